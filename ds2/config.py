@@ -15,18 +15,9 @@ MISSING: Any = "???"
 """OmegaConf's mark of a value that the person must give."""
 
 
-class PoolKind(Enum):
-    files = "files"
-    """Local JSONL, JSON or Parquet files (gz too)."""
-    hub = "hub"
-    """A Hugging Face dataset by name."""
-    mini = "mini"
-    """The generated pool of the miniature experiment (planted true scores)."""
-
-
 class PoolFormat(Enum):
     auto = "auto"
-    """Decided by the first row's fields."""
+    """Decided by each file's first row."""
     messages = "messages"
     """`{"messages": [{"role", "content"}, ...]}`"""
     alpaca = "alpaca"
@@ -43,29 +34,50 @@ class BadRows(Enum):
 
 @dataclass
 class PoolConfig:
-    kind: PoolKind = MISSING
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
-    path: str | None = None
-    """File, folder of shards, or glob pattern (`kind=files`)."""
-    hub_name: str | None = None
-    """Repository on the Hugging Face hub (`kind=hub`)."""
-    revision: str | None = None
-    """Commit, tag or branch; resolved to a commit before it enters a fingerprint (`kind=hub`)."""
-    split: str = "train"
+
+
+@dataclass
+class RowsPoolConfig(PoolConfig):
+    """Rows that somebody wrote: checked one by one."""
+
     format: PoolFormat = PoolFormat.auto
     on_bad_rows: BadRows = BadRows.fail
     limit: int | None = None
     """Use only the first so many valid rows."""
+    source: str | None = None
+    """Field that names a row's source; none: `source`, `dataset`, or the pool's name."""
+
+
+@dataclass
+class FilesPoolConfig(RowsPoolConfig):
+    path: str = MISSING
+    """JSONL, JSON or Parquet file (gz too), a folder of them, or a glob pattern."""
+
+
+@dataclass
+class HubPoolConfig(RowsPoolConfig):
+    dataset: str = MISSING
+    """Repository on the Hugging Face hub."""
+    subset: str | None = None
+    """The dataset's configuration name."""
+    split: str = "train"
+    revision: str | None = None
+    """Commit, tag or branch; resolved to a commit before it enters a fingerprint."""
+
+
+@dataclass
+class MiniPoolConfig(PoolConfig):
+    """The generated pool of the miniature experiment (planted true scores)."""
+
+    samples: int = MISSING
     seed: int = 0
-    """Seed of the generator (`kind=mini`)."""
-    samples: int = 4000
-    """Number of samples generated (`kind=mini`)."""
 
 
 @dataclass
 class ScaleConfig:
-    """The score scale: ratings `low..high` become scores `0..K-1`, K = high - low + 1, by clipping (method: s = clip(r, low, high) - low).
+    """The score scale: a rating r becomes the score clip(r, low, high) - low, one of K = high - low + 1.
 
     The only place where the number of score levels is set.
     """
@@ -73,18 +85,10 @@ class ScaleConfig:
     low: int = 4
     high: int = 9
 
-
-class RaterKind(Enum):
-    released = "released"
-    """A file of scores, row by row in pool order (`.pt`, `.npz`, `.npy`)."""
-    from_column = "from_column"
-    """A column that came with the pool."""
-    simulated = "simulated"
-    """Draws ratings of the pool's known true scores from a transition matrix."""
-    vllm = "vllm"
-    openai = "openai"
-    openai_batch = "openai_batch"
-    transformers = "transformers"
+    @property
+    def num_scores(self) -> int:
+        """K, the number of score levels."""
+        return self.high - self.low + 1
 
 
 class RatingUnit(Enum):
@@ -95,58 +99,91 @@ class RatingUnit(Enum):
 
 
 class Unrated(Enum):
+    """What becomes of samples without a rating."""
+
     exclude = "exclude"
-    """Unrated samples have no score; curation gives them a posterior, and no strategy takes them on their score."""
+    """No score: left out of counting, given a posterior by curation."""
     lowest_score = "lowest_score"
-    """Score 0, as in the paper."""
+    """Score 0, as the paper's authors do."""
     fail = "fail"
 
 
 @dataclass
+class RaterConfig:
+    name: str = MISSING
+    """Short name used in slugs, run names and tables."""
+    unrated: Unrated = Unrated.exclude
+
+
+@dataclass
+class ReleasedRaterConfig(RaterConfig):
+    """A file of ratings, one a row, in pool order."""
+
+    path: str = MISSING
+    """`.pt` (a list or tensor), `.npz` or `.npy`."""
+    key: str | None = None
+    """Array inside an `.npz` file; none: its only one."""
+    unit: RatingUnit = RatingUnit.scores
+
+
+@dataclass
+class ColumnRaterConfig(RaterConfig):
+    """Ratings that come with the pool."""
+
+    column: str = MISSING
+    """Dotted path into each row, e.g. `scores.gpt_4o_mini`; null or absent there: unrated."""
+    unit: RatingUnit = RatingUnit.scores
+
+
+@dataclass
+class SimulatedRaterConfig(RaterConfig):
+    """Draws a rating of each sample's known true score from a transition matrix."""
+
+    published: str | None = None
+    """Name of a rater whose matrix the paper prints (K = 6)."""
+    matrix: list[list[float]] | None = None
+    """Or the matrix itself, K x K; rows are renormalised."""
+    truth: str = "true_score"
+    """Column of the known true score."""
+    seed: int = 0
+
+
+class RaterBackend(Enum):
+    vllm = "vllm"
+    openai = "openai"
+    openai_batch = "openai_batch"
+    transformers = "transformers"
+
+
+@dataclass
 class RaterRuntime:
-    device: str = "auto"
+    concurrency: int = 64
+    """Requests in flight."""
     batch_size: int = 64
 
 
 @dataclass
-class RaterConfig:
-    kind: RaterKind = MISSING
-    name: str = MISSING
-    """Short name used in slugs, run names and tables."""
-    unit: RatingUnit = RatingUnit.scores
-    unrated: Unrated = Unrated.exclude
-    path: str | None = None
-    """Score file (`released`), or CSV with the columns rater,true_score,rated_0,.. (`simulated`; none: the published matrices)."""
-    key: str | None = None
-    """Array inside an `.npz` file (`released`)."""
-    column: str | None = None
-    """Dotted path into each row, e.g. `scores.gpt_4o_mini` (`from_column`)."""
-    transition: str | None = None
-    """Name of a rater's published matrix (`simulated`)."""
-    matrix: list[list[float]] | None = None
-    """A transition matrix given outright, K x K, rows renormalised (`simulated`)."""
-    truth: str = "true_score"
-    """Column of the known true score (`simulated`)."""
-    seed: int = 0
-    """Seed of the draws (`simulated`)."""
-    model: str | None = None
-    """Model name on the hub, or of the server (LLM back ends)."""
+class LlmRaterConfig(RaterConfig):
+    """A language model that reads each conversation and rates it."""
+
+    backend: RaterBackend = MISSING
+    model: str = MISSING
+    """Model on the hub, local directory, or name at the server."""
     revision: str | None = None
-    """Model revision; part of the identity (LLM back ends)."""
     base_url: str | None = None
-    """Server address (`openai`)."""
-    temperature: float = 1.2
-    """Sampling temperature (LLM back ends; the paper's value for open models)."""
-    top_p: float = 0.9
-    top_k: int = 50
+    temperature: float | None = None
+    """None: the server's default."""
+    top_p: float | None = None
+    top_k: int | None = None
     max_new_tokens: int = 128
+    max_prompt_tokens: int = 2048
     retries: int = 10
     runtime: RaterRuntime = field(default_factory=RaterRuntime)
 
 
-class EmbedderKind(Enum):
-    sentence_transformers = "sentence_transformers"
-    tfidf_svd = "tfidf_svd"
+@dataclass
+class EmbedderConfig:
+    name: str = MISSING
 
 
 @dataclass
@@ -157,21 +194,27 @@ class EmbedderRuntime:
 
 
 @dataclass
-class EmbedderConfig:
-    kind: EmbedderKind = MISSING
-    name: str = MISSING
-    model: str | None = None
-    """Hub name or local directory (`sentence_transformers`)."""
+class SentenceEmbedderConfig(EmbedderConfig):
+    """A sentence-transformers model; the text is the whole conversation, `### role: content` a message."""
+
+    model: str = MISSING
+    """Hub name or local directory."""
     revision: str | None = None
     max_tokens: int | None = None
-    """Cut of a text before embedding (`sentence_transformers`; none: the model's own limit)."""
-    dimensions: int = 128
-    """Width after the truncated SVD (`tfidf_svd`)."""
-    min_df: int = 3
-    """Terms in fewer texts are dropped (`tfidf_svd`; lowered to 1 for pools under 100 samples)."""
-    max_df: float = 0.2
-    """Terms in a larger share of texts are dropped (`tfidf_svd`; no cut for pools under 100 samples)."""
+    """Cut of a text before embedding; none: the model's own limit."""
     runtime: EmbedderRuntime = field(default_factory=EmbedderRuntime)
+
+
+@dataclass
+class TfidfEmbedderConfig(EmbedderConfig):
+    """TF-IDF over the contents, then truncated SVD: needs no weights."""
+
+    dimensions: int = 128
+    """Width after the SVD; fewer where the vocabulary or the pool is smaller."""
+    min_df: int = 3
+    """Terms in fewer texts are dropped."""
+    max_df: float = 0.2
+    """Terms in a larger share of texts are dropped."""
 
 
 class KnnMethod(Enum):
@@ -242,13 +285,26 @@ class BudgetConfig:
     """Number of samples to select, or, below 1, the share of the pool."""
 
 
-class ModelKind(Enum):
-    hub = "hub"
-    """A model on the Hugging Face hub, or a local directory."""
-    tiny = "tiny"
+@dataclass
+class ModelConfig:
+    """The base model."""
+
+    name: str = MISSING
+    """Short name used in slugs, run names and tables."""
+
+
+@dataclass
+class HubModelConfig(ModelConfig):
+    path: str = MISSING
+    """Hub name or local directory."""
+    revision: str | None = None
+
+
+@dataclass
+class TinyModelConfig(ModelConfig):
     """A random Llama with a byte tokenizer: tests the machinery, knows nothing."""
-    mini = "mini"
-    """The miniature experiment's base model, pre-trained on the spot."""
+
+    seed: int = 0
 
 
 @dataclass
@@ -259,17 +315,12 @@ class PretrainRuntime:
 
 
 @dataclass
-class ModelConfig:
-    kind: ModelKind = MISSING
-    name: str = MISSING
-    """Short name used in slugs, run names and tables."""
-    path: str | None = None
-    """Hub name or local directory (`kind=hub`)."""
-    revision: str | None = None
+class MiniModelConfig(ModelConfig):
+    """The miniature experiment's base model, pre-trained on the spot."""
+
     seed: int = 0
-    """Seed of the weights and of pre-training (`tiny`, `mini`)."""
-    pretrain_steps: int = 2000
-    """Optimiser steps of pre-training (`mini`)."""
+    steps: int = MISSING
+    """Optimiser steps of pre-training."""
     runtime: PretrainRuntime = field(default_factory=PretrainRuntime)
 
 

@@ -1,0 +1,77 @@
+"""Where and with what an artifact was made: versions, commit, host, peak memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_PACKAGES = (
+    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
+    "accelerate", "datasets", "lm-eval", "vllm",
+)  # fmt: skip
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """Package versions, git commit (None outside a clone) and host; computed once a process."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "git_commit": _git_commit(),
+        "host": {"name": platform.node(), "machine": platform.machine(), "system": platform.system()},
+    }
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip()
+
+
+class peak_memory:  # noqa: N801 - reads as a context: `with peak_memory() as memory`
+    """Peak resident memory of this process while the context is open, in bytes.
+
+    Linux can reset its high-water mark; elsewhere `bytes` is the peak of the process's whole life.
+    """
+
+    bytes: int | None = None
+
+    def __enter__(self) -> peak_memory:
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            pass  # not Linux, or not allowed: the process's peak is reported instead
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bytes = _high_water_mark()
+
+
+def _high_water_mark() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,249 @@
+"""A stage's identity, and the store that computes each identity once.
+
+The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration and the
+fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
+`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and only then
+given its `record.json`; a folder without a record is not an artifact. One lock per fingerprint: of several processes
+that need a step, one computes and the others wait and reuse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ds2.artifacts import StageResult, Status
+from ds2.errors import DamagedArtifact, UserError
+from ds2.provenance import peak_memory, provenance
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage's function says of its work; it goes into the record."""
+
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers worth a look (JSON-ready)."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one run."""
+
+    stage: str
+    version: int
+    """Raised by hand when the stage's code starts to give another result for the same identity."""
+    slug: str
+    identity: Mapping[str, Any]
+    """What the result depends on beside the inputs (JSON-ready)."""
+    inputs: Mapping[str, str]
+    """Input name -> fingerprint."""
+    compute: Callable[[Path], Outcome]
+    """Writes the stage's files into the given empty folder."""
+    resumable: bool = False
+    """Keep what an interrupted computation left and hand it to the next one."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits."""
+        return fingerprint(
+            {"stage": self.stage, "version": self.version, "identity": self.identity, "inputs": self.inputs}
+        )
+
+
+def canonical_json(value: Any) -> bytes:
+    """One byte string for equal values, whatever their order of keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def fingerprint(value: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of a JSON-ready value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class ArtifactStore:
+    """The artifacts below one root folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self._verified: dict[Path, float] = {}
+
+    def find(self, step: Step) -> Path | None:
+        """The step's finished artifact, or None. Raises DamagedArtifact where two folders claim it."""
+        found = [p for p in (self.root / step.stage).glob(f"*-{step.fingerprint}") if (p / RECORD).is_file()]
+        if len(found) > 1:
+            raise DamagedArtifact(f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one")
+        return found[0] if found else None
+
+    def load(self, step: Step) -> StageResult | None:
+        """The step's artifact, verified, or None where there is none.
+
+        Raises:
+            DamagedArtifact: a file or the record differs from what was written.
+        """
+        started = time.perf_counter()
+        path = self.find(step)
+        if path is None:
+            return None
+        record = self._verify(path, step.fingerprint)
+        return StageResult(step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record)
+
+    def obtain(self, step: Step, *, on_wait: Callable[[], None] = lambda: None) -> StageResult:
+        """The step's artifact: reused where it is finished, computed otherwise.
+
+        Args:
+            on_wait: called once where another process is computing the same step.
+        """
+        started = time.perf_counter()
+        ready = self.load(step)
+        if ready is not None:
+            return ready
+        with self._lock(step, on_wait):
+            ready = self.load(step)  # another process may have finished it while this one waited
+            if ready is not None:
+                return ready
+            path, record = self._compute(step)
+        return StageResult(step.stage, step.fingerprint, path, Status.computed, time.perf_counter() - started, record)
+
+    @contextmanager
+    def _lock(self, step: Step, on_wait: Callable[[], None]) -> Iterator[None]:
+        folder = self.root / ".locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write to paths.artifacts={self.root}: {error.strerror}") from error
+        lock = FileLock(folder / f"{step.fingerprint}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _compute(self, step: Step) -> tuple[Path, dict[str, Any]]:
+        parent = self.root / step.stage
+        partial = parent / f".partial-{step.fingerprint}"
+        if partial.exists() and not step.resumable:
+            shutil.rmtree(partial)
+        wall, memory = time.perf_counter(), peak_memory()
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            with memory:
+                outcome = step.compute(partial)
+            record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes)
+            path = self._publish(step, partial, record)
+        except BaseException as error:
+            if not step.resumable:
+                shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                raise UserError(
+                    f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; free some and "
+                    "run the same command again"
+                ) from error
+            raise
+        return path, record
+
+    def _record(
+        self, step: Step, outcome: Outcome, folder: Path, seconds: float, memory: int | None
+    ) -> dict[str, Any]:
+        files = {
+            str(path.relative_to(folder)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        record = {
+            "stage": step.stage,
+            "version": step.version,
+            "fingerprint": step.fingerprint,
+            "slug": step.slug,
+            "config": step.identity,
+            "inputs": dict(step.inputs),
+            "counts": dict(outcome.counts),
+            "warnings": list(outcome.warnings),
+            "files": files,
+            "wall_seconds": round(seconds, 3),
+            "peak_memory_bytes": memory,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance(),
+        }
+        record["checksum"] = hashlib.sha256(canonical_json(record)).hexdigest()
+        return record
+
+    def _publish(self, step: Step, partial: Path, record: dict[str, Any]) -> Path:
+        final = partial.parent / f"{_safe(step.slug)}-{step.fingerprint}"
+        if final.exists():  # a process died between the rename and the record
+            shutil.rmtree(final)
+        partial.rename(final)
+        draft = final / f".{RECORD}"
+        try:
+            with draft.open("w", encoding="utf-8") as handle:
+                json.dump(record, handle, indent=2, ensure_ascii=False)
+                handle.flush()
+                os.fsync(handle.fileno())
+            draft.rename(final / RECORD)
+        except OSError:
+            shutil.rmtree(final, ignore_errors=True)
+            raise
+        self._verified[final] = (final / RECORD).stat().st_mtime
+        return final
+
+    def _verify(self, path: Path, expected: str) -> dict[str, Any]:
+        record_path = path / RECORD
+        record = read_record(record_path)
+        if record["fingerprint"] != expected:
+            raise DamagedArtifact(f"{record_path} belongs to {record['fingerprint']}; delete {path} and run again")
+        # Within one process (a sweep of many runs) an artifact is hashed once.
+        if self._verified.get(path) == record_path.stat().st_mtime:
+            return record
+        for name, expected_file in record["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise DamagedArtifact(f"{file} is missing; delete {path} and run again")
+            if file.stat().st_size != expected_file["bytes"] or file_sha256(file) != expected_file["sha256"]:
+                raise DamagedArtifact(f"{file} does not match its checksum; delete {path} and run again")
+        self._verified[path] = record_path.stat().st_mtime
+        return record
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A `record.json`, checked against its own checksum. Raises DamagedArtifact."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        body = {key: value for key, value in record.items() if key != "checksum"}
+        intact = record["checksum"] == hashlib.sha256(canonical_json(body)).hexdigest()
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedArtifact(f"{path} is damaged; delete {path.parent} and run again") from error
+    if not intact:
+        raise DamagedArtifact(f"{path} does not match its checksum; delete {path.parent} and run again")
+    return dict(record)
+
+
+def _safe(slug: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", slug)[:80]
+
+
+_DISK_FULL = {28, 122}  # ENOSPC, EDQUOT
