@@ -1,0 +1,104 @@
+"""Dataclasses to plain JSON values and back, exactly: what a child process reads is what its parent held.
+
+Understood types: dataclasses, enums (by value), str, int, float, bool, None, `Any`, `Path`, `list[T]`, `tuple[T, ...]`,
+`dict[str, T]` and unions of these (`T | None`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """`value` in dicts, lists, strings, numbers, booleans and None: what `json.dumps` takes.
+
+    Raises TypeError for a type this module does not know.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no plain form")
+
+
+def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
+    """The dataclass `cls` that `to_plain` turned into `data`; absent keys take the fields' defaults.
+
+    Raises ValueError naming the dotted key where `data` has an unknown key, lacks a required one, or holds a value of
+    another type. An int is accepted where a float is asked for.
+    """
+    built: T = _build(cls, data, cls.__name__)
+    return built
+
+
+def _build(cls: Any, data: Any, where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where}: expected the fields of {cls.__name__}, got {data!r}")
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise ValueError(f"{where}.{unknown[0]}: no such field of {cls.__name__}")
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in data:
+            raise ValueError(f"{where}.{name}: missing")
+    return cls(**{name: _value(hints[name], item, f"{where}.{name}") for name, item in data.items()})
+
+
+def _value(hint: Any, data: Any, where: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return data
+    if origin in (Union, types.UnionType):
+        return _union(arguments, data, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, data, where)
+    if origin in (list, tuple) and isinstance(data, list | tuple):
+        return origin(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+    if origin is dict and isinstance(data, Mapping):
+        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
+    return _scalar(hint, data, where)
+
+
+def _scalar(hint: Any, data: Any, where: str) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        allowed = [member.value for member in hint]
+        if data in allowed:
+            return hint(data)
+        raise ValueError(f"{where}: {data!r} is not one of {allowed}")
+    if hint is Path and isinstance(data, str):
+        return Path(data)
+    if hint is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    exact = hint in (str, int, float, bool, types.NoneType) and type(data) is hint
+    if exact:
+        return data
+    raise ValueError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {data!r}")
+
+
+def _union(options: tuple[Any, ...], data: Any, where: str) -> Any:
+    if data is None and types.NoneType in options:
+        return None
+    options = tuple(option for option in options if option is not types.NoneType)
+    for option in options[:-1]:
+        try:
+            return _value(option, data, where)
+        except ValueError:
+            continue
+    return _value(options[-1], data, where)
