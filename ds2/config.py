@@ -263,8 +263,6 @@ class Score(Enum):
     """The curation artifact's integer scores."""
     posterior_mean = "posterior_mean"
     """Expected true score under the posterior."""
-    truth = "truth"
-    """The pool's known true score: an oracle, for planted pools only."""
 
 
 @dataclass
@@ -272,11 +270,13 @@ class SelectionConfig:
     strategy: str = MISSING
     """A module of `ds2/selection/`."""
     score: Score = Score.curated
-    """What `ds2` sorts by."""
+    """What is sorted by."""
     diversity: bool = True
     """Break ties of equal score by the long-tail score; otherwise by a seeded shuffle."""
     curation: CurationMethod | None = None
-    """The curation this strategy presumes; any other is refused at compose time. None: any."""
+    """The curation this choice presumes; any other is refused before anything runs. None: any."""
+    rater: str | None = None
+    """The rater this choice presumes (`truth` for the oracle). None: any."""
 
 
 @dataclass
@@ -433,19 +433,15 @@ class EngineConfig:
     kind: EngineKind = EngineKind.local
 
 
-class Isolate(Enum):
-    auto = "auto"
-    """Child processes where there is a GPU to free between jobs, in process on CPU."""
-    true = "true"
-    false = "false"
-
-
 @dataclass
 class RuntimeConfig:
-    isolate: Isolate = Isolate.auto
-    """Whether fine-tuning and evaluation run as child processes."""
+    isolate: str = "auto"
+    """Whether fine-tuning and evaluation run as child processes: auto (where there is a GPU to free between jobs), true,
+    false."""
     offline: bool = False
     """Never ask the hub."""
+    progress: bool = True
+    """Show progress bars."""
 
 
 @dataclass
@@ -492,5 +488,3 @@ class RunConfig:
     """Print the chain with what is cached, and exit."""
     prepare: bool = False
     """Fetch what the run needs (pool, models, benchmark data), and exit."""
-    sweep: str | None = None
-    """The grid this run belongs to; filled in by `ds2 sweep=NAME`."""

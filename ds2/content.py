@@ -1,0 +1,54 @@
+"""Content hashes of files and folders, remembered by size and time so that a large model is read once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ds2.errors import MissingInput
+from ds2.stage import file_sha256, fingerprint
+
+
+class ContentHashes:
+    """SHA-256 by path, valid while a file's size and modification time stay the same.
+
+    Args:
+        memory: JSON file that keeps the hashes between processes. Losing it costs time only.
+    """
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):  # absent, or cut off while it was written: hash again
+            self._known = json.loads(memory.read_text(encoding="utf-8"))
+
+    def of(self, path: Path) -> str:
+        """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones aside)."""
+        path = path.expanduser().resolve()
+        if path.is_file():
+            return self._file(path)[:16]
+        if not path.is_dir():
+            raise MissingInput(f"{path}: no such file or folder")
+        below = sorted(p.relative_to(path) for p in path.rglob("*") if p.is_file())
+        visible = [p for p in below if not any(part.startswith(".") for part in p.parts)]
+        return fingerprint({str(p): self._file(path / p) for p in visible})
+
+    def _file(self, path: Path) -> str:
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns]
+        known = self._known.get(str(path))
+        if known is not None and known[:2] == stamp:
+            return str(known[2])
+        digest = file_sha256(path)
+        self._known[str(path)] = [*stamp, digest]
+        self._save()
+        return digest
+
+    def _save(self) -> None:
+        with contextlib.suppress(OSError):  # a read-only store still works, without memory
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._memory.with_suffix(".draft")
+            draft.write_text(json.dumps(self._known), encoding="utf-8")
+            draft.replace(self._memory)
