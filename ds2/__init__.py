@@ -1,0 +1,51 @@
+"""DS2: select instruction-tuning data. Rate with LLMs, correct the ratings without ground truth, keep the rare.
+
+    result = ds2.curate(embeddings, scores, num_scores=6, method="posterior")
+    rows = ds2.select(result.curated, result.long_tail, budget=10_000)
+
+Importing this package loads neither torch nor Hydra; each name below is imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ds2.curation.api import curate as curate
+    from ds2.curation.planted import PlantedPool as PlantedPool
+    from ds2.curation.planted import plant_pool as plant_pool
+    from ds2.curation.result import CurationResult as CurationResult
+    from ds2.curation.result import Diagnostics as Diagnostics
+    from ds2.curation.validation import leave_one_rater_out as leave_one_rater_out
+    from ds2.knn import KnnGraph as KnnGraph
+    from ds2.knn import knn_graph as knn_graph
+    from ds2.selection.ranking import select as select
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "curate": "ds2.curation.api",
+    "CurationResult": "ds2.curation.result",
+    "Diagnostics": "ds2.curation.result",
+    "KnnGraph": "ds2.knn",
+    "knn_graph": "ds2.knn",
+    "leave_one_rater_out": "ds2.curation.validation",
+    "PlantedPool": "ds2.curation.planted",
+    "plant_pool": "ds2.curation.planted",
+    "select": "ds2.selection.ranking",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ds2' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

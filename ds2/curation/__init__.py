@@ -1,0 +1,1 @@
+"""Score curation: estimate how a rater errs, and correct its scores, without ground truth."""

@@ -1,0 +1,334 @@
+"""The public edge of curation: inputs are checked here once, then one method runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ds2.curation.diagnostics import count_repeats, describe_rater, rater_warnings
+from ds2.curation.rank import curate_by_rank, double_graph, halve
+from ds2.curation.result import Array, CurationResult, Diagnostics, FitSummary
+from ds2.curation.subsample import graph_width
+from ds2.diversity import long_tail_scores
+from ds2.errors import UserError
+from ds2.knn import Device, KnnGraph, knn_graph, unit_rows
+
+Method = Literal["rank", "posterior", "none"]
+HocSolver = Literal["adam", "multistart"]
+OnUninformative = Literal["warn", "fail", "keep_raw"]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Checked inputs. `scores` (N, R), -1 unrated; `embeddings` unit rows or None."""
+
+    scores: NDArray[np.int64]
+    graph: KnnGraph
+    embeddings: NDArray[np.float32] | None
+    lengths: Array | None
+
+
+def curate(
+    embeddings: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
+    *,
+    num_scores: int = 6,
+    method: Method = "rank",
+    k: int = 10,
+    confidence: float = 0.5,
+    seed: int = 0,
+    graph: KnnGraph | None = None,
+    duplicate_pool: bool = False,
+    hoc_solver: HocSolver = "adam",
+    hoc_rounds: int = 50,
+    rounds: int = 51,
+    bootstrap: int = 0,
+    on_uninformative: OnUninformative = "warn",
+    texts: Sequence[str] | None = None,
+    lengths: ArrayLike | None = None,
+    device: Device = "cpu",
+) -> CurationResult:
+    """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
+
+    embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough. scores: (N,)
+    integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only). num_scores: K, 2 to 11.
+    method: `rank` (the paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
+    k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
+    confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself, as the released
+    code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers of subsampled rounds.
+    bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
+    about a rater. texts, lengths: (N,), for the duplicate and length diagnostics only; lengths default to characters.
+
+    ValueError or TypeError, one line, for inputs that cannot work.
+    """
+    _check_options(
+        method, num_scores, k, confidence, hoc_solver, hoc_rounds, rounds, bootstrap, on_uninformative
+    )
+    if duplicate_pool and method != "rank":
+        raise UserError(
+            f"duplicate_pool reproduces the released code's `rank`; it has no meaning for {method!r}"
+        )
+    given = _check_scores(scores, num_scores, method)
+    inputs = _gather(given, embeddings, graph, texts, lengths, method, k, device)
+    result = _run(
+        inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
+    )
+    result = _diagnose(result, inputs, num_scores, k, seed, texts)
+    result = _mind_uninformative(result, inputs.scores, on_uninformative)
+    if bootstrap and method == "posterior":
+        from ds2.curation.bootstrap import bootstrap_posterior
+
+        uncertainty = bootstrap_posterior(
+            inputs.graph, inputs.scores, num_scores, result, k=k, resamples=bootstrap, seed=seed
+        )
+        result = replace(result, uncertainty=uncertainty)
+    return result
+
+
+def _run(
+    inputs: _Inputs,
+    K: int,
+    method: Method,
+    k: int,
+    confidence: float,
+    seed: int,
+    duplicate_pool: bool,
+    hoc_solver: HocSolver,
+    hoc_rounds: int,
+    rounds: int,
+) -> CurationResult:
+    """One method's result, with bare diagnostics."""
+    N, R = inputs.scores.shape
+    bare = Diagnostics(method=method, num_samples=N, raters=[])
+    long_tail = long_tail_scores(inputs.graph, k)
+    first = inputs.scores[:, 0]
+    if method == "none":
+        nothing = np.zeros(N)
+        return CurationResult(None, None, first.copy(), nothing, nothing > 0, None, long_tail, bare)
+    if method == "posterior":
+        from ds2.curation.posterior import fit_posterior
+
+        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed)
+        curated = fit.posterior.argmax(axis=1).astype(np.int64)
+        rated = inputs.scores >= 0
+        bare.fit = fit.summary
+        bare.warnings = list(fit.warnings)
+        return CurationResult(
+            transition=fit.T[0] if R == 1 else fit.T,
+            prior=fit.p,
+            curated=curated,
+            confidence=fit.posterior.max(axis=1),
+            flagged=((inputs.scores != curated[:, None]) & rated).sum(axis=1) * 2 > rated.sum(axis=1),
+            posterior=fit.posterior,
+            long_tail=long_tail,
+            diagnostics=bare,
+        )
+    graph, scores, embeddings = inputs.graph, first, inputs.embeddings
+    if duplicate_pool:
+        graph, scores = double_graph(graph), np.concatenate([first, first])
+        embeddings = None if embeddings is None else np.concatenate([embeddings, embeddings])
+        long_tail = long_tail_scores(graph, k)[:N]
+    num_rated = int((scores >= 0).sum())
+    if num_rated < 3:
+        raise UserError(f"method 'rank' needs at least 3 rated samples, got {num_rated}")
+    found = curate_by_rank(
+        graph,
+        scores,
+        K,
+        k=min(k, num_rated),
+        confidence=confidence,
+        rounds=rounds,
+        hoc_rounds=hoc_rounds,
+        hoc_solver=hoc_solver,
+        seed=seed,
+        embeddings=embeddings,
+    )
+    seen = halve(found.detection, N)
+    bare.fit = FitSummary(found.fit.loss, found.fit.starts, found.fit.steps, found.fit.spread)
+    return CurationResult(
+        found.fit.T, found.fit.p, seen.curated, seen.confidence, seen.flagged, None, long_tail, bare
+    )
+
+
+def _diagnose(
+    result: CurationResult, inputs: _Inputs, K: int, k: int, seed: int, texts: Sequence[str] | None
+) -> CurationResult:
+    N, R = inputs.scores.shape
+    said = list(result.diagnostics.warnings)
+    raters = []
+    for r in range(R):
+        T = None if result.transition is None else result.transition.reshape(-1, K, K)[r]
+        rater = describe_rater(
+            inputs.scores[:, r], K, inputs.graph, k=k, seed=seed, T=T, lengths=inputs.lengths
+        )
+        raters.append(rater)
+        said += rater_warnings(rater, "this rater" if R == 1 else f"rater {r}")
+    repeats = None if texts is None else count_repeats(texts)
+    copies = int((inputs.graph.distances[:, 0] < 1e-6).sum())
+    if repeats:
+        said.append(
+            f"{repeats} of {N} texts occur more than once: copies count as neighbours and fake agreement"
+        )
+    elif copies > 0.01 * N:
+        said.append(f"{copies} of {N} samples have an exact copy among the embeddings, which fakes agreement")
+    if result.diagnostics.fit is not None and result.diagnostics.fit.spread > 0.1:
+        said.append(
+            f"near-equal optima differ by up to {result.diagnostics.fit.spread:.2f} in an entry of T: "
+            "the matrix is not well identified"
+        )
+    raw = inputs.scores[:, 0]
+    changed = int(((raw >= 0) & (result.curated != raw)).sum()) if R == 1 else 0
+    diagnostics = replace(
+        result.diagnostics,
+        raters=raters,
+        duplicate_texts=repeats,
+        duplicate_embeddings=copies,
+        num_flagged=int(result.flagged.sum()),
+        num_changed=changed,
+        warnings=said,
+    )
+    return replace(result, diagnostics=diagnostics)
+
+
+def _mind_uninformative(
+    result: CurationResult, scores: NDArray[np.int64], policy: OnUninformative
+) -> CurationResult:
+    """Obey `on_uninformative` where no rater's neighbours tell anything."""
+    measured = [r.clusterability for r in result.diagnostics.raters if r.clusterability is not None]
+    if policy == "warn" or result.transition is None or any(c.informative for c in measured):
+        return result
+    line = "neighbours carry no information about the scores"
+    if policy == "fail":
+        raise UserError(f"{line}; on_uninformative='keep_raw' keeps the given scores, 'warn' curates anyway")
+    diagnostics = replace(
+        result.diagnostics,
+        kept_raw=True,
+        num_flagged=0,
+        num_changed=0,
+        warnings=[*result.diagnostics.warnings, f"{line}: the given scores were kept"],
+    )
+    # Several raters have no single given score: keep the median of each sample's.
+    kept = scores[:, 0] if scores.shape[1] == 1 else _median_score(scores)
+    nothing = np.zeros(len(kept))
+    return replace(
+        result,
+        curated=kept.copy(),
+        confidence=nothing,
+        flagged=nothing > 0,
+        posterior=None,
+        diagnostics=diagnostics,
+    )
+
+
+def _median_score(scores: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Lower median of each row's rated scores; -1 where there are none."""
+    ordered = np.sort(np.where(scores < 0, np.iinfo(np.int64).max, scores), axis=1)
+    count = (scores >= 0).sum(axis=1)
+    middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]
+    return np.where(count > 0, middle, -1)
+
+
+def _gather(
+    scores: NDArray[np.int64],
+    embeddings: ArrayLike | None,
+    graph: KnnGraph | None,
+    texts: Sequence[str] | None,
+    lengths: ArrayLike | None,
+    method: Method,
+    k: int,
+    device: Device,
+) -> _Inputs:
+    N = len(scores)
+    if embeddings is None and graph is None:
+        raise UserError("give embeddings, or a graph made from them")
+    rows = None if embeddings is None else unit_rows(embeddings)
+    if rows is not None and len(rows) != N:
+        raise UserError(f"{len(rows)} embeddings but {N} scores")
+    if graph is None:
+        assert rows is not None
+        if N < 2:
+            raise UserError(f"curation needs at least 2 samples, got {N}")
+        width = k if method != "rank" else graph_width(N, k - 1, int((scores >= 0).any(axis=1).sum()))
+        graph = knn_graph(rows, max(width, 1), device=device)
+    if graph.num_samples != N:
+        raise UserError(f"the graph holds {graph.num_samples} samples but there are {N} scores")
+    if method == "posterior":
+        if graph.k < min(k, N - 1):
+            if rows is None:
+                raise UserError(f"k = {k} neighbours were asked of a graph that stores {graph.k}")
+            graph = knn_graph(rows, k, device=device)
+        graph = graph.truncate(min(k, graph.k))
+    if texts is not None and len(texts) != N:
+        raise UserError(f"{len(texts)} texts but {N} scores")
+    if lengths is None and texts is not None:
+        lengths = [len(t) for t in texts]
+    size = None if lengths is None else np.asarray(lengths, dtype=np.float64)
+    if size is not None and (size.shape != (N,) or not np.isfinite(size).all()):
+        raise UserError(f"lengths must be {N} finite numbers")
+    return _Inputs(scores, graph, rows, size)
+
+
+def _check_scores(scores: ArrayLike | None, K: int, method: Method) -> NDArray[np.int64]:
+    """Scores as (N, R) int64 with -1 for unrated."""
+    if scores is None:
+        raise TypeError("curate needs scores: (N,) integers in 0..K-1, -1 where unrated")
+    s = np.asarray(scores)
+    if s.ndim not in (1, 2) or s.size == 0:
+        raise UserError(f"scores must be a non-empty (N,) or (N, R) array, got shape {s.shape}")
+    if s.dtype.kind == "f":
+        bad = np.argwhere(~np.isfinite(s))
+        if bad.size:
+            raise UserError(f"scores row {int(bad[0][0])} is NaN or infinite; mark unrated samples with -1")
+        if (s != np.round(s)).any():
+            raise TypeError("scores must be integers; round or compress ratings first")
+    elif s.dtype.kind not in "iu":
+        raise TypeError(f"scores must be integers, got dtype {s.dtype}")
+    out: NDArray[np.int64] = (s[:, None] if s.ndim == 1 else s).astype(np.int64)
+    bad = np.argwhere((out < -1) | (out >= K))
+    if bad.size:
+        n, r = (int(i) for i in bad[0])
+        raise UserError(f"scores row {n} is {out[n, r]}, outside 0..{K - 1} (and not -1, unrated)")
+    if out.shape[1] > 1 and method != "posterior":
+        raise UserError(f"method {method!r} takes one rater's scores; several raters need method='posterior'")
+    if method != "none" and (out < 0).all():
+        raise UserError("no sample is rated")
+    return out
+
+
+def _check_options(
+    method: str,
+    num_scores: int,
+    k: int,
+    confidence: float,
+    hoc_solver: str,
+    hoc_rounds: int,
+    rounds: int,
+    bootstrap: int,
+    on_uninformative: str,
+) -> None:
+    for name, value, allowed in (
+        ("method", method, get_args(Method)),
+        ("hoc_solver", hoc_solver, get_args(HocSolver)),
+        ("on_uninformative", on_uninformative, get_args(OnUninformative)),
+    ):
+        if value not in allowed:
+            raise UserError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    for name, number, low in (
+        ("num_scores", num_scores, 2),
+        ("k", k, 1 if method == "posterior" else 2),
+        ("hoc_rounds", hoc_rounds, 1),
+        ("rounds", rounds, 1),
+        ("bootstrap", bootstrap, 0),
+    ):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise TypeError(f"{name} must be an integer, got {number!r}")
+        if number < low:
+            raise UserError(f"{name} must be at least {low}, got {number}")
+    if num_scores > 11:
+        raise UserError(f"num_scores must be at most 11, got {num_scores}")
+    if not 0 <= confidence <= 1:
+        raise UserError(f"confidence must be in 0..1, got {confidence}")
