@@ -267,6 +267,8 @@ class Score(Enum):
 
 @dataclass
 class SelectionConfig:
+    name: str = MISSING
+    """Short name used in slugs, run names and tables."""
     strategy: str = MISSING
     """A module of `ds2/selection/`."""
     score: Score = Score.curated
@@ -337,10 +339,15 @@ class FinetuneRuntime:
     devices: int | None = None
     """GPUs to use; none: all that are visible."""
     activation_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: str = "sdpa"
+    """Attention kernels: `sdpa`, `flash_attention_2` (needs flash-attn), `eager`."""
     accelerate_config: str | None = None
     """An accelerate config file (FSDP, DeepSpeed)."""
     threads: int | None = None
+    """CPU threads; none: torch's choice."""
     save_every_epoch: bool = True
+    """Keep a checkpoint of each epoch while training, for an interrupted run to continue from."""
 
 
 @dataclass
@@ -385,8 +392,11 @@ class EvalBackend(Enum):
 @dataclass
 class EvalRuntime:
     batch_size: int = 8
+    """Prompts per forward pass."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, ..."""
     threads: int | None = None
+    """CPU threads; none: torch's choice."""
 
 
 @dataclass
@@ -402,6 +412,10 @@ class EvalConfig:
     """Seed of generated questions (the mini tasks)."""
     data_samples: int = 0
     """Number of generated questions per task (the mini tasks)."""
+    data_dir: str | None = None
+    """Folder of benchmark files read in place of the hub's data sets (`gsm8k_test.jsonl`, `bbh/`, ...)."""
+    fewshot_as_multiturn: bool = False
+    """Examples as turns of their own; otherwise all in one user turn, as the paper's harness has them."""
     backend: EvalBackend = EvalBackend.hf
     dtype: str = "bfloat16"
     runtime: EvalRuntime = field(default_factory=EvalRuntime)
@@ -488,3 +502,33 @@ class RunConfig:
     """Print the chain with what is cached, and exit."""
     prepare: bool = False
     """Fetch what the run needs (pool, models, benchmark data), and exit."""
+
+
+def register_schemas() -> None:
+    """Give Hydra each group's schema, under the name that the group's YAML files start from."""
+    from hydra.core.config_store import ConfigStore
+
+    schemas: dict[str, dict[str, type]] = {
+        "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
+        "rater": {
+            "released_rater": ReleasedRaterConfig,
+            "column_rater": ColumnRaterConfig,
+            "simulated_rater": SimulatedRaterConfig,
+            "llm_rater": LlmRaterConfig,
+        },
+        "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
+        "knn": {"knn": KnnConfig},
+        "curation": {"curation": CurationConfig},
+        "selection": {"selection": SelectionConfig},
+        "budget": {"budget": BudgetConfig},
+        "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
+        "finetune": {"finetune": FinetuneConfig},
+        "eval": {"eval": EvalConfig},
+        "tracking": {"tracking": TrackingConfig},
+        "engine": {"engine": EngineConfig},
+    }
+    store = ConfigStore.instance()
+    store.store(name="run_schema", node=RunConfig)
+    for group, nodes in schemas.items():
+        for name, node in nodes.items():
+            store.store(group=group, name=f"{name}_schema", node=node)

@@ -1,0 +1,32 @@
+"""`python -m finetune SPEC.json`: one fine-tuning; under `accelerate launch -m finetune SPEC.json` on several devices."""
+
+from __future__ import annotations
+
+import sys
+
+from ds2.errors import UserError
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0, or 2 with one line on stderr where the user has something to change."""
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        print("usage: python -m finetune SPEC.json", file=sys.stderr)
+        return 2
+    from finetune.spec import read_spec
+    from finetune.train import train
+
+    try:
+        spec = read_spec(arguments[0])
+    except (OSError, ValueError) as error:
+        print(f"finetune: {arguments[0]}: {error}", file=sys.stderr)
+        return 2
+    try:
+        train(spec)
+    except UserError as error:
+        print(f"finetune: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""The base model as training needs it: in its dtype, quantised where asked, with LoRA matrices on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ds2.config import FinetuneConfig, Quantization
+from ds2.errors import MissingInput, UserError
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def load_tokenizer(name: str, revision: str | None) -> Any:
+    """The tokenizer, with a padding token (the end token where it has none of its own)."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        raise MissingInput(f"no tokenizer of base model {name}: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
+    """The causal language model in `config.dtype`, its weights in 4 bits with `quantization=nf4`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if config.dtype not in DTYPES:
+        raise UserError(f"finetune.dtype={config.dtype} is unknown: use one of {', '.join(DTYPES)}")
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, config.dtype),
+        "attn_implementation": config.runtime.attention,
+    }
+    if config.quantization is Quantization.nf4:
+        options["quantization_config"] = _nf4(options["dtype"])
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, revision=revision, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise MissingInput(f"base model {name} cannot be loaded: {_first_line(error)}") from error
+    model.config.use_cache = False
+    return model
+
+
+def add_lora(model: Any, config: FinetuneConfig) -> Any:
+    """The model with trainable LoRA matrices A, B on its target modules: W + (alpha / rank) B A."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if config.quantization is Quantization.nf4:
+        model = prepare_model_for_kbit_training(
+            model,
+            config.runtime.activation_checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
+        )
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(config.target_modules),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, lora)
+    except ValueError as error:
+        raise UserError(f"LoRA does not fit the base model: {_first_line(error)}") from error
+
+
+def _nf4(compute_dtype: Any) -> Any:
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise MissingInput("finetune.quantization=nf4 needs bitsandbytes: pip install bitsandbytes")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

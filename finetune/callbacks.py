@@ -1,0 +1,66 @@
+"""What watches a training: the progress bar, the speed of each step, the stop at a loss that is not a number."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from typing import Any
+
+from numpy.typing import NDArray
+from tqdm import tqdm
+from transformers import TrainerCallback
+
+from ds2.errors import UserError
+
+
+class StepRecorder(TrainerCallback):  # type: ignore[misc]
+    """Adds `tokens_per_second` and `memory_bytes` to each step's log entry, which checkpoints keep."""
+
+    def __init__(self, tokens_of_step: NDArray[Any]) -> None:
+        self._tokens = tokens_of_step
+        self._began = time.perf_counter()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        entry = state.log_history[-1]
+        if "loss" not in entry:
+            return
+        if not math.isfinite(entry["loss"]):
+            raise UserError(
+                f"the loss of step {entry['step']} is {entry['loss']}: lower finetune.learning_rate, or set"
+                " finetune.dtype=float32"
+            )
+        elapsed = max(time.perf_counter() - self._began, 1e-9)
+        entry["tokens_per_second"] = float(self._tokens[entry["step"] - 1]) / elapsed
+        entry["memory_bytes"] = peak_memory()
+
+
+class ProgressBar(TrainerCallback):  # type: ignore[misc]
+    """One bar over optimiser steps, with the loss."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="fine-tune", unit="step")
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if "loss" in state.log_history[-1]:
+            self._bar.set_postfix(loss=f"{state.log_history[-1]['loss']:.3f}", refresh=False)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.update(1)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.close()
+
+
+def peak_memory() -> int:
+    """Peak bytes so far: of this device where there is a GPU, else of the process."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,148 @@
+"""Conversations as token ids, and which of those tokens carry the loss: assistant contents and their end tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.errors import UserError
+
+Messages = Sequence[dict[str, str]]
+TEMPLATES = Path(__file__).parent / "templates"
+CHUNK = 512
+"""Conversations tokenised at a time."""
+
+
+@dataclass
+class EncodedSamples:
+    """Token ids of the usable samples, in the order given, and how many were cut or dropped."""
+
+    ids: list[NDArray[np.int32]] = field(default_factory=list)
+    trained: list[NDArray[np.bool_]] = field(default_factory=list)
+    """Beside each token id: whether its loss counts."""
+    truncated: int = 0
+    dropped_without_assistant: int = 0
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+
+def set_template(tokenizer: Any, template: str) -> None:
+    """Give the tokenizer a chat template: a file of `finetune/templates/`, or its own for `model`.
+
+    Raises UserError where the template does not exist, or needs a token that the base model's tokenizer lacks.
+    """
+    name = getattr(tokenizer, "name_or_path", "")
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError(f"the tokenizer of {name} gives no character offsets: a tokenizer.json is needed")
+    if tokenizer.eos_token is None:
+        raise UserError(f"the tokenizer of {name} has no end-of-sequence token: an answer could not end")
+    if template == "model":
+        if tokenizer.chat_template is None:
+            raise UserError(f"{name} has no chat template of its own: use finetune.template=tulu")
+        return
+    path = TEMPLATES / f"{template}.jinja"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in TEMPLATES.glob("*.jinja")))
+        raise UserError(
+            f"finetune.template={template} is unknown: use {known}, or `model` for the base model's own"
+        )
+    tokenizer.chat_template = path.read_text(encoding="utf-8").rstrip("\n")
+
+
+def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
+    """The rendered conversation and the character ranges of its assistant contents, each with its end token.
+
+    A range begins where generation would begin, after the assistant's opening mark, so that training and inference see
+    the same prompt. White space after an end token is not part of it.
+    """
+    text = _render(tokenizer, messages)
+    spans = []
+    for i, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        if i == 0:
+            opening = _generation_prompt(tokenizer)
+            start = text.index(opening) + len(opening)
+        else:
+            before = _render(tokenizer, messages[:i], add_generation_prompt=True)
+            start = len(before) if text.startswith(before) else -1
+        through = _render(tokenizer, messages[: i + 1]).rstrip()
+        if start < 0 or not text.startswith(through):
+            raise UserError(
+                "the base model's chat template rewrites earlier turns: use finetune.template=tulu"
+            )
+        spans.append((start, len(through)))
+    return text, spans
+
+
+def encode_samples(
+    tokenizer: Any, conversations: Sequence[Messages], *, max_tokens: int, progress: Any = None
+) -> EncodedSamples:
+    """Tokenise conversations; cut each at `max_tokens`; drop those left without a trained token.
+
+    `progress`, where given, is called with the number of conversations done after each chunk.
+    """
+    encoded = EncodedSamples()
+    for at in range(0, len(conversations), CHUNK):
+        rendered = [trained_spans(tokenizer, messages) for messages in conversations[at : at + CHUNK]]
+        tokens = tokenizer(
+            [text for text, _ in rendered],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            truncation=True,
+            max_length=max_tokens + 1,  # one more, to tell a sample that fits from one that is cut
+        )
+        offsets = tokens["offset_mapping"]
+        for ids, ranges, (_, spans) in zip(tokens["input_ids"], offsets, rendered, strict=True):
+            trained = _inside(np.array(ranges, dtype=np.int64).reshape(-1, 2), spans)[:max_tokens]
+            if not trained.any():
+                encoded.dropped_without_assistant += 1
+                continue
+            encoded.truncated += len(ids) > max_tokens
+            encoded.ids.append(np.array(ids[:max_tokens], dtype=np.int32))
+            encoded.trained.append(trained)
+        if progress is not None:
+            progress(len(rendered))
+    return encoded
+
+
+def decode_trained(tokenizer: Any, encoded: EncodedSamples) -> Iterator[str]:
+    """The text that each sample trains, end tokens shown: for tests and for a look at the data."""
+    for ids, trained in zip(encoded.ids, encoded.trained, strict=True):
+        yield tokenizer.decode(ids[trained].tolist())
+
+
+def _inside(ranges: NDArray[np.int64], spans: list[tuple[int, int]]) -> NDArray[np.bool_]:
+    first, last = ranges[:, 0], ranges[:, 1]
+    trained = np.zeros(len(ranges), dtype=np.bool_)
+    for start, end in spans:
+        # Some tokenizers trim white space from the offsets, which leaves empty ranges: at a border they belong outside.
+        held = np.where(first < last, first >= start, first > start)
+        trained |= held & (last <= end) & (first < end)
+    return trained
+
+
+def _render(tokenizer: Any, messages: Messages, add_generation_prompt: bool = False) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        text: str = tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+    except TemplateError as error:
+        raise UserError(f"the chat template refuses a conversation: {error}") from error
+    return text
+
+
+def _generation_prompt(tokenizer: Any) -> str:
+    question = [{"role": "user", "content": "x"}]
+    return _render(tokenizer, question, add_generation_prompt=True)[
+        len(_render(tokenizer, question)) :
+    ].lstrip()

@@ -1,0 +1,36 @@
+"""All that one fine-tuning needs: what `python -m finetune SPEC.json` reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds2.config import FinetuneConfig
+from ds2.plain import from_plain, to_plain
+
+
+@dataclass
+class FinetuneSpec:
+    base_model: str
+    """Hub name or local directory."""
+    revision: str | None
+    """Commit on the hub; None for a local directory."""
+    train_file: str
+    """JSONL of rows that hold `id` and `messages`."""
+    output_dir: str
+    """Takes `adapter/`, `curve.parquet`, `metrics.json`; checkpoints of an interrupted run in it are continued."""
+    seed: int
+    """LoRA initialisation, dropout and sample order."""
+    config: FinetuneConfig
+    progress: bool = True
+    """Show progress bars."""
+
+
+def read_spec(path: str | Path) -> FinetuneSpec:
+    """The spec in a JSON file; ValueError names an unknown, missing or mistyped key."""
+    return from_plain(FinetuneSpec, json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def write_spec(spec: FinetuneSpec, path: str | Path) -> None:
+    Path(path).write_text(json.dumps(to_plain(spec), indent=2, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The order in which samples are trained: fixed by the seed and the total batch, whatever the devices.
+
+Passes over the n samples, each in a fresh random order, are laid end to end and cut into optimiser steps of B (the total
+batch) samples. So every step has exactly B samples, on one device or on eight. Within a step samples go by length,
+longest first: device batches then need little padding, and the step's gradient, a mean over its tokens, is the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.errors import UserError
+from finetune.chat import EncodedSamples
+
+IGNORED = -100
+"""The label of a token without loss."""
+
+
+def count_steps(samples: int, *, epochs: float, max_steps: int | None, total_batch: int) -> int:
+    """Optimiser steps: `max_steps` where given, else enough full batches for `epochs` passes."""
+    return max_steps if max_steps is not None else max(1, math.ceil(epochs * samples / total_batch))
+
+
+def sample_order(lengths: NDArray[np.int64], *, steps: int, total_batch: int, seed: int) -> NDArray[np.int64]:
+    """(steps, B) indices of samples, by length within a row."""
+    samples, wanted = len(lengths), steps * total_batch
+    passes = [
+        np.random.default_rng([seed, i]).permutation(samples) for i in range(math.ceil(wanted / samples))
+    ]
+    order = np.concatenate(passes)[:wanted].reshape(steps, total_batch)
+    longest_first = np.argsort(-lengths[order], axis=1, kind="stable")
+    return np.take_along_axis(order, longest_first, axis=1)
+
+
+def device_batch(total_batch: int, *, devices: int, wanted: int | None) -> tuple[int, int]:
+    """Samples per device and forward pass, and the passes accumulated into a step: their product times devices is B.
+
+    Raises UserError where the batch does not divide.
+    """
+    if total_batch < 1 or total_batch % devices:
+        raise UserError(
+            f"finetune.total_batch={total_batch} does not divide over {devices} devices: set finetune.runtime.devices"
+            " to a divisor of it"
+        )
+    share = total_batch // devices
+    if wanted is None:
+        wanted = max(size for size in range(1, 9) if share % size == 0)
+    if wanted < 1 or share % wanted:
+        raise UserError(
+            f"finetune.total_batch={total_batch} on {devices} device(s) is {share} samples each, which device batches of"
+            f" {wanted} do not divide: set finetune.runtime.device_batch to a divisor of {share}"
+        )
+    return wanted, share // wanted
+
+
+class SampleStream:
+    """A map-style dataset over the whole training, in its order."""
+
+    def __init__(self, samples: EncodedSamples, order: NDArray[np.int64]) -> None:
+        self._samples = samples
+        self._order = order.reshape(-1)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, position: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        row = self._order[position]
+        return self._samples.ids[row], self._samples.trained[row]
+
+
+def make_collator(pad_id: int) -> Any:
+    """A function from samples to a batch padded on the right: input_ids, attention_mask, labels."""
+    import torch
+
+    def collate(batch: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]]) -> dict[str, Any]:
+        shape = (len(batch), max(len(ids) for ids, _ in batch))
+        input_ids = np.full(shape, pad_id, dtype=np.int64)
+        attention_mask = np.zeros(shape, dtype=np.int64)
+        labels = np.full(shape, IGNORED, dtype=np.int64)
+        for row, (ids, trained) in enumerate(batch):
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+            labels[row, : len(ids)][trained] = ids[trained]
+        tensors = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+        return {name: torch.from_numpy(array) for name, array in tensors.items()}
+
+    return collate

@@ -1,0 +1,253 @@
+"""The fine-tune, top to bottom: read, tokenise, load, train, save.
+
+One process per device; `accelerate launch -m finetune SPEC.json` starts several. What is learned depends on the
+samples, the total batch, the schedule and the seed, and not on how many devices share the work.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ds2.config import FinetuneConfig
+from ds2.errors import UserError
+from finetune import checkpoints
+from finetune.chat import EncodedSamples, Messages, encode_samples, set_template
+from finetune.spec import FinetuneSpec
+from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
+
+MAX_GRAD_NORM = 1.0
+"""Gradient clipping, as in the Tulu recipes that the paper follows."""
+MEMORY_HELP = (
+    "lower finetune.runtime.device_batch or finetune.max_tokens, or set finetune.runtime.activation_checkpointing=true"
+    " or finetune.quantization=nf4"
+)
+
+
+def train(spec: FinetuneSpec) -> dict[str, Any]:
+    """Fine-tune as the spec says; write `adapter/`, `curve.parquet`, `metrics.json` (and `merged/`); return the metrics.
+
+    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one line, for what
+    the user can change: an empty subset, a batch that does not divide, a loss that is not a number, too little memory.
+    """
+    began = time.perf_counter()
+    config = spec.config
+    devices = int(os.environ.get("WORLD_SIZE", "1"))
+    batch, accumulation = device_batch(
+        config.total_batch, devices=devices, wanted=config.runtime.device_batch
+    )
+    conversations = read_conversations(spec.train_file)
+
+    import torch
+    from transformers import Trainer, set_seed
+    from transformers.trainer_callback import PrinterCallback
+
+    from ds2.models.digest import base_digest
+    from finetune.base import add_lora, load_base, load_tokenizer
+    from finetune.callbacks import ProgressBar, StepRecorder, peak_memory
+
+    if config.runtime.threads is not None:
+        torch.set_num_threads(config.runtime.threads)
+
+    tokenizer = load_tokenizer(spec.base_model, spec.revision)
+    set_template(tokenizer, config.template)
+    with tqdm(total=len(conversations), desc="tokenise", unit="sample", disable=not spec.progress) as bar:
+        samples = encode_samples(tokenizer, conversations, max_tokens=config.max_tokens, progress=bar.update)
+    if not samples.ids:
+        raise UserError(
+            f"{spec.train_file}: none of {len(conversations)} samples has an assistant turn within"
+            f" finetune.max_tokens={config.max_tokens}: nothing to train on"
+        )
+    steps = count_steps(
+        len(samples.ids), epochs=config.epochs, max_steps=config.max_steps, total_batch=config.total_batch
+    )
+    order = sample_order(samples.lengths, steps=steps, total_batch=config.total_batch, seed=spec.seed)
+
+    with _quiet():
+        base = load_base(spec.base_model, spec.revision, config)
+        mark = {"name": spec.base_model, "digest": base_digest(base)}
+        set_seed(spec.seed)
+        model = add_lora(base, config)
+
+    checkpoints.claim(spec)
+    arguments = _training_arguments(
+        spec, steps=steps, batch=batch, accumulation=accumulation, rows=len(samples.ids)
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=SampleStream(samples, order),
+        data_collator=make_collator(tokenizer.pad_token_id),
+        processing_class=tokenizer,
+        callbacks=[StepRecorder(samples.lengths[order].sum(axis=1))],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if spec.progress and trainer.is_world_process_zero():
+        trainer.add_callback(ProgressBar)
+    resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
+    with _quiet(), _memory_errors():
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+
+    output = Path(spec.output_dir)
+    trainer.save_model(str(output / "adapter"))  # gathers sharded weights, on every process
+    if not trainer.is_world_process_zero():
+        return {}
+    for unwanted in ("training_args.bin", "README.md"):  # a pickle, and a card of blanks
+        (output / "adapter" / unwanted).unlink(missing_ok=True)
+    _write_json(output / "adapter" / "base.json", mark)
+    curve = _write_curve(
+        output / "curve.parquet", trainer.state.log_history, config.total_batch / len(samples.ids)
+    )
+    metrics = {
+        "train_loss": float(np.mean(curve["loss"])),
+        "final_loss": float(np.mean(curve["loss"][-max(1, steps // 10) :])),
+        "steps": steps,
+        "epochs": steps * config.total_batch / len(samples.ids),
+        "samples": len(samples.ids),
+        **_count_tokens(samples, order),
+        "tokens_per_second": float(np.median(curve["tokens_per_second"])),
+        "devices": devices,
+        "device_batch": batch,
+        "accumulation": accumulation,
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "peak_memory_bytes": peak_memory(),
+        "resumed_from_step": int(resume.name.split("-")[1]) if resume else 0,
+        "wall_seconds": time.perf_counter() - began,
+    }
+    if config.merge:
+        from finetune.merge import merge_adapter
+
+        metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, -1])])
+    _write_json(output / "metrics.json", metrics)
+    checkpoints.remove(spec)
+    return metrics
+
+
+def read_conversations(path: str | Path) -> list[Messages]:
+    """The `messages` of each row of a JSONL file. UserError where there is no file, no row, or a row without them."""
+    source = Path(path)
+    if not source.is_file():
+        raise UserError(f"{source}: no such training file")
+    conversations: list[Messages] = []
+    with source.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                conversations.append([dict(turn) for turn in json.loads(line)["messages"]])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{source}, line {number}: not a row with `messages`") from error
+    if not conversations:
+        raise UserError(f"{source}: the subset is empty: nothing to train on")
+    return conversations
+
+
+def _training_arguments(spec: FinetuneSpec, *, steps: int, batch: int, accumulation: int, rows: int) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    config: FinetuneConfig = spec.config
+    gpu = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints.checkpoint_dir(spec)),
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
+        max_steps=steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=math.ceil(config.warmup_ratio * steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=MAX_GRAD_NORM,
+        bf16=config.dtype == "bfloat16",
+        fp16=config.dtype == "float16",
+        use_cpu=not gpu,
+        train_sampling_strategy="sequential",  # the stream holds the order
+        gradient_checkpointing=config.runtime.activation_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if config.runtime.save_every_epoch else "no",
+        save_steps=max(1, round(rows / config.total_batch)),
+        save_total_limit=2,  # the one before stays, should a crash cut off the last
+        seed=spec.seed,
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to="none",
+        disable_tqdm=True,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process a device: never torch's DataParallel
+    return arguments
+
+
+def _count_tokens(samples: EncodedSamples, order: NDArray[np.int64]) -> dict[str, int]:
+    trained = np.array([mask.sum() for mask in samples.trained])
+    return {
+        "truncated": int(samples.truncated),
+        "dropped_without_assistant": samples.dropped_without_assistant,
+        "tokens": int(samples.lengths[order].sum()),
+        "trained_tokens": int(trained[order].sum()),
+    }
+
+
+def _write_curve(path: Path, log: list[dict[str, float]], epochs_per_step: float) -> dict[str, list[float]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    entries = [entry for entry in log if "loss" in entry]
+    columns: dict[str, list[float]] = {
+        "step": [int(entry["step"]) for entry in entries],
+        "epoch": [entry["step"] * epochs_per_step for entry in entries],
+        **{
+            name: [entry[name] for entry in entries]
+            for name in ("loss", "learning_rate", "tokens_per_second")
+        },
+        "memory_bytes": [int(entry["memory_bytes"]) for entry in entries],
+    }
+    pq.write_table(pa.table(columns), path)
+    return columns
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2), encoding="utf-8")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own bars and warnings: what matters is raised, and the recipe has its own bars."""
+    from transformers.utils import logging
+
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"out of GPU memory: {MEMORY_HELP}") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise UserError(f"out of memory: {MEMORY_HELP}") from error
+        raise
