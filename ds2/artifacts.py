@@ -21,13 +21,24 @@ Beside them, written last, `record.json`: a folder without one is not an artifac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from ds2.config import RunConfig
+
+if TYPE_CHECKING:
+    from ds2.curation.result import CurationResult
+    from ds2.knn import KnnGraph
+    from ds2.pool import Pool
+    from ds2.rating.raters import Ratings
+    from ds2.selection import Choice
 
 
 class Status(Enum):
@@ -50,7 +61,7 @@ class StageResult:
 
     def json(self, name: str) -> Any:
         """Content of one of the stage's JSON files."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        return read_json(self.path / name)
 
 
 @dataclass(frozen=True)
@@ -63,3 +74,97 @@ class RunResult:
     fingerprint: str
     """Of the run's last stage."""
     stages: Mapping[str, StageResult]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """JSON with NaN refused, readable by a person."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _identity_columns(pool: Pool) -> dict[str, Sequence[Any]]:
+    return {"id": pool.ids, "row": pool.rows, "source": pool.sources}
+
+
+def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
+    table = pd.DataFrame({**_identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings})
+    table.to_parquet(folder / "ratings.parquet", index=False)
+
+
+def read_scores(folder: Path) -> NDArray[np.int16]:
+    """(N,) scores of a `rate` artifact; -1: unrated."""
+    return pd.read_parquet(folder / "ratings.parquet", columns=["score"])["score"].to_numpy(dtype=np.int16)
+
+
+def write_embeddings(folder: Path, vectors: NDArray[np.float32]) -> None:
+    np.save(folder / "embeddings.npy", vectors)
+
+
+def read_embeddings(folder: Path) -> NDArray[np.float32]:
+    """(N, d) unit rows, mapped from disk."""
+    vectors: NDArray[np.float32] = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+    return vectors
+
+
+def write_graph(folder: Path, graph: KnnGraph) -> None:
+    np.save(folder / "neighbors.npy", graph.neighbors)
+    np.save(folder / "distances.npy", graph.distances)
+
+
+def read_graph(folder: Path) -> KnnGraph:
+    from ds2.knn import KnnGraph
+
+    return KnnGraph(
+        neighbors=np.load(folder / "neighbors.npy", mmap_mode="r", allow_pickle=False),
+        distances=np.load(folder / "distances.npy", mmap_mode="r", allow_pickle=False),
+    )
+
+
+def write_curation(folder: Path, pool: Pool, scores: NDArray[np.int16], result: CurationResult, num_scores: int) -> None:
+    levels = np.arange(num_scores)
+    posterior_mean = np.full(len(pool), np.nan) if result.posterior is None else result.posterior @ levels
+    columns = {
+        "score": scores,
+        "curated": result.curated,
+        "confidence": result.confidence,
+        "flagged": result.flagged,
+        "long_tail": result.long_tail,
+        "posterior_mean": posterior_mean,
+    }
+    pd.DataFrame({**_identity_columns(pool), **columns}).to_parquet(folder / "curation.parquet", index=False)
+    if result.posterior is not None:
+        np.save(folder / "posterior.npy", result.posterior.astype(np.float32))
+    write_json(
+        folder / "transition.json",
+        {
+            "transition": None if result.transition is None else np.asarray(result.transition).tolist(),
+            "prior": None if result.prior is None else np.asarray(result.prior).tolist(),
+            "num_scores": num_scores,
+            "diagnostics": result.diagnostics.to_dict(),
+        },
+    )
+
+
+def read_curation(folder: Path) -> pd.DataFrame:
+    """The table of a `curate` artifact, N rows in pool order."""
+    return pd.read_parquet(folder / "curation.parquet")
+
+
+def write_subset(folder: Path, pool: Pool, choice: Choice, curation: pd.DataFrame | None) -> None:
+    known = curation.iloc[choice.positions] if curation is not None else None
+    rows = []
+    for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
+        sample = pool.samples[position]
+        row: dict[str, Any] = {"rank": rank, "id": sample.id, "row": sample.row, "source": sample.source}
+        for name in ("score", "curated", "long_tail"):
+            row[name] = None if known is None else known[name].iloc[rank].item()
+        rows.append(row | {"reason": reason})
+    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "subset.parquet", index=False)
+    with (folder / "subset.jsonl").open("w", encoding="utf-8") as lines:
+        for position, row in zip(choice.positions.tolist(), rows, strict=True):
+            messages = [{"role": m.role, "content": m.content} for m in pool.samples[position].messages]
+            lines.write(json.dumps({"messages": messages, **row}, ensure_ascii=False) + "\n")

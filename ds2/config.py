@@ -438,8 +438,7 @@ class TrackingConfig:
 
 class EngineKind(Enum):
     local = "local"
-    ray = "ray"
-    """Ray Data for rating and embedding."""
+    """This machine."""
 
 
 @dataclass

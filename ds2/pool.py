@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from ds2 import pool_rows
@@ -120,8 +120,7 @@ class PoolSource:
         config = self.config
         if isinstance(config, MiniPoolConfig):
             # The rows are cheap to make, so their content is the identity: a changed generator is a new pool.
-            rows = self._mini_rows()
-            return {"rows": fingerprint([canonical_json(row).decode() for row in rows])}
+            return {"rows": _mini_content(config.samples, config.seed, self.num_scores)}
         assert isinstance(config, RowsPoolConfig)
         kept = to_plain(config)
         content = {key: kept[key] for key in ("format", "on_bad_rows", "limit", "source")}
@@ -131,17 +130,12 @@ class PoolSource:
         commit = pool_rows.resolve_dataset(config.dataset, config.revision, offline=self.offline)
         return content | {"dataset": config.dataset, "subset": config.subset, "split": config.split, "commit": commit}
 
-    def _mini_rows(self) -> list[dict[str, Any]]:
-        from ds2.mini import generate_pool
-
-        assert isinstance(self.config, MiniPoolConfig)
-        return generate_pool(samples=self.config.samples, seed=self.config.seed, num_scores=self.num_scores)
-
     def raw_rows(self) -> Iterator[tuple[str, Any]]:
         """`(where, row)` for each row as it stands in the file, where naming file and row."""
         config = self.config
         if isinstance(config, MiniPoolConfig):
-            yield from ((f"mini pool, row {i}", row) for i, row in enumerate(self._mini_rows()))
+            rows = _mini_rows(config.samples, config.seed, self.num_scores)
+            yield from ((f"mini pool, row {i}", row) for i, row in enumerate(rows))
         elif isinstance(config, FilesPoolConfig):
             for path in pool_rows.files(config.path):
                 yield from pool_rows.read_file(path)
@@ -150,6 +144,19 @@ class PoolSource:
             yield from pool_rows.read_dataset(config.dataset, config.subset, config.split, commit)
         else:
             raise TypeError(f"unknown kind of pool: {type(config).__name__}")
+
+
+def _mini_rows(samples: int, seed: int, num_scores: int) -> list[dict[str, Any]]:
+    from ds2.mini import generate_pool
+
+    if samples < 1:
+        raise UserError(f"pool.samples={samples} must be at least 1")
+    return generate_pool(samples=samples, seed=seed, num_scores=num_scores)
+
+
+@cache
+def _mini_content(samples: int, seed: int, num_scores: int) -> str:
+    return fingerprint([canonical_json(row).decode() for row in _mini_rows(samples, seed, num_scores)])
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,113 @@
+"""The command line: Hydra composes a configuration, which becomes dataclasses here and nowhere else.
+
+`sweep=NAME` is turned into multiruns; everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
+run failed, 2 when the user has something to change, 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which says them in one line
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ds2 import console, jobs
+from ds2.config import RunConfig, register_schemas
+from ds2.errors import UserError
+from ds2.explain import explain
+from ds2.paths import project_root
+
+register_schemas()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The `ds2` command with these arguments; its exit code."""
+    try:
+        name, rest = _sweep_name(arguments)
+        if name is not None:
+            from ds2.sweep import load_sweep, report_sweep
+
+            sweep = load_sweep(name)
+            with jobs.recorded() as record:
+                for grid in sweep.multiruns(rest):
+                    _hydra(["--multirun", *grid])
+            return report_sweep(name, record.read())
+        with jobs.recorded() as record:
+            _hydra(arguments)
+        return console.summary_of_jobs(record.read())
+    except UserError as error:
+        console.error(str(error))
+        return 2
+    except (HydraException, OmegaConfBaseException) as error:
+        console.error(explain(error))
+        return 2
+    except KeyboardInterrupt:
+        console.error("interrupted; the same command continues from the last finished stage")
+        return 130
+
+
+def compose(overrides: Sequence[str]) -> RunConfig:
+    """The configuration that these overrides give, as `ds2 OVERRIDES` would run it."""
+    with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
+        return to_config(hydra.compose("config", overrides=list(overrides)))
+
+
+def to_config(cfg: DictConfig) -> RunConfig:
+    """Dataclasses of a composed configuration. Raises UserError naming a value that is missing."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise UserError(f"{missing[0]} is missing: give {missing[0]}=VALUE")
+    return cast(RunConfig, OmegaConf.to_object(cfg))
+
+
+def _hydra(arguments: Sequence[str]) -> None:
+    before = sys.argv
+    sys.argv = ["ds2", *arguments]
+    try:
+        _main()
+    finally:
+        sys.argv = before
+
+
+@hydra.main(config_path=str(project_root() / "conf"), config_name="config", version_base="1.3")
+def _main(cfg: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    many = hydra_config.mode is RunMode.MULTIRUN
+    with jobs.job(list(hydra_config.overrides.task), keep_going=many):
+        _run(to_config(cfg), many)
+
+
+def _run(config: RunConfig, many: bool) -> None:
+    from ds2.pipeline import Chain
+
+    if config.prepare:
+        from ds2.prepare import prepare
+
+        prepare(config, console.line)
+        return
+    chain = Chain(config)
+    if config.plan:
+        console.plan(chain)
+        return
+    console.heading(chain.name)
+    result = chain.run(console.reporter())
+    console.result(result, brief=many)
+
+
+def _sweep_name(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    names = [a.removeprefix("sweep=") for a in arguments if a.startswith("sweep=")]
+    if len(names) > 1:
+        raise UserError("give one sweep=NAME")
+    rest = [a for a in arguments if not a.startswith("sweep=") and a not in ("-m", "--multirun")]
+    return (names[0], rest) if names else (None, list(arguments))
+
+

@@ -1,0 +1,130 @@
+"""What the command prints."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ds2.artifacts import RunResult, StageResult, Status
+from ds2.stage import Step
+
+if TYPE_CHECKING:
+    from ds2.jobs import Job
+    from ds2.pipeline import Chain, Reporter
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def line(text: str) -> None:
+    """One plain line."""
+    _out.print(escape(text))
+
+
+def error(text: str) -> None:
+    """One line on standard error, marked."""
+    _err.print(f"[bold red]error[/] {escape(' '.join(text.split()))}")
+
+
+def heading(text: str) -> None:
+    _out.print(f"[bold]{escape(text)}[/]")
+
+
+def reporter() -> Reporter:
+    """Prints each stage as it ends, and its warnings."""
+    from ds2.pipeline import Reporter
+
+    return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
+
+
+def seconds(value: float) -> str:
+    """A duration that a person reads at a glance."""
+    if value < 60:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {value % 60:02.0f} s"
+
+
+def _stage(result: StageResult) -> None:
+    colour = "green" if result.status is Status.computed else "cyan"
+    counts = ", ".join(f"{k} {_number(v)}" for k, v in result.record["counts"].items() if _worth_a_line(k, v))
+    _out.print(
+        f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{seconds(result.seconds):>9}  "
+        f"[dim]{result.fingerprint}[/]  {escape(counts)}"
+    )
+    sys.stdout.flush()
+
+
+def _worth_a_line(name: str, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _waiting(step: Step) -> None:
+    _out.print(f"  {step.stage:<9}[yellow]waiting[/]  another run is computing it")
+
+
+def _warning(text: str) -> None:
+    _out.print(f"           [yellow]warning[/] {escape(text)}")
+
+
+def plan(chain: Chain) -> None:
+    """The chain with what is cached and what would be computed."""
+    heading(chain.name)
+    for step, path in chain.plan():
+        state = f"[cyan]cached[/]   {escape(str(path))}" if path else "[green]compute[/]"
+        _out.print(f"  {step.stage:<9}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
+
+
+def result(run: RunResult, *, brief: bool) -> None:
+    """The evaluation's table and where to look; in a sweep, only the average."""
+    evaluation = run.stages.get("evaluate")
+    if evaluation and brief:
+        _out.print(f"  average {evaluation.json('results.json')['average']:.4f}")
+    elif evaluation:
+        _out.print(evaluation_table(evaluation))
+    if brief:
+        return
+    for stage, file in (("select", "subset.jsonl"), ("report", "report.html")):
+        if stage in run.stages:
+            _out.print(f"{stage if stage == 'report' else 'subset'}: {escape(str(run.stages[stage].path / file))}")
+
+
+def evaluation_table(evaluation: StageResult) -> Table:
+    """Task, metric, value, standard error and number of questions."""
+    table = Table("task", "metric", title_justify="left")
+    for name in ("value", "stderr", "n"):
+        table.add_column(name, justify="right")
+    content = evaluation.json("results.json")
+    for row in content["results"]:
+        stderr = row["stderr"]
+        shown = "" if stderr is None or not math.isfinite(stderr) else f"{stderr:.4f}"
+        table.add_row(row["task"], row["metric"], f"{row['value']:.4f}", shown, str(row["n"]))
+    table.add_row("[bold]average[/]", "", f"[bold]{content['average']:.4f}[/]", "", "")
+    return table
+
+
+def summary_of_jobs(jobs: Sequence[Job]) -> int:
+    """Says which jobs failed, if any did; the exit code."""
+    failed = [job for job in jobs if job.state != "done"]
+    if len(jobs) == 1 and failed and failed[0].state == "refused":
+        error(failed[0].reason)
+        return 2
+    if len(jobs) > 1:
+        line(f"{len(jobs) - len(failed)} of {len(jobs)} runs done")
+    for job in failed:
+        error(f"{' '.join(job.overrides)}: {job.reason or 'its process died'}")
+    return 1 if failed else 0
+
+
+def show(renderable: object) -> None:
+    """Print a rich renderable."""
+    _out.print(renderable)

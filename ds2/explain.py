@@ -1,0 +1,70 @@
+"""Hydra's and OmegaConf's errors in one line that names the key and what to change."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+
+def explain(error: BaseException) -> str:
+    """One line."""
+    chain = list(_causes(error))
+    text = "\n".join(str(e) for e in chain)
+    for attempt in (_unknown_choice, _unknown_key, _wrong_value, _unknown_interpolation):
+        line = attempt(text)
+        if line:
+            return line
+    return "; ".join(part.strip() for part in str(error).splitlines() if part.strip())
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _unknown_choice(text: str) -> str | None:
+    match = re.search(r"Could not find '([\w@]+)/([^']*)'", text)
+    if match is None:
+        no_group = re.search(r"Could not override '([^']+)'.\s*No match in the defaults list", text)
+        return f"{no_group[1]}: no such group or key" if no_group else None
+    group, choice = match.groups()
+    options = re.search(r"Available options in '[^']+':\n((?:\t[^\n]+\n?)+)", text)
+    known = [o.strip() for o in options[1].splitlines() if not o.strip().endswith("_schema")] if options else []
+    close = difflib.get_close_matches(choice, known, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{group}={choice} is unknown{hint}; there are: {', '.join(known)}"
+
+
+def _unknown_key(text: str) -> str | None:
+    match = re.search(r"Key '([^']+)' (?:not in '([^']+)'|is not in struct)", text)
+    if match is None:
+        return None
+    full = re.search(r"full_key: (\S+)", text)
+    key = full[1] if full else match[1]
+    known = _fields(match[2])
+    close = difflib.get_close_matches(match[1], known, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{key}: no such key{hint}" + (f"; there are: {', '.join(known)}" if known else "")
+
+
+def _fields(class_name: str | None) -> list[str]:
+    from dataclasses import fields, is_dataclass
+
+    from ds2 import config
+
+    owner = getattr(config, class_name or "", None)
+    return [f.name for f in fields(owner)] if owner is not None and is_dataclass(owner) else []
+
+
+def _wrong_value(text: str) -> str | None:
+    match = re.search(r"((?:Invalid value|Value|Cannot convert|Invalid type|Field|Unsupported|Cannot assign)[^\n]*)", text)
+    key = re.search(r"full_key: (\S+)", text)
+    return f"{key[1]}: {match[1]}" if match and key else None
+
+
+def _unknown_interpolation(text: str) -> str | None:
+    match = re.search(r"Interpolation key '([^']+)' not found", text)
+    return f"{match[1]} is referred to but does not exist" if match else None

@@ -1,0 +1,80 @@
+"""The one place from which `ds2` reaches the leaves `finetune` and `eval`.
+
+On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate launch` where
+there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny models would otherwise
+spend its time importing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ds2.config import RuntimeConfig
+from ds2.errors import UserError
+from ds2.paths import make_importable, project_root
+from ds2.plain import to_plain
+
+_ENTRY = {"finetune": ("finetune.train", "train"), "eval": ("eval.run", "evaluate")}
+_USER_ERROR = 2
+"""A leaf's exit code when it has said in one line what its user should change."""
+
+
+def finetune(spec: Any, runtime: RuntimeConfig, *, devices: int | None) -> None:
+    """Run the fine-tuning recipe; it writes into `spec.output_dir`. `devices`: GPUs to use, None: all."""
+    _run("finetune", spec, runtime, devices)
+
+
+def evaluate(spec: Any, runtime: RuntimeConfig) -> None:
+    """Run an evaluation; it writes into `spec.output_dir`."""
+    _run("eval", spec, runtime, 1)
+
+
+def _run(leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None) -> None:
+    try:
+        gpus = _gpu_count()
+        if _isolated(runtime, gpus):
+            _run_child(leaf, spec, min(devices or gpus, gpus))
+            return
+        make_importable()
+        module, function = _ENTRY[leaf]
+        getattr(importlib.import_module(module), function)(spec)
+    except ModuleNotFoundError as error:
+        extra = "train" if leaf == "finetune" else "eval"
+        raise UserError(f"{leaf} needs the package {error.name}: pip install 'ds2[{extra}]'") from error
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
+    choice = runtime.isolate.lower()
+    if choice not in ("auto", "true", "false"):
+        raise UserError(f"runtime.isolate={runtime.isolate} is none of auto, true, false")
+    return gpus > 0 if choice == "auto" else choice == "true"
+
+
+def _run_child(leaf: str, spec: Any, devices: int) -> None:
+    launch = ["-m", leaf]
+    if devices > 1:
+        launch = ["-m", "accelerate.commands.launch", "--num_processes", str(devices), "-m", leaf]
+    path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
+    with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
+        spec_file = Path(folder) / "spec.json"
+        spec_file.write_text(json.dumps(to_plain(spec)), encoding="utf-8")
+        run = subprocess.run(
+            [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}, check=False
+        )
+    if run.returncode == _USER_ERROR:
+        raise UserError(f"{leaf} stopped: see the line above")
+    if run.returncode != 0:
+        raise RuntimeError(f"the child process `python {' '.join(launch)}` ended with exit code {run.returncode}")

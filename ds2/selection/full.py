@@ -1,0 +1,16 @@
+"""The whole pool, in its order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ds2.selection.request import Choice, Request
+
+NEEDS: frozenset[str] = frozenset()
+SEEDED = False
+BUDGETED = False
+
+
+def choose(request: Request) -> Choice:
+    """Every sample."""
+    return Choice(np.arange(request.pool_size), ["the whole pool"] * request.pool_size)
