@@ -1,0 +1,1 @@
+"""Models that the project makes itself, and what identifies a base model."""

@@ -1,0 +1,147 @@
+"""One evaluation: find the tasks, load the model, run each task by itself, keep every figure and every answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ds2.errors import UserError
+from eval.results import metric_rows, sample_rows, write_samples
+from eval.spec import EvalSpec
+
+TASKS = Path(__file__).parent / "tasks"
+MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval.backend=vllm"
+
+
+def evaluate(spec: EvalSpec) -> dict[str, Any]:
+    """Evaluate as the spec says; write `results.json` and `samples.parquet`; return the results.
+
+    `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each one's first
+    metric. A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
+
+    Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task succeeds.
+    """
+    began = time.perf_counter()
+    with _quiet():
+        manager = task_manager(spec)
+        from eval.engines import has_chat_template, load_engine
+
+        lm = load_engine(spec)
+        rows: list[dict[str, Any]] = []
+        samples: list[dict[str, Any]] = []
+        first: dict[str, float] = {}
+        errors: dict[str, str] = {}
+        for task in spec.config.tasks:
+            try:
+                output = _run_task(task, lm, manager, spec, chat=has_chat_template(lm))
+            except (KeyboardInterrupt, UserError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a task's data or code does, the others go on
+                errors[task] = f"{type(error).__name__}: {error}"
+                continue
+            own = metric_rows(task, output)
+            rows += own
+            samples += sample_rows(output)
+            first[task] = next(row["value"] for row in own)
+    if not first:
+        raise UserError(
+            "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
+        )
+    results = {
+        "results": rows,
+        "average": sum(first.values()) / len(first),
+        "scores": first,
+        "missing": list(errors),
+        "errors": errors,
+        "chat_template": has_chat_template(lm),
+        "harness_version": version("lm_eval"),
+        "wall_seconds": time.perf_counter() - began,
+    }
+    output_dir = Path(spec.output_dir)
+    write_samples(samples, output_dir / "samples.parquet")
+    (output_dir / "results.json").write_text(
+        json.dumps(results, indent=2, ensure_ascii=False), encoding="utf-8"
+    )
+    return results
+
+
+def task_manager(spec: EvalSpec) -> Any:
+    """lm-eval's index of our tasks, and of its own where one of those is asked for (it takes 10 s or more to build).
+
+    Raises UserError for a name that is in neither.
+    """
+    from lm_eval.tasks import TaskManager
+
+    config = spec.config
+    if not config.tasks:
+        raise UserError("eval.tasks is empty: name a task, or use eval=none")
+    settings = {
+        "data_samples": config.data_samples,
+        "data_seed": config.data_seed,
+        "pool_seed": spec.pool_seed,
+        "data_dir": config.data_dir,
+    }
+    manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=settings)
+    if all(task in manager.all_tasks for task in config.tasks):
+        return manager
+    manager = TaskManager(include_path=str(TASKS), metadata=settings)
+    unknown = [task for task in config.tasks if task not in manager.all_tasks]
+    if unknown:
+        raise UserError(
+            f"eval.tasks: {', '.join(unknown)} is neither a task of eval/tasks/ nor one of lm-eval's"
+        )
+    return manager
+
+
+def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -> Any:
+    import torch
+    from lm_eval.evaluator import evaluate as run
+
+    loaded = manager.load([task])
+    for member in loaded["tasks"].values():
+        if member.get_config("num_fewshot") is None:
+            member.set_config(key="num_fewshot", value=0)
+        member.set_fewshot_seed(seed=spec.seed)
+    random.seed(spec.seed)
+    np.random.seed(spec.seed)
+    torch.manual_seed(spec.seed)
+    try:
+        return run(
+            lm,
+            task_dict=loaded,
+            limit=spec.config.limit,
+            apply_chat_template=chat,
+            fewshot_as_multiturn=chat and spec.config.fewshot_as_multiturn,
+        )
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions stays."""
+    import lm_eval.api.task
+    from transformers.utils import logging as transformers_logging
+
+    harness, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
+    level, bars = harness.level, transformers_logging.is_progress_bar_enabled()
+    harness.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    lm_eval.api.task.tqdm = partial(bar, disable=True)  # a nameless bar for building prompts
+    try:
+        yield
+    finally:
+        lm_eval.api.task.tqdm = bar
+        harness.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,38 @@
+"""All that one evaluation needs: what `python -m eval SPEC.json` reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds2.config import EvalConfig
+from ds2.plain import from_plain, to_plain
+
+
+@dataclass
+class EvalSpec:
+    base_model: str
+    """Hub name or local directory."""
+    revision: str | None
+    """Commit on the hub; None for a local directory."""
+    adapter: str | None
+    """Directory of a PEFT adapter with its tokenizer; None: the base model itself."""
+    output_dir: str
+    """Takes `results.json` and `samples.parquet`."""
+    seed: int
+    """Of whatever an evaluation samples (few-shot examples, sampled answers)."""
+    config: EvalConfig
+    pool_seed: int = 0
+    """Seed of the generated pool, whose phrasings and topics `mini_familiar` asks about."""
+    progress: bool = True
+    """Show progress bars."""
+
+
+def read_spec(path: str | Path) -> EvalSpec:
+    """The spec in a JSON file; ValueError names an unknown, missing or mistyped key."""
+    return from_plain(EvalSpec, json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def write_spec(spec: EvalSpec, path: str | Path) -> None:
+    Path(path).write_text(json.dumps(to_plain(spec), indent=2, ensure_ascii=False), encoding="utf-8")
