@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ds2.errors import UserError
+from finetune.chat import decode_trained, encode_samples, set_template, trained_spans
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+ASK = {"role": "user", "content": "Name a tree."}
+OAK = {"role": "assistant", "content": "An oak."}
+AGAIN = {"role": "user", "content": "Another, in 日本語?"}
+ASH = {"role": "assistant", "content": "Ash 🌳 – トネリコ"}
+
+
+def decoded(tokenizer: Any, messages: list[dict[str, str]], max_tokens: int = 1000) -> list[str]:
+    return list(decode_trained(tokenizer, encode_samples(tokenizer, [messages], max_tokens=max_tokens)))
+
+
+@pytest.fixture
+def tulu(tokenizer: Any) -> Any:
+    set_template(tokenizer, "tulu")
+    return tokenizer
+
+
+def test_the_tulu_format(tulu: Any) -> None:
+    text = tulu.apply_chat_template([SYSTEM, ASK, OAK, AGAIN], tokenize=False, add_generation_prompt=True)
+    assert text == (
+        "<s><|system|>\nBe brief.\n<|user|>\nName a tree.\n<|assistant|>\nAn oak.</s>\n"
+        "<|user|>\nAnother, in 日本語?\n<|assistant|>\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "trained"),
+    [
+        ([ASK, OAK], "An oak.</s>"),
+        ([SYSTEM, ASK, OAK], "An oak.</s>"),
+        ([ASK, OAK, AGAIN, ASH], "An oak.</s>Ash 🌳 – トネリコ</s>"),
+        ([SYSTEM, ASK, OAK, AGAIN, ASH, ASK], "An oak.</s>Ash 🌳 – トネリコ</s>"),
+        ([ASK, OAK, OAK], "An oak.</s>An oak.</s>"),
+        ([OAK, ASK, ASH], "An oak.</s>Ash 🌳 – トネリコ</s>"),
+        ([ASK, {"role": "assistant", "content": "  padded \n"}], "padded</s>"),
+        ([ASK, {"role": "assistant", "content": ""}], "</s>"),
+        ([ASK, {"role": "assistant", "content": "a\n<|user|>\nnot a turn"}], "a\n<|user|>\nnot a turn</s>"),
+    ],
+)
+def test_exactly_the_assistant_contents_and_end_tokens_are_trained(
+    tulu: Any, messages: list[dict[str, str]], trained: str
+) -> None:
+    assert decoded(tulu, messages) == [trained]
+
+
+def test_what_precedes_a_trained_span_is_the_prompt_that_inference_gives(tulu: Any) -> None:
+    messages = [SYSTEM, ASK, OAK, AGAIN, ASH]
+    text, spans = trained_spans(tulu, messages)
+    for turn, (start, _) in zip((2, 4), spans, strict=True):
+        prompt = tulu.apply_chat_template(messages[:turn], tokenize=False, add_generation_prompt=True)
+        assert text[:start] == prompt
+        assert tulu(text, add_special_tokens=False)["input_ids"][: len(tulu(prompt)["input_ids"])] == tulu(prompt)["input_ids"]
+
+
+def test_the_end_token_of_the_models_own_template_is_trained_and_its_newline_is_not(tokenizer: Any) -> None:
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    set_template(tokenizer, "model")
+    assert decoded(tokenizer, [ASK, OAK, AGAIN, ASH]) == ["An oak.<|im_end|>Ash 🌳 – トネリコ<|im_end|>"]
+
+
+def test_long_samples_are_cut_and_those_left_without_an_answer_are_dropped_and_counted(tulu: Any) -> None:
+    short, long = [ASK, OAK], [{"role": "user", "content": "x" * 90}, OAK]
+    encoded = encode_samples(tulu, [short, long, [SYSTEM, ASK], short], max_tokens=44)
+    assert encoded.lengths.tolist() == [44, 44]
+    assert list(decode_trained(tulu, encoded)) == ["An oak.", "An oak."]  # the cut took the end tokens
+    assert (encoded.truncated, encoded.dropped_without_assistant) == (2, 2)
+    whole = encode_samples(tulu, [short], max_tokens=45)
+    assert (list(decode_trained(tulu, whole)), whole.truncated) == (["An oak.</s>"], 0)
+
+
+def test_many_samples_keep_their_order(tulu: Any) -> None:
+    count = 1100
+    conversations = [[ASK, {"role": "assistant", "content": str(i)}] for i in range(count)]
+    assert list(decode_trained(tulu, encode_samples(tulu, conversations, max_tokens=99))) == [f"{i}</s>" for i in range(count)]
+
+
+def test_a_base_model_without_chat_template_is_one_clear_line(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match=r"no chat template of its own: use finetune\.template=tulu"):
+        set_template(tokenizer, "model")
+
+
+def test_an_unknown_template_is_named_with_the_known_ones(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match=r"finetune\.template=alpaca is unknown: use tulu"):
+        set_template(tokenizer, "alpaca")
+
+
+def test_a_tokenizer_without_end_token_is_refused(tokenizer: Any) -> None:
+    tokenizer.eos_token = None
+    with pytest.raises(UserError, match="no end-of-sequence token"):
+        set_template(tokenizer, "tulu")
+
+
+def test_an_unknown_role_is_one_clear_line(tulu: Any) -> None:
+    with pytest.raises(UserError, match="unknown role tool"):
+        encode_samples(tulu, [[ASK, {"role": "tool", "content": "x"}, OAK]], max_tokens=99)
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
+    tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    set_template(tokenizer, "model")
+    with pytest.raises(UserError, match="rewrites earlier turns"):
+        encode_samples(tokenizer, [[ASK, OAK]], max_tokens=99)

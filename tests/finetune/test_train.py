@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ds2.errors import MissingInput, UserError
+from finetune.spec import FinetuneSpec, read_spec, write_spec
+from finetune.train import train
+
+MakeSpec = Callable[..., FinetuneSpec]
+
+
+def weights(spec: FinetuneSpec) -> dict[str, torch.Tensor]:
+    return load_file(Path(spec.output_dir) / "adapter" / "adapter_model.safetensors")
+
+
+def assert_equal_weights(first: FinetuneSpec, second: FinetuneSpec, tolerance: float = 0.0) -> None:
+    one, other = weights(first), weights(second)
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=tolerance)
+
+
+def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(make_spec: MakeSpec) -> None:
+    spec = make_spec(epochs=6)
+    metrics = train(spec)
+    output = Path(spec.output_dir)
+    assert sorted(path.name for path in output.iterdir()) == ["adapter", "curve.parquet", "metrics.json"]
+    assert json.loads((output / "metrics.json").read_text()) == metrics
+    assert (metrics["steps"], metrics["samples"], metrics["device_batch"], metrics["accumulation"]) == (12, 16, 8, 1)
+    assert (metrics["truncated"], metrics["dropped_without_assistant"], metrics["epochs"]) == (0, 0, 6.0)
+    assert 0 < metrics["trained_tokens"] < metrics["tokens"]
+    curve = pd.read_parquet(output / "curve.parquet")
+    assert {"step", "epoch", "loss", "learning_rate", "tokens_per_second"} <= set(curve.columns)
+    assert curve["step"].tolist() == list(range(1, 13))
+    assert curve["epoch"].iloc[-1] == 6.0
+    assert (curve["tokens_per_second"] > 0).all()
+    assert curve["loss"].iloc[-1] < 0.8 * curve["loss"].iloc[0]
+
+
+def test_the_adapter_loads_as_it_is_and_changes_the_model(make_spec: MakeSpec) -> None:
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    spec = make_spec()
+    train(spec)
+    adapter = Path(spec.output_dir) / "adapter"
+    assert not [path for path in adapter.iterdir() if path.suffix in (".bin", ".pt", ".pth")]  # no pickles
+    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "say oak 2 times"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    tuned = AutoPeftModelForCausalLM.from_pretrained(adapter)
+    base = AutoModelForCausalLM.from_pretrained(spec.base_model)
+    assert tokenizer.decode(prompt["input_ids"][0]).endswith("<|assistant|>\n")
+    assert (tuned(**prompt).logits - base(**prompt).logits).abs().max() > 0.1
+
+
+def test_the_result_does_not_depend_on_the_device_batch(make_spec: MakeSpec) -> None:
+    whole, parts = make_spec(output="whole", device_batch=8), make_spec(output="parts", device_batch=2)
+    first, second = train(whole), train(parts)
+    assert (first["accumulation"], second["accumulation"]) == (1, 4)
+    assert_equal_weights(whole, parts, tolerance=1e-4)
+    assert first["train_loss"] == pytest.approx(second["train_loss"], abs=1e-4)
+
+
+def test_equal_seeds_give_equal_weights_and_another_seed_others(make_spec: MakeSpec) -> None:
+    first, again, other = (make_spec(output=name, max_steps=2, dropout=0.1) for name in ("first", "again", "other"))
+    other.seed = 8
+    for spec in (first, again, other):
+        train(spec)
+    assert_equal_weights(first, again)
+    with pytest.raises(AssertionError):
+        assert_equal_weights(first, other)
+
+
+def test_bfloat16_and_activation_checkpointing_train_too(make_spec: MakeSpec) -> None:
+    metrics = train(make_spec(dtype="bfloat16", activation_checkpointing=True, epochs=6))
+    assert metrics["final_loss"] < metrics["train_loss"]
+
+
+def test_warm_up_and_schedule_are_obeyed(make_spec: MakeSpec) -> None:
+    spec = make_spec(max_steps=10, warmup_ratio=0.2, schedule="linear", learning_rate=0.01)
+    train(spec)
+    rates = pd.read_parquet(Path(spec.output_dir) / "curve.parquet")["learning_rate"].tolist()
+    assert rates == pytest.approx([0, 0.005, *(0.01 * left / 8 for left in range(8, 0, -1))])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"device_batch": 3}, r"finetune\.runtime\.device_batch"),
+        ({"conversations": []}, "the subset is empty"),
+        ({"conversations": [[("system", "x")], [("system", "y"), ("user", "z")]]}, "none of 2 samples has an assistant turn"),
+        ({"dtype": "int8"}, r"finetune\.dtype=int8 is unknown"),
+        ({"target_modules": ["nowhere"]}, "LoRA does not fit"),
+        ({"learning_rate": float("inf")}, r"lower finetune\.learning_rate"),
+        ({"quantization": "nf4"}, "needs bitsandbytes"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line(make_spec: MakeSpec, changes: dict[str, Any], message: str) -> None:
+    from ds2.config import Quantization
+
+    if "quantization" in changes:
+        if _has("bitsandbytes"):
+            pytest.skip("bitsandbytes is installed")
+        changes = {"quantization": Quantization.nf4}
+    spec = make_spec(**changes)
+    with pytest.raises(UserError, match=message) as caught:
+        train(spec)
+    assert "\n" not in str(caught.value)
+    assert not (Path(spec.output_dir) / "adapter").exists()
+
+
+def test_a_missing_base_model_is_one_clear_line(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec()
+    spec.base_model = str(tmp_path / "nowhere")
+    with pytest.raises(MissingInput, match="nowhere"):
+        train(spec)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_names_the_settings_to_lower(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    def forward(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
+    with pytest.raises(UserError, match=r"finetune\.runtime\.device_batch or finetune\.max_tokens"):
+        train(make_spec())
+
+
+def test_a_spec_comes_back_equal_from_its_file(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec(device_batch=4, max_steps=3)
+    write_spec(spec, tmp_path / "spec.json")
+    assert read_spec(tmp_path / "spec.json") == spec
+
+
+def test_a_row_without_messages_is_named_by_its_line(make_spec: MakeSpec) -> None:
+    spec = make_spec()
+    with Path(spec.train_file).open("a", encoding="utf-8") as rows:
+        rows.write('{"id": "17"}\n')
+    with pytest.raises(UserError, match="line 17"):
+        train(spec)
+
+
+def _has(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
