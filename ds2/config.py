@@ -63,6 +63,7 @@ class HubPoolConfig(RowsPoolConfig):
     subset: str | None = None
     """The dataset's configuration name."""
     split: str = "train"
+    """Split of the dataset."""
     revision: str | None = None
     """Commit, tag or branch; resolved to a commit before it enters a fingerprint."""
 
@@ -72,6 +73,7 @@ class MiniPoolConfig(PoolConfig):
     """The generated pool of the miniature experiment (planted true scores)."""
 
     samples: int = MISSING
+    """Number of samples generated."""
     seed: int = 0
 
 
@@ -210,7 +212,7 @@ class TfidfEmbedderConfig(EmbedderConfig):
     """TF-IDF over the contents, then truncated SVD: needs no weights."""
 
     dimensions: int = 128
-    """Width after the SVD; fewer where the vocabulary or the pool is smaller."""
+    """Width after the SVD; the vocabulary's own where it or the pool is no larger."""
     min_df: int = 3
     """Terms in fewer texts are dropped."""
     max_df: float = 0.2

@@ -59,7 +59,8 @@ def tfidf_svd(
         texts: N texts. Under 100, the document-frequency cuts are lifted.
 
     Returns:
-        (N, d), d = `dimensions` or what the vocabulary and N allow. A row is zero where a text has no known term.
+        (N, d): d = `dimensions`, or the whole vocabulary where it or N is no larger. A text without a known term is a zero
+        row.
 
     Raises:
         UserError: no text has a term.
@@ -72,11 +73,13 @@ def tfidf_svd(
     try:
         terms = TfidfVectorizer(sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32).fit_transform(texts)
     except ValueError as error:
-        raise UserError(f"embedder=tfidf_svd finds no vocabulary in the pool: {error}") from error
-    width = min(dimensions, terms.shape[1], max(1, len(texts) - 1))
-    if width == terms.shape[1]:  # nothing to reduce
+        raise UserError(
+            f"embedder=tfidf_svd finds no vocabulary in the pool between embedder.min_df={min_df} and "
+            f"embedder.max_df={max_df}: {error}"
+        ) from error
+    if min(terms.shape) <= dimensions:  # nothing to reduce
         return np.asarray(terms.toarray(), dtype=np.float32)
-    return np.asarray(TruncatedSVD(width, random_state=0).fit_transform(terms), dtype=np.float32)
+    return np.asarray(TruncatedSVD(dimensions, random_state=0).fit_transform(terms), dtype=np.float32)
 
 
 def _unit_rows(vectors: NDArray[np.float32]) -> Embeddings:

@@ -180,6 +180,7 @@ def check(config: RunConfig) -> None:
             f"scale.low={config.scale.low} and scale.high={config.scale.high} give {config.scale.num_scores} score "
             "levels; 2 to 11 are supported"
         )
+    selection.check_budget(config.budget.samples)
     if config.seed < 0:
         raise UserError(f"seed={config.seed} must not be negative")
 

@@ -16,9 +16,9 @@ import importlib
 from typing import Protocol, cast
 
 from ds2.errors import UserError
-from ds2.selection.request import Choice, Request, resolve_budget
+from ds2.selection.request import Choice, Request, check_budget, resolve_budget
 
-__all__ = ["STRATEGIES", "Choice", "Request", "Strategy", "resolve_budget", "strategy"]
+__all__ = ["STRATEGIES", "Choice", "Request", "Strategy", "check_budget", "resolve_budget", "strategy"]
 
 STRATEGIES = ("ds2", "full", "random")
 

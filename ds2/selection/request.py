@@ -34,6 +34,14 @@ class Choice:
     """Why each was chosen, in a few words."""
 
 
+def check_budget(budget: float) -> None:
+    """Raises UserError for a budget that no pool could meet: zero, negative, or neither whole nor a share."""
+    if not math.isfinite(budget) or budget <= 0:
+        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
+    if budget >= 1 and budget != int(budget):
+        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
+
+
 def resolve_budget(budget: float, available: int, *, pool_size: int) -> int:
     """Number of samples to select.
 
@@ -42,16 +50,10 @@ def resolve_budget(budget: float, available: int, *, pool_size: int) -> int:
         available: samples that can be chosen.
 
     Raises:
-        UserError: zero, negative, not whole, or more than is available.
+        UserError: a budget that no pool could meet, or more than is available.
     """
-    if not math.isfinite(budget) or budget <= 0:
-        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
-    if budget < 1:
-        count = max(1, round(budget * pool_size))
-    elif budget != int(budget):
-        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
-    else:
-        count = int(budget)
+    check_budget(budget)
+    count = max(1, round(budget * pool_size)) if budget < 1 else int(budget)
     if count > available:
         of = f"the pool's {pool_size}" if available == pool_size else f"the {available} of {pool_size} that have a score"
         raise UserError(f"budget.samples={count} is more than {of} samples; lower it")
