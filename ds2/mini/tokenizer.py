@@ -20,11 +20,12 @@ SPECIAL: Final = (PAD, UNKNOWN, END, USER, ASSISTANT, SYSTEM)
 
 TULU_TEMPLATE: Final = (
     "{% for message in messages %}"
-    "{{ '<|' + message['role'] + '|>\n' + message['content'] }}"
-    "{{ eos_token if message['role'] == 'assistant' else '' }}{{ '\n' }}"
+    "{{ ('' if loop.first else '\n') + '<|' + message['role'] + '|>\n' + message['content'] }}"
+    "{{ eos_token if message['role'] == 'assistant' else '' }}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    "{{ '\n<|assistant|>\n' if add_generation_prompt else '' }}"
 )
+"""Tulu's chat format, as fine-tuning sets it (`finetune/templates/tulu.jinja`), so that the base model is asked alike."""
 
 MAX_TOKENS: Final = 64
 """Positions of the model; the longest conversation of the language has fewer than 40 tokens."""

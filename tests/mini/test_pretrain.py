@@ -16,6 +16,7 @@ from ds2.mini.language import is_held_out  # noqa: E402
 from ds2.mini.muon import orthogonalize  # noqa: E402
 from ds2.mini.pretrain import build, exact_match, rate_factor  # noqa: E402
 from ds2.mini.tokenizer import MAX_TOKENS, SPECIAL, word_ids  # noqa: E402
+from finetune.chat import set_template  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_every_chat_is_known_words_split_between_prompt_and_answer(tokenizer):
     for row in generate_pool(samples=1000, seed=0, num_scores=6):
         prompt, answer = (message["content"] for message in row["messages"])
         chat = tokenizer.apply_chat_template(row["messages"], tokenize=False)
-        assert chat.strip() == f"<|user|>\n{prompt}\n<|assistant|>\n{answer}<eos>"
+        assert chat == f"<|user|>\n{prompt}\n<|assistant|>\n{answer}<eos>"
         opening = tokenizer.apply_chat_template(
             row["messages"][:1], tokenize=False, add_generation_prompt=True
         )
@@ -45,6 +46,18 @@ def test_every_chat_is_known_words_split_between_prompt_and_answer(tokenizer):
         assert tokenizer.decode(whole[len(start) :], skip_special_tokens=True) == answer
         assert whole[-1] == tokenizer.eos_token_id
         assert len(whole) <= MAX_TOKENS
+
+
+def test_fine_tuning_and_the_base_model_write_chats_alike(tokenizer, built):
+    other = transformers.AutoTokenizer.from_pretrained(built[0])
+    set_template(other, "tulu")
+    messages = generate_pool(samples=1, seed=0, num_scores=6)[0]["messages"]
+    for rows, opens in [(messages, False), (messages[:1], True)]:
+        texts = [
+            t.apply_chat_template(rows, tokenize=False, add_generation_prompt=opens)
+            for t in (tokenizer, other)
+        ]
+        assert texts[0] == texts[1]
 
 
 def test_special_tokens_are_single_tokens(tokenizer):
