@@ -7,7 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
-from ds2.plain import to_plain
+from ds2.config import FinetuneConfig
+from ds2.plain import from_plain, to_plain
 from finetune.spec import FinetuneSpec
 
 FOLDER = "checkpoints"
@@ -21,9 +22,9 @@ def checkpoint_dir(spec: FinetuneSpec) -> Path:
 
 def training_identity(spec: FinetuneSpec) -> str:
     """Hash of all that shapes the weights; devices, device batch and other runtime settings are not in it."""
-    config = {
-        key: value for key, value in to_plain(spec.config).items() if key not in ("runtime", "merge", "name")
-    }
+    config = to_plain(from_plain(FinetuneConfig, to_plain(spec.config)))  # 5 and 5.0 epochs are the same
+    for name in ("runtime", "merge", "name"):
+        del config[name]
     data = hashlib.sha256(Path(spec.train_file).read_bytes()).hexdigest()
     whole = json.dumps([config, data, spec.base_model, spec.revision, spec.seed], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()

@@ -127,7 +127,8 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     if config.merge:
         from finetune.merge import merge_adapter
 
-        metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, -1])])
+        with _quiet():
+            metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, 0])])
     _write_json(output / "metrics.json", metrics)
     checkpoints.remove(spec)
     return metrics

@@ -14,6 +14,14 @@ from finetune.spec import FinetuneSpec
 Turns = list[tuple[str, str]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Threads only wait for one another on models this small, and long where the cores are shared."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ds2.models.tiny import build
@@ -55,9 +63,18 @@ def make_spec(tiny_model: Path, tmp_path: Path) -> Callable[..., FinetuneSpec]:
         rows = write_rows(tmp_path / f"{output}.jsonl", QUESTIONS if conversations is None else conversations)
         runtime = {key: changes.pop(key) for key in list(changes) if hasattr(FinetuneRuntime(), key)}
         config = FinetuneConfig(
-            name="test", rank=4, dropout=0.0, learning_rate=1e-2, epochs=3, total_batch=8, max_tokens=64, dtype="float32"
+            name="test",
+            rank=4,
+            dropout=0.0,
+            learning_rate=1e-2,
+            epochs=3,
+            total_batch=8,
+            max_tokens=64,
+            dtype="float32",
         )
         config = replace(config, **changes, runtime=FinetuneRuntime(**runtime))
-        return FinetuneSpec(str(tiny_model), None, str(rows), str(tmp_path / output), 7, config, progress=False)
+        return FinetuneSpec(
+            str(tiny_model), None, str(rows), str(tmp_path / output), 7, config, progress=False
+        )
 
     return make

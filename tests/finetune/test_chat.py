@@ -58,7 +58,10 @@ def test_what_precedes_a_trained_span_is_the_prompt_that_inference_gives(tulu: A
     for turn, (start, _) in zip((2, 4), spans, strict=True):
         prompt = tulu.apply_chat_template(messages[:turn], tokenize=False, add_generation_prompt=True)
         assert text[:start] == prompt
-        assert tulu(text, add_special_tokens=False)["input_ids"][: len(tulu(prompt)["input_ids"])] == tulu(prompt)["input_ids"]
+        assert (
+            tulu(text, add_special_tokens=False)["input_ids"][: len(tulu(prompt)["input_ids"])]
+            == tulu(prompt)["input_ids"]
+        )
 
 
 def test_the_end_token_of_the_models_own_template_is_trained_and_its_newline_is_not(tokenizer: Any) -> None:
@@ -83,7 +86,9 @@ def test_long_samples_are_cut_and_those_left_without_an_answer_are_dropped_and_c
 def test_many_samples_keep_their_order(tulu: Any) -> None:
     count = 1100
     conversations = [[ASK, {"role": "assistant", "content": str(i)}] for i in range(count)]
-    assert list(decode_trained(tulu, encode_samples(tulu, conversations, max_tokens=99))) == [f"{i}</s>" for i in range(count)]
+    assert list(decode_trained(tulu, encode_samples(tulu, conversations, max_tokens=99))) == [
+        f"{i}</s>" for i in range(count)
+    ]
 
 
 def test_a_base_model_without_chat_template_is_one_clear_line(tokenizer: Any) -> None:

@@ -58,9 +58,16 @@ def test_device_batch_times_accumulation_times_devices_is_the_total_batch(
 
 @pytest.mark.parametrize(
     ("total", "devices", "wanted", "setting"),
-    [(128, 3, None, "runtime.devices"), (128, 1, 3, "runtime.device_batch"), (128, 1, 0, "runtime.device_batch"), (0, 1, None, "total_batch=0")],
+    [
+        (128, 3, None, "runtime.devices"),
+        (128, 1, 3, "runtime.device_batch"),
+        (128, 1, 0, "runtime.device_batch"),
+        (0, 1, None, "total_batch=0"),
+    ],
 )
-def test_a_batch_that_does_not_divide_names_the_setting(total: int, devices: int, wanted: int | None, setting: str) -> None:
+def test_a_batch_that_does_not_divide_names_the_setting(
+    total: int, devices: int, wanted: int | None, setting: str
+) -> None:
     with pytest.raises(UserError, match=setting):
         device_batch(total, devices=devices, wanted=wanted)
 

@@ -34,7 +34,12 @@ def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(m
     output = Path(spec.output_dir)
     assert sorted(path.name for path in output.iterdir()) == ["adapter", "curve.parquet", "metrics.json"]
     assert json.loads((output / "metrics.json").read_text()) == metrics
-    assert (metrics["steps"], metrics["samples"], metrics["device_batch"], metrics["accumulation"]) == (12, 16, 8, 1)
+    assert (metrics["steps"], metrics["samples"], metrics["device_batch"], metrics["accumulation"]) == (
+        12,
+        16,
+        8,
+        1,
+    )
     assert (metrics["truncated"], metrics["dropped_without_assistant"], metrics["epochs"]) == (0, 0, 6.0)
     assert 0 < metrics["trained_tokens"] < metrics["tokens"]
     curve = pd.read_parquet(output / "curve.parquet")
@@ -55,7 +60,10 @@ def test_the_adapter_loads_as_it_is_and_changes_the_model(make_spec: MakeSpec) -
     assert not [path for path in adapter.iterdir() if path.suffix in (".bin", ".pt", ".pth")]  # no pickles
     tokenizer = AutoTokenizer.from_pretrained(adapter)
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "say oak 2 times"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        [{"role": "user", "content": "say oak 2 times"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
     )
     tuned = AutoPeftModelForCausalLM.from_pretrained(adapter)
     base = AutoModelForCausalLM.from_pretrained(spec.base_model)
@@ -72,7 +80,9 @@ def test_the_result_does_not_depend_on_the_device_batch(make_spec: MakeSpec) -> 
 
 
 def test_equal_seeds_give_equal_weights_and_another_seed_others(make_spec: MakeSpec) -> None:
-    first, again, other = (make_spec(output=name, max_steps=2, dropout=0.1) for name in ("first", "again", "other"))
+    first, again, other = (
+        make_spec(output=name, max_steps=2, dropout=0.1) for name in ("first", "again", "other")
+    )
     other.seed = 8
     for spec in (first, again, other):
         train(spec)
@@ -98,14 +108,19 @@ def test_warm_up_and_schedule_are_obeyed(make_spec: MakeSpec) -> None:
     [
         ({"device_batch": 3}, r"finetune\.runtime\.device_batch"),
         ({"conversations": []}, "the subset is empty"),
-        ({"conversations": [[("system", "x")], [("system", "y"), ("user", "z")]]}, "none of 2 samples has an assistant turn"),
+        (
+            {"conversations": [[("system", "x")], [("system", "y"), ("user", "z")]]},
+            "none of 2 samples has an assistant turn",
+        ),
         ({"dtype": "int8"}, r"finetune\.dtype=int8 is unknown"),
         ({"target_modules": ["nowhere"]}, "LoRA does not fit"),
         ({"learning_rate": float("inf")}, r"lower finetune\.learning_rate"),
         ({"quantization": "nf4"}, "needs bitsandbytes"),
     ],
 )
-def test_what_cannot_work_is_one_clear_line(make_spec: MakeSpec, changes: dict[str, Any], message: str) -> None:
+def test_what_cannot_work_is_one_clear_line(
+    make_spec: MakeSpec, changes: dict[str, Any], message: str
+) -> None:
     from ds2.config import Quantization
 
     if "quantization" in changes:
@@ -127,7 +142,11 @@ def test_a_missing_base_model_is_one_clear_line(make_spec: MakeSpec, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
 )
 def test_out_of_memory_names_the_settings_to_lower(
     make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, error: Exception
