@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ds2.config import EvalConfig, EvalRuntime
+from eval.spec import EvalSpec
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Threads only wait for one another on models this small, and long where the cores are shared."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ds2.models.tiny import build
+
+    directory = tmp_path_factory.mktemp("tiny")
+    build(directory, seed=0)
+    return directory
+
+
+CHAT = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ '<|assistant|>\n' }}"
+
+
+def save_adapter(base: Path, directory: Path) -> Path:
+    """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template, base's mark."""
+    import json
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from ds2.models.digest import FILE, base_digest
+
+    model = AutoModelForCausalLM.from_pretrained(base)
+    mark = {"name": str(base), "digest": base_digest(model)}
+    torch.manual_seed(0)
+    tuned = get_peft_model(
+        model, LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    )
+    tuned.save_pretrained(directory)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(directory)
+    (directory / FILE).write_text(json.dumps(mark))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_adapter(tiny_model, tmp_path_factory.mktemp("adapter"))
+
+
+@pytest.fixture
+def make_spec(tiny_model: Path, tmp_path: Path) -> Callable[..., EvalSpec]:
+    """A spec over 6 generated questions; keyword arguments replace fields of its config."""
+
+    def make(adapter: Path | None = None, output: str = "out", **changes: Any) -> EvalSpec:
+        (tmp_path / output).mkdir(exist_ok=True)
+        config = EvalConfig(name="test", tasks=["mini_familiar"], data_samples=6, dtype="float32")
+        config = replace(config, **changes, runtime=EvalRuntime(device="cpu"))
+        return EvalSpec(
+            str(tiny_model),
+            None,
+            str(adapter) if adapter else None,
+            str(tmp_path / output),
+            3,
+            config,
+            progress=False,
+        )
+
+    return make
