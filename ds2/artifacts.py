@@ -123,7 +123,9 @@ def read_graph(folder: Path) -> KnnGraph:
     )
 
 
-def write_curation(folder: Path, pool: Pool, scores: NDArray[np.int16], result: CurationResult, num_scores: int) -> None:
+def write_curation(
+    folder: Path, pool: Pool, scores: NDArray[np.int16], result: CurationResult, num_scores: int
+) -> None:
     levels = np.arange(num_scores)
     posterior_mean = np.full(len(pool), np.nan) if result.posterior is None else result.posterior @ levels
     columns = {

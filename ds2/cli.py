@@ -78,7 +78,9 @@ def _hydra(arguments: Sequence[str]) -> None:
         sys.argv = before
 
 
-@hydra.main(config_path=str(project_root() / "conf"), config_name="config", version_base="1.3")
+@hydra.main(  # type: ignore[untyped-decorator]
+    config_path=str(project_root() / "conf"), config_name="config", version_base="1.3"
+)
 def _main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     many = hydra_config.mode is RunMode.MULTIRUN
@@ -101,6 +103,9 @@ def _run(config: RunConfig, many: bool) -> None:
     console.heading(chain.name)
     result = chain.run(console.reporter())
     console.result(result, brief=many)
+    evaluation = result.stages.get("evaluate")
+    if evaluation and evaluation.record["warnings"]:
+        raise UserError(f"{evaluation.record['warnings'][0]}; delete {evaluation.path} to evaluate again")
 
 
 def _sweep_name(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -109,5 +114,3 @@ def _sweep_name(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
         raise UserError("give one sweep=NAME")
     rest = [a for a in arguments if not a.startswith("sweep=") and a not in ("-m", "--multirun")]
     return (names[0], rest) if names else (None, list(arguments))
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from ds2.pipeline import Chain, Reporter
 
 _out = Console(highlight=False, soft_wrap=True)
+_COUNTS_SHOWN = 4
+"""A line holds so many of a stage's counts; its record holds all."""
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -37,10 +38,10 @@ def heading(text: str) -> None:
 
 
 def reporter() -> Reporter:
-    """Prints each stage as it ends, and its warnings."""
+    """Prints each stage as it ends, with its warnings."""
     from ds2.pipeline import Reporter
 
-    return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
+    return Reporter(stage=_stage, waiting=_waiting)
 
 
 def seconds(value: float) -> str:
@@ -52,11 +53,18 @@ def seconds(value: float) -> str:
 
 def _stage(result: StageResult) -> None:
     colour = "green" if result.status is Status.computed else "cyan"
-    counts = ", ".join(f"{k} {_number(v)}" for k, v in result.record["counts"].items() if _worth_a_line(k, v))
+    shown = [
+        f"{k.replace('_', ' ')} {_number(v)}"
+        for k, v in result.record["counts"].items()
+        if _worth_a_line(k, v)
+    ]
+    counts = ", ".join(shown[:_COUNTS_SHOWN])
     _out.print(
         f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{seconds(result.seconds):>9}  "
         f"[dim]{result.fingerprint}[/]  {escape(counts)}"
     )
+    for text in result.record["warnings"]:
+        _out.print(f"           [yellow]warning[/] {escape(text)}")
     sys.stdout.flush()
 
 
@@ -70,10 +78,6 @@ def _number(value: float) -> str:
 
 def _waiting(step: Step) -> None:
     _out.print(f"  {step.stage:<9}[yellow]waiting[/]  another run is computing it")
-
-
-def _warning(text: str) -> None:
-    _out.print(f"           [yellow]warning[/] {escape(text)}")
 
 
 def plan(chain: Chain) -> None:
@@ -95,7 +99,9 @@ def result(run: RunResult, *, brief: bool) -> None:
         return
     for stage, file in (("select", "subset.jsonl"), ("report", "report.html")):
         if stage in run.stages:
-            _out.print(f"{stage if stage == 'report' else 'subset'}: {escape(str(run.stages[stage].path / file))}")
+            _out.print(
+                f"{stage if stage == 'report' else 'subset'}: {escape(str(run.stages[stage].path / file))}"
+            )
 
 
 def evaluation_table(evaluation: StageResult) -> Table:
@@ -105,11 +111,13 @@ def evaluation_table(evaluation: StageResult) -> Table:
         table.add_column(name, justify="right")
     content = evaluation.json("results.json")
     for row in content["results"]:
-        stderr = row["stderr"]
-        shown = "" if stderr is None or not math.isfinite(stderr) else f"{stderr:.4f}"
-        table.add_row(row["task"], row["metric"], f"{row['value']:.4f}", shown, str(row["n"]))
+        table.add_row(row["task"], row["metric"], _share(row["value"]), _share(row["stderr"]), str(row["n"]))
     table.add_row("[bold]average[/]", "", f"[bold]{content['average']:.4f}[/]", "", "")
     return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def summary_of_jobs(jobs: Sequence[Job]) -> int:

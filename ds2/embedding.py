@@ -30,7 +30,9 @@ class Embeddings:
     """Texts that got the fixed vector."""
 
 
-def embed(config: EmbedderConfig, pool: Pool, *, revision: str | None = None, progress: bool = True) -> Embeddings:
+def embed(
+    config: EmbedderConfig, pool: Pool, *, revision: str | None = None, progress: bool = True
+) -> Embeddings:
     """Unit rows of a pool's conversations.
 
     Args:
@@ -71,7 +73,9 @@ def tfidf_svd(
     if len(texts) < _SMALL_POOL:
         min_df, max_df = 1, 1.0
     try:
-        terms = TfidfVectorizer(sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32).fit_transform(texts)
+        terms = TfidfVectorizer(
+            sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32
+        ).fit_transform(texts)
     except ValueError as error:
         raise UserError(
             f"embedder=tfidf_svd finds no vocabulary in the pool between embedder.min_df={min_df} and "

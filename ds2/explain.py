@@ -32,7 +32,9 @@ def _unknown_choice(text: str) -> str | None:
         return f"{no_group[1]}: no such group or key" if no_group else None
     group, choice = match.groups()
     options = re.search(r"Available options in '[^']+':\n((?:\t[^\n]+\n?)+)", text)
-    known = [o.strip() for o in options[1].splitlines() if not o.strip().endswith("_schema")] if options else []
+    known = (
+        [o.strip() for o in options[1].splitlines() if not o.strip().endswith("_schema")] if options else []
+    )
     close = difflib.get_close_matches(choice, known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{group}={choice} is unknown{hint}; there are: {', '.join(known)}"
@@ -60,7 +62,9 @@ def _fields(class_name: str | None) -> list[str]:
 
 
 def _wrong_value(text: str) -> str | None:
-    match = re.search(r"((?:Invalid value|Value|Cannot convert|Invalid type|Field|Unsupported|Cannot assign)[^\n]*)", text)
+    match = re.search(
+        r"((?:Invalid value|Value|Cannot convert|Invalid type|Field|Unsupported|Cannot assign)[^\n]*)", text
+    )
     key = re.search(r"full_key: (\S+)", text)
     return f"{key[1]}: {match[1]}" if match and key else None
 

@@ -52,7 +52,9 @@ def _ask_hub(name: str, revision: str | None, kind: str) -> str:
             f"{kind} {name} is gated: accept its terms on the hub and log in (hf auth login)"
         ) from error
     except RepositoryNotFoundError as error:
-        raise MissingInput(f"{kind} {name} does not exist on the hub, or needs a login (hf auth login)") from error
+        raise MissingInput(
+            f"{kind} {name} does not exist on the hub, or needs a login (hf auth login)"
+        ) from error
     except OfflineModeIsEnabled as error:
         raise OSError("HF_HUB_OFFLINE is set") from error
     except httpx2.HTTPError as error:

@@ -53,7 +53,7 @@ def _run(leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None) -> N
 def _gpu_count() -> int:
     import torch
 
-    return torch.cuda.device_count()
+    return int(torch.cuda.device_count())
 
 
 def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
@@ -77,4 +77,6 @@ def _run_child(leaf: str, spec: Any, devices: int) -> None:
     if run.returncode == _USER_ERROR:
         raise UserError(f"{leaf} stopped: see the line above")
     if run.returncode != 0:
-        raise RuntimeError(f"the child process `python {' '.join(launch)}` ended with exit code {run.returncode}")
+        raise RuntimeError(
+            f"the child process `python {' '.join(launch)}` ended with exit code {run.returncode}"
+        )

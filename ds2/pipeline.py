@@ -35,7 +35,6 @@ class Reporter:
 
     stage: Callable[[StageResult], None] = lambda result: None
     waiting: Callable[[Step], None] = lambda step: None
-    warning: Callable[[str], None] = lambda line: None
 
 
 class Chain:
@@ -69,7 +68,9 @@ class Chain:
         rater = config.rater.name if "rate" in stages else None
         chosen = config.selection.strategy if not config.selection.name else config.selection.name
         budget = f"{config.budget.samples:g}" if chosen not in (BASE, "full") else None
-        trained = [config.model.name, f"s{config.seed}"] if "evaluate" in stages or "finetune" in stages else []
+        trained = (
+            [config.model.name, f"s{config.seed}"] if "evaluate" in stages or "finetune" in stages else []
+        )
         return "-".join(filter(None, [self._context.pool.name, rater, chosen, budget, *trained]))
 
     def run(self, reporter: Reporter | None = None) -> RunResult:
@@ -82,8 +83,6 @@ class Chain:
                 result = self.store.obtain(step, on_wait=lambda step=step: reporter.waiting(step))  # type: ignore[misc]
                 self._context.results[step.stage] = result
                 reporter.stage(result)
-                for line in result.record["warnings"]:
-                    reporter.warning(line)
                 if tracker:
                     tracker.log_stage(result)
         except BaseException:
@@ -159,7 +158,9 @@ class Chain:
             (folder / "report.html").write_text(render(self.result()), encoding="utf-8")
             return Outcome()
 
-        return Step("report", 1, self.name, {"name": self.name}, self._context.inputs(*self._context.steps), compute)
+        return Step(
+            "report", 1, self.name, {"name": self.name}, self._context.inputs(*self._context.steps), compute
+        )
 
 
 def check(config: RunConfig) -> None:
@@ -183,5 +184,3 @@ def check(config: RunConfig) -> None:
     selection.check_budget(config.budget.samples)
     if config.seed < 0:
         raise UserError(f"seed={config.seed} must not be negative")
-
-

@@ -128,7 +128,12 @@ class PoolSource:
             return content | {"files": [file_sha256(path) for path in pool_rows.files(config.path)]}
         assert isinstance(config, HubPoolConfig)
         commit = pool_rows.resolve_dataset(config.dataset, config.revision, offline=self.offline)
-        return content | {"dataset": config.dataset, "subset": config.subset, "split": config.split, "commit": commit}
+        return content | {
+            "dataset": config.dataset,
+            "subset": config.subset,
+            "split": config.split,
+            "commit": commit,
+        }
 
     def raw_rows(self) -> Iterator[tuple[str, Any]]:
         """`(where, row)` for each row as it stands in the file, where naming file and row."""
@@ -171,7 +176,9 @@ def _load(_fingerprint: str, source: PoolSource) -> Pool:
         try:
             parsed = parser.parse(raw, row)
             if parsed.id in seen:
-                raise BadRow("id", f"duplicate id {parsed.id!r}, first seen at {seen[parsed.id]}", "duplicate id")
+                raise BadRow(
+                    "id", f"duplicate id {parsed.id!r}, first seen at {seen[parsed.id]}", "duplicate id"
+                )
         except BadRow as bad:
             if config.on_bad_rows is BadRows.fail:
                 raise UserError(
@@ -188,7 +195,9 @@ def _load(_fingerprint: str, source: PoolSource) -> Pool:
         if config.limit is not None and len(samples) >= config.limit:
             break
     if not samples:
-        raise UserError(f"the pool {source.name} has no usable row" + (f": dropped {dict(dropped)}" if dropped else ""))
+        raise UserError(
+            f"the pool {source.name} has no usable row" + (f": dropped {dict(dropped)}" if dropped else "")
+        )
     warnings = []
     if empty_answers:
         warnings.append(f"{empty_answers} samples have an empty assistant answer; they are kept")

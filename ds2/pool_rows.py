@@ -118,7 +118,9 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON ({error.msg}, line {error.lineno}); JSON Lines end in .jsonl") from error
+        raise UserError(
+            f"{path} is not JSON ({error.msg}, line {error.lineno}); JSON Lines end in .jsonl"
+        ) from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is not a whole gzip file: {error}") from error
     rows = value.get("data") if isinstance(value, dict) else value
@@ -188,7 +190,9 @@ def _detect(raw: Mapping[str, Any]) -> PoolFormat:
     if "instruction" in raw:
         return PoolFormat.alpaca
     names = ", ".join(sorted(raw)) or "none"
-    raise BadRow("messages", f"has none of messages, conversations, instruction (its fields: {names})", "no messages")
+    raise BadRow(
+        "messages", f"has none of messages, conversations, instruction (its fields: {names})", "no messages"
+    )
 
 
 def _from_alpaca(raw: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -219,7 +223,9 @@ def _from_turns(raw: Mapping[str, Any], turns: str, role_key: str, text_key: str
             raise BadRow(f"{turns}[{i}].{role_key}", f"unknown role {role!r}", "unknown role")
         if not isinstance(content, str):
             raise BadRow(
-                f"{turns}[{i}].{text_key}", "is missing" if content is None else "is not text", "turn without text"
+                f"{turns}[{i}].{text_key}",
+                "is missing" if content is None else "is not text",
+                "turn without text",
             )
         messages.append(Message(known, content))
     return tuple(messages)

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds2.config import HubModelConfig, HubPoolConfig, LlmRaterConfig, RaterBackend, RunConfig, SentenceEmbedderConfig
+from ds2.config import (
+    HubModelConfig,
+    HubPoolConfig,
+    LlmRaterConfig,
+    RaterBackend,
+    RunConfig,
+    SentenceEmbedderConfig,
+)
 from ds2.errors import MissingInput, UserError
 from ds2.paths import make_importable
 
@@ -42,7 +49,10 @@ def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
 def needs(config: RunConfig) -> Iterator[Need]:
     """What the run's choices read from outside the clone."""
     yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
-    if isinstance(config.rater, LlmRaterConfig) and config.rater.backend in (RaterBackend.vllm, RaterBackend.transformers):
+    if isinstance(config.rater, LlmRaterConfig) and config.rater.backend in (
+        RaterBackend.vllm,
+        RaterBackend.transformers,
+    ):
         rater = config.rater
         yield Need(f"rater {rater.name}", lambda: _model(rater.model, rater.revision))
     if isinstance(config.embedder, SentenceEmbedderConfig):

@@ -62,7 +62,9 @@ class peak_memory:  # noqa: N801 - reads as a context: `with peak_memory() as me
             pass  # not Linux, or not allowed: the process's peak is reported instead
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.bytes = _high_water_mark()
 
 

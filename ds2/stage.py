@@ -68,7 +68,9 @@ class Step:
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for equal values, whatever their order of keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def fingerprint(value: Any) -> str:
@@ -93,7 +95,9 @@ class ArtifactStore:
         """The step's finished artifact, or None. Raises DamagedArtifact where two folders claim it."""
         found = [p for p in (self.root / step.stage).glob(f"*-{step.fingerprint}") if (p / RECORD).is_file()]
         if len(found) > 1:
-            raise DamagedArtifact(f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one")
+            raise DamagedArtifact(
+                f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one"
+            )
         return found[0] if found else None
 
     def load(self, step: Step) -> StageResult | None:
@@ -107,7 +111,9 @@ class ArtifactStore:
         if path is None:
             return None
         record = self._verify(path, step.fingerprint)
-        return StageResult(step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record)
+        return StageResult(
+            step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
+        )
 
     def obtain(self, step: Step, *, on_wait: Callable[[], None] = lambda: None) -> StageResult:
         """The step's artifact: reused where it is finished, computed otherwise.
@@ -124,7 +130,9 @@ class ArtifactStore:
             if ready is not None:
                 return ready
             path, record = self._compute(step)
-        return StageResult(step.stage, step.fingerprint, path, Status.computed, time.perf_counter() - started, record)
+        return StageResult(
+            step.stage, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
+        )
 
     @contextmanager
     def _lock(self, step: Step, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -215,7 +223,9 @@ class ArtifactStore:
         record_path = path / RECORD
         record = read_record(record_path)
         if record["fingerprint"] != expected:
-            raise DamagedArtifact(f"{record_path} belongs to {record['fingerprint']}; delete {path} and run again")
+            raise DamagedArtifact(
+                f"{record_path} belongs to {record['fingerprint']}; delete {path} and run again"
+            )
         # Within one process (a sweep of many runs) an artifact is hashed once.
         if self._verified.get(path) == record_path.stat().st_mtime:
             return record

@@ -55,7 +55,9 @@ class Context:
         own = {"pool": self.pool.fingerprint} if pool else {}
         return own | {stage: self.steps[stage].fingerprint for stage in stages if stage in self.steps}
 
-    def named(self, name: str, revision: str | None, kind: str = "model") -> tuple[dict[str, str], str | None]:
+    def named(
+        self, name: str, revision: str | None, kind: str = "model"
+    ) -> tuple[dict[str, str], str | None]:
         """Identity of a local folder (its content) or of a hub name (its commit), and that commit."""
         if Path(name).expanduser().exists():
             return {"content": self.hashes.of(Path(name))}, None
@@ -97,7 +99,12 @@ def rate(run: Context) -> Step:
         scores = ratings.scores[ratings.scores >= 0]
         counts = np.bincount(scores, minlength=scale.num_scores)
         return Outcome(
-            {"samples": len(pool), "unrated": len(pool) - len(scores), "scores": counts.tolist(), "dropped": pool.dropped},
+            {
+                "samples": len(pool),
+                "unrated": len(pool) - len(scores),
+                "scores": counts.tolist(),
+                "dropped": pool.dropped,
+            },
             (*pool.warnings, *ratings.warnings),
         )
 
@@ -132,11 +139,15 @@ def knn(run: Context) -> Step:
         from ds2.knn import knn_graph
 
         vectors = np.asarray(artifacts.read_embeddings(run.path("embed")))
-        graph = knn_graph(vectors, k=config.k, method=config.method.value, progress=run.config.runtime.progress)
+        graph = knn_graph(
+            vectors, k=config.k, method=config.method.value, progress=run.config.runtime.progress
+        )
         artifacts.write_graph(folder, graph)
         return Outcome({"samples": graph.num_samples, "k": graph.k})
 
-    return Step("knn", 1, f"{run.pool.name}-{config.method.value}", identity(config), run.inputs("embed"), compute)
+    return Step(
+        "knn", 1, f"{run.pool.name}-{config.method.value}", identity(config), run.inputs("embed"), compute
+    )
 
 
 def curate(run: Context) -> Step:
@@ -186,9 +197,13 @@ def select(run: Context) -> Step:
         request = selection.Request(config, len(pool), budget.samples, run.config.seed, table)
         choice = strategy.choose(request)
         artifacts.write_subset(folder, pool, choice, table)
-        return Outcome({"selected": len(choice.positions), "pool": len(pool)}, () if table is not None else pool.warnings)
+        return Outcome(
+            {"selected": len(choice.positions), "pool": len(pool)}, () if table is not None else pool.warnings
+        )
 
-    slug = "-".join(filter(None, [run.pool.name, run.config.rater.name if strategy.NEEDS else "", config.strategy]))
+    slug = "-".join(
+        filter(None, [run.pool.name, run.config.rater.name if strategy.NEEDS else "", config.strategy])
+    )
     return Step("select", 1, slug, own, run.inputs(*sorted(strategy.NEEDS), pool=True), compute)
 
 
@@ -279,7 +294,8 @@ def finetune(run: Context) -> Step:
 def evaluate(run: Context) -> Step:
     config = run.config.eval
     base = base_model(run)
-    own: dict[str, Any] = {"eval": identity(config), **base.identity}
+    data = {} if config.data_dir is None else {"data": run.hashes.of(Path(config.data_dir))}
+    own: dict[str, Any] = {"eval": identity(config, drop=("data_dir",)) | data, **base.identity}
     # Generated questions avoid the prompts of the generated pool, so they depend on its seed.
     pool_seed = run.config.pool.seed if isinstance(run.config.pool, MiniPoolConfig) else 0
     own["pool_seed"] = pool_seed
@@ -304,9 +320,10 @@ def evaluate(run: Context) -> Step:
             run.config.runtime,
         )
         results = artifacts.read_json(folder / "results.json")
-        counts = {f"{r['task']}/{r['metric']}": r["value"] for r in results["results"]}
-        missing = tuple(f"task {name} gave no result: {why}" for name, why in results["missing"].items())
-        return Outcome(counts | {"average": results["average"]}, missing)
+        missing = tuple(
+            f"task {name} gave no result: {results['errors'][name]}" for name in results["missing"]
+        )
+        return Outcome({**results["scores"], "average": results["average"]}, missing)
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
     return Step("evaluate", 1, slug, own, run.inputs("model", "finetune"), compute)

@@ -48,7 +48,9 @@ class Sweep:
         combinations = []
         for grid in self.grids:
             for values in itertools.product(*grid.values()):
-                combinations.append([*self.overrides, *(f"{k}={v}" for k, v in zip(grid, values, strict=True))])
+                combinations.append(
+                    [*self.overrides, *(f"{k}={v}" for k, v in zip(grid, values, strict=True))]
+                )
         return combinations
 
 
@@ -57,7 +59,9 @@ def load_sweep(name: str) -> Sweep:
     folder = project_root() / "conf" / "sweep"
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise UserError(f"sweep={name} is unknown; there are: {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}")
+        raise UserError(
+            f"sweep={name} is unknown; there are: {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}"
+        )
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
         return cast(Sweep, OmegaConf.to_object(merged))

@@ -29,15 +29,21 @@ class ResultTable:
         for run in self._runs:
             content = run.stages["evaluate"].json("results.json")
             own = {**_choices(run), "seed": run.config.seed, "run": run.name, "fingerprint": run.fingerprint}
-            for result in content["results"]:
+            for task in content["scores"]:  # a task's own score is its first row; a group's members follow
+                result = next(row for row in content["results"] if row["task"] == task)
                 rows.append(own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")})
-            rows.append(own | {"task": "average", "metric": "", "value": content["average"], "stderr": None, "n": None})
+            rows.append(
+                own
+                | {"task": "average", "metric": "", "value": content["average"], "stderr": None, "n": None}
+            )
         return pd.DataFrame(rows)
 
     @cached_property
     def _cells(self) -> pd.DataFrame:
         grouped = self.frame().groupby([*CHOICES, "task"], sort=False, dropna=False)
-        cells = grouped.agg(mean=("value", "mean"), std=("value", "std"), stderr=("stderr", "first"), seeds=("value", "size"))
+        cells = grouped.agg(
+            mean=("value", "mean"), std=("value", "std"), stderr=("stderr", "first"), seeds=("value", "size")
+        )
         return cells.reset_index()
 
     @property
@@ -56,13 +62,17 @@ class ResultTable:
             by_task = group.set_index("task")
             values = [_cell(by_task.loc[task]) if task in by_task.index else "missing" for task in tasks]
             seeds = str(int(group["seeds"].max()))
-            body.append([*("" if pd.isna(labels[n]) else str(labels[n]) for n in shown), *values, seeds])
+            body.append([*(_label(labels[name]) for name in shown), *values, seeds])
         return [*shown, *tasks, "seeds"], body
 
     def rich(self, title: str) -> Table:
         """For the terminal."""
         header, body = self.rows()
-        note = "mean ± standard deviation over seeds" if self.several_seeds else "± standard error over questions"
+        note = (
+            "mean ± standard deviation over seeds"
+            if self.several_seeds
+            else "± standard error over questions"
+        )
         table = Table(title=f"{title} ({note})", title_justify="left")
         for name in header:
             table.add_column(name, justify="left" if name in CHOICES else "right")
@@ -90,6 +100,10 @@ def _choices(run: RunResult) -> dict[str, str | None]:
         "method": method,
         "rater": config.rater.name if "rate" in stages and not oracle else None,
     }
+
+
+def _label(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _cell(cell: pd.Series) -> str:

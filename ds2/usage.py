@@ -41,6 +41,8 @@ def usage() -> str:
     conf = project_root() / "conf"
     lines = []
     for group in _GROUPS:
-        names = ", ".join(sorted((p.stem if p.suffix == ".yaml" else p.name) for p in (conf / group).glob("*.yaml")))
+        names = ", ".join(
+            sorted((p.stem if p.suffix == ".yaml" else p.name) for p in (conf / group).glob("*.yaml"))
+        )
         lines.append(textwrap.fill(names, 110, initial_indent=f"  {group:<11} ", subsequent_indent=" " * 14))
     return _TEXT + "\n".join(lines)

@@ -22,8 +22,13 @@ def planted_rows(count: int, levels: int, seed: int = 0) -> list[dict]:
     for i in range(count):
         topic = int(rng.integers(12))
         words = [TOPICS[4 * topic + j] for j in rng.integers(0, 4, 6)]
-        turns = [{"role": "user", "content": " ".join(words)}, {"role": "assistant", "content": f"answer {words[0]} {i}"}]
-        rows.append({"id": f"p{i}", "source": f"s{topic % 3}", "messages": turns, "true_score": topic % levels})
+        turns = [
+            {"role": "user", "content": " ".join(words)},
+            {"role": "assistant", "content": f"answer {words[0]} {i}"},
+        ]
+        rows.append(
+            {"id": f"p{i}", "source": f"s{topic % 3}", "messages": turns, "true_score": topic % levels}
+        )
     return rows
 
 

@@ -65,7 +65,9 @@ def test_every_run_of_every_sweep_composes(name):
 
 def test_the_paper_s_choices_are_there_by_name():
     present = {group: {choice for g, choice in CHOICES if g == group} for group, _ in CHOICES}
-    assert {"llama_3_1_8b", "mistral_7b_v0_3", "gemma_2_9b", "phi_3_5_mini", "gpt_4o_mini"} <= present["rater"]
+    assert {"llama_3_1_8b", "mistral_7b_v0_3", "gemma_2_9b", "phi_3_5_mini", "gpt_4o_mini"} <= present[
+        "rater"
+    ]
     assert {"llama_3_1_8b", "mistral_7b_v0_3", "llama_2_7b", "llama_3_2_3b"} <= present["model"]
     assert {"2.5k", "5k", "10k", "20k", "40k"} <= present["budget"]
     assert {"tulu_300k", "cured_gpt_4o_mini"} <= present["pool"]
@@ -75,8 +77,18 @@ def test_experiment_paper_has_the_paper_s_hyper_parameters():
     run = compose(["experiment=paper"])
     tuning = run.finetune
     assert (tuning.rank, tuning.alpha, tuning.dropout, tuning.learning_rate) == (64, 16, 0.1, 1e-4)
-    assert (tuning.schedule, tuning.warmup_ratio, tuning.weight_decay, tuning.epochs) == ("linear", 0.03, 0.0, 5)
-    assert (tuning.total_batch, tuning.max_tokens, tuning.dtype, len(tuning.target_modules)) == (128, 2048, "bfloat16", 7)
+    assert (tuning.schedule, tuning.warmup_ratio, tuning.weight_decay, tuning.epochs) == (
+        "linear",
+        0.03,
+        0.0,
+        5,
+    )
+    assert (tuning.total_batch, tuning.max_tokens, tuning.dtype, len(tuning.target_modules)) == (
+        128,
+        2048,
+        "bfloat16",
+        7,
+    )
     assert (run.curation.method, run.curation.k, run.curation.confidence) == (CurationMethod.rank, 10, 0.5)
     assert (run.scale.low, run.scale.high, run.scale.num_scores) == (4, 9, 6)
     assert run.budget.samples == 10_000

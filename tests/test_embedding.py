@@ -14,7 +14,10 @@ WORDS = "red green blue tree house river stone cloud night music bread water pap
 
 
 def pool_of(texts: list[str]) -> Pool:
-    samples = [Sample(str(i), i, "s", (Message("user", t), Message("assistant", "")), {}) for i, t in enumerate(texts)]
+    samples = [
+        Sample(str(i), i, "s", (Message("user", t), Message("assistant", "")), {})
+        for i, t in enumerate(texts)
+    ]
     return Pool(samples, len(samples))
 
 
@@ -33,7 +36,9 @@ def test_rows_are_unit_and_similar_texts_are_near():
 
 
 def test_a_text_without_a_known_term_gets_a_fixed_unit_vector_and_is_counted():
-    embeddings = embed(TfidfEmbedderConfig(name="t", dimensions=8), pool_of([*random_texts(300), "!!!", "???"]))
+    embeddings = embed(
+        TfidfEmbedderConfig(name="t", dimensions=8), pool_of([*random_texts(300), "!!!", "???"])
+    )
     assert embeddings.without_terms == 2
     np.testing.assert_allclose(embeddings.vectors[300], embeddings.vectors[301])
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors[300]), 1, atol=1e-6)
@@ -65,7 +70,11 @@ def test_a_sentence_transformers_folder_embeds_by_mean_pooling(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     tokenizer = transformers.BertTokenizer(str(tmp_path / "vocab.txt"))
     config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
     )
     torch.manual_seed(0)
     model = transformers.BertModel(config).eval()

@@ -49,11 +49,21 @@ def modules_after(statement: str) -> set[str]:
 
 def test_importing_the_library_loads_neither_torch_nor_hydra():
     assert not modules_after("import ds2") & {"torch", "hydra", "omegaconf", "transformers", "wandb"}
-    assert not modules_after("import ds2; ds2.curate, ds2.select, ds2.knn_graph") & {"torch", "hydra", "omegaconf"}
+    assert not modules_after("import ds2; ds2.curate, ds2.select, ds2.knn_graph") & {
+        "torch",
+        "hydra",
+        "omegaconf",
+    }
 
 
 def test_the_command_s_own_modules_load_no_torch():
-    assert not modules_after("import ds2.cli, ds2.pipeline") & {"torch", "transformers", "wandb", "plotly", "sklearn"}
+    assert not modules_after("import ds2.cli, ds2.pipeline") & {
+        "torch",
+        "transformers",
+        "wandb",
+        "plotly",
+        "sklearn",
+    }
 
 
 def test_help_loads_no_hydra():

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import planted_rows
+
 from ds2 import artifacts
 from ds2.artifacts import Status
 from ds2.cli import compose
@@ -83,7 +83,11 @@ def test_the_number_of_score_levels_is_obeyed_by_every_stage(tmp_path, levels):
     pool = tmp_path / "pool.jsonl"
     pool.write_text("".join(json.dumps(row) + "\n" for row in planted_rows(400, levels)))
     config = config_for(
-        pool, "rater=simulated", f"rater.matrix={near_diagonal(levels)}", "scale.low=1", f"scale.high={levels}"
+        pool,
+        "rater=simulated",
+        f"rater.matrix={near_diagonal(levels)}",
+        "scale.low=1",
+        f"scale.high={levels}",
     )
     for method in ("rank", "posterior"):
         run = Chain(replace(config, curation=compose([f"curation={method}"]).curation)).run()
@@ -140,7 +144,9 @@ def test_the_seed_reaches_random_choices_and_fine_tuning_only(planted_pool):
 
 def test_runtime_settings_do_not_change_a_fingerprint(planted_pool):
     def last(*overrides: str) -> str:
-        return Chain(config_for(planted_pool, "finetune=tiny", "eval=tiny", "until=evaluate", *overrides)).fingerprint
+        return Chain(
+            config_for(planted_pool, "finetune=tiny", "eval=tiny", "until=evaluate", *overrides)
+        ).fingerprint
 
     runtime = ["finetune.runtime.device_batch=2", "eval.runtime.batch_size=3", "finetune.runtime.threads=1"]
     assert last() == last(*runtime)

@@ -32,10 +32,16 @@ def test_messages_alpaca_and_sharegpt_become_the_same_conversation(tmp_path):
     chat = write(tmp_path / "m.jsonl", GOOD)
     alpaca = write(tmp_path / "a.jsonl", {"instruction": "Hi", "input": "", "output": "Hello"})
     sharegpt = write(
-        tmp_path / "s.jsonl", {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}
+        tmp_path / "s.jsonl",
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
     )
     expected = [[("user", "Hi"), ("assistant", "Hello")]]
-    assert turns(source(chat).load()) == turns(source(alpaca).load()) == turns(source(sharegpt).load()) == expected
+    assert (
+        turns(source(chat).load())
+        == turns(source(alpaca).load())
+        == turns(source(sharegpt).load())
+        == expected
+    )
 
 
 def test_an_alpaca_input_follows_its_instruction(tmp_path):
@@ -95,7 +101,10 @@ def test_a_bad_row_is_named_by_file_row_and_field(tmp_path, name):
         source(path).load()
 
 
-@pytest.mark.parametrize(("line", "message"), [(b"{oops\n", "not JSON"), (b'{"a": "\xff"}\n', "not UTF-8"), (b"[1]\n", "not an object")])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [(b"{oops\n", "not JSON"), (b'{"a": "\xff"}\n', "not UTF-8"), (b"[1]\n", "not an object")],
+)
 def test_a_line_that_is_no_row_is_named(tmp_path, line, message):
     path = write(tmp_path / "p.jsonl", GOOD)
     path.write_bytes(path.read_bytes() + line)

@@ -23,7 +23,9 @@ SCALE = ScaleConfig()
 
 def pool_of(values: list[object], name: str = "value") -> Pool:
     turns = (Message("user", "q"), Message("assistant", "a"))
-    return Pool([Sample(f"r{i}", i, "s", turns, {name: value}) for i, value in enumerate(values)], len(values))
+    return Pool(
+        [Sample(f"r{i}", i, "s", turns, {name: value}) for i, value in enumerate(values)], len(values)
+    )
 
 
 def column(**options) -> ColumnRaterConfig:
@@ -41,7 +43,10 @@ def test_a_column_is_read_as_scores_or_as_ratings():
     assert rate(column(unit=RatingUnit.ratings), pool_of([3, 10, 7]), SCALE).scores.tolist() == [0, 5, 3]
 
 
-@pytest.mark.parametrize(("value", "message"), [(6, "not a score 0..5"), (-1, "not a score"), (2.5, "not a score"), ("3", "not a number")])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(6, "not a score 0..5"), (-1, "not a score"), (2.5, "not a score"), ("3", "not a number")],
+)
 def test_values_out_of_range_are_named(value, message):
     with pytest.raises(UserError, match=message):
         rate(column(), pool_of([1, value]), SCALE)

@@ -109,7 +109,9 @@ def test_an_interrupted_resumable_step_finds_what_it_left(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         ArtifactStore(tmp_path).obtain(make_step(compute=interrupted, resumable=True))
     assert ArtifactStore(tmp_path).find(make_step()) is None
-    assert ArtifactStore(tmp_path).obtain(make_step(compute=resumed, resumable=True)).status is Status.computed
+    assert (
+        ArtifactStore(tmp_path).obtain(make_step(compute=resumed, resumable=True)).status is Status.computed
+    )
 
 
 def test_a_folder_without_a_record_is_not_an_artifact(tmp_path):
@@ -181,7 +183,9 @@ def test_a_killed_holder_releases_its_lock_and_leaves_no_artifact(tmp_path):
             time.sleep(60)
         ArtifactStore({str(tmp_path)!r}).obtain(Step("rate", 1, "a", {{"k": 3}}, {{"pool": "f00"}}, compute))
     """)
-    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "holding\n"
     os.kill(holder.pid, signal.SIGKILL)

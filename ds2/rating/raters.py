@@ -123,7 +123,9 @@ def _read_pt(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UserError(f"{path} is not a plain list or tensor of scores: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"{path} is not a plain list or tensor of scores: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -143,7 +145,9 @@ def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:
 
 
 def _simulate(config: SimulatedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
-    truth = to_scores(_numbers(pool, config.truth), RatingUnit.scores, scale, what=f"rater.truth={config.truth}")
+    truth = to_scores(
+        _numbers(pool, config.truth), RatingUnit.scores, scale, what=f"rater.truth={config.truth}"
+    )
     if (truth == UNRATED).any():
         raise UserError(f"rater.truth={config.truth}: {(truth == UNRATED).sum()} samples have no true score")
     cumulative = np.cumsum(transition_matrix(config, scale.num_scores), axis=1)
@@ -163,7 +167,9 @@ def transition_matrix(config: SimulatedRaterConfig, num_scores: int) -> NDArray[
     if config.published is not None:
         known = published_matrices()
         if config.published not in known:
-            raise UserError(f"no published matrix of {config.published}; there are: {', '.join(sorted(known))}")
+            raise UserError(
+                f"no published matrix of {config.published}; there are: {', '.join(sorted(known))}"
+            )
         matrix = known[config.published]
     else:
         try:

@@ -27,7 +27,9 @@ def compress(ratings: NDArray[np.float64], scale: ScaleConfig) -> NDArray[np.int
     return scores
 
 
-def to_scores(values: NDArray[np.float64], unit: RatingUnit, scale: ScaleConfig, *, what: str) -> NDArray[np.int16]:
+def to_scores(
+    values: NDArray[np.float64], unit: RatingUnit, scale: ScaleConfig, *, what: str
+) -> NDArray[np.int16]:
     """Given values as scores: compressed where they are ratings, checked where they are scores already.
 
     Args:

@@ -33,7 +33,9 @@ def choose(request: Request) -> Choice:
     return Choice(positions, _reasons(scores, positions, candidates, request))
 
 
-def _reasons(scores: np.ndarray, positions: np.ndarray, candidates: np.ndarray, request: Request) -> list[str]:
+def _reasons(
+    scores: np.ndarray, positions: np.ndarray, candidates: np.ndarray, request: Request
+) -> list[str]:
     """Levels above the last one entered are taken whole; the last is cut by the tie-break."""
     last = scores[positions[-1]]
     cut = int((scores[candidates] == last).sum()) > int((scores[positions] == last).sum())

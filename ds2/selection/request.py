@@ -55,6 +55,10 @@ def resolve_budget(budget: float, available: int, *, pool_size: int) -> int:
     check_budget(budget)
     count = max(1, round(budget * pool_size)) if budget < 1 else int(budget)
     if count > available:
-        of = f"the pool's {pool_size}" if available == pool_size else f"the {available} of {pool_size} that have a score"
+        of = (
+            f"the pool's {pool_size}"
+            if available == pool_size
+            else f"the {available} of {pool_size} that have a score"
+        )
         raise UserError(f"budget.samples={count} is more than {of} samples; lower it")
     return count
