@@ -30,7 +30,9 @@ class PlantedPool:
     prior: Array
 
 
-def ordinal_transition(num_scores: int, *, accuracy: float = 0.6, decay: float = 1.2, bias: float = 0.0) -> Array:
+def ordinal_transition(
+    num_scores: int, *, accuracy: float = 0.6, decay: float = 1.2, bias: float = 0.0
+) -> Array:
     """A rater that confuses near scores more than far ones, (K, K).
 
     accuracy: the diagonal. Off it, mass falls as exp(-decay |i - j|), tilted by `bias` towards higher ratings (lower where
@@ -59,7 +61,7 @@ def plant_pool(
     """Draw a planted pool.
 
     transitions: one (K, K) matrix, or R of them for R raters that err independently given the truth; rows are renormalised.
-    prior: (K,), uniform where left out. cluster_size: mean samples a cluster. purity: share of a cluster's samples that hold
+    prior: (K,), uniform where left out. cluster_size: samples a cluster (equal up to one). purity: share of a cluster's samples that hold
     its main score for certain. spread: noise of an embedding relative to its center. unrated: share of scores lost (-1).
     """
     T = np.asarray(transitions, dtype=np.float64)
@@ -71,7 +73,7 @@ def plant_pool(
     p = p / p.sum()
     rng = np.random.default_rng(seed)
     clusters = max(1, round(num_samples / cluster_size))
-    member = rng.integers(0, clusters, num_samples)
+    member = rng.permutation(num_samples) % clusters
     main = rng.choice(K, clusters, p=p)
     own = rng.random(num_samples) >= purity
     y = np.where(own, rng.choice(K, num_samples, p=p), main[member])
