@@ -11,6 +11,7 @@ collapsed before the search and expanded after it: a sample's copies are its fir
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -157,7 +158,7 @@ def _in_blocks(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     near = np.empty((len(queries), k), dtype=np.int32)
     dist = np.empty((len(queries), k), dtype=np.float32)
-    starts = range(0, len(queries), _BLOCK)
+    starts: Iterable[int] = range(0, len(queries), _BLOCK)
     if progress:
         from tqdm import tqdm
 

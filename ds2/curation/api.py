@@ -79,11 +79,19 @@ def curate(
     )
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
-    if bootstrap and method == "posterior":
-        from ds2.curation.bootstrap import bootstrap_posterior
+    if bootstrap:
+        from ds2.curation.bootstrap import bootstrap_curation
 
-        uncertainty = bootstrap_posterior(
-            inputs.graph, inputs.scores, num_scores, result, k=k, resamples=bootstrap, seed=seed
+        uncertainty = bootstrap_curation(
+            inputs.graph,
+            inputs.scores,
+            num_scores,
+            result,
+            k=k,
+            confidence=confidence,
+            resamples=bootstrap,
+            seed=seed,
+            embeddings=inputs.embeddings,
         )
         result = replace(result, uncertainty=uncertainty)
     return result

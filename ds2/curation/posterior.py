@@ -60,17 +60,17 @@ def fit_posterior(
     near = graph.truncate(min(k, graph.k))
     bins = distance_bins(near)
     evidence = gather_evidence(near, scores, num_scores, bins)
-    model, summary = fit_composition(fitting_rows(evidence, seed))
+    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)))
     posterior = apply_model(near, evidence, bins, model)
     return PosteriorFit(model.T, posterior.mean(axis=0), posterior, model, summary, ())
 
 
-def fitting_rows(evidence: Evidence, seed: int) -> Evidence:
+def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
     """All rated rows, or a random FIT_ROWS of them."""
     rated = np.flatnonzero((evidence.scores >= 0).any(axis=1))
     if len(rated) > FIT_ROWS:
         rated = np.sort(np.random.default_rng([seed, 4]).choice(rated, FIT_ROWS, replace=False))
-    return evidence.take(rated)
+    return rated
 
 
 def fit_composition(evidence: Evidence) -> tuple[Composition, FitSummary]:

@@ -85,7 +85,7 @@ class Uncertainty:
     clusterability: Interval
     """Of the agreement ratio, (R,) each end."""
     error_probability: Array
-    """Probability that each given score is wrong, (N,); NaN where the sample is unrated."""
+    """Probability that each given score is wrong, (N,), or (N, R) for several raters; NaN where unrated."""
     stability_budgets: NDArray[np.int64]
     """Budgets at which stability is given, (B,)."""
     stability: Array
