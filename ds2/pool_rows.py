@@ -69,7 +69,7 @@ def files(path: str) -> list[Path]:
     elif root.exists():
         found = [root]
     else:
-        found = sorted(Path(match) for match in glob.glob(str(root), recursive=True))
+        found = sorted(Path(match) for match in glob.glob(str(root), recursive=True))  # noqa: PTH207 - absolute too
     if not found:
         raise MissingInput(f"pool.path={path}: no such file, or no {', '.join(_SUFFIXES)} file in it")
     for file in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import resource
 import subprocess
@@ -56,10 +57,8 @@ class peak_memory:  # noqa: N801 - reads as a context: `with peak_memory() as me
     bytes: int | None = None
 
     def __enter__(self) -> peak_memory:
-        try:
+        with contextlib.suppress(OSError):  # not Linux, or not allowed: the process's peak is reported instead
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        except OSError:
-            pass  # not Linux, or not allowed: the process's peak is reported instead
         return self
 
     def __exit__(
