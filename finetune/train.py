@@ -61,7 +61,9 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     tokenizer = load_tokenizer(spec.base_model, spec.revision)
     set_template(tokenizer, config.template)
-    with tqdm(total=len(conversations), desc="tokenise", unit="sample", disable=not spec.progress) as bar:
+    main_process = os.environ.get("RANK", "0") == "0"
+    progress = spec.progress and main_process
+    with tqdm(total=len(conversations), desc="tokenise", unit="sample", disable=not progress) as bar:
         samples = encode_samples(tokenizer, conversations, max_tokens=config.max_tokens, progress=bar.update)
     if not samples.ids:
         raise UserError(
@@ -75,14 +77,15 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     with _quiet():
         base = load_base(spec.base_model, spec.revision, config)
-        mark = {"name": spec.base_model, "digest": base_digest(base)}
+        mark = {"name": spec.base_model, "digest": base_digest(base)} if main_process else {}
         set_seed(spec.seed)
         model = add_lora(base, config)
 
-    checkpoints.claim(spec)
     arguments = _training_arguments(
         spec, steps=steps, batch=batch, accumulation=accumulation, rows=len(samples.ids)
     )
+    with arguments.main_process_first(local=False):
+        checkpoints.claim(spec)
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -92,7 +95,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         callbacks=[StepRecorder(samples.lengths[order].sum(axis=1))],
     )
     trainer.remove_callback(PrinterCallback)
-    if spec.progress and trainer.is_world_process_zero():
+    if progress:
         trainer.add_callback(ProgressBar)
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
     with _quiet(), _memory_errors():
@@ -100,7 +103,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     output = Path(spec.output_dir)
     trainer.save_model(str(output / "adapter"))  # gathers sharded weights, on every process
-    if not trainer.is_world_process_zero():
+    if not main_process:
         return {}
     for unwanted in ("training_args.bin", "README.md"):  # a pickle, and a card of blanks
         (output / "adapter" / unwanted).unlink(missing_ok=True)
