@@ -330,7 +330,7 @@ def _check_options(
         ("k", k, 1 if method == "posterior" else 2),
         ("hoc_rounds", hoc_rounds, 1),
         ("rounds", rounds, 1),
-        ("bootstrap", bootstrap, 0),
+        ("bootstrap", bootstrap, 2 if bootstrap else 0),
     ):
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise TypeError(f"{name} must be an integer, got {number!r}")

@@ -34,12 +34,12 @@ def subsample_size(num_rated: int) -> int:
 def graph_width(num_samples: int, k: int, num_rated: int | None = None) -> int:
     """Neighbours to store so that about one row in a thousand, or fewer, runs out of sampled ones.
 
-    The number sampled among w neighbours is about Binomial(w, q); w is the smallest that leaves k of them three and a half
+    The number sampled among w neighbours is about Binomial(w, q); w is the smallest that leaves k of them 2.9
     standard deviations below the mean.
     """
     q = subsample_size(num_rated or num_samples) / max(num_samples, 1)
     w = k
-    while w * q - 3.5 * math.sqrt(w * q * (1 - q)) < k and w < 4096:
+    while w * q - 2.9 * math.sqrt(w * q * (1 - q)) < k and w < 4096:
         w += 4
     return max(1, min(w, num_samples - 1))
 

@@ -1,0 +1,25 @@
+"""The long-tail score."""
+
+import numpy as np
+from ds2.diversity import long_tail_scores
+from ds2.knn import KnnGraph, knn_graph
+
+
+def test_is_the_papers_formula_with_k_counting_the_sample():
+    distances = np.array([[0.1, 0.2, 0.3, 0.9]], dtype=np.float32)
+    graph = KnnGraph(neighbors=np.zeros((1, 4), np.int32), distances=distances)
+    x = (0 + 0.1 + 0.2 + 0.3) / 4
+    np.testing.assert_allclose(long_tail_scores(graph, k=4), [2 / (1 + np.exp(-x)) - 1], rtol=1e-6)
+
+
+def test_a_lone_sample_scores_higher_than_a_crowded_one():
+    rng = np.random.default_rng(0)
+    crowd = np.array([1.0, 0, 0]) + 0.01 * rng.normal(size=(50, 3))
+    scores = long_tail_scores(knn_graph(np.concatenate([crowd, [[0, 0, 1.0]]]), 10))
+    assert scores.argmax() == 50
+    assert ((scores >= 0) & (scores < 1)).all()
+
+
+def test_a_pool_smaller_than_k_uses_what_there_is():
+    scores = long_tail_scores(knn_graph(np.eye(3), 10), k=10)
+    np.testing.assert_allclose(scores, np.tanh((0 + 1 + 1) / 3 / 2))
