@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from ds2.selection import Choice
 
 
+STAGES = ("model", "rate", "embed", "knn", "curate", "select", "finetune", "evaluate", "report")
+"""Every stage, in chain order."""
+
+
 class Status(Enum):
     computed = "computed"
     reused = "reused"

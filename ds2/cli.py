@@ -1,6 +1,6 @@
 """The command line: Hydra composes a configuration, which becomes dataclasses here and nowhere else.
 
-`sweep=NAME` is turned into multiruns; everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
+`list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
 run failed, 2 when the user has something to change, 130 when interrupted.
 """
 
@@ -20,11 +20,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ds2 import console, jobs
+from ds2 import console, jobs, store_commands
 from ds2.config import RunConfig, register_schemas
 from ds2.errors import UserError
 from ds2.explain import explain
 from ds2.paths import project_root
+from ds2.store_commands import COMMANDS
 
 register_schemas()
 
@@ -32,6 +33,8 @@ register_schemas()
 def run(arguments: Sequence[str]) -> int:
     """The `ds2` command with these arguments; its exit code."""
     try:
+        if arguments and arguments[0] in COMMANDS:
+            return store_commands.run(arguments[0], arguments[1:])
         name, rest = _sweep_name(arguments)
         if name is not None:
             from ds2.sweep import load_sweep, report_sweep

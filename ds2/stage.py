@@ -110,7 +110,9 @@ class ArtifactStore:
         path = self.find(step)
         if path is None:
             return None
-        record = self._verify(path, step.fingerprint)
+        record = self.verify(path)
+        if record["fingerprint"] != step.fingerprint:
+            raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
         return StageResult(
             step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
         )
@@ -219,13 +221,10 @@ class ArtifactStore:
         self._verified[final] = (final / RECORD).stat().st_mtime
         return final
 
-    def _verify(self, path: Path, expected: str) -> dict[str, Any]:
+    def verify(self, path: Path) -> dict[str, Any]:
+        """An artifact's record, after its files were compared with it. Raises DamagedArtifact naming the file."""
         record_path = path / RECORD
         record = read_record(record_path)
-        if record["fingerprint"] != expected:
-            raise DamagedArtifact(
-                f"{record_path} belongs to {record['fingerprint']}; delete {path} and run again"
-            )
         # Within one process (a sweep of many runs) an artifact is hashed once.
         if self._verified.get(path) == record_path.stat().st_mtime:
             return record

@@ -177,3 +177,42 @@ def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
     assert len(runs) == 5 * (4 + 3 * 3)
     with pytest.raises(UserError, match="unknown"):
         load_sweep("tiny_table")
+
+
+def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
+    assert cli.run(arguments) == 0
+    capsys.readouterr()
+    assert cli.run(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert "5 artifacts" in listed
+    assert cli.run(["list", "knn"]) == 0
+    assert "1 artifacts" in capsys.readouterr().out
+    embed = next(Path("artifacts/embed").iterdir())
+    assert cli.run(["show", embed.name.rpartition("-")[2][:6]]) == 0
+    assert '"stage": "embed"' in capsys.readouterr().out
+    assert cli.run(["doctor"]) == 0
+    assert "5 sound artifacts" in capsys.readouterr().out
+    (embed / "embeddings.npy").write_bytes(b"x")
+    assert cli.run(["doctor"]) == 1
+    captured = capsys.readouterr()
+    assert "4 sound artifacts" in captured.out
+    assert "embeddings.npy does not match" in captured.err
+
+
+def test_what_crashed_runs_left_can_be_removed(arguments, capsys):
+    left = Path("artifacts/finetune/.partial-0123456789abcdef")
+    left.mkdir(parents=True)
+    (left / "checkpoint").write_text("half")
+    assert cli.run(["gc"]) == 0
+    assert str(left) in capsys.readouterr().out
+    assert left.exists()
+    assert cli.run(["gc", "delete"]) == 0
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["list", "nothing"], ["show"], ["show", "ffff"], ["doctor", "now"], ["gc", "all"]]
+)
+def test_subcommands_refuse_what_they_do_not_know(arguments, capsys, words):
+    assert cli.run(words) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
