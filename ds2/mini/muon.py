@@ -3,8 +3,8 @@
 For a matrix W with gradient G:  B <- mu B + (1 - mu) G;  M = (1 - mu) G + mu B (Nesterov);  W <- W - lr s O(M), where O(M)
 replaces the singular values of M by about 1 and s = sqrt(max(1, rows / columns)).
 
-Why it is here: the miniature's base model reaches in 1,000 steps what AdamW does not in 1,500 (held-out exact match on
-the tasks .84 against .72 at equal steps). torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs
+Why it is here: after 1,500 steps the miniature's base model answers .84 of held-out textbook prompts, .72 with AdamW.
+torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs
 without bfloat16 units; this one computes in the weights' type and takes all matrices of one shape together.
 """
 

@@ -40,7 +40,7 @@ CLUSTER_SHIFT_WEIGHTS: Final = (1, 4, 6, 4, 1)
 LOWEST_SOURCE, HIGHEST_SOURCE = 0.06, 1.0
 """Quality of the worst and the best source; the others lie evenly between."""
 PATIENCE: Final = 200
-"""Draws of a prompt not yet used before a repeated one is accepted (sums of two numbers run out)."""
+"""Draws of words not yet used before used ones are accepted (sums of two numbers run out)."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,10 @@ def _draw_score(quality: float, num_scores: int, rng: Random) -> int:
 def _draw(
     family: str, cluster: Cluster | None, used: set[str], rng: Random, *, held_out: bool
 ) -> tuple[Problem, str]:
-    """A problem and its prompt, of a cluster or of any style, phrasing and topic, not in `used` (which it joins)."""
+    """A problem and its prompt, of a cluster or of any style, phrasing and topic; its words are new to `used`.
+
+    Prompts of the same words in another order count as used: bags of words, which the embedder reads, would be equal.
+    """
     attempts = 0
     while True:
         attempts += 1
@@ -160,6 +163,7 @@ def _draw(
             topic, style, phrasing = cluster.source, cluster.style, cluster.phrasing
         problem = make_problem(family, topic, rng)
         prompt = write_prompt(problem, style=style, phrasing=phrasing)
-        if is_held_out(prompt) == held_out and (prompt not in used or attempts > PATIENCE):
-            used.add(prompt)
+        bag = " ".join(sorted(prompt.split()))
+        if is_held_out(prompt) == held_out and (bag not in used or attempts > PATIENCE):
+            used.add(bag)
             return problem, prompt

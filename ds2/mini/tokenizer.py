@@ -28,7 +28,7 @@ TULU_TEMPLATE: Final = (
 """Tulu's chat format, as fine-tuning sets it (`finetune/templates/tulu.jinja`), so that the base model is asked alike."""
 
 MAX_TOKENS: Final = 64
-"""Positions of the model; the longest conversation of the language has fewer than 40 tokens."""
+"""Positions of the model; the longest conversation of the language has 21 tokens."""
 
 
 def word_ids() -> dict[str, int]:

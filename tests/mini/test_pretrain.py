@@ -14,7 +14,7 @@ from ds2.mini import generate_pool, generate_questions  # noqa: E402
 from ds2.mini.corpus import make_batches  # noqa: E402
 from ds2.mini.language import is_held_out  # noqa: E402
 from ds2.mini.muon import orthogonalize  # noqa: E402
-from ds2.mini.pretrain import build, exact_match, rate_factor  # noqa: E402
+from ds2.mini.pretrain import build, exact_match, rate_factor, schedule_share  # noqa: E402
 from ds2.mini.tokenizer import MAX_TOKENS, SPECIAL, word_ids  # noqa: E402
 from finetune.chat import set_template  # noqa: E402
 
@@ -45,7 +45,7 @@ def test_every_chat_is_known_words_split_between_prompt_and_answer(tokenizer):
         assert whole[: len(start)] == start
         assert tokenizer.decode(whole[len(start) :], skip_special_tokens=True) == answer
         assert whole[-1] == tokenizer.eos_token_id
-        assert len(whole) <= MAX_TOKENS
+        assert len(whole) <= 21 < MAX_TOKENS
 
 
 def test_fine_tuning_and_the_base_model_write_chats_alike(tokenizer, built):
@@ -93,6 +93,7 @@ def test_the_model_loads_and_has_learned(built):
     assert model.num_parameters() == metrics["parameters"] < 500_000
     assert metrics["steps"] == 40
     assert not metrics["reached_cap"]
+    assert metrics["clock_led_steps"] == 0
     assert metrics["curve"][-1]["loss"] < 0.8 * metrics["curve"][0]["loss"]
     assert metrics["curve"][-1] == {"step": 40, "loss": metrics["loss"]}
     assert set(metrics["exact_match"]) == {"textbook", "chat"}
@@ -119,6 +120,7 @@ def test_building_leaves_torch_as_it_was(tmp_path):
 def test_the_cap_ends_training_early_and_is_recorded(tmp_path):
     metrics = build(tmp_path, seed=0, steps=100_000, max_seconds=1.0, progress=False)
     assert metrics["reached_cap"]
+    assert metrics["clock_led_steps"] > 0
     assert 0 < metrics["steps"] < metrics["planned_steps"] == 100_000
     assert metrics["seconds"] < 20
     assert (tmp_path / "model.safetensors").exists()
@@ -128,6 +130,17 @@ def test_the_cap_ends_training_early_and_is_recorded(tmp_path):
 def test_no_training_at_all_is_refused(tmp_path, wrong):
     with pytest.raises(UserError):
         build(tmp_path, **{"seed": 0, "steps": 5, "max_seconds": 5.0, "progress": False, **wrong})
+
+
+@pytest.mark.parametrize("pace", [0.2, 0.7, 1.0])
+def test_the_clock_does_not_lead_a_steady_run_that_ends_in_time(pace):
+    assert all(schedule_share(i / 100, pace * i / 100) == i / 100 for i in range(101))
+
+
+def test_the_clock_completes_the_schedule_of_a_run_that_would_end_late():
+    shares = [schedule_share(i / 300, i / 100) for i in range(101)]
+    assert shares == sorted(shares)
+    assert shares[100] == 1
 
 
 def test_the_learning_rate_rises_then_falls_to_zero():
