@@ -4,8 +4,8 @@ For a matrix W with gradient G:  B <- mu B + (1 - mu) G;  M = (1 - mu) G + mu B 
 replaces the singular values of M by about 1 and s = sqrt(max(1, rows / columns)).
 
 Why it is here: after 1,500 steps the miniature's base model answers .84 of held-out textbook prompts, .72 with AdamW.
-torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs
-without bfloat16 units; this one computes in the weights' type and takes all matrices of one shape together.
+torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs without bfloat16 units; this one computes in the
+weights' type and takes all matrices of one shape together.
 """
 
 from __future__ import annotations
