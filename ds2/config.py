@@ -407,11 +407,15 @@ class EvalConfig:
     """False: nothing is evaluated."""
     name: str = MISSING
     tasks: list[str] = field(default_factory=list)
-    """Task names: a YAML of `eval/tasks/`, else one of lm-eval's own."""
+    """Task names: a YAML of `eval/tasks/`, else one of lm-eval's own. Their first metrics make the average."""
+    companions: list[str] = field(default_factory=list)
+    """Tasks that are run and shown beside the others, and left out of the average."""
     limit: int | None = None
     """First so many questions of each task."""
+    subsample: bool = True
+    """The paper's subsets: 200 questions of GSM8K, 40 of each BBH task, 100 of each TyDiQA language. False: all."""
     data_seed: int = 0
-    """Seed of generated questions (the mini tasks)."""
+    """Seed of generated questions (the mini tasks) and of the choice of few-shot examples."""
     data_samples: int = 0
     """Number of generated questions per task (the mini tasks)."""
     data_dir: str | None = None

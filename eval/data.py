@@ -1,12 +1,31 @@
 """The questions of our own tasks, as lm-eval asks for them: one function a task, named in its YAML.
 
 Each is called with the task's metadata and the evaluation's settings (`data_samples`, `data_seed`, `pool_seed`,
-`data_dir`), and returns a dict of splits. Built in memory: nothing is downloaded or cached on disk.
+`data_dir`, `subsample`, `tokenizer`), and returns a dict of splits, built in memory. With `data_dir`, benchmarks are read
+from that folder and nothing is downloaded:
+
+- `gsm8k_test.jsonl`: question, answer
+- `bbh/<task>.json`: {"examples": [{"input", "target"}]}
+- `tydiqa*.jsonl`: id, lang, context, question, answers [{"text"}]; `train` rows, where there are any, in `tydiqa_train.jsonl`
 """
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
+from pathlib import Path
+from random import Random
 from typing import Any
+
+from ds2.errors import MissingInput
+
+SUBSET_SEED = 42
+"""Of the paper's random subsets."""
+GSM8K_QUESTIONS, BBH_QUESTIONS, TYDIQA_QUESTIONS = 200, 40, 100
+CONTEXT_TOKENS = 512
+"""Longest TyDiQA passage; the rest is cut."""
+
+Rows = list[dict[str, Any]]
 
 
 def mini_familiar(*, data_samples: int, data_seed: int, pool_seed: int, **_: Any) -> dict[str, Any]:
@@ -19,15 +38,118 @@ def mini_new(*, data_samples: int, data_seed: int, pool_seed: int, **_: Any) -> 
     return _mini("new", data_samples, data_seed, pool_seed)
 
 
+def gsm8k(*, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
+    """GSM8K's test questions."""
+    rows = _jsonl(Path(data_dir) / "gsm8k_test.jsonl") if data_dir else _hub("openai/gsm8k", "main", "test")
+    return _splits(test=_subset(rows, GSM8K_QUESTIONS if subsample else None))
+
+
+def bbh(*, subject: str, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
+    """The questions of one BBH task."""
+    if data_dir:
+        rows = json.loads(_existing(Path(data_dir) / "bbh" / f"{subject}.json").read_text(encoding="utf-8"))[
+            "examples"
+        ]
+    else:
+        rows = _hub("SaylorTwift/bbh", subject, "test")
+    return _splits(test=_subset(rows, BBH_QUESTIONS if subsample else None))
+
+
+def tydiqa(
+    *,
+    language: str,
+    data_dir: str | None,
+    subsample: bool,
+    tokenizer: str,
+    tokenizer_revision: str | None,
+    **_: Any,
+) -> dict[str, Any]:
+    """TyDiQA GoldP in one language: questions to ask, and a training split for the example.
+
+    Where `data_dir` holds no training rows, the language's first question is the example and is not asked.
+    """
+    train, test = _tydiqa_files(Path(data_dir), language) if data_dir else _tydiqa_hub(language)
+    cut = _cutter(tokenizer, tokenizer_revision)
+    train, test = train[:1], _subset(test, TYDIQA_QUESTIONS if subsample else None)
+    rows = [
+        {
+            "id": row["id"],
+            "question": row["question"],
+            "context": cut(row["context"]),
+            "answers": [answer["text"] for answer in row["answers"]],
+        }
+        for row in [*train, *test]
+    ]
+    return _splits(train=rows[: len(train)], test=rows[len(train) :], validation=rows[len(train) :])
+
+
 def _mini(kind: str, samples: int, seed: int, pool_seed: int) -> dict[str, Any]:
     from ds2.mini import generate_questions
 
     if samples < 1:
         raise ValueError("generated questions need eval.data_samples of at least 1")
-    return _test_split(generate_questions(kind, samples=samples, seed=seed, pool_seed=pool_seed))
+    return _splits(test=generate_questions(kind, samples=samples, seed=seed, pool_seed=pool_seed))
 
 
-def _test_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _splits(**rows: Rows) -> dict[str, Any]:
     from datasets import Dataset
 
-    return {"test": Dataset.from_list(rows)}
+    return {name: Dataset.from_list(split) for name, split in rows.items()}
+
+
+def _subset(rows: Rows, size: int | None) -> Rows:
+    """A seeded sample, drawn as the paper's harness draws it; all rows where there are no more than `size`."""
+    return rows if size is None or len(rows) <= size else Random(SUBSET_SEED).sample(rows, size)
+
+
+def _hub(path: str, name: str, split: str) -> Rows:
+    from datasets import load_dataset
+
+    return list(load_dataset(path, name, split=split))
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingInput(f"eval.data_dir has no {path.name}: {path}")
+    return path
+
+
+def _jsonl(path: Path) -> Rows:
+    return [json.loads(line) for line in _existing(path).read_text(encoding="utf-8").splitlines() if line]
+
+
+def _tydiqa_files(folder: Path, language: str) -> tuple[Rows, Rows]:
+    training = folder / "tydiqa_train.jsonl"
+    files = [path for path in sorted(folder.glob("tydiqa*.jsonl")) if path != training]
+    test = [
+        row for path in files or [folder / "tydiqa.jsonl"] for row in _jsonl(path) if row["lang"] == language
+    ]
+    if training.is_file():
+        return [row for row in _jsonl(training) if row["lang"] == language], test
+    return test[:1], test[1:]
+
+
+def _tydiqa_hub(language: str) -> tuple[Rows, Rows]:
+    splits = []
+    for split in ("train", "validation"):
+        rows = _hub("google-research-datasets/tydiqa", "secondary_task", split)
+        own = [row for row in rows if row["id"].startswith(f"{language}-")]
+        splits.append(
+            [{**row, "answers": [{"text": text} for text in row["answers"]["text"]]} for row in own]
+        )
+    return splits[0], splits[1]
+
+
+@lru_cache(maxsize=1)
+def _cutter(tokenizer: str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    loaded = AutoTokenizer.from_pretrained(tokenizer, revision=revision)
+
+    def cut(text: str) -> str:
+        ids = loaded(text, add_special_tokens=False, truncation=True, max_length=CONTEXT_TOKENS + 1)[
+            "input_ids"
+        ]
+        return text if len(ids) <= CONTEXT_TOKENS else loaded.decode(ids[:CONTEXT_TOKENS])
+
+    return cut

@@ -15,11 +15,7 @@ def metric_rows(task: str, output: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Values and standard errors are shares in 0..1 wherever lm-eval's are.
     """
-    names = (
-        [task, *(name for name in output["results"] if name != task)]
-        if task in output["results"]
-        else output["results"]
-    )
+    names = sorted(output["results"], key=lambda name: name != task)  # a group before its members
     rows = []
     for name in names:
         scores = output["results"][name]
@@ -36,7 +32,7 @@ def metric_rows(task: str, output: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "stderr": _number(scores.get(f"{metric}_stderr,{filter_name}")),
                     "n": _count(name, output),
                     "num_fewshot": output["n-shot"].get(name),
-                    "version": output["versions"].get(name),
+                    "version": _number(output["versions"].get(name)),
                 }
             )
     return rows

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ds2.errors import UserError
+from ds2.errors import MissingInput, UserError
 from eval.results import metric_rows, sample_rows, write_samples
 from eval.spec import EvalSpec
 
 TASKS = Path(__file__).parent / "tasks"
+PAPER_FOLDERS = ("gsm8k", "bbh/cot_fewshot", "tydiqa", "mmlu/default", "truthfulqa")
+"""Folders of lm-eval's tasks on which `eval/tasks/paper/` builds."""
 MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval.backend=vllm"
 
 
@@ -41,11 +43,14 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
         samples: list[dict[str, Any]] = []
         first: dict[str, float] = {}
         errors: dict[str, str] = {}
-        for task in spec.config.tasks:
+        for task in [*spec.config.tasks, *spec.config.companions]:
             try:
                 output = _run_task(task, lm, manager, spec, chat=has_chat_template(lm))
-            except (KeyboardInterrupt, UserError):
-                raise
+            except MissingInput as error:
+                errors[task] = str(error)
+                continue
+            except UserError:
+                raise  # too little memory: it would be so for the other tasks
             except Exception as error:  # noqa: BLE001 - whatever a task's data or code does, the others go on
                 errors[task] = f"{type(error).__name__}: {error}"
                 continue
@@ -57,9 +62,10 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
         raise UserError(
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
         )
+    counted = [value for task, value in first.items() if task in spec.config.tasks]
     results = {
         "results": rows,
-        "average": sum(first.values()) / len(first),
+        "average": sum(counted) / len(counted) if counted else None,
         "scores": first,
         "missing": list(errors),
         "errors": errors,
@@ -76,31 +82,40 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
 
 
 def task_manager(spec: EvalSpec) -> Any:
-    """lm-eval's index of our tasks, and of its own where one of those is asked for (it takes 10 s or more to build).
+    """lm-eval's index of the tasks asked for: the generated ones, else the paper's, else all that lm-eval has.
 
-    Raises UserError for a name that is in neither.
+    Each is larger than the one before; the last takes 10 s or more to build. Raises UserError for an unknown name.
     """
+    import lm_eval.tasks
     from lm_eval.tasks import TaskManager
 
     config = spec.config
+    asked = [*config.tasks, *config.companions]
     if not config.tasks:
         raise UserError("eval.tasks is empty: name a task, or use eval=none")
-    settings = {
+    built_in = Path(lm_eval.tasks.__file__).parent
+    own = [str(TASKS / "mini")]
+    paper = [str(TASKS), *(str(built_in / folder) for folder in PAPER_FOLDERS)]
+    for folders, everything in ((own, False), (paper, False), (paper, True)):
+        manager = TaskManager(include_path=folders, include_defaults=everything, metadata=_settings(spec))
+        unknown = [task for task in asked if task not in manager.all_tasks]
+        if not unknown:
+            return manager
+    raise UserError(f"eval.tasks: {', '.join(unknown)} is neither a task of eval/tasks/ nor one of lm-eval's")
+
+
+def _settings(spec: EvalSpec) -> dict[str, Any]:
+    """What the functions of `eval.data` are told."""
+    config = spec.config
+    return {
         "data_samples": config.data_samples,
         "data_seed": config.data_seed,
-        "pool_seed": spec.pool_seed,
         "data_dir": config.data_dir,
+        "subsample": config.subsample,
+        "pool_seed": spec.pool_seed,
+        "tokenizer": spec.adapter or spec.base_model,
+        "tokenizer_revision": None if spec.adapter else spec.revision,
     }
-    manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=settings)
-    if all(task in manager.all_tasks for task in config.tasks):
-        return manager
-    manager = TaskManager(include_path=str(TASKS), metadata=settings)
-    unknown = [task for task in config.tasks if task not in manager.all_tasks]
-    if unknown:
-        raise UserError(
-            f"eval.tasks: {', '.join(unknown)} is neither a task of eval/tasks/ nor one of lm-eval's"
-        )
-    return manager
 
 
 def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -> Any:
@@ -111,7 +126,7 @@ def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -
     for member in loaded["tasks"].values():
         if member.get_config("num_fewshot") is None:
             member.set_config(key="num_fewshot", value=0)
-        member.set_fewshot_seed(seed=spec.seed)
+        member.set_fewshot_seed(seed=spec.config.data_seed)
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     torch.manual_seed(spec.seed)
