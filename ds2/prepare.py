@@ -89,4 +89,6 @@ def _benchmarks(config: RunConfig) -> str:
         from eval.prepare import prepare_tasks
     except ModuleNotFoundError as error:
         raise MissingInput(f"the package {error.name} is not installed: pip install 'ds2[eval]'") from error
-    return str(prepare_tasks(config.eval))
+    model = config.model
+    path, revision = (model.path, model.revision) if isinstance(model, HubModelConfig) else ("", None)
+    return str(prepare_tasks(config.eval, base_model=path, revision=revision))

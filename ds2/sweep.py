@@ -28,6 +28,8 @@ class Sweep:
 
     name: str
     title: str = ""
+    note: str = ""
+    """What a reader of its table must know; printed beneath it."""
     overrides: list[str] = field(default_factory=list)
     """Given to every run."""
     grids: list[dict[str, list[Any]]] = field(default_factory=list)
@@ -78,7 +80,11 @@ def report_sweep(name: str, done: Sequence[jobs.Job]) -> int:
     table = ResultTable(runs)
     folder = Path(runs[0].config.paths.artifacts) / "sweeps" / name
     folder.mkdir(parents=True, exist_ok=True)
-    console.show(table.rich(title=load_sweep(name).title or name))
+    sweep = load_sweep(name)
+    console.show(table.rich(title=sweep.title or name))
+    notes = [sweep.note] if sweep.note else []
+    for line in [*notes, *_model_warnings(runs)]:
+        console.line(line)
     (folder / "table.md").write_text(table.markdown(), encoding="utf-8")
     table.frame().to_csv(folder / "runs.csv", index=False)
     _write_report(runs, folder / "report.html")
@@ -96,6 +102,12 @@ def _finished(job: jobs.Job) -> RunResult | None:
         return None
     run = Chain(config).load()
     return run if run is not None and "evaluate" in run.stages else None
+
+
+def _model_warnings(runs: Sequence[RunResult]) -> list[str]:
+    """What was recorded of the base models, such as a pre-training that reached its cap."""
+    lines = [line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]]
+    return list(dict.fromkeys(lines))
 
 
 def _write_report(runs: Sequence[RunResult], path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Benchmark data on this machine before it is needed: what `ds2 prepare=true` asks of an evaluation."""
+
+from __future__ import annotations
+
+from ds2.config import EvalConfig
+from ds2.errors import MissingInput
+from eval.run import task_manager
+from eval.spec import EvalSpec
+
+
+def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
+    """Load every task's data once, so that the hub's cache holds it; says what is there.
+
+    Raises:
+        UserError: an unknown task.
+        MissingInput: naming each task whose data cannot be had, and why.
+    """
+    spec = EvalSpec(base_model, revision, adapter=None, output_dir="", seed=0, config=config)
+    manager = task_manager(spec)
+    missing = []
+    for task in [*config.tasks, *config.companions]:
+        try:
+            manager.load([task])
+        except Exception as error:  # noqa: BLE001 - whatever a task's loader raises, its name and reason are what counts
+            missing.append(f"{task}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    if missing:
+        raise MissingInput("; ".join(missing))
+    return f"{len(config.tasks) + len(config.companions)} tasks"
