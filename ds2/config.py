@@ -380,7 +380,7 @@ class FinetuneConfig:
     dtype: str = "bfloat16"
     quantization: Quantization = Quantization.none
     template: str = "tulu"
-    """Chat template: a file of `finetune/templates/`."""
+    """Chat template: a file of `finetune/templates/`, or `model` for the base model's own."""
     merge: bool = False
     """Also write the merged model."""
     runtime: FinetuneRuntime = field(default_factory=FinetuneRuntime)

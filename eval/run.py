@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ds2.errors import MissingInput, UserError
+from ds2.models.quiet import quiet_transformers
 from eval import truthful
 from eval.engines import has_chat_template, load_engine
 from eval.results import metric_rows, sample_rows, write_samples
@@ -168,17 +169,14 @@ def _free_memory() -> None:
 def _quiet() -> Iterator[None]:
     """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions stays."""
     import lm_eval.api.task
-    from transformers.utils import logging as transformers_logging
 
     harness, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
-    level, bars = harness.level, transformers_logging.is_progress_bar_enabled()
+    level = harness.level
     harness.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
     lm_eval.api.task.tqdm = partial(bar, disable=True)  # a nameless bar for building prompts
     try:
-        yield
+        with quiet_transformers():
+            yield
     finally:
         lm_eval.api.task.tqdm = bar
         harness.setLevel(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
