@@ -72,6 +72,8 @@ def curate(
         raise UserError(
             f"duplicate_pool reproduces the released code's `rank`; it has no meaning for {method!r}"
         )
+    if bootstrap and (duplicate_pool or method == "none"):
+        raise UserError("bootstrap needs method='rank' or 'posterior' on the pool as it is")
     given = _check_scores(scores, num_scores, method)
     inputs = _gather(given, embeddings, graph, texts, lengths, method, k, device)
     result = _run(
