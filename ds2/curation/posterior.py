@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ds2.curation.composition import (
+    ORDER_WEIGHT,
     Array,
     Composition,
     local_prior,
@@ -30,7 +31,7 @@ from ds2.curation.composition import (
     start_from,
     true_share,
 )
-from ds2.curation.evidence import Evidence, distance_bins, gather_evidence
+from ds2.curation.evidence import BINS, Evidence, distance_bins, gather_evidence
 from ds2.curation.result import FitSummary
 from ds2.curation.smoothing import smoothed_prior
 from ds2.knn import KnnGraph
@@ -62,14 +63,26 @@ class PosteriorFit:
 
 
 def fit_posterior(
-    graph: KnnGraph, scores: NDArray[np.int64], num_scores: int, *, k: int = 10, seed: int = 0
+    graph: KnnGraph,
+    scores: NDArray[np.int64],
+    num_scores: int,
+    *,
+    k: int = 10,
+    seed: int = 0,
+    order_weight: float = ORDER_WEIGHT,
+    num_bins: int = BINS,
+    composed: float = COMPOSED,
 ) -> PosteriorFit:
-    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph."""
+    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph.
+
+    order_weight: lambda of `composition`. num_bins: bins of distance that learn a worth of their own. composed: exponent of the
+    neighbourhood's composition in the local prior. Their defaults serve every pool; the benchmark varies them one at a time.
+    """
     near = graph.truncate(min(k, graph.k))
-    bins = distance_bins(near)
+    bins = distance_bins(near, num_bins)
     evidence = gather_evidence(near, scores, num_scores, bins)
-    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)))
-    posterior = apply_model(near, evidence, bins, model)
+    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)), order_weight)
+    posterior = apply_model(near, evidence, bins, model, composed)
     warnings = tuple(
         f"true scores {i} and {j} could trade names: the raters would be right almost as often, and nothing else tells"
         for i, j in close_namings(model)
@@ -85,15 +98,17 @@ def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
     return rated
 
 
-def fit_composition(evidence: Evidence) -> tuple[Composition, FitSummary]:
+def fit_composition(evidence: Evidence, order_weight: float = ORDER_WEIGHT) -> tuple[Composition, FitSummary]:
     """Best of the fixed starts, run to the end, with the spread over near-equal ones."""
     tried = []
     for start in starts(evidence):
-        model, value, _ = run_em(start, evidence, steps=START_STEPS)
+        model, value, _ = run_em(start, evidence, steps=START_STEPS, order_weight=order_weight)
         tried.append((value, name_scores(model)))
     best, chosen = max(tried, key=lambda pair: pair[0])
     near = [model for value, model in tried if value >= best - NEAR]
-    model, value, steps = run_em(chosen, evidence, steps=STEPS - START_STEPS, tolerance=TOLERANCE)
+    model, value, steps = run_em(
+        chosen, evidence, steps=STEPS - START_STEPS, tolerance=TOLERANCE, order_weight=order_weight
+    )
     spread = max(float(np.abs(other.T - chosen.T).max()) for other in near)
     return name_scores(model), FitSummary(
         objective=value,
@@ -155,10 +170,16 @@ def _typical_neighborhoods(evidence: Evidence) -> list[Array]:
     return [center[:, r * K : (r + 1) * K] + 1e-3 for r in range(R)]
 
 
-def apply_model(graph: KnnGraph, evidence: Evidence, bins: NDArray[np.int8], model: Composition) -> Array:
+def apply_model(
+    graph: KnnGraph,
+    evidence: Evidence,
+    bins: NDArray[np.int8],
+    model: Composition,
+    composed: float = COMPOSED,
+) -> Array:
     """Posterior of every sample, (N, K)."""
     own = own_likelihood(model, evidence.scores)
-    composed = local_prior(model, evidence)
+    around = local_prior(model, evidence)
     carried = smoothed_prior(graph, model.c.astype(np.float32)[bins], own, true_share(model))
-    posterior = composed**COMPOSED * carried ** (1 - COMPOSED) * own
+    posterior = around**composed * carried ** (1 - composed) * own
     return np.asarray(posterior / posterior.sum(axis=1, keepdims=True))
