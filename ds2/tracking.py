@@ -77,7 +77,12 @@ class Tracker:
             group=tracking.group or name.rpartition("-s")[0] or name,
             job_type="run",
             tags=[choices["selection"], choices["rater"]],
-            config={**choices, "seed": self._config.seed, "run": to_plain(self._config)},
+            config={
+                **choices,
+                "budget": self._config.budget.samples,
+                "seed": self._config.seed,
+                "run": to_plain(self._config),
+            },
             mode="online" if tracking.mode is TrackingMode.online else "offline",
             resume="allow" if tracking.mode is TrackingMode.online else None,
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
@@ -97,8 +102,10 @@ class Tracker:
     def _log_run(self, run: RunResult) -> None:
         import wandb
 
+        from ds2 import plots
+
         self._log_curves(run)
-        self._run.log({name: wandb.Image(figure) for name, figure in _figures(run)})
+        self._run.log({name: wandb.Image(plots.to_image(figure)) for name, figure in _figures(run)})
         for name, header, rows in _tables(run):
             self._run.log({name: wandb.Table(columns=header, data=rows)})
         results = facts.evaluation(run)
