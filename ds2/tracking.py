@@ -7,7 +7,9 @@ default, so nothing needs an account. A tracker that fails says so once and stop
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,8 @@ class Tracker:
 
     def _attempt(self, act: Callable[..., None], *arguments: Any, **named: Any) -> None:
         try:
-            act(*arguments, **named)
+            with _own_folders(Path(self._config.paths.wandb)):
+                act(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
             lines = str(error).splitlines() or [""]
             self._say(f"tracking stopped: {type(error).__name__}: {lines[0]}")
@@ -137,6 +140,22 @@ class Tracker:
             )
             artifact.add_reference((stage.path / "record.json").resolve().as_uri())
             self._run.log_artifact(artifact)
+
+
+@contextmanager
+def _own_folders(folder: Path) -> Iterator[None]:
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them.
+
+    Offline, `wandb sync` needs what is staged: it belongs with the run.
+    """
+    wanted = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
+    added = {name: str((folder / part).resolve()) for name, part in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:

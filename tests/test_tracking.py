@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,19 @@ def test_curve_figures_and_tables_are_logged(told):
         "eval/results",
     ):
         assert key in found["logged"] or f"{key}._type" in found["logged"], key
+
+
+def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    before = dict(os.environ)
+    run = make_run(tmp_path / "run", stages=("rate", "curate", "select"))
+    assert track(run) == []
+    assert not [path for path in home.rglob("*") if path.is_file()]
+    assert list((tmp_path / "run" / "wandb" / "data").rglob("*"))
+    changed = {name for name, value in os.environ.items() if before.get(name) != value}
+    assert changed <= {"WANDB_SERVICE"}  # W&B's own: the service that later runs of this process share
 
 
 def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypatch):
