@@ -150,6 +150,32 @@ def test_it_opens_from_disk_filters_searches_and_runs_no_text(run, browser, tmp_
     assert errors == []
 
 
+def test_a_row_opens_to_its_whole_text_and_columns_sort(run, browser, tmp_path):
+    page, errors = open_page(browser, render(run), tmp_path)
+    from playwright.sync_api import expect
+
+    rows = page.locator(".view .row")
+    page.fill("#filters [name=query]", "document.title")
+    expect(rows).to_have_count(1)
+    page.click(".view .row")
+    assert HOSTILE in page.inner_text("#sample")
+    page.keyboard.press("Escape")
+    page.fill("#filters [name=query]", "")
+    expect(rows).not_to_have_count(1)
+    page.click(".head .tail button")
+    tails = [float(text) for text in page.locator(".view .row .tail").all_inner_texts()]
+    assert tails == sorted(tails, reverse=True)
+    assert errors == []
+
+
+def test_nothing_is_wider_than_a_phone(run, browser, tmp_path):
+    page, errors = open_page(browser, render(run), tmp_path)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector("#chart-eval svg")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert errors == []
+
+
 def test_the_comparison_filters_its_runs(browser, tmp_path):
     runs = [make_run(tmp_path / r, rater=r, name=r) for r in ("gpt", "llama")]
     page, errors = open_page(browser, render_many(runs, title="Two"), tmp_path)
