@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -70,11 +71,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "parts", nargs="*", choices=[[], *PARTS] if len(sys.argv) == 1 else list(PARTS), help="default: all"
-    )
+    parser.add_argument("parts", nargs="*", help="default: all")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--docs", action="store_true", help="copy the tables into docs/curation.md and exit")
     args = parser.parse_args()
+    if args.docs:
+        return fill_docs()
+    unknown = [p for p in args.parts if p not in PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     for part in args.parts or PARTS:
         if not args.here:  # peak memory is a process's, so each part has its own
             subprocess.run([sys.executable, __file__, part, "--here"], check=True)
@@ -103,6 +108,23 @@ def write(part: str, rows: list[dict[str, Any]]) -> None:
     head = f"`{about['command']}`, {about['date']}, {about['machine']}; {versions}\n\n"
     (RESULTS / f"curation-{part}.md").write_text(head + table)
     print(f"\n## {part}\n\n{table}", flush=True)
+
+
+def fill_docs() -> None:
+    """Put each result's table after its mark in the page, in place of the table that is there."""
+    page = ROOT / "docs" / "curation.md"
+    text = page.read_text()
+    for part in PARTS:
+        result = RESULTS / f"curation-{part}.md"
+        if result.exists():
+            table = result.read_text().split("\n\n", 1)[1]
+            text = re.sub(
+                rf"(<!-- {part} -->\n)(\n\|.*?\n(?=\n))?",
+                lambda m, t=table: m[1] + "\n" + t,
+                text,
+                flags=re.S,
+            )
+    page.write_text(text)
 
 
 def processor() -> str:
