@@ -51,6 +51,15 @@ def test_sections_appear_where_their_stage_is(tmp_path, stages, absent):
     assert "scores" in sections(html)
 
 
+def test_choices_without_a_say_are_not_shown(tmp_path):
+    html = render(
+        make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
+    )
+    summary = html.split('<section id="config"')[0]
+    assert "silent_rater" not in summary.split("<dl class=")[0].split('class="chips"')[1]
+    assert "Sources of the subset" in summary
+
+
 def test_the_page_asks_nothing_of_a_network(run):
     html = render(run)
     shell = re.sub(r'<script type="text/plain".*?</script>', "", html, flags=re.S)

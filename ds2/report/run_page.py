@@ -43,7 +43,7 @@ def render_run(run: RunResult) -> str:
     rows = samples(run)
     context = {
         "run": run,
-        "choices": facts.choices(run.config),
+        "choices": _choices(run),
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
         "lede": _lede(run),
         "tiles": _tiles(run),
@@ -88,6 +88,16 @@ def stage_rows(run: RunResult) -> list[dict[str, Any]]:
         }
         for (name, stage), wall in zip(run.stages.items(), walls, strict=True)
     ]
+
+
+def _choices(run: RunResult) -> dict[str, str]:
+    """The choices that had a say: a random selection has no rater."""
+    stages_of = {
+        "rater": {"rate"}, "embedder": {"embed"}, "curation": {"curate"}, "budget": {"select"},
+        "base_model": {"model", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},
+    }  # fmt: skip
+    chosen, there = facts.choices(run.config), set(run.stages)
+    return {key: value for key, value in chosen.items() if key not in stages_of or stages_of[key] & there}
 
 
 def _lede(run: RunResult) -> str:
