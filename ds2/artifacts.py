@@ -8,7 +8,8 @@
 | knn      | `neighbors.npy` (N, k) int32, `distances.npy` (N, k) float32, self excluded, ascending              |
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
 |          | `transition.json`: transition (K x K or null), prior, num_scores, diagnostics; `posterior.npy`      |
-| select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, reason          |
+| select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
+|          | was ranked by), reason                                                                              |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |
 |          | `metrics.json`                                                                                      |
 | evaluate | `results.json`: results [{task, metric, value, stderr, n, num_fewshot, version}], average,          |
@@ -159,16 +160,17 @@ def read_curation(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "curation.parquet")
 
 
-def write_subset(folder: Path, pool: Pool, choice: Choice, curation: pd.DataFrame | None) -> None:
-    known = curation.iloc[choice.positions] if curation is not None else None
+def write_subset(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]) -> None:
+    """The chosen conversations, best first; `known` holds score, curated and long_tail of all N samples, where known."""
     rows = []
     for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
         sample = pool.samples[position]
         row: dict[str, Any] = {"rank": rank, "id": sample.id, "row": sample.row, "source": sample.source}
         for name in ("score", "curated", "long_tail"):
-            row[name] = None if known is None else known[name].iloc[rank].item()
+            row[name] = known[name][position].item() if name in known else None
+        row["value"] = None if choice.values is None else float(choice.values[rank])
         rows.append(row | {"reason": reason})
-    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
+    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "subset.parquet", index=False)
     with (folder / "subset.jsonl").open("w", encoding="utf-8") as lines:
         for position, row in zip(choice.positions.tolist(), rows, strict=True):

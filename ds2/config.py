@@ -7,6 +7,7 @@ there share every artifact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -261,6 +262,8 @@ class CurationConfig:
 
 
 class Score(Enum):
+    given = "given"
+    """The rater's own scores: the rate artifact's."""
     curated = "curated"
     """The curation artifact's integer scores."""
     posterior_mean = "posterior_mean"
@@ -269,14 +272,12 @@ class Score(Enum):
 
 @dataclass
 class SelectionConfig:
+    """What every selection has; a strategy's own fields are in `ds2/selection/config.py`."""
+
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
     strategy: str = MISSING
     """A module of `ds2/selection/`."""
-    score: Score = Score.curated
-    """What is sorted by."""
-    diversity: bool = True
-    """Break ties of equal score by the long-tail score; otherwise by a seeded shuffle."""
     curation: CurationMethod | None = None
     """The curation this choice presumes; any other is refused before anything runs. None: any."""
     rater: str | None = None
@@ -513,7 +514,9 @@ def register_schemas() -> None:
     """Give Hydra each group's schema, under the name that the group's YAML files start from."""
     from hydra.core.config_store import ConfigStore
 
-    schemas: dict[str, dict[str, type]] = {
+    from ds2.selection.config import SCHEMAS
+
+    schemas: Mapping[str, Mapping[str, type]] = {
         "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
         "rater": {
             "released_rater": ReleasedRaterConfig,
@@ -524,7 +527,7 @@ def register_schemas() -> None:
         "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
         "knn": {"knn": KnnConfig},
         "curation": {"curation": CurationConfig},
-        "selection": {"selection": SelectionConfig},
+        "selection": SCHEMAS,
         "budget": {"budget": BudgetConfig},
         "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
         "finetune": {"finetune": FinetuneConfig},

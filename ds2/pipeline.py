@@ -29,6 +29,15 @@ BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
 
 
+ANCESTORS = {
+    "rate": {"rate", "curate"},
+    "embed": {"embed", "knn", "curate"},
+    "knn": {"knn", "curate"},
+    "curate": {"curate"},
+}
+"""Stage, in chain order -> the stages whose artifact a selection cannot have without it."""
+
+
 @dataclass(frozen=True)
 class Reporter:
     """How a run speaks while it works."""
@@ -143,10 +152,10 @@ class Chain:
         if config.selection.strategy == BASE:
             selected, trained = [], ["model"]
         else:
-            needs = selection.strategy(config.selection.strategy).NEEDS
-            selected = [*(curated if "curate" in needs else []), "select"]
+            needed = selection.needs(config.selection)
+            selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
             trained = ["model", "finetune"] if config.finetune.enabled else []
-        chain = selected if until is Until.select else [*selected, *trained]
+        chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
         if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
             chain = [*chain, "evaluate"]
         return [*chain, "report"] if until is Until.report else chain

@@ -2,23 +2,32 @@
 
 A strategy module has
 
-    NEEDS: frozenset[str]      the stages whose artifacts it reads beside the pool ("curate")
-    SEEDED: bool               whether `seed` can change what it chooses
+    CONFIG                     its configuration dataclass
+    NEEDS: frozenset[str]      the stages whose artifacts it always reads beside the pool ("knn", "curate")
     BUDGETED: bool             whether the budget applies
+    def seeded(config) -> bool whether `seed` can change what it chooses
     def choose(request: Request) -> Choice
 
-and is imported when it is asked for.
+and is imported when it is asked for. What a configuration needs further (the stage of its score, the graph of its
+near-duplicate filter) is added by `needs`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, cast
+from dataclasses import fields
+from typing import Any, Protocol, cast
 
+from ds2.config import Score, SelectionConfig
 from ds2.errors import UserError
-from ds2.selection.request import Choice, Request, check_budget, resolve_budget
+from ds2.plain import to_plain
+from ds2.selection.config import OPTIONAL, FilteredSelectionConfig, ScoredSelectionConfig
+from ds2.selection.request import Choice, Inputs, Request, check_budget, resolve_budget
 
-__all__ = ["STRATEGIES", "Choice", "Request", "Strategy", "check_budget", "resolve_budget", "strategy"]
+__all__ = [
+    "STRATEGIES", "Choice", "Inputs", "Request", "Strategy", "check_budget", "identity", "needs", "resolve_budget",
+    "strategy",
+]  # fmt: skip
 
 STRATEGIES = ("ds2", "full", "random")
 
@@ -26,9 +35,12 @@ STRATEGIES = ("ds2", "full", "random")
 class Strategy(Protocol):
     """What a strategy module offers."""
 
+    CONFIG: type[SelectionConfig]
     NEEDS: frozenset[str]
-    SEEDED: bool
     BUDGETED: bool
+
+    def seeded(self, config: SelectionConfig) -> bool:
+        """Whether `seed` can change what it chooses."""
 
     def choose(self, request: Request) -> Choice:
         """The chosen positions, best first."""
@@ -39,3 +51,44 @@ def strategy(name: str) -> Strategy:
     if name not in STRATEGIES:
         raise UserError(f"selection.strategy={name} is unknown; there are: {', '.join(STRATEGIES)}")
     return cast(Strategy, importlib.import_module(f"ds2.selection.{name}"))
+
+
+def chosen(config: SelectionConfig) -> Strategy:
+    """The strategy of a configuration.
+
+    Raises:
+        UserError: an unknown one, or a configuration of another.
+    """
+    found = strategy(config.strategy)
+    if not isinstance(config, found.CONFIG):
+        raise UserError(
+            f"selection.strategy={config.strategy} takes the fields of {found.CONFIG.__name__}; choose a selection= whose "
+            "strategy it is instead of setting selection.strategy"
+        )
+    return found
+
+
+def needs(config: SelectionConfig) -> frozenset[str]:
+    """The stages whose artifacts this configuration reads directly."""
+    stages = set(chosen(config).NEEDS)
+    if isinstance(config, ScoredSelectionConfig):
+        stages.add("rate" if config.score is Score.given else "curate")
+    if isinstance(config, FilteredSelectionConfig) and config.filter.near_duplicates is not None:
+        stages |= {"knn", "embed"}
+    return frozenset(stages)
+
+
+def identity(config: SelectionConfig, *, budget: float, seed: int) -> dict[str, Any]:
+    """What the choice depends on beside the artifacts it reads."""
+    found, common = chosen(config), {f.name for f in fields(SelectionConfig)}
+    own: dict[str, Any] = {"strategy": config.strategy}
+    default = found.CONFIG()
+    for name in (f.name for f in fields(found.CONFIG) if f.name not in common):
+        value = getattr(config, name)
+        if name not in OPTIONAL or value != getattr(default, name):
+            own[name] = to_plain(value)
+    if found.BUDGETED:
+        own["budget"] = float(budget)
+    if found.seeded(config):
+        own["seed"] = seed
+    return own

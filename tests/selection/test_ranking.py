@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from ds2.selection.ranking import select
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ds2.selection.ranking import select
 
 
 def test_sorts_by_score_then_long_tail_then_row():

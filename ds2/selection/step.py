@@ -1,0 +1,54 @@
+"""Selection as a stage of the chain: what identifies a subset, what it reads, what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ds2 import artifacts, selection
+from ds2.selection.request import Inputs, Request
+from ds2.stage import Outcome, Step
+
+if TYPE_CHECKING:
+    from ds2.steps import Context
+
+
+def select(run: Context) -> Step:
+    """The step that writes the subset."""
+    config, budget = run.config.selection, run.config.budget.samples
+    reads = selection.needs(config)
+
+    def compute(folder: Path) -> Outcome:
+        pool = run.pool.load()
+        inputs = _inputs(run, reads)
+        request = Request(config, len(pool), budget, run.config.seed, inputs)
+        choice = selection.chosen(config).choose(request)
+        artifacts.write_subset(folder, pool, choice, _known(request, reads))
+        counts = {"selected": len(choice.positions), "pool": len(pool)}
+        return Outcome(counts, (*(() if reads else pool.warnings), *choice.warnings))
+
+    own = selection.identity(config, budget=budget, seed=run.config.seed)
+    rater = run.config.rater.name if reads & {"rate", "curate"} else ""
+    slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
+    return Step("select", 1, slug, own, run.inputs(*sorted(reads), pool=True), compute)
+
+
+def _inputs(run: Context, reads: frozenset[str]) -> Inputs:
+    """Loaders of the artifacts that the strategy said it reads, and of no others."""
+    loaders = {
+        "rate": ("scores", lambda: artifacts.read_scores(run.path("rate"))),
+        "embed": ("embeddings", lambda: np.asarray(artifacts.read_embeddings(run.path("embed")))),
+        "knn": ("graph", lambda: artifacts.read_graph(run.path("knn"))),
+        "curate": ("curation", lambda: artifacts.read_curation(run.path("curate"))),
+    }
+    return Inputs(pool=run.pool.load, **dict(loaders[stage] for stage in sorted(reads)))
+
+
+def _known(request: Request, reads: frozenset[str]) -> Mapping[str, Any]:
+    """What is known of every sample: score, curated, long_tail, each (N,), as far as this run has it."""
+    if "curate" in reads:
+        return {name: request.curation[name].to_numpy() for name in ("score", "curated", "long_tail")}
+    return {"score": request.scores} if "rate" in reads else {}

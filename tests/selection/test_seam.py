@@ -1,0 +1,77 @@
+"""Selection in the chain: only what is needed is computed, and the fingerprint holds what the result depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra.errors import HydraException
+
+from ds2.cli import compose
+from ds2.explain import explain
+from ds2.pipeline import Chain
+
+
+@pytest.fixture
+def chain(planted_pool: Path):
+    def built(*overrides: str) -> Chain:
+        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "finetune=none", "eval=none", "model=tiny",
+                 "tracking=none", "until=select", "budget.samples=20", "runtime.progress=false",
+                 f"paths.artifacts={planted_pool.parent / 'artifacts'}"]  # fmt: skip
+        return Chain(compose([*fixed, *overrides]))
+
+    return built
+
+
+def stages(chain: Chain) -> list[str]:
+    return [step.stage for step in chain.steps]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["selection=random"], ["select"]),
+        (["selection=random", "selection.filter.near_duplicates=0.9"], ["embed", "knn", "select"]),
+        (["selection=ds2"], ["rate", "embed", "knn", "curate", "select"]),
+    ],
+)
+def test_the_chain_holds_what_the_strategy_needs_and_no_more(chain, overrides, expected):
+    assert stages(chain(*overrides)) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "selection.filter.source_cap=0.5",
+        "selection.filter.source_quota=[{source:s0,samples:4}]",
+        "selection.filter.near_duplicates=0.9",
+        "selection.length_partialled=true",
+        "selection.score=given",
+    ],
+)
+def test_every_option_is_identity(chain, change):
+    assert chain("selection=ds2").fingerprint != chain("selection=ds2", change).fingerprint
+
+
+def test_an_option_at_its_default_changes_no_fingerprint(chain):
+    plain = chain("selection=ds2").steps[-1].identity
+    assert plain == {"strategy": "ds2", "score": "curated", "diversity": True, "budget": 20.0}
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["selection.score=given", "selection.diversity=false", "selection.threshold=4", "selection.filter.cap=3"],
+)
+def test_another_strategy_s_field_is_refused(chain, override):
+    with pytest.raises(HydraException) as caught:
+        chain("selection=random", override)
+    assert f"{override.split('=')[0]}: no such key" in explain(caught.value)
+
+
+def test_a_quota_reaches_the_subset_on_disk(chain):
+    run = chain(
+        "selection=random", "selection.filter.source_quota=[{source:s0,samples:5},{source:s1,samples:0.1}]"
+    ).run()
+    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    assert table["source"].value_counts().to_dict() == {"s2": 13, "s0": 5, "s1": 2}
