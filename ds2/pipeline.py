@@ -76,7 +76,8 @@ class Chain:
         config, stages = self.config, self._context.steps
         rater = config.rater.name if "rate" in stages else None
         chosen = config.selection.strategy if not config.selection.name else config.selection.name
-        budget = f"{config.budget.samples:g}" if chosen not in (BASE, "full") else None
+        unlimited = "select" in stages and "budget" not in stages["select"].identity
+        budget = None if chosen == BASE or unlimited else f"{config.budget.samples:g}"
         trained = (
             [config.model.name, f"s{config.seed}"] if "evaluate" in stages or "finetune" in stages else []
         )

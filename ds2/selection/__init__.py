@@ -4,8 +4,8 @@ A strategy module has
 
     CONFIG                     its configuration dataclass
     NEEDS: frozenset[str]      the stages whose artifacts it always reads beside the pool ("knn", "curate")
-    BUDGETED: bool             whether the budget applies
-    def seeded(config) -> bool whether `seed` can change what it chooses
+    def budgeted(config) -> bool   whether the budget applies
+    def seeded(config) -> bool     whether `seed` can change what it chooses
     def choose(request: Request) -> Choice
 
 and is imported when it is asked for. What a configuration needs further (the stage of its score, the graph of its
@@ -29,7 +29,7 @@ __all__ = [
     "strategy",
 ]  # fmt: skip
 
-STRATEGIES = ("ds2", "full", "random")
+STRATEGIES = ("alpagasus", "deita", "ds2", "facility_location", "full", "knn", "length", "random")
 
 
 class Strategy(Protocol):
@@ -37,7 +37,9 @@ class Strategy(Protocol):
 
     CONFIG: type[SelectionConfig]
     NEEDS: frozenset[str]
-    BUDGETED: bool
+
+    def budgeted(self, config: SelectionConfig) -> bool:
+        """Whether the budget applies."""
 
     def seeded(self, config: SelectionConfig) -> bool:
         """Whether `seed` can change what it chooses."""
@@ -87,7 +89,7 @@ def identity(config: SelectionConfig, *, budget: float, seed: int) -> dict[str, 
         value = getattr(config, name)
         if name not in OPTIONAL or value != getattr(default, name):
             own[name] = to_plain(value)
-    if found.BUDGETED:
+    if found.budgeted(config):
         own["budget"] = float(budget)
     if found.seeded(config):
         own["seed"] = seed

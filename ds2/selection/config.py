@@ -7,6 +7,7 @@ the cross-cutting options (`OPTIONAL`), which changes nothing and therefore leav
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ds2.config import MISSING, Score, SelectionConfig
 
@@ -55,6 +56,58 @@ class Ds2SelectionConfig(ScoredSelectionConfig):
     """Break ties of equal score by the long-tail score; otherwise by a seeded shuffle."""
 
 
+class LengthOf(Enum):
+    completion = "completion"
+    """The assistant's messages: what the paper's baseline counts."""
+    conversation = "conversation"
+    """All messages."""
+
+
+@dataclass
+class LengthSelectionConfig(FilteredSelectionConfig):
+    """The longest first (the paper's `Completion Length`)."""
+
+    of: LengthOf = LengthOf.completion
+    """What is measured, in characters."""
+
+
+@dataclass
+class KnnSelectionConfig(FilteredSelectionConfig):
+    """The farthest from their neighbours first (the paper's `KNN-10`)."""
+
+    k: int = 10
+    """Neighbours, the sample itself not counted."""
+
+
+@dataclass
+class AlpagasusSelectionConfig(ScoredSelectionConfig):
+    """The best raw scores (arXiv 2307.08701)."""
+
+    score: Score = Score.given
+    threshold: float | None = None
+    """Take every sample whose score reaches it, whatever the budget; none: the budget's best."""
+
+
+@dataclass
+class DeitaSelectionConfig(ScoredSelectionConfig):
+    """Quality times complexity, then distance to what is taken (arXiv 2312.15685)."""
+
+    score: Score = Score.given
+    """The quality."""
+    complexity: str | None = None
+    """Column of the pool with each sample's complexity, by which its quality is multiplied; none: quality alone."""
+    similarity: float = 0.9
+    """Cosine similarity from which a sample is too near to one already taken."""
+
+
+@dataclass
+class FacilityLocationSelectionConfig(FilteredSelectionConfig):
+    """The subset that leaves every sample a near neighbour in it."""
+
+    k: int = 16
+    """Neighbours of each sample that can stand for it."""
+
+
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
 
@@ -62,5 +115,10 @@ SCHEMAS: dict[str, type[SelectionConfig]] = {
     "selection": SelectionConfig,
     "filtered_selection": FilteredSelectionConfig,
     "ds2_selection": Ds2SelectionConfig,
+    "length_selection": LengthSelectionConfig,
+    "knn_selection": KnnSelectionConfig,
+    "alpagasus_selection": AlpagasusSelectionConfig,
+    "deita_selection": DeitaSelectionConfig,
+    "facility_location_selection": FacilityLocationSelectionConfig,
 }
 """Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""

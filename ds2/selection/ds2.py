@@ -20,7 +20,11 @@ from ds2.selection.scores import sample_scores
 
 CONFIG = Ds2SelectionConfig
 NEEDS: frozenset[str] = frozenset({"curate"})
-BUDGETED = True
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Always."""
+    return True
 
 
 def seeded(config: SelectionConfig) -> bool:

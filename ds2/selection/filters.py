@@ -35,13 +35,19 @@ class Eligible:
 
     Args:
         allowed: (N,) further condition of the strategy, such as having a score; `that` names it ("that have a score").
+        everything: choose all that is eligible, whatever the budget; source limits then refer to that number and only cut.
 
     Raises:
         UserError: a filter out of range, a source that the pool lacks, or a budget over what is left.
     """
 
     def __init__(
-        self, request: Request, allowed: NDArray[np.bool_] | None = None, that: str = "that have a score"
+        self,
+        request: Request,
+        allowed: NDArray[np.bool_] | None = None,
+        that: str = "that have a score",
+        *,
+        everything: bool = False,
     ) -> None:
         config = request.config
         assert isinstance(config, FilteredSelectionConfig)
@@ -53,9 +59,17 @@ class Eligible:
             that = also if allowed is None else f"{that} and {also}"
         self.mask = mask
         """(N,) whether a sample may be chosen."""
-        self.count = resolve_budget(request.budget, int(mask.sum()), pool_size=request.pool_size, that=that)
+        available = int(mask.sum())
+        if everything and available == 0:
+            raise UserError(f"none of {request.pool_size} samples is among those {that}")
+        self.count = (
+            available
+            if everything
+            else resolve_budget(request.budget, available, pool_size=request.pool_size, that=that)
+        )
         """Samples to choose."""
         limited = config.filter.source_cap is not None or bool(config.filter.source_quota)
+        self._everything = everything
         self.limits = SourceLimits(config.filter, request.pool.sources, self.count) if limited else None
 
     def take(self, order: NDArray[np.int64]) -> Taken:
@@ -75,7 +89,7 @@ class Eligible:
 
     def check_full(self, count: int) -> None:
         """Raises UserError where the source limits leave fewer samples than the budget."""
-        if count < self.count:
+        if count < self.count and not self._everything:
             names = [f"source_cap={self._filter.source_cap:g}"] if self._filter.source_cap is not None else []
             names += ["source_quota"] if self._filter.source_quota else []
             raise UserError(

@@ -9,7 +9,11 @@ from ds2.selection.request import Choice, Request
 
 CONFIG = SelectionConfig
 NEEDS: frozenset[str] = frozenset()
-BUDGETED = False
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Never."""
+    return False
 
 
 def seeded(config: SelectionConfig) -> bool:

@@ -11,7 +11,11 @@ from ds2.selection.request import Choice, Request
 
 CONFIG = FilteredSelectionConfig
 NEEDS: frozenset[str] = frozenset()
-BUDGETED = True
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Always."""
+    return True
 
 
 def seeded(config: SelectionConfig) -> bool:

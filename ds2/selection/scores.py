@@ -17,8 +17,11 @@ from ds2.selection.config import ScoredSelectionConfig
 from ds2.selection.request import Request
 
 
-def sample_scores(request: Request) -> NDArray[np.float64]:
+def sample_scores(request: Request, *, times: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """(N,) the configured score; NaN where a sample has none.
+
+    Args:
+        times: (N,) factor f; the result is then (s + 1) f, so that a score of 0 does not hide it.
 
     Raises:
         UserError: no sample has such a score.
@@ -35,6 +38,8 @@ def sample_scores(request: Request) -> NDArray[np.float64]:
     if not np.isfinite(scores).any():
         needs = " (curation=posterior gives it)" if config.score is Score.posterior_mean else ""
         raise UserError(f"no sample has the score selection.score={config.score.value}{needs}")
+    if times is not None:
+        scores = (scores + 1) * times
     return without_length(scores, request) if config.length_partialled else scores
 
 

@@ -41,18 +41,18 @@ def ask(
     filter: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
     rows: Any = None,
-    k: int = 16,
+    graph_k: int = 16,
     **options: Any,
 ) -> Choice:
     """The choice of one strategy.
 
-    inputs: what Inputs takes, as values. rows: embeddings, from which the graph of k neighbours is made as well.
+    inputs: what Inputs takes, as values. rows: embeddings, from which the graph of graph_k neighbours is made as well.
     """
     given = dict(inputs or {})
     if rows is not None:
         unit = np.asarray(rows, dtype=np.float32)
         unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
-        given |= {"embeddings": unit, "graph": knn_graph(unit, k)}
+        given |= {"embeddings": unit, "graph": knn_graph(unit, graph_k)}
     if isinstance(given.get("curation"), dict):
         given["curation"] = pd.DataFrame(given["curation"])
     if filter is not None:

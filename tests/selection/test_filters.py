@@ -97,7 +97,7 @@ def planted_copies() -> np.ndarray:
 @pytest.mark.parametrize("k", [2, 16])
 def test_near_duplicates_leave_one_of_each_group_its_first_row(ask, k):
     """Also where the graph stores fewer neighbours than a group has members."""
-    choice = ask("random", 20, rows=planted_copies(), k=k, filter={"near_duplicates": 0.95})
+    choice = ask("random", 20, rows=planted_copies(), graph_k=k, filter={"near_duplicates": 0.95})
     assert sorted(choice.positions.tolist()) == list(range(0, 100, 5))
 
 

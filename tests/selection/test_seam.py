@@ -33,6 +33,13 @@ def stages(chain: Chain) -> list[str]:
     [
         (["selection=random"], ["select"]),
         (["selection=random", "selection.filter.near_duplicates=0.9"], ["embed", "knn", "select"]),
+        (["selection=length"], ["select"]),
+        (["selection=knn"], ["embed", "knn", "select"]),
+        (["selection=facility_location"], ["embed", "knn", "select"]),
+        (["selection=alpagasus"], ["rate", "select"]),
+        (["selection=deita"], ["rate", "embed", "knn", "select"]),
+        (["selection=alpagasus_curated"], ["rate", "embed", "knn", "curate", "select"]),
+        (["selection=deita_curated"], ["rate", "embed", "knn", "curate", "select"]),
         (["selection=ds2"], ["rate", "embed", "knn", "curate", "select"]),
     ],
 )
@@ -75,3 +82,19 @@ def test_a_quota_reaches_the_subset_on_disk(chain):
     ).run()
     table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
     assert table["source"].value_counts().to_dict() == {"s2": 13, "s0": 5, "s1": 2}
+
+
+def test_a_threshold_takes_the_budget_out_of_name_and_fingerprint(chain):
+    one, other = (
+        chain("selection=alpagasus", "selection.threshold=4", f"budget.samples={n}") for n in (5, 9)
+    )
+    assert one.fingerprint == other.fingerprint
+    assert one.name == "planted-simulated_gpt_4o_mini-alpagasus"
+
+
+def test_a_strategy_without_a_curation_still_writes_the_scores_it_ranked_by(chain):
+    run = chain("selection=alpagasus", "rater=truth").run()
+    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    assert (table["score"] == 5).all()
+    assert (table["value"] == 5).all()
+    assert table["curated"].isna().all()
