@@ -381,7 +381,7 @@ class FinetuneConfig:
     dtype: str = "bfloat16"
     quantization: Quantization = Quantization.none
     template: str = "tulu"
-    """Chat template: a file of `finetune/templates/`."""
+    """Chat template: a file of `finetune/templates/`, or `model` for the base model's own."""
     merge: bool = False
     """Also write the merged model."""
     runtime: FinetuneRuntime = field(default_factory=FinetuneRuntime)
@@ -423,6 +423,10 @@ class EvalConfig:
     """Folder of benchmark files read in place of the hub's data sets (`gsm8k_test.jsonl`, `bbh/`, ...)."""
     fewshot_as_multiturn: bool = False
     """Examples as turns of their own; otherwise all in one user turn, as the paper's harness has them."""
+    truth_judge: str = "allenai/truthfulqa-truth-judge-llama2-7B"
+    """Model that says whether an answer to TruthfulQA is true (task `paper_truthfulqa`)."""
+    info_judge: str = "allenai/truthfulqa-info-judge-llama2-7B"
+    """Model that says whether such an answer is informative."""
     backend: EvalBackend = EvalBackend.hf
     dtype: str = "bfloat16"
     runtime: EvalRuntime = field(default_factory=EvalRuntime)

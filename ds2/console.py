@@ -41,7 +41,7 @@ def reporter() -> Reporter:
     """Prints each stage as it ends, with its warnings."""
     from ds2.pipeline import Reporter
 
-    return Reporter(stage=_stage, waiting=_waiting)
+    return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
 
 
 def seconds(value: float) -> str:
@@ -78,6 +78,10 @@ def _number(value: float) -> str:
 
 def _waiting(step: Step) -> None:
     _out.print(f"  {step.stage:<9}[yellow]waiting[/]  another run is computing it")
+
+
+def _warning(text: str) -> None:
+    _out.print(f"  [yellow]warning[/] {escape(text)}")
 
 
 def plan(chain: Chain) -> None:

@@ -44,6 +44,7 @@ class Reporter:
 
     stage: Callable[[StageResult], None] = lambda result: None
     waiting: Callable[[Step], None] = lambda step: None
+    warning: Callable[[str], None] = lambda line: None
 
 
 class Chain:
@@ -87,7 +88,7 @@ class Chain:
         """Compute what is missing, in order, and return every finished stage."""
         reporter = reporter or Reporter()
         self._check_budget()
-        tracker = self._tracker()
+        tracker = self._tracker(reporter)
         try:
             for step in self.steps:
                 result = self.store.obtain(step, on_wait=lambda step=step: reporter.waiting(step))  # type: ignore[misc]
@@ -99,8 +100,9 @@ class Chain:
             if tracker:
                 tracker.finish(None)
             raise
-        if tracker:
-            tracker.finish(self.result())
+        if tracker and tracker.finish(self.result()):
+            self._tracked.parent.mkdir(exist_ok=True)
+            self._tracked.touch()
         return self.result()
 
     def load(self) -> RunResult | None:
@@ -126,13 +128,20 @@ class Chain:
             size = len(self._context.pool.load())
             selection.resolve_budget(self.config.budget.samples, size, pool_size=size)
 
-    def _tracker(self) -> Tracker | None:
-        """None where tracking is off, or where every stage is finished: the run that finished it was tracked."""
-        if self.config.tracking.mode is TrackingMode.none or all(path for _, path in self.plan()):
+    def _tracker(self, reporter: Reporter) -> Tracker | None:
+        """None where tracking is off, or where this run was tracked before."""
+        if self.config.tracking.mode is TrackingMode.none or self._tracked.exists():
             return None
         from ds2.tracking import Tracker
 
-        return Tracker.start(self.config, name=self.name, run_id=self.fingerprint)
+        return Tracker.start(self.config, name=self.name, run_id=self.fingerprint, say=reporter.warning)
+
+    @property
+    def _tracked(self) -> Path:
+        """Exists once this run was tracked whole, in this mode and project."""
+        tracking = self.config.tracking
+        project = "-".join(filter(None, [tracking.mode.value, tracking.entity, tracking.project]))
+        return self.store.root / ".tracked" / f"{self.fingerprint}-{project}"
 
     def _build(self) -> None:
         run, wanted = self._context, self._wanted()

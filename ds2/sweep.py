@@ -87,7 +87,7 @@ def report_sweep(name: str, done: Sequence[jobs.Job]) -> int:
         console.line(line)
     (folder / "table.md").write_text(table.markdown(), encoding="utf-8")
     table.frame().to_csv(folder / "runs.csv", index=False)
-    _write_report(runs, folder / "report.html")
+    _write_report(runs, sweep, folder)
     console.line(f"table: {folder / 'table.md'}\nreport: {folder / 'report.html'}")
     return code
 
@@ -110,7 +110,9 @@ def _model_warnings(runs: Sequence[RunResult]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _write_report(runs: Sequence[RunResult], path: Path) -> None:
+def _write_report(runs: Sequence[RunResult], sweep: Sweep, folder: Path) -> None:
     from ds2.report import render_many
 
-    path.write_text(render_many(list(runs)), encoding="utf-8")
+    notes = [sweep.note] if sweep.note else []
+    html = render_many(runs, title=sweep.title or sweep.name, notes=notes, folder=folder)
+    (folder / "report.html").write_text(html, encoding="utf-8")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -50,6 +51,18 @@ class ResultTable:
     def several_seeds(self) -> bool:
         """Whether any cell averages over seeds."""
         return bool((self._cells["seeds"] > 1).any())
+
+    def averages(self) -> list[dict[str, Any]]:
+        """label, mean and spread (None where unknown) of each row's average over tasks."""
+        cells = self._cells[self._cells["task"] == "average"]
+        return [
+            {
+                "label": " · ".join(filter(None, (_label(cell["method"]), _label(cell["rater"])))),
+                "mean": float(cell["mean"]),
+                "spread": None if pd.isna(cell["std"]) else float(cell["std"]),
+            }
+            for _, cell in cells.iterrows()
+        ]
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Header and cells as text."""

@@ -1,13 +1,22 @@
-"""`python -m eval SPEC.json`: one evaluation. `python -m eval score FILE.jsonl`: TyDiQA scores of given answers."""
+"""Commands of the evaluation leaf.
+
+python -m eval SPEC.json             one evaluation (eval.spec.EvalSpec)
+python -m eval score FILE.jsonl      TyDiQA scores of given answers, in percent
+python -m eval answer SPEC.json      one model's answers to a file of prompts (eval.judge.spec.AnswerSpec)
+python -m eval judge SPEC.json       two models' answers before a judge (eval.judge.spec.JudgeSpec)
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 from ds2.errors import UserError
+from ds2.plain import from_plain
 
-USAGE = "usage: python -m eval SPEC.json | python -m eval score FILE.jsonl"
+USAGE = "usage: python -m eval SPEC.json | score FILE.jsonl | answer SPEC.json | judge SPEC.json"
 
 
 def main(arguments: list[str]) -> int:
@@ -18,8 +27,21 @@ def main(arguments: list[str]) -> int:
                 from eval.answers import score_file
 
                 print(json.dumps(score_file(path), indent=2))
-            case [path] if path not in ("-h", "--help", "score"):
-                _evaluate(path)
+            case ["answer", path]:
+                from eval.judge.answer import write_answers
+                from eval.judge.spec import AnswerSpec
+
+                write_answers(_read(AnswerSpec, path))
+            case ["judge", path]:
+                from eval.judge.run import compare
+                from eval.judge.spec import JudgeSpec
+
+                print(json.dumps(compare(_read(JudgeSpec, path)), indent=2))
+            case [path] if path not in ("-h", "--help", "score", "answer", "judge"):
+                from eval.run import evaluate
+                from eval.spec import EvalSpec
+
+                evaluate(_read(EvalSpec, path))
             case _:
                 print(USAGE, file=sys.stderr)
                 return 2
@@ -29,15 +51,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _evaluate(path: str) -> None:
-    from eval.run import evaluate
-    from eval.spec import read_spec
-
+def _read(cls: type[Any], path: str) -> Any:
     try:
-        spec = read_spec(path)
+        return from_plain(cls, json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
-    evaluate(spec)
 
 
 if __name__ == "__main__":

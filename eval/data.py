@@ -6,6 +6,7 @@ from that folder and nothing is downloaded:
 
 - `gsm8k_test.jsonl`: question, answer
 - `bbh/<task>.json`: {"examples": [{"input", "target"}]}
+- `truthfulqa.jsonl`: question, best_answer
 - `tydiqa*.jsonl`: id, lang, context, question, answers [{"text"}]; `train` rows, where there are any, in `tydiqa_train.jsonl`
 """
 
@@ -53,6 +54,15 @@ def bbh(*, subject: str, data_dir: str | None, subsample: bool, **_: Any) -> dic
     else:
         rows = _hub("SaylorTwift/bbh", subject, "test")
     return _splits(test=_subset(rows, BBH_QUESTIONS if subsample else None))
+
+
+def truthfulqa(*, data_dir: str | None, **_: Any) -> dict[str, Any]:
+    """TruthfulQA's questions, all 817 of them."""
+    if data_dir:
+        rows = _jsonl(Path(data_dir) / "truthfulqa.jsonl")
+    else:
+        rows = _hub("truthfulqa/truthful_qa", "generation", "validation")
+    return _splits(test=[{key: row[key] for key in ("question", "best_answer")} for row in rows])
 
 
 def tydiqa(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import random
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from ds2.errors import MissingInput, UserError
+from ds2.models.quiet import quiet_transformers
+from eval import truthful
+from eval.engines import has_chat_template, load_engine
 from eval.results import metric_rows, sample_rows, write_samples
 from eval.spec import EvalSpec
 
@@ -34,50 +38,48 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
     Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task succeeds.
     """
     began = time.perf_counter()
+    rows: dict[str, list[dict[str, Any]]] = {}
+    samples: dict[str, list[dict[str, Any]]] = {}
+    questions: dict[str, list[str]] = {}
+    errors: dict[str, str] = {}
     with _quiet():
         manager = task_manager(spec)
-        from eval.engines import has_chat_template, load_engine
-
         lm = load_engine(spec)
-        rows: list[dict[str, Any]] = []
-        samples: list[dict[str, Any]] = []
-        first: dict[str, float] = {}
-        errors: dict[str, str] = {}
+        chat = has_chat_template(lm)
         for task in [*spec.config.tasks, *spec.config.companions]:
-            try:
-                output = _run_task(task, lm, manager, spec, chat=has_chat_template(lm))
-            except MissingInput as error:
-                errors[task] = str(error)
-                continue
-            except UserError:
-                raise  # too little memory: it would be so for the other tasks
-            except Exception as error:  # noqa: BLE001 - whatever a task's data or code does, the others go on
-                errors[task] = f"{type(error).__name__}: {error}"
-                continue
-            own = metric_rows(task, output)
-            rows += own
-            samples += sample_rows(output)
-            first[task] = next(row["value"] for row in own)
-    if not first:
+            with _one_task(task, errors):
+                output = _run_task(task, lm, manager, spec, chat=chat)
+                rows[task] = metric_rows(task, output)
+                samples[task] = list(sample_rows(output))
+                if task == truthful.TASK:
+                    questions[task] = [sample["doc"]["question"] for sample in output["samples"][task]]
+        del lm
+        for task in questions:
+            _free_memory()  # for the judges
+            answered = rows.pop(task)
+            with _one_task(task, errors):
+                judged, samples[task] = truthful.judge_samples(samples[task], questions[task], spec)
+                rows[task] = judged + answered
+    if not rows:
         raise UserError(
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
         )
-    counted = [value for task, value in first.items() if task in spec.config.tasks]
+    scores = {task: own[0]["value"] for task, own in rows.items()}
+    counted = [scores[task] for task in spec.config.tasks if task in scores]
     results = {
-        "results": rows,
+        "results": [row for own in rows.values() for row in own],
         "average": sum(counted) / len(counted) if counted else None,
-        "scores": first,
+        "scores": scores,
         "missing": list(errors),
         "errors": errors,
-        "chat_template": has_chat_template(lm),
+        "chat_template": chat,
         "harness_version": version("lm_eval"),
         "wall_seconds": time.perf_counter() - began,
     }
     output_dir = Path(spec.output_dir)
-    write_samples(samples, output_dir / "samples.parquet")
-    (output_dir / "results.json").write_text(
-        json.dumps(results, indent=2, ensure_ascii=False), encoding="utf-8"
-    )
+    write_samples([sample for own in samples.values() for sample in own], output_dir / "samples.parquet")
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    (output_dir / "results.json").write_text(text, encoding="utf-8")
     return results
 
 
@@ -143,20 +145,38 @@ def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -
 
 
 @contextmanager
+def _one_task(task: str, errors: dict[str, str]) -> Iterator[None]:
+    """Whatever a task's data or code does, the others go on."""
+    try:
+        yield
+    except MissingInput as error:
+        errors[task] = str(error)
+    except UserError:
+        raise  # too little memory: it would be so for the other tasks
+    except Exception as error:  # noqa: BLE001
+        errors[task] = f"{type(error).__name__}: {error}"
+
+
+def _free_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions stays."""
     import lm_eval.api.task
-    from transformers.utils import logging as transformers_logging
 
     harness, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
-    level, bars = harness.level, transformers_logging.is_progress_bar_enabled()
+    level = harness.level
     harness.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
     lm_eval.api.task.tqdm = partial(bar, disable=True)  # a nameless bar for building prompts
     try:
-        yield
+        with quiet_transformers():
+            yield
     finally:
         lm_eval.api.task.tqdm = bar
         harness.setLevel(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ds2.config import FinetuneConfig
 from ds2.errors import UserError
+from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
 from finetune.chat import EncodedSamples, Messages, encode_samples, set_template
 from finetune.spec import FinetuneSpec
@@ -75,7 +76,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     )
     order = sample_order(samples.lengths, steps=steps, total_batch=config.total_batch, seed=spec.seed)
 
-    with _quiet():
+    with quiet_transformers():
         base = load_base(spec.base_model, spec.revision, config)
         mark = {"name": spec.base_model, "digest": base_digest(base)} if main_process else {}
         set_seed(spec.seed)
@@ -98,7 +99,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     if progress:
         trainer.add_callback(ProgressBar)
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
-    with _quiet(), _memory_errors():
+    with quiet_transformers(), _memory_errors():
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
 
     output = Path(spec.output_dir)
@@ -130,7 +131,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     if config.merge:
         from finetune.merge import merge_adapter
 
-        with _quiet():
+        with quiet_transformers():
             metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, 0])])
     _write_json(output / "metrics.json", metrics)
     checkpoints.remove(spec)
@@ -225,22 +226,6 @@ def _write_curve(path: Path, log: list[dict[str, float]], epochs_per_step: float
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2), encoding="utf-8")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own bars and warnings: what matters is raised, and the recipe has its own bars."""
-    from transformers.utils import logging
-
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager

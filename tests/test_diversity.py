@@ -1,6 +1,7 @@
 """The long-tail score."""
 
 import numpy as np
+
 from ds2.diversity import long_tail_scores
 from ds2.knn import KnnGraph, knn_graph
 

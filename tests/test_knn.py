@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ds2.knn import KnnGraph, collapse_duplicates, knn_graph, search_exact, unit_rows
 
 

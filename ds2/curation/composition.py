@@ -15,9 +15,10 @@ of the same neighbourhood with probability c[b]:
 
 beta = 1 throughout is the paper's clusterability; beta = 0 makes neighbours worthless. EM raises the penalised likelihood
 
-    mean_n log P(n's data)  -  lambda (scores seen per sample) sum_r sum_ij P(i) T_r[i, j] (i - j)^2 / (K - 1)^2
+    mean_n log P(n's data)  -  lambda (scores seen per sample) sum_r sum_ij P(i) T_r[i, j] d_ij
 
-The penalty is the order of the scores (far confusions are rarer than near ones). It is weak, and decides what the likelihood
+with d_ij = max(|i - j| - 1, 0)^2 / (K - 1)^2. The penalty is the order of the scores: far confusions are rarer than near
+ones, and near ones are free. It is weak, and decides what the likelihood
 leaves open: (beta, T) and (beta / a, a T + (1 - a) 1 m') fit equally well, one blaming neighbourhoods, one the rater.
 """
 
@@ -34,7 +35,7 @@ Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
 PURITIES: Array = np.array([1.0, 0.9, 0.75, 0.5, 0.25, 0.0])
-ORDER_WEIGHT = 0.03
+ORDER_WEIGHT = 0.06
 """lambda."""
 _TINY = 1e-12
 
@@ -156,6 +157,12 @@ def maximise(
     return Composition(T, p / p.sum(), q / q.sum(), w / w.sum(), np.clip(c, 1e-3, 0.999))
 
 
+def order_distance(K: int) -> Array:
+    """d[i, j] = max(|i - j| - 1, 0)^2 / (K - 1)^2, (K, K): confusing a score with its neighbour costs nothing."""
+    gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
+    return np.asarray((np.maximum(gap - 1, 0) / (K - 1)) ** 2)
+
+
 def _rows_under_order(counts: Array, order_weight: float) -> Array:
     """Rows T_i maximising sum_j counts_ij log T_ij - lambda n_i sum_j d_ij T_ij on the simplex.
 
@@ -164,7 +171,7 @@ def _rows_under_order(counts: Array, order_weight: float) -> Array:
     """
     K = len(counts)
     f = counts / counts.sum(axis=1, keepdims=True)
-    d = order_weight * np.subtract.outer(np.arange(K), np.arange(K)) ** 2 / (K - 1) ** 2
+    d = order_weight * order_distance(K)
     low, high = np.zeros((K, 1)), np.ones((K, 1))
     for _ in range(40):
         middle = (low + high) / 2
@@ -177,9 +184,8 @@ def _rows_under_order(counts: Array, order_weight: float) -> Array:
 def penalised(model: Composition, evidence: Evidence, e: Expectation, order_weight: float) -> float:
     """The objective: mean log-likelihood minus the order penalty, which counts every score seen, own and neighbours'."""
     K, R = len(model.p), evidence.num_raters
-    d = np.subtract.outer(np.arange(K), np.arange(K)) ** 2 / (K - 1) ** 2
     seen = evidence.counts.sum(dtype=np.float64) / R + (evidence.scores >= 0).sum() / R
-    misses = np.einsum("i,rij,ij->", true_share(model), model.T, d)
+    misses = np.einsum("i,rij,ij->", true_share(model), model.T, order_distance(K))
     return float(e.loglik.mean() - order_weight * seen / max(len(e.loglik), 1) * misses)
 
 

@@ -1,10 +1,10 @@
 """Curation by one likelihood: rater matrices, prior and scores together, for one rater or several.
 
-    P(y_n | everything) ~ pi_n(y) prod_r T_r[y, s_nr]          pi_n ~ sqrt(a_n b_n)
+    P(y_n | everything) ~ pi_n(y) prod_r T_r[y, s_nr]          pi_n ~ a_n^0.6 b_n^0.4
 
 a_n is the neighbourhood's composition under the model of `composition` (neighbours' evidence multiplied: right where
 neighbours share a true score), b_n the prior carried along the graph by `smoothing` (neighbours' beliefs averaged: right where
-they only resemble each other). Their geometric mean is sharp where both are and cautious where they differ; the curated score
+they only resemble each other). Their weighted geometric mean is sharp where both are and cautious where they differ; the curated score
 is the argmax, the confidence its mass, the posterior mean a soft score for ranking.
 
 The likelihood has several optima (true scores can trade names). Fixed starts are compared after a short run, the best is run
@@ -18,17 +18,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from ds2.curation.composition import (
+    ORDER_WEIGHT,
     Array,
     Composition,
     local_prior,
     own_likelihood,
+    reorder,
     run_em,
     start_from,
     true_share,
 )
-from ds2.curation.evidence import Evidence, distance_bins, gather_evidence
+from ds2.curation.evidence import BINS, Evidence, distance_bins, gather_evidence
 from ds2.curation.result import FitSummary
 from ds2.curation.smoothing import smoothed_prior
 from ds2.knn import KnnGraph
@@ -37,8 +40,14 @@ FIT_ROWS = 12_000
 """Samples on which parameters are fitted; their neighbours may be any of the pool's."""
 START_STEPS = 40
 STEPS = 150
+COMPOSED = 0.6
+"""Exponent of a_n; results change little between 0.35 and 0.65."""
+TOLERANCE = 2e-6
+"""Gain per sample and step at which EM stops."""
 NEAR = 2e-3
 """Objectives this close, per sample, count as equally good."""
+AMBIGUOUS = 0.1
+"""Share of a pair's right scores that another naming may cost and still be called possible."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,31 @@ class PosteriorFit:
 
 
 def fit_posterior(
-    graph: KnnGraph, scores: NDArray[np.int64], num_scores: int, *, k: int = 10, seed: int = 0
+    graph: KnnGraph,
+    scores: NDArray[np.int64],
+    num_scores: int,
+    *,
+    k: int = 10,
+    seed: int = 0,
+    order_weight: float = ORDER_WEIGHT,
+    num_bins: int = BINS,
+    composed: float = COMPOSED,
 ) -> PosteriorFit:
-    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph."""
+    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph.
+
+    order_weight: lambda of `composition`. num_bins: bins of distance that learn a worth of their own. composed: exponent of the
+    neighbourhood's composition in the local prior. Their defaults serve every pool; the benchmark varies them one at a time.
+    """
     near = graph.truncate(min(k, graph.k))
-    bins = distance_bins(near)
+    bins = distance_bins(near, num_bins)
     evidence = gather_evidence(near, scores, num_scores, bins)
-    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)))
-    posterior = apply_model(near, evidence, bins, model)
-    return PosteriorFit(model.T, posterior.mean(axis=0), posterior, model, summary, ())
+    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)), order_weight)
+    posterior = apply_model(near, evidence, bins, model, composed)
+    warnings = tuple(
+        f"true scores {i} and {j} could trade names: the raters would be right almost as often, and nothing else tells"
+        for i, j in close_namings(model)
+    )
+    return PosteriorFit(model.T, posterior.mean(axis=0), posterior, model, summary, warnings)
 
 
 def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
@@ -73,15 +98,19 @@ def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
     return rated
 
 
-def fit_composition(evidence: Evidence) -> tuple[Composition, FitSummary]:
+def fit_composition(evidence: Evidence, order_weight: float = ORDER_WEIGHT) -> tuple[Composition, FitSummary]:
     """Best of the fixed starts, run to the end, with the spread over near-equal ones."""
-    tried = [run_em(model, evidence, steps=START_STEPS) for model in starts(evidence)]
-    best = max(value for _, value, _ in tried)
-    near = [model for model, value, _ in tried if value >= best - NEAR]
-    chosen = max(near, key=_rightness)
-    model, value, steps = run_em(chosen, evidence, steps=STEPS - START_STEPS)
+    tried = []
+    for start in starts(evidence):
+        model, value, _ = run_em(start, evidence, steps=START_STEPS, order_weight=order_weight)
+        tried.append((value, name_scores(model)))
+    best, chosen = max(tried, key=lambda pair: pair[0])
+    near = [model for value, model in tried if value >= best - NEAR]
+    model, value, steps = run_em(
+        chosen, evidence, steps=STEPS - START_STEPS, tolerance=TOLERANCE, order_weight=order_weight
+    )
     spread = max(float(np.abs(other.T - chosen.T).max()) for other in near)
-    return model, FitSummary(
+    return name_scores(model), FitSummary(
         objective=value,
         starts=len(tried),
         iterations=START_STEPS + steps,
@@ -90,30 +119,67 @@ def fit_composition(evidence: Evidence) -> tuple[Composition, FitSummary]:
     )
 
 
-def _rightness(model: Composition) -> float:
-    """Share of scores that are right, by the model: of optima that differ in names only, the kindest to the raters."""
-    return float(np.einsum("i,rii->", true_share(model), model.T) / len(model.T))
+def name_scores(model: Composition) -> Composition:
+    """The naming of true scores under which the raters are right most often: the largest sum_i P(i) T[i, i].
+
+    The likelihood cannot tell one naming from another; only an assumption about raters can, and this is the mildest.
+    """
+    gain = true_share(model)[:, None] * model.T.mean(axis=0)
+    _, column = linear_sum_assignment(-gain)
+    return reorder(model, np.argsort(column))
+
+
+def close_namings(model: Composition) -> list[tuple[int, int]]:
+    """Pairs of true scores that could trade names at a small loss (AMBIGUOUS) of rightness."""
+    gain = true_share(model)[:, None] * model.T.mean(axis=0)
+    own = np.diag(gain)
+    loss = own[:, None] + own[None, :] - gain - gain.T
+    i, j = np.nonzero(np.triu(loss < AMBIGUOUS * (own[:, None] + own[None, :]), 1))
+    return [(int(a), int(b)) for a, b in zip(i, j, strict=True)]
 
 
 def starts(evidence: Evidence) -> list[Composition]:
-    """Starting points: half identity, half marginal; then matrices that decay with distance, sharp and flat."""
+    """Starting points: half identity, half marginal; matrices that decay with distance; typical neighbourhoods."""
     K = evidence.num_scores
     gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
+    marginals = [evidence.marginal(r) for r in range(evidence.num_raters)]
+    shapes: list[list[Array]] = [[shape] * len(marginals) for shape in (np.eye(K), np.exp(-0.7 * gap))]
+    shapes.append(_typical_neighborhoods(evidence))
     out = []
-    for shape in (np.eye(K), np.exp(-1.5 * gap), np.exp(-0.7 * gap)):
-        raters = []
-        for r in range(evidence.num_raters):
-            m = evidence.marginal(r)
-            T = 0.5 * shape + 0.5 * m if shape is not None else m
-            raters.append(T / T.sum(axis=1, keepdims=True))
-        out.append(start_from(np.stack(raters), evidence.num_bins))
+    for shape in shapes:
+        T = np.stack([0.5 * t + 0.5 * m for t, m in zip(shape, marginals, strict=True)])
+        out.append(start_from(T / T.sum(axis=2, keepdims=True), evidence.num_bins))
     return out
 
 
-def apply_model(graph: KnnGraph, evidence: Evidence, bins: NDArray[np.int8], model: Composition) -> Array:
+def _typical_neighborhoods(evidence: Evidence) -> list[Array]:
+    """Mean neighbour scores of K groups of neighbourhoods (K-means from quantiles of the mean score), R of (K, K)."""
+    K, R = evidence.num_scores, evidence.num_raters
+    seen = evidence.counts.reshape(len(evidence.counts), R, evidence.num_bins, K).sum(axis=2)
+    share = (seen / np.maximum(seen.sum(axis=2, keepdims=True), 1)).reshape(len(seen), -1)
+    level = share @ np.tile(np.arange(K), R)
+    group = np.minimum((np.argsort(np.argsort(level)) * K) // len(level), K - 1)
+    center = np.full((K, R * K), 1 / K)
+    for _ in range(10):
+        for i in range(K):
+            if (group == i).any():
+                center[i] = share[group == i].mean(axis=0)
+        group = ((share**2).sum(axis=1)[:, None] - 2 * share @ center.T + (center**2).sum(axis=1)).argmin(
+            axis=1
+        )
+    return [center[:, r * K : (r + 1) * K] + 1e-3 for r in range(R)]
+
+
+def apply_model(
+    graph: KnnGraph,
+    evidence: Evidence,
+    bins: NDArray[np.int8],
+    model: Composition,
+    composed: float = COMPOSED,
+) -> Array:
     """Posterior of every sample, (N, K)."""
     own = own_likelihood(model, evidence.scores)
-    composed = local_prior(model, evidence)
+    around = local_prior(model, evidence)
     carried = smoothed_prior(graph, model.c.astype(np.float32)[bins], own, true_share(model))
-    posterior = np.sqrt(composed * carried) * own
+    posterior = around**composed * carried ** (1 - composed) * own
     return np.asarray(posterior / posterior.sum(axis=1, keepdims=True))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from ds2.curation.api import Method, curate
+from ds2.curation.api import curate
+from ds2.curation.inputs import Method
 from ds2.errors import UserError
 from ds2.knn import KnnGraph
 

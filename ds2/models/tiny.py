@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ds2.models.quiet import quiet_transformers
+
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 MAX_TOKENS = 4096
 """Longest input, in bytes: long enough for the few-shot prompts of the real benchmarks."""
@@ -37,7 +39,8 @@ def build(directory: str | Path, seed: int) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-    model.save_pretrained(directory)
+    with quiet_transformers():
+        model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return {"parameters": model.num_parameters(), "vocabulary": len(tokenizer), "seed": seed}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.knn import knn_graph
 

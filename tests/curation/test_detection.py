@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ds2.curation.detection import detect_errors, detect_round, flag_fractions, soft_labels
 from ds2.curation.subsample import neighbors_within
 

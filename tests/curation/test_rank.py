@@ -1,8 +1,9 @@
 """`rank` end to end: the paper's method, equal to the authors' code."""
 
-import ds2
 import numpy as np
 import pytest
+
+import ds2
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ds2.curation.subsample import graph_width, neighbors_within, subsample_size
 from ds2.knn import knn_graph, unit_rows
 

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.curation.transition import (
     Consensus,

@@ -1,0 +1,174 @@
+"""Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
+
+One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep, and its configuration holds the
+choices that people filter on (`rater`, `selection`, `budget`, `base_model`, `seed`) beside the whole resolved one. Offline by
+default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts import RunResult, StageResult
+from ds2.config import RunConfig, TrackingMode
+from ds2.plain import to_plain
+from ds2.report import facts
+
+
+class Tracker:
+    """One run at W&B, from `start` to `finish`.
+
+    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of them is worth a
+    lost run.
+    """
+
+    def __init__(self, config: RunConfig, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._say = say
+        self._run: Any = None
+
+    @classmethod
+    def start(
+        cls, config: RunConfig, *, name: str, run_id: str, say: Callable[[str], None] = lambda line: None
+    ) -> Tracker:
+        """Open the run: `tracking.mode` is offline or online."""
+        tracker = cls(config, say)
+        tracker._attempt(tracker._open, name, run_id)
+        return tracker
+
+    def log_stage(self, result: StageResult) -> None:
+        """Counts and times of one finished stage, as soon as it is there."""
+        if self._run is not None:
+            self._attempt(self._log_stage, result)
+
+    def finish(self, result: RunResult | None) -> bool:
+        """Figures, tables, summary and lineage of the finished run, and close it; None: the run failed.
+
+        Returns whether all of it was tracked.
+        """
+        if self._run is not None and result is not None:
+            self._attempt(self._log_run, result)
+        if self._run is not None:
+            self._attempt(self._run.finish, exit_code=0 if result is not None else 1)
+        return self._run is not None and result is not None
+
+    def _attempt(self, act: Callable[..., None], *arguments: Any, **named: Any) -> None:
+        try:
+            act(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
+            lines = str(error).splitlines() or [""]
+            self._say(f"tracking stopped: {type(error).__name__}: {lines[0]}")
+            self._run = None
+
+    def _open(self, name: str, run_id: str) -> None:
+        import wandb
+
+        tracking, choices = self._config.tracking, facts.choices(self._config)
+        folder = Path(self._config.paths.wandb)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            project=tracking.project,
+            entity=tracking.entity,
+            dir=str(folder),
+            id=run_id,
+            name=name,
+            group=tracking.group or name.rpartition("-s")[0] or name,
+            job_type="run",
+            tags=[choices["selection"], choices["rater"]],
+            config={**choices, "seed": self._config.seed, "run": to_plain(self._config)},
+            mode="online" if tracking.mode is TrackingMode.online else "offline",
+            resume="allow" if tracking.mode is TrackingMode.online else None,
+            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
+        )
+
+    def _log_stage(self, stage: StageResult) -> None:
+        record = stage.record
+        values = {f"{stage.name}/{k}": v for k, v in facts.flatten(record["counts"]).items() if _is_number(v)}
+        values[f"{stage.name}/wall_seconds"] = record["wall_seconds"]
+        if record["peak_memory_bytes"] is not None:
+            values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
+        self._run.log(values)
+        self._run.summary.update(
+            {f"{stage.name}/status": stage.status.value, f"{stage.name}/fingerprint": stage.fingerprint}
+        )
+
+    def _log_run(self, run: RunResult) -> None:
+        import wandb
+
+        self._log_curves(run)
+        self._run.log({name: wandb.Image(figure) for name, figure in _figures(run)})
+        for name, header, rows in _tables(run):
+            self._run.log({name: wandb.Table(columns=header, data=rows)})
+        results = facts.evaluation(run)
+        if results is not None:
+            scores = {f"eval/{task}": value for task, value in results["scores"].items()}
+            self._run.summary.update(scores | {"eval/average": results["average"]})
+        self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
+        self._log_lineage(run)
+
+    def _log_curves(self, run: RunResult) -> None:
+        for stage in ("model", "finetune"):
+            curve = facts.curve(run.stages.get(stage))
+            if curve is None:
+                continue
+            step = f"{stage}/step"
+            self._run.define_metric(f"{stage}/loss", step_metric=step)
+            for at, loss in zip(curve.step, curve.loss, strict=True):
+                self._run.log({step: at, f"{stage}/loss": loss})
+
+    def _log_lineage(self, run: RunResult) -> None:
+        """Each stage as a W&B artifact by reference: the files stay where they are."""
+        import wandb
+
+        for stage in run.stages.values():
+            artifact = wandb.Artifact(
+                f"{stage.name}-{stage.fingerprint}",
+                type=stage.name,
+                metadata={"fingerprint": stage.fingerprint, "inputs": dict(stage.record["inputs"])},
+            )
+            artifact.add_reference((stage.path / "record.json").resolve().as_uri())
+            self._run.log_artifact(artifact)
+
+
+def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
+    from ds2 import plots
+
+    rater = run.config.rater.name
+    matrix, scores, origin = facts.transition(run), facts.scores(run), facts.sources(run)
+    if matrix is not None:
+        yield "curate/transition", plots.transition_heatmap(matrix.matrix, matrix.prior, title=rater)
+    if scores is not None:
+        yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
+    if origin is not None:
+        yield "select/sources", plots.composition(origin.labels, origin.pool, origin.subset, title="sources")
+
+
+def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """(name, header, rows) of each table worth comparing between runs."""
+    matrix, scores, origin = facts.transition(run), facts.scores(run), facts.sources(run)
+    if matrix is not None:
+        header = ["true", *(f"rated_{j}" for j in range(len(matrix.matrix)))]
+        yield "curate/transition_table", header, [[i, *row] for i, row in enumerate(matrix.matrix)]
+    if scores is not None:
+        after: Sequence[int | None] = scores.curated or [None] * len(scores.raw)
+        rows = [
+            [level, raw, curated] for level, (raw, curated) in enumerate(zip(scores.raw, after, strict=True))
+        ]
+        yield "curate/scores_table", ["score", "rated", "curated"], rows
+    if origin is not None:
+        pool: Sequence[int | None] = origin.pool or [None] * len(origin.labels)
+        yield (
+            "select/sources_table",
+            ["source", "pool", "subset"],
+            [list(r) for r in zip(origin.labels, pool, origin.subset, strict=True)],
+        )
+    results = facts.evaluation(run)
+    if results is not None:
+        header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]
+        yield "eval/results", header, [[row.get(name) for name in header] for row in results["results"]]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

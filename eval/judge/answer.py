@@ -1,0 +1,62 @@
+"""One model's answers to a file of prompts, turn by turn, each turn seeing the model's own answers before it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ds2.errors import UserError
+from eval.engines import has_chat_template, load_engine
+from eval.judge.run import read_rows
+from eval.judge.spec import AnswerSpec
+from eval.spec import EvalSpec
+
+
+def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
+    """Greedy answers to every prompt; written as JSONL with `answers` beside `turns`, and returned.
+
+    Raises UserError for a model without a chat template, which has no notion of a turn.
+    """
+    rows = read_rows(spec.prompts)
+    lm = load_engine(
+        EvalSpec(
+            spec.base_model,
+            spec.revision,
+            spec.adapter,
+            str(Path(spec.output).parent),
+            spec.seed,
+            spec.config,
+            progress=spec.progress,
+        )
+    )
+    if not has_chat_template(lm):
+        raise UserError(
+            f"{spec.adapter or spec.base_model} has no chat template: it cannot be asked in turns"
+        )
+    answers: list[list[str]] = [[] for _ in rows]
+    for turn in range(max(len(row["turns"]) for row in rows)):
+        asked = [i for i, row in enumerate(rows) if len(row["turns"]) > turn]
+        prompts = [lm.apply_chat_template(_history(rows[i]["turns"][: turn + 1], answers[i])) for i in asked]
+        for i, reply in zip(asked, _generate(lm, prompts, spec.max_new_tokens), strict=True):
+            answers[i].append(reply.strip())
+    answered = [{**row, "answers": given} for row, given in zip(rows, answers, strict=True)]
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in answered)
+    Path(spec.output).write_text("".join(lines), encoding="utf-8")
+    return answered
+
+
+def _history(users: list[str], answers: list[str]) -> list[dict[str, str]]:
+    messages = [{"role": "user", "content": users[0]}]
+    for answer, user in zip(answers, users[1:], strict=True):
+        messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": user}]
+    return messages
+
+
+def _generate(lm: Any, prompts: list[str], max_new_tokens: int) -> list[str]:
+    from lm_eval.api.instance import Instance
+
+    options = {"until": [], "max_gen_toks": max_new_tokens, "do_sample": False, "temperature": 0.0}
+    requests = [Instance("generate_until", {}, (prompt, options), i) for i, prompt in enumerate(prompts)]
+    replies: list[str] = lm.generate_until(requests)
+    return replies

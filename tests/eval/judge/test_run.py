@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ds2.config import EvalConfig, EvalRuntime
+from ds2.errors import UserError
+from eval.__main__ import main
+from eval.judge.answer import write_answers
+from eval.judge.run import compare
+from eval.judge.spec import AnswerSpec, JudgeConfig, JudgeSpec
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def spec(tmp_path: Path, fake_server: Any) -> JudgeSpec:
+    """Four prompts; the first model's answer is the longer one in two, as long in one, shorter in one."""
+    prompts = [{"id": f"q{i}", "turns": [f"question {i}"]} for i in range(4)]
+    first, second = ("long answer", "long answer", "same", "no"), ("short", "short", "same", "longer")
+    return JudgeSpec(
+        write(
+            tmp_path / "first.jsonl",
+            [{**row, "answers": [text]} for row, text in zip(prompts, first, strict=True)],
+        ),
+        write(
+            tmp_path / "second.jsonl",
+            [{**row, "answers": [text]} for row, text in zip(prompts, second, strict=True)],
+        ),
+        str(tmp_path / "out"),
+        JudgeConfig(model="judge", base_url=fake_server.url, retries=2),
+        bootstrap=100,
+        progress=False,
+    )
+
+
+def test_wins_ties_and_losses_are_counted_over_both_orders(spec: JudgeSpec, fake_server: Any) -> None:
+    result = compare(spec)
+    assert [result[key]["value"] for key in ("win", "tie", "loss")] == [0.5, 0.25, 0.25]
+    assert result["unread"] == 0
+    assert len(fake_server.asked) == 8
+    assert {request["model"] for request in fake_server.asked} == {"judge"}
+    assert json.loads((Path(spec.output_dir) / "rates.json").read_text()) == result
+    judgements = pd.read_parquet(Path(spec.output_dir) / "judgements.parquet")
+    assert judgements["outcome"].tolist() == [1, 1, 0, -1]
+    assert judgements["reply_shown_first"].str.contains(r"\[\[").all()
+
+
+def test_replies_are_never_asked_for_twice(spec: JudgeSpec, fake_server: Any) -> None:
+    first = compare(spec)
+    log = Path(spec.output_dir) / "replies.jsonl"
+    whole = log.read_text()
+    log.write_text(whole[: whole.rindex('{"key"') + 20])  # killed while writing the last reply
+    assert compare(spec) == first
+    assert len(fake_server.asked) == 9
+    spec.judge.model = "another"
+    compare(spec)
+    assert len(fake_server.asked) == 17
+
+
+def test_a_busy_server_is_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
+    fake_server.statuses += [429, 503]
+    assert compare(spec)["judgements"] == 4
+
+
+def test_a_server_that_is_down_is_one_clear_line(spec: JudgeSpec) -> None:
+    spec.judge.base_url = "http://127.0.0.1:9/v1"
+    with pytest.raises(UserError, match=r"judge server http://127\.0\.0\.1:9/v1 does not answer") as caught:
+        compare(spec)
+    assert "\n" not in str(caught.value)
+    assert not (Path(spec.output_dir) / "rates.json").exists()
+
+
+def test_a_server_that_refuses_is_not_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
+    fake_server.statuses += [401] * 100
+    with pytest.raises(UserError, match="refuses model judge: status 401"):
+        compare(spec)
+    assert len(fake_server.keys) <= spec.judge.concurrency
+
+
+def test_something_else_than_a_chat_server_is_one_clear_line(spec: JudgeSpec, fake_server: Any) -> None:
+    fake_server.body = "<html>"
+    with pytest.raises(UserError, match="no chat completion"):
+        compare(spec)
+
+
+def test_the_key_comes_from_the_environment(
+    spec: JudgeSpec, fake_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "secret")
+    spec.judge.api_key_env = "JUDGE_KEY"
+    compare(spec)
+    assert set(fake_server.keys) == {"Bearer secret"}
+    assert "secret" not in "".join(
+        path.read_text(errors="ignore") for path in Path(spec.output_dir).iterdir()
+    )
+
+
+def test_replies_without_a_verdict_are_left_out_and_counted(
+    spec: JudgeSpec, fake_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = fake_server.reply
+    monkeypatch.setattr(
+        fake_server, "reply", lambda chat: "hm" if "question 3" in chat[1]["content"] else answer(chat)
+    )
+    result = compare(spec)
+    assert (result["unread"], result["judgements"], result["loss"]["value"]) == (1, 3, 0)
+    monkeypatch.setattr(fake_server, "reply", lambda chat: "hm")
+    spec.judge.model = "mute"
+    with pytest.raises(UserError, match="none of 8 replies holds a verdict"):
+        compare(spec)
+
+
+def test_files_that_do_not_match_are_one_clear_line(spec: JudgeSpec, tmp_path: Path) -> None:
+    spec.second = write(tmp_path / "other.jsonl", [{"id": "z", "turns": ["?"], "answers": ["!"]}])
+    with pytest.raises(UserError, match="they answer different prompts"):
+        compare(spec)
+    spec.second = str(tmp_path / "nowhere.jsonl")
+    with pytest.raises(UserError, match="no such file"):
+        compare(spec)
+
+
+def answer_spec(model: Path, adapter: Path | None, prompts: str, output: Path) -> AnswerSpec:
+    config = EvalConfig(name="answers", dtype="float32", runtime=EvalRuntime(device="cpu"))
+    return AnswerSpec(
+        str(model),
+        None,
+        str(adapter) if adapter else None,
+        prompts,
+        str(output),
+        0,
+        config,
+        max_new_tokens=8,
+        progress=False,
+    )
+
+
+def test_a_later_turn_sees_the_models_own_earlier_answer(
+    tiny_model: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    seen: list[str] = []
+
+    def generate_until(self: Any, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        seen.extend(request.args[0] for request in requests)
+        return [f" answer {len(seen)} " for _ in requests]
+
+    monkeypatch.setattr(HFLM, "generate_until", generate_until)
+    prompts = write(tmp_path / "p.jsonl", [{"id": 1, "turns": ["one", "two"]}, {"id": 2, "turns": ["three"]}])
+    rows = write_answers(answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl"))
+    assert [row["answers"] for row in rows] == [["answer 2", "answer 3"], ["answer 2"]]
+    assert seen[2] == "<|user|>\none\n<|assistant|>\nanswer 2\n<|user|>\ntwo\n<|assistant|>\n"
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == rows
+
+
+def test_answers_of_a_real_model_can_be_compared(
+    tiny_model: Path, adapter: Path, tmp_path: Path, fake_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ds2.plain import to_plain
+
+    prompts = write(tmp_path / "p.jsonl", [{"id": i, "turns": [f"question {i}"]} for i in range(3)])
+    answered = answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl")
+    judged = JudgeSpec(
+        answered.output, answered.output, str(tmp_path / "out"), JudgeConfig(model="j", base_url=fake_server.url),
+        bootstrap=10, progress=False,
+    )  # fmt: skip
+    for command, spec in (("answer", answered), ("judge", judged)):
+        (tmp_path / "spec.json").write_text(json.dumps(to_plain(spec)))
+        assert main([command, str(tmp_path / "spec.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["tie"]["value"] == 1  # a model against itself
+
+
+def test_a_model_without_chat_template_is_one_clear_line(tiny_model: Path, tmp_path: Path) -> None:
+    prompts = write(tmp_path / "p.jsonl", [{"id": 1, "turns": ["one"]}])
+    with pytest.raises(UserError, match="has no chat template"):
+        write_answers(answer_spec(tiny_model, None, prompts, tmp_path / "a.jsonl"))
