@@ -3,11 +3,13 @@
 | stage    | files                                                                                              |
 |----------|----------------------------------------------------------------------------------------------------|
 | model    | `model/` (weights, tokenizer), `curve.parquet` (step, loss), `metrics.json`                         |
-| rate     | `ratings.parquet`: id, row, source, score (-1: unrated), rating (raw, null where there is none)     |
+| rate     | `ratings.parquet`: id, row, source, score (-1: unrated), rating (raw, null where there is none);    |
+|          | of several raters the lower median and mean, and `score_0`, `score_1`, ...                         |
 | embed    | `embeddings.npy` (N, d) float32, unit rows                                                          |
 | knn      | `neighbors.npy` (N, k) int32, `distances.npy` (N, k) float32, self excluded, ascending              |
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
-|          | `transition.json`: transition (K x K or null), prior, num_scores, diagnostics; `posterior.npy`      |
+|          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
+|          | num_scores, diagnostics; `posterior.npy`                                                            |
 | select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
 |          | was ranked by), reason                                                                              |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |
@@ -96,12 +98,22 @@ def _identity_columns(pool: Pool) -> dict[str, Sequence[Any]]:
 
 def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
     table = pd.DataFrame({**_identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings})
+    if ratings.by_rater is not None:
+        for r, own in enumerate(ratings.by_rater.T):
+            table[f"score_{r}"] = own
     table.to_parquet(folder / "ratings.parquet", index=False)
 
 
 def read_scores(folder: Path) -> NDArray[np.int16]:
     """(N,) scores of a `rate` artifact; -1: unrated."""
     return pd.read_parquet(folder / "ratings.parquet", columns=["score"])["score"].to_numpy(dtype=np.int16)
+
+
+def read_rater_scores(folder: Path) -> NDArray[np.int16]:
+    """(N, R) scores of several raters where the artifact holds them, else (N,); -1: unrated."""
+    table = pd.read_parquet(folder / "ratings.parquet")
+    own = [name for name in table.columns if name.startswith("score_")]
+    return table[own or "score"].to_numpy(dtype=np.int16)
 
 
 def write_embeddings(folder: Path, vectors: NDArray[np.float32]) -> None:
@@ -144,10 +156,12 @@ def write_curation(
     pd.DataFrame({**_identity_columns(pool), **columns}).to_parquet(folder / "curation.parquet", index=False)
     if result.posterior is not None:
         np.save(folder / "posterior.npy", result.posterior.astype(np.float32))
+    single = result.transition is not None and result.transition.ndim == 2
     write_json(
         folder / "transition.json",
         {
-            "transition": None if result.transition is None else np.asarray(result.transition).tolist(),
+            "transition": None if not single else np.asarray(result.transition).tolist(),
+            "transitions": None if single or result.transition is None else result.transition.tolist(),
             "prior": None if result.prior is None else np.asarray(result.prior).tolist(),
             "num_scores": num_scores,
             "diagnostics": result.diagnostics.to_dict(),

@@ -139,6 +139,15 @@ class ColumnRaterConfig(RaterConfig):
 
 
 @dataclass
+class SeveralRatersConfig(RaterConfig):
+    """Several raters' ratings that come with the pool: curated together by `curation=posterior`."""
+
+    columns: list[str] = MISSING
+    """One dotted path a rater, e.g. `[scores.gpt_4o_mini, scores.mistral_7b]`; null or absent there: unrated."""
+    unit: RatingUnit = RatingUnit.scores
+
+
+@dataclass
 class SimulatedRaterConfig(RaterConfig):
     """Draws a rating of each sample's known true score from a transition matrix."""
 
@@ -525,6 +534,7 @@ def register_schemas() -> None:
         "rater": {
             "released_rater": ReleasedRaterConfig,
             "column_rater": ColumnRaterConfig,
+            "several_raters": SeveralRatersConfig,
             "simulated_rater": SimulatedRaterConfig,
             "llm_rater": LlmRaterConfig,
         },

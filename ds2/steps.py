@@ -160,7 +160,7 @@ def curate(run: Context) -> Step:
         pool, scores = run.pool.load(), artifacts.read_scores(run.path("rate"))
         result = curate(
             np.asarray(artifacts.read_embeddings(run.path("embed"))),
-            scores,
+            artifacts.read_rater_scores(run.path("rate")),
             graph=artifacts.read_graph(run.path("knn")),
             num_scores=scale.num_scores,
             texts=pool.contents(),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hydra.errors import HydraException
 
 from ds2.cli import compose
+from ds2.errors import UserError
 from ds2.explain import explain
 from ds2.pipeline import Chain
 
@@ -98,3 +101,54 @@ def test_a_strategy_without_a_curation_still_writes_the_scores_it_ranked_by(chai
     assert (table["score"] == 5).all()
     assert (table["value"] == 5).all()
     assert table["curated"].isna().all()
+
+
+def rated_by_three(pool: Path) -> Path:
+    """The planted pool with three simulated raters of accuracy 0.5 in `r.a`, `r.b`, `r.c`; some are missing."""
+    rng = np.random.default_rng(0)
+    rows = [json.loads(line) for line in pool.open()]
+    for row in rows:
+        row["r"] = {
+            name: int(row["true_score"]) if rng.random() < 0.5 else int(rng.integers(6)) for name in "abc"
+        }
+    rows[0]["r"] = {}
+    rows[1]["r"]["b"] = None
+    pool.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return pool
+
+
+def test_several_raters_are_fused_and_beat_each_alone(planted_pool, chain):
+    rated_by_three(planted_pool)
+    truth = np.array([json.loads(line)["true_score"] for line in planted_pool.open()])
+
+    def error(*overrides: str) -> float:
+        run = chain("until=curate", "curation=posterior", *overrides).run()
+        table = pd.read_parquet(run.stages["curate"].path / "curation.parquet")
+        return float(np.abs(table["posterior_mean"] - truth).mean())
+
+    fused = error("rater=several", "rater.columns=[r.a,r.b,r.c]")
+    assert fused < min(error("rater=from_column", f"rater.column=r.{name}") for name in "abc")
+
+
+def test_the_multi_rater_selection_runs_the_chain(planted_pool, chain):
+    rated_by_three(planted_pool)
+    run = chain("selection=multi_rater", "rater.columns=[r.a,r.b,r.c]").run()
+    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    truth = {row["id"]: row["true_score"] for row in map(json.loads, planted_pool.open())}
+    assert np.mean([truth[i] for i in table["id"]]) > 4.5
+    ratings = pd.read_parquet(run.stages["rate"].path / "ratings.parquet")
+    assert ratings.loc[0, "score"] == -1
+    first = [v for v in ratings.loc[1, ["score_0", "score_1", "score_2"]] if v >= 0]
+    assert len(first) == 2
+    assert ratings.loc[1, "score"] == min(first)
+    transition = run.stages["curate"].json("transition.json")
+    assert transition["transition"] is None
+    assert np.shape(transition["transitions"]) == (3, 6, 6)
+
+
+def test_several_raters_under_a_curation_of_one_are_refused(planted_pool, chain):
+    rated_by_three(planted_pool)
+    with pytest.raises(UserError, match="several raters need method='posterior'"):
+        chain("selection=ds2", "rater=several", "rater.columns=[r.a,r.b]").run()
+    with pytest.raises(UserError, match=r"rater\.columns must name at least two different columns"):
+        chain("selection=alpagasus", "rater=several", "rater.columns=[r.a,r.a]").run()
