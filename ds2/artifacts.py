@@ -11,7 +11,7 @@
 |          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
 |          | num_scores, diagnostics; `posterior.npy`                                                            |
 | select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
-|          | was ranked by), reason                                                                              |
+|          | was ranked by), reason; `subset_report.json`, `.md`; `dataset/` (for `datasets`); `exports/`        |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |
 |          | `metrics.json`                                                                                      |
 | evaluate | `results.json`: results [{task, metric, value, stderr, n, num_fewshot, version}], average,          |
@@ -174,8 +174,13 @@ def read_curation(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "curation.parquet")
 
 
-def write_subset(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]) -> None:
-    """The chosen conversations, best first; `known` holds score, curated and long_tail of all N samples, where known."""
+def write_subset(
+    folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    """The chosen conversations, best first; `known` holds score, curated and long_tail of all N samples, where known.
+
+    Returns the rows written, without their messages.
+    """
     rows = []
     for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
         sample = pool.samples[position]
@@ -190,3 +195,4 @@ def write_subset(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, N
         for position, row in zip(choice.positions.tolist(), rows, strict=True):
             messages = [{"role": m.role, "content": m.content} for m in pool.samples[position].messages]
             lines.write(json.dumps({"messages": messages, **row}, ensure_ascii=False) + "\n")
+    return rows

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ds2 import artifacts, selection
+from ds2.selection import exports, report
 from ds2.selection.request import Inputs, Request
 from ds2.stage import Outcome, Step
 
@@ -26,7 +27,16 @@ def select(run: Context) -> Step:
         inputs = _inputs(run, reads)
         request = Request(config, len(pool), budget, run.config.seed, inputs)
         choice = selection.chosen(config).choose(request)
-        artifacts.write_subset(folder, pool, choice, _known(request, reads))
+        known = _known(request, reads)
+        rows = artifacts.write_subset(folder, pool, choice, known)
+        title = f"{run.pool.name}: {config.name}, {len(choice.positions):,} of {len(pool):,} samples"
+        others = report.overlaps(folder.parent, run.pool.fingerprint, [row["row"] for row in rows])
+        described = report.describe(pool, choice, known, title=title, overlap=others)
+        artifacts.write_json(folder / "subset_report.json", described)
+        text = report.markdown(described)
+        (folder / "subset_report.md").write_text(text, encoding="utf-8")
+        placed = [{**row, "position": p} for row, p in zip(rows, choice.positions.tolist(), strict=True)]
+        exports.write_exports(folder, f"{run.pool.name}_{config.name}", pool, placed, text)
         counts = {"selected": len(choice.positions), "pool": len(pool)}
         return Outcome(counts, (*(() if reads else pool.warnings), *choice.warnings))
 
