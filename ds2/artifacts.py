@@ -10,6 +10,7 @@
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
 |          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
 |          | num_scores, diagnostics; `posterior.npy`                                                            |
+| measure  | `values.npy` (N,) or (N, Q) float64: what a language model says of each sample, NaN where nothing     |
 | select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
 |          | was ranked by), reason; `subset_report.json`, `.md`; `dataset/` (for `datasets`); `exports/`        |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from ds2.selection import Choice
 
 
-STAGES = ("model", "rate", "embed", "knn", "curate", "select", "finetune", "evaluate", "report")
+STAGES = ("model", "rate", "embed", "knn", "curate", "measure", "select", "finetune", "evaluate", "report")
 """Every stage, in chain order."""
 
 

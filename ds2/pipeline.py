@@ -34,6 +34,7 @@ ANCESTORS = {
     "embed": {"embed", "knn", "curate"},
     "knn": {"knn", "curate"},
     "curate": {"curate"},
+    "measure": {"measure"},
 }
 """Stage, in chain order -> the stages whose artifact a selection cannot have without it."""
 
@@ -164,6 +165,8 @@ class Chain:
         else:
             needed = selection.needs(config.selection)
             selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
+            if selection.measures_with_base_model(config.selection):
+                selected = ["model", *selected]
             trained = ["model", "finetune"] if config.finetune.enabled else []
         chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
         if trained and config.eval.enabled and until in (Until.evaluate, Until.report):

@@ -30,6 +30,7 @@ from ds2.content import ContentHashes
 from ds2.errors import UserError
 from ds2.plain import to_plain
 from ds2.pool import PoolSource
+from ds2.selection.step import measure as measure
 from ds2.selection.step import select as select
 from ds2.stage import Outcome, Step
 

@@ -31,6 +31,7 @@ NEEDED = {
     ("rater", "from_column"): ["rater.column=score"],
     ("rater", "several"): ["rater.columns=[a,b]"],
     ("selection", "multi_rater"): ["rater.columns=[a,b]"],
+    ("selection", "precomputed"): ["selection.path=influence.npy"],
     ("rater", "simulated"): ["rater.published=mistral_7b"],
     ("model", "local"): ["model.path=folder"],
 }

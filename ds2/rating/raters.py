@@ -89,7 +89,7 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
     return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
 
 
-def read_score_file(path: Path, key: str | None = None) -> NDArray[np.float64]:
+def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:
     """Scores from `.pt` (a list or tensor, read without unpickling code), `.npz` or `.npy`.
 
     Returns:
@@ -99,21 +99,23 @@ def read_score_file(path: Path, key: str | None = None) -> NDArray[np.float64]:
         UserError: no such file, another ending, no such array, or not one number a row.
     """
     if not path.is_file():
-        raise MissingInput(f"rater.path={path}: no such file")
+        raise MissingInput(f"{option}.path={path}: no such file")
     if path.suffix == ".pt":
         values = _read_pt(path)
     elif path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             names = list(arrays.files)
             if key is None and len(names) != 1:
-                raise UserError(f"{path} holds several arrays; choose one with rater.key: {', '.join(names)}")
+                raise UserError(
+                    f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}"
+                )
             if key is not None and key not in names:
                 raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
             values = arrays[key or names[0]]
     elif path.suffix == ".npy":
         values = np.load(path, allow_pickle=False)
     else:
-        raise UserError(f"rater.path={path} does not end in .pt, .npz or .npy")
+        raise UserError(f"{option}.path={path} does not end in .pt, .npz or .npy")
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -8,6 +8,12 @@ A strategy module has
     def seeded(config) -> bool     whether `seed` can change what it chooses
     def choose(request: Request) -> Choice
 
+and, where it has them,
+
+    FILES: tuple[str, ...]     fields that are paths: their content is identity, not their name
+    MEASURED: tuple[str, ...]  fields that belong to its measurement
+    def measure(config, pool, model, revision, folder, progress) -> (N,) or (N, Q) what stage `measure` keeps for it
+
 and is imported when it is asked for. What a configuration needs further (the stage of its score, the graph of its
 near-duplicate filter) is added by `needs`.
 """
@@ -21,15 +27,23 @@ from typing import Any, Protocol, cast
 from ds2.config import Score, SelectionConfig
 from ds2.errors import UserError
 from ds2.plain import to_plain
-from ds2.selection.config import OPTIONAL, FilteredSelectionConfig, ScoredSelectionConfig
+from ds2.selection.config import (
+    MEASURED,
+    OPTIONAL,
+    FilteredSelectionConfig,
+    MeasuredSelectionConfig,
+    ScoredSelectionConfig,
+)
 from ds2.selection.request import Choice, Inputs, Request, check_budget, resolve_budget
 
 __all__ = [
-    "STRATEGIES", "Choice", "Inputs", "Request", "Strategy", "check_budget", "identity", "needs", "resolve_budget",
-    "strategy",
+    "STRATEGIES", "Choice", "Inputs", "Request", "Strategy", "check_budget", "chosen", "identity", "measured_fields",
+    "measures_with_base_model", "needs", "resolve_budget", "strategy",
 ]  # fmt: skip
 
-STRATEGIES = ("alpagasus", "deita", "ds2", "facility_location", "full", "knn", "length", "random")
+STRATEGIES = (
+    "alpagasus", "deita", "ds2", "facility_location", "full", "ifd", "knn", "length", "perplexity", "precomputed", "random",
+)  # fmt: skip
 
 
 class Strategy(Protocol):
@@ -80,12 +94,24 @@ def needs(config: SelectionConfig) -> frozenset[str]:
     return frozenset(stages)
 
 
+def measures_with_base_model(config: SelectionConfig) -> bool:
+    """Whether the run's base model is asked before anything is selected."""
+    return isinstance(config, MeasuredSelectionConfig) and config.scorer is None
+
+
+def measured_fields(config: SelectionConfig) -> tuple[str, ...]:
+    """Fields of the measurement: identity of stage `measure`, not of `select`."""
+    own: tuple[str, ...] = getattr(chosen(config), "MEASURED", ())
+    return (*MEASURED, *own) if isinstance(config, MeasuredSelectionConfig) else ()
+
+
 def identity(config: SelectionConfig, *, budget: float, seed: int) -> dict[str, Any]:
-    """What the choice depends on beside the artifacts it reads."""
+    """What the choice depends on beside the artifacts and files it reads."""
     found, common = chosen(config), {f.name for f in fields(SelectionConfig)}
     own: dict[str, Any] = {"strategy": config.strategy}
+    left_out = {*common, *measured_fields(config), *getattr(found, "FILES", ())}
     default = found.CONFIG()
-    for name in (f.name for f in fields(found.CONFIG) if f.name not in common):
+    for name in (f.name for f in fields(found.CONFIG) if f.name not in left_out):
         value = getattr(config, name)
         if name not in OPTIONAL or value != getattr(default, name):
             own[name] = to_plain(value)

@@ -108,6 +108,62 @@ class FacilityLocationSelectionConfig(FilteredSelectionConfig):
     """Neighbours of each sample that can stand for it."""
 
 
+@dataclass
+class PrecomputedSelectionConfig(FilteredSelectionConfig):
+    """Numbers that somebody else computed, such as influence scores."""
+
+    path: str = MISSING
+    """One number a row of the pool: `.npy`, `.npz` or `.pt`; larger is better."""
+    key: str | None = None
+    """Array inside an `.npz` file; none: its only one."""
+
+
+@dataclass
+class ModelRuntime:
+    device: str = "auto"
+    batch_size: int = 8
+    """Texts per forward pass."""
+    threads: int | None = None
+    """CPU threads; none: torch's choice."""
+
+
+@dataclass
+class MeasuredSelectionConfig(FilteredSelectionConfig):
+    """A strategy that asks a language model first (stage `measure`, shared by every budget)."""
+
+    scorer: str | None = None
+    """The model that measures: hub name or folder. None: the run's base model."""
+    scorer_revision: str | None = None
+    max_tokens: int = 2048
+    """Longer samples are cut, at the end."""
+    dtype: str = "float32"
+    """Of the model's weights: float32, bfloat16 or float16."""
+    runtime: ModelRuntime = field(default_factory=ModelRuntime)
+
+
+MEASURED = ("scorer", "scorer_revision", "max_tokens", "dtype", "runtime")
+"""Fields that belong to the measurement and not to the choice."""
+
+
+class Band(Enum):
+    low = "low"
+    middle = "middle"
+    """Nearest to the pool's median, in logarithms."""
+    high = "high"
+
+
+@dataclass
+class PerplexitySelectionConfig(MeasuredSelectionConfig):
+    """By perplexity of the answers under a given model."""
+
+    band: Band = Band.high
+
+
+@dataclass
+class IfdSelectionConfig(MeasuredSelectionConfig):
+    """Instruction-following difficulty (arXiv 2308.12032, 2402.00530)."""
+
+
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
 
@@ -120,5 +176,8 @@ SCHEMAS: dict[str, type[SelectionConfig]] = {
     "alpagasus_selection": AlpagasusSelectionConfig,
     "deita_selection": DeitaSelectionConfig,
     "facility_location_selection": FacilityLocationSelectionConfig,
+    "precomputed_selection": PrecomputedSelectionConfig,
+    "perplexity_selection": PerplexitySelectionConfig,
+    "ifd_selection": IfdSelectionConfig,
 }
 """Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""
