@@ -43,6 +43,7 @@ __all__ = [
 
 STRATEGIES = (
     "alpagasus", "deita", "ds2", "facility_location", "full", "ifd", "knn", "length", "perplexity", "precomputed", "random",
+    "rds_plus",
 )  # fmt: skip
 
 

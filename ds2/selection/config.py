@@ -164,6 +164,14 @@ class IfdSelectionConfig(MeasuredSelectionConfig):
     """Instruction-following difficulty (arXiv 2308.12032, 2402.00530)."""
 
 
+@dataclass
+class RdsPlusSelectionConfig(MeasuredSelectionConfig):
+    """Nearest to a target set in a model's hidden states (arXiv 2503.01807)."""
+
+    target: str = MISSING
+    """Conversations to be near to: a file that a pool could be (JSONL, JSON, Parquet)."""
+
+
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
 
@@ -179,5 +187,6 @@ SCHEMAS: dict[str, type[SelectionConfig]] = {
     "precomputed_selection": PrecomputedSelectionConfig,
     "perplexity_selection": PerplexitySelectionConfig,
     "ifd_selection": IfdSelectionConfig,
+    "rds_plus_selection": RdsPlusSelectionConfig,
 }
 """Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""

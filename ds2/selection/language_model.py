@@ -86,9 +86,27 @@ class LanguageModel:
                     out[row] = float(own[: len(counted)][counted].mean(dtype=np.float64))
         return out
 
-    def _batches(self, texts: Sequence[Encoded]) -> Iterator[list[int]]:
-        """Rows of similar length together."""
-        order = sorted((i for i, t in enumerate(texts) if len(t.ids) > 1), key=lambda i: len(texts[i].ids))
+    def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
+        """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty text."""
+        import torch
+
+        out = np.full((len(texts), self.model.config.hidden_size), np.nan)
+        for rows in self._batches(texts, least=1):
+            ids, mask = self._padded([texts[r] for r in rows])
+            with torch.inference_mode():
+                hidden = self.model(
+                    input_ids=ids, attention_mask=mask, output_hidden_states=True
+                ).hidden_states[-1]
+                weight = mask * torch.arange(1, ids.shape[1] + 1, device=mask.device)
+                weight = (weight / weight.sum(dim=1, keepdim=True)).to(torch.float32)
+                out[rows] = torch.einsum("btd,bt->bd", hidden.float(), weight).cpu().numpy()
+        return out
+
+    def _batches(self, texts: Sequence[Encoded], least: int = 2) -> Iterator[list[int]]:
+        """Rows of similar length together, those of at least so many tokens."""
+        order = sorted(
+            (i for i, t in enumerate(texts) if len(t.ids) >= least), key=lambda i: len(texts[i].ids)
+        )
         for at in range(0, len(order), self.batch_size):
             yield order[at : at + self.batch_size]
 

@@ -44,7 +44,9 @@ def keep_apart(
     blocked = np.zeros(graph.num_samples, dtype=np.bool_)
     taken_mask = np.zeros(graph.num_samples, dtype=np.bool_)
     taken: list[int] = []
-    beside = _Taken(embeddings, radius) if embeddings is not None and dense[order].any() else None
+    beside = None
+    if embeddings is not None and dense[order].any():
+        beside = _Taken(embeddings, radius, order[dense[order]], blocked)
     for n in order.tolist():
         if limit is not None and len(taken) >= limit:
             break
@@ -64,13 +66,28 @@ def keep_apart(
 
 
 class _Taken:
-    """Rows taken so far, in one growing block, for exact comparison."""
+    """Rows taken so far, for exact comparison with samples in dense places, a block of coming samples at a time.
 
-    def __init__(self, embeddings: NDArray[np.float32], radius: float) -> None:
-        self._embeddings = embeddings
-        self._least = 1.0 - radius
+    Args:
+        coming: the dense samples in the order in which they will be asked about.
+        blocked: (N,) samples that nobody will ask about; the caller keeps it up to date.
+    """
+
+    _BLOCK = 512
+
+    def __init__(
+        self,
+        embeddings: NDArray[np.float32],
+        radius: float,
+        coming: NDArray[np.int64],
+        blocked: NDArray[np.bool_],
+    ) -> None:
+        self._embeddings, self._least = embeddings, 1.0 - radius
+        self._coming, self._blocked = coming, blocked
+        self._place = {n: i for i, n in enumerate(coming.tolist())}
         self._rows = np.empty((1024, embeddings.shape[1]), dtype=np.float32)
-        self._count = 0
+        self._count = self._compared = 0
+        self._known: dict[int, bool] = {}
 
     def add(self, n: int) -> None:
         if self._count == len(self._rows):
@@ -79,5 +96,19 @@ class _Taken:
         self._count += 1
 
     def has_near(self, n: int) -> bool:
-        similarity = self._rows[: self._count] @ self._embeddings[n]
-        return bool((similarity >= self._least).any())
+        """Whether a taken row lies within the radius of sample n."""
+        if n not in self._known:
+            self._compare_from(self._place[n])
+        return self._known[n] or self._any_near(self._rows[self._compared : self._count], self._embeddings[n])
+
+    def _compare_from(self, place: int) -> None:
+        """Compare the next block of coming samples with everything taken so far."""
+        rest = self._coming[place:]
+        block = rest[np.flatnonzero(~self._blocked[rest[: 16 * self._BLOCK]])[: self._BLOCK]]
+        similarity = self._embeddings[block] @ self._rows[: self._count].T
+        near = np.asarray((similarity >= self._least).any(axis=1))
+        self._known = dict(zip(block.tolist(), near.tolist(), strict=True))
+        self._compared = self._count
+
+    def _any_near(self, rows: NDArray[np.float32], row: NDArray[np.float32]) -> bool:
+        return bool((rows @ row >= self._least).any())

@@ -10,6 +10,7 @@ import pytest
 from ds2.config import Score
 from ds2.errors import UserError
 from ds2.knn import knn_graph
+from ds2.selection import spread
 from ds2.selection.config import FilterConfig, SourceQuota
 from ds2.selection.filters import SourceLimits
 from ds2.selection.spread import keep_apart
@@ -108,7 +109,9 @@ def test_a_budget_over_what_near_duplicates_leave_is_refused(ask):
         ask("random", 21, rows=planted_copies(), filter={"near_duplicates": 0.95})
 
 
-def test_keeping_apart_equals_comparing_every_pair():
+@pytest.mark.parametrize("block", [512, 7])
+def test_keeping_apart_equals_comparing_every_pair(monkeypatch, block):
+    monkeypatch.setattr(spread._Taken, "_BLOCK", block)
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(300, 3)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -199,3 +199,50 @@ def test_numbers_that_cannot_rank_are_refused(chain, tmp_path, numbers, message)
     np.save(path, numbers)
     with pytest.raises(UserError, match=message):
         chain("selection=precomputed", f"selection.path={path}").run()
+
+
+def test_later_positions_weigh_more_whatever_the_batch(lm):
+    import torch
+
+    texts = [lm.conversation(one) for one in SAMPLES]
+    found = lm.weighted_states(texts)
+    for text, row in zip(texts, found, strict=True):
+        with torch.inference_mode():
+            ids = torch.tensor(text.ids[None])
+            hidden = lm.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].double().numpy()
+        weight = np.arange(1, len(hidden) + 1)
+        np.testing.assert_allclose(row, weight @ hidden / weight.sum(), atol=1e-4)
+
+
+def test_targets_take_turns_and_each_takes_its_nearest_left(ask):
+    values = np.array([[0.9, 0.8], [0.8, 0.7], [0.1, 0.6], [0.7, 0.1], [np.nan, np.nan]])
+    choice = ask("rds_plus", 4, inputs={"values": values}, target="t")
+    assert choice.positions.tolist() == [0, 1, 3, 2]
+    assert choice.values.tolist() == [0.9, 0.7, 0.7, 0.6]
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=(60, 7))
+    whole = ask("rds_plus", 40, inputs={"values": many}, target="t").positions.tolist()
+    assert len(set(whole)) == 40
+    assert ask("rds_plus", 15, inputs={"values": many}, target="t").positions.tolist() == whole[:15]
+
+
+def test_rds_plus_takes_planted_copies_of_its_targets_first(chain, planted_pool, tmp_path):
+    rows = planted_pool.read_text().splitlines()[:40]
+    target = tmp_path / "target.jsonl"
+    target.write_text("\n".join(rows[i] for i in (31, 7, 12)))
+    run = chain("selection=rds_plus", f"selection.target={target}").run()
+    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    assert table["row"].tolist()[:3] == [31, 7, 12]
+    moved = target.rename(tmp_path / "moved.jsonl")
+    assert chain("selection=rds_plus", f"selection.target={moved}").fingerprint == run.fingerprint
+    moved.write_text(rows[0])
+    assert chain("selection=rds_plus", f"selection.target={moved}").fingerprint != run.fingerprint
+
+
+def test_a_target_without_rows_is_refused(chain, tmp_path):
+    empty = tmp_path / "target.jsonl"
+    empty.write_text("\n")
+    with pytest.raises(UserError, match=r"target\.jsonl has zero rows"):
+        chain("selection=rds_plus", f"selection.target={empty}").run()
+    with pytest.raises(MissingInput, match="no such file"):
+        chain("selection=rds_plus", f"selection.target={tmp_path / 'absent.jsonl'}").run()
