@@ -4,18 +4,15 @@
     w(n, n) = 1,  w(n, m) = 1 - D(n, m) for m among the k nearest neighbours of n, else 0
 
 f is monotone and submodular, so taking the sample of largest gain again and again reaches at least 1 - 1/e of the best
-possible f (Nemhauser, Wolsey and Fisher 1978). Gains only fall, so a stale gain is an upper bound and most need no second look
-(lazy greedy, Minoux 1978). Similarities are counted in whole millionths: sums are exact and the subset is the same on every
-machine. Ties by row.
+possible f (Nemhauser, Wolsey and Fisher 1978). A sample taken changes the gains of few others, and those are kept up to date.
+Similarities are counted in whole millionths: sums are exact and the subset is the same on every machine. Ties by row.
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ds2.config import SelectionConfig
 from ds2.errors import UserError
@@ -27,6 +24,8 @@ from ds2.selection.request import Choice, Request
 CONFIG = FacilityLocationSelectionConfig
 NEEDS: frozenset[str] = frozenset({"knn"})
 _UNIT = 1_000_000
+_NEVER = -1
+"""Gain of a sample that cannot be taken: gains themselves are never negative."""
 
 
 def budgeted(config: SelectionConfig) -> bool:
@@ -45,46 +44,61 @@ def choose(request: Request) -> Choice:
     if not 1 <= k <= graph.k:
         raise UserError(f"selection.k={k}: the graph stores {graph.k} neighbours; lower it, or raise knn.k")
     eligible = Eligible(request)
-    start, members, weights = represented(graph, k)
-    best = np.zeros(graph.num_samples, dtype=np.int64)
-    gains = np.add.reduceat(weights, start[:-1])
-    heap = [(-int(gains[n]), n) for n in np.flatnonzero(eligible.mask).tolist()]
-    heapq.heapify(heap)
+    cover = Cover(graph, k)
+    cover.gains[~eligible.mask] = _NEVER
     positions: list[int] = []
     values: list[float] = []
-    while heap and len(positions) < eligible.count:
-        stale, n = heapq.heappop(heap)
-        own, offered = members[start[n] : start[n + 1]], weights[start[n] : start[n + 1]]
-        gain = int(np.maximum(offered - best[own], 0).sum())
-        if gain < -stale and heap and (-gain, n) > heap[0]:
-            heapq.heappush(heap, (-gain, n))
-            continue
+    while len(positions) < eligible.count:
+        n = int(cover.gains.argmax())
+        gain = int(cover.gains[n])
+        if gain == _NEVER:
+            break
+        cover.gains[n] = _NEVER
         if eligible.limits and not eligible.limits.admit(n):
             continue
-        best[own] = np.maximum(best[own], offered)
+        cover.take(n)
         positions.append(n)
         values.append(gain / _UNIT)
     eligible.check_full(len(positions))
-    following = [n for _, n in heapq.nsmallest(NEXT, heap)]
+    following = np.argsort(-cover.gains, kind="stable")[:NEXT]
+    following = following[cover.gains[following] > _NEVER]
     reasons = [f"stands for {value:.2f} samples not covered before" for value in values]
-    return Choice(
-        np.array(positions, dtype=np.int64), reasons, np.array(values), np.array(following, dtype=np.int64)
-    )
+    return Choice(np.array(positions, dtype=np.int64), reasons, np.array(values), following)
 
 
-def represented(graph: KnnGraph, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """For each sample m, the samples n that it can stand for and w(n, m) in millionths.
+class Cover:
+    """How well each sample is stood for, and what every other sample would add, kept exact after each sample taken.
 
-    Returns:
-        start (N + 1,), members (E,), weights (E,): those of m are the entries start[m] to start[m + 1].
+    `gains` (N,): f(S and n) - f(S) in millionths. An entry set to `_NEVER` stays there.
     """
-    count = graph.num_samples
-    own = np.arange(count)
-    near = np.asarray(graph.neighbors[:, :k], dtype=np.int64)
-    weight = np.rint((1.0 - np.asarray(graph.distances[:, :k], dtype=np.float64)) * _UNIT).astype(np.int64)
-    targets = np.concatenate([own, near.ravel()])
-    members = np.concatenate([own, np.repeat(own, near.shape[1])])
-    weights = np.concatenate([np.full(count, _UNIT), weight.clip(min=0).ravel()])
-    order = np.argsort(targets, kind="stable")
-    start = np.concatenate([[0], np.cumsum(np.bincount(targets, minlength=count))])
-    return start, members[order], weights[order]
+
+    def __init__(self, graph: KnnGraph, k: int) -> None:
+        count = graph.num_samples
+        own = np.arange(count)[:, None]
+        similarity = 1.0 - np.asarray(graph.distances[:, :k], dtype=np.float64)
+        weight = np.rint(similarity * _UNIT).astype(np.int64).clip(min=0)
+        self._able = np.concatenate([own, np.asarray(graph.neighbors[:, :k], dtype=np.int64)], axis=1)
+        """(N, k + 1) the samples that can stand for n, itself first."""
+        self._weight = np.concatenate([np.full((count, 1), _UNIT), weight], axis=1)
+        """(N, k + 1) w(n, m) in millionths."""
+        entries = np.argsort(self._able, axis=None, kind="stable")
+        self._members = entries // (k + 1)
+        """Samples that m can stand for, m after m: those of m from start[m] to start[m + 1]."""
+        self._offered = self._weight.ravel()[entries]
+        counts = np.bincount(self._able.ravel(), minlength=count)
+        self._start = np.concatenate([[0], np.cumsum(counts)])
+        self._best = np.zeros(count, dtype=np.int64)
+        self.gains = np.add.reduceat(self._offered, self._start[:-1])
+
+    def take(self, n: int) -> None:
+        """Let sample n stand for those that it serves better than any before."""
+        own = slice(self._start[n], self._start[n + 1])
+        members, offered = self._members[own], self._offered[own]
+        better = offered > self._best[members]
+        members, after = members[better], offered[better]
+        before = self._best[members]
+        self._best[members] = after
+        weight, able = self._weight[members], self._able[members]
+        lost = np.maximum(weight - before[:, None], 0) - np.maximum(weight - after[:, None], 0)
+        open_ = self.gains[able] > _NEVER
+        np.subtract.at(self.gains, able[open_], lost[open_])

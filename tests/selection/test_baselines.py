@@ -9,9 +9,7 @@ import pytest
 
 from ds2.config import Score
 from ds2.errors import UserError
-from ds2.knn import knn_graph
 from ds2.selection.config import LengthOf, SourceQuota
-from ds2.selection.facility_location import represented
 
 
 def test_length_takes_the_longest_answers_or_conversations_ties_by_row(ask, make_pool):
@@ -112,12 +110,15 @@ def test_deita_obeys_quotas_while_it_walks(ask, make_pool):
     assert choice.next_in_line.tolist() == [5, 4, 0]
 
 
-def coverage(chosen, start, members, weights, count: int) -> int:
-    best = np.zeros(count, dtype=np.int64)
-    for m in chosen:
-        own = slice(start[m], start[m + 1])
-        np.maximum.at(best, members[own], weights[own])
-    return int(best.sum())
+def coverage(chosen, rows: np.ndarray, k: int) -> float:
+    """Facility location from its definition, over k nearest neighbours."""
+    similarity = rows @ rows.T
+    np.fill_diagonal(similarity, np.inf)
+    kept = np.argsort(-similarity, axis=1)[:, : k + 1]
+    weight = np.zeros_like(similarity)
+    np.put_along_axis(weight, kept, np.take_along_axis(similarity, kept, axis=1), axis=1)
+    np.fill_diagonal(weight, 1)
+    return float(weight[:, list(chosen)].max(axis=1).clip(min=0).sum())
 
 
 def test_facility_location_covers_planted_groups_largest_first(ask):
@@ -130,22 +131,33 @@ def test_facility_location_covers_planted_groups_largest_first(ask):
     assert group[choice.positions].tolist() == [0, 2, 3, 1]
 
 
-def test_lazy_greedy_equals_plain_greedy_and_reaches_its_bound(ask):
+def test_facility_location_is_the_greedy_of_its_definition_and_reaches_its_bound(ask):
     rng = np.random.default_rng(3)
-    rows = rng.normal(size=(24, 3)).astype(np.float32)
+    rows = rng.normal(size=(24, 3))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    table = represented(knn_graph(rows, 6), 6)
     plain: list[int] = []
-    for _ in range(4):
-        gains = [-1 if m in plain else coverage([*plain, m], *table, 24) for m in range(24)]
-        plain.append(int(np.argmax(gains)))
-    choice = ask("facility_location", 4, rows=rows, graph_k=6, k=6)
-    lazy = choice.positions.tolist()
-    assert lazy == plain
-    best = max(coverage(some, *table, 24) for some in itertools.combinations(range(24), 4))
-    reached = coverage(lazy, *table, 24)
-    assert reached >= (1 - 1 / np.e) * best
-    assert reached == round(float(choice.values.sum()) * 1e6)
+    for _ in range(10):
+        plain.append(
+            max((m for m in range(24) if m not in plain), key=lambda m: coverage([*plain, m], rows, 6))
+        )
+    choice = ask("facility_location", 10, rows=rows, graph_k=6, k=6)
+    assert choice.positions.tolist() == plain
+    for count in (4, 10):
+        assert choice.values[:count].sum() == pytest.approx(coverage(plain[:count], rows, 6), abs=1e-4)
+    best = max(coverage(some, rows, 6) for some in itertools.combinations(range(24), 3))
+    assert coverage(plain[:3], rows, 6) >= (1 - 1 / np.e) * best
+
+
+def test_facility_location_obeys_caps_and_may_take_everything(ask, make_pool):
+    rows = np.eye(8)
+    pool = make_pool(["a"] * 8, sources=["x"] * 6 + ["y"] * 2)
+    capped = ask(
+        "facility_location", 4, rows=rows, inputs={"pool": pool}, filter={"source_cap": 2}, graph_k=5, k=5
+    )
+    assert capped.positions.tolist() == [0, 1, 6, 7]
+    assert capped.next_in_line.tolist() == []
+    everything = ask("facility_location", 8, rows=rows, graph_k=5, k=5)
+    assert sorted(everything.positions.tolist()) == list(range(8))
 
 
 @pytest.mark.parametrize("strategy", ["knn", "deita", "facility_location", "alpagasus", "ds2"])
