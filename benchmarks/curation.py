@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -70,11 +72,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "parts", nargs="*", choices=[[], *PARTS] if len(sys.argv) == 1 else list(PARTS), help="default: all"
-    )
+    parser.add_argument("parts", nargs="*", help="default: all")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--docs", action="store_true", help="copy the tables into docs/curation.md and exit")
     args = parser.parse_args()
+    if args.docs:
+        return fill_docs()
+    unknown = [p for p in args.parts if p not in PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     for part in args.parts or PARTS:
         if not args.here:  # peak memory is a process's, so each part has its own
             subprocess.run([sys.executable, __file__, part, "--here"], check=True)
@@ -105,6 +111,23 @@ def write(part: str, rows: list[dict[str, Any]]) -> None:
     print(f"\n## {part}\n\n{table}", flush=True)
 
 
+def fill_docs() -> None:
+    """Put each result's table after its mark in the page, in place of the table that is there."""
+    page = ROOT / "docs" / "curation.md"
+    text = page.read_text()
+    for part in PARTS:
+        result = RESULTS / f"curation-{part}.md"
+        if result.exists():
+            table = result.read_text().split("\n\n", 1)[1]
+            text = re.sub(
+                rf"(<!-- {part} -->\n)(\n\|.*?\n(?=\n))?",
+                lambda m, t=table: m[1] + "\n" + t,
+                text,
+                flags=re.S,
+            )
+    page.write_text(text)
+
+
 def processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -130,6 +153,15 @@ def row_error(T: np.ndarray, true: np.ndarray, scores: np.ndarray) -> float:
     seen = np.bincount(true * K + scores, minlength=K * K).reshape(K, K)
     total = seen.sum(axis=1)
     return float(np.abs(T - seen / np.maximum(total, 1)[:, None])[total > 0].sum(axis=1).mean())
+
+
+def best_names(T: np.ndarray, true: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The rows of T matched to the confusion that was really drawn: what is lost where only the names are wrong."""
+    K = len(T)
+    seen = np.bincount(true * K + scores, minlength=K * K).reshape(K, K)
+    seen = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    _, row = linear_sum_assignment(np.abs(seen[:, None] - T[None]).sum(axis=2))
+    return T[row]
 
 
 def majority_vote(graph: ds2.KnnGraph, scores: np.ndarray, K: int) -> np.ndarray:
@@ -165,6 +197,9 @@ def compare(
         result = ds2.curate(x, scores, num_scores=K, graph=graph, method=method)
         right[method] = float((result.curated == true).mean())
         right[f"row error, {method}"] = row_error(result.transition, true, scores)
+    right["row error, posterior, best names"] = row_error(
+        best_names(result.transition, true, scores), true, scores
+    )
     return right
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.config import RuntimeConfig
-from ds2.errors import UserError
+from ds2.errors import MissingInput, UserError
 from ds2.paths import make_importable, project_root
 from ds2.plain import to_plain
 
@@ -26,9 +26,16 @@ _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
 
 
-def finetune(spec: Any, runtime: RuntimeConfig, *, devices: int | None) -> None:
-    """Run the fine-tuning recipe; it writes into `spec.output_dir`. `devices`: GPUs to use, None: all."""
-    _run("finetune", spec, runtime, devices)
+def finetune(
+    spec: Any, runtime: RuntimeConfig, *, devices: int | None, accelerate_config: str | None = None
+) -> None:
+    """Run the fine-tuning recipe; it writes into `spec.output_dir`.
+
+    Args:
+        devices: GPUs to use; None: all.
+        accelerate_config: a file for `accelerate launch` (FSDP, DeepSpeed); it implies a child process.
+    """
+    _run("finetune", spec, runtime, devices, accelerate_config)
 
 
 def evaluate(spec: Any, runtime: RuntimeConfig) -> None:
@@ -36,11 +43,13 @@ def evaluate(spec: Any, runtime: RuntimeConfig) -> None:
     _run("eval", spec, runtime, 1)
 
 
-def _run(leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None) -> None:
+def _run(
+    leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None, accelerate_config: str | None = None
+) -> None:
     try:
         gpus = _gpu_count()
-        if _isolated(runtime, gpus):
-            _run_child(leaf, spec, min(devices or gpus, gpus))
+        if accelerate_config is not None or _isolated(runtime, gpus):
+            _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
             return
         make_importable()
         module, function = _ENTRY[leaf]
@@ -63,9 +72,13 @@ def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
     return gpus > 0 if choice == "auto" else choice == "true"
 
 
-def _run_child(leaf: str, spec: Any, devices: int) -> None:
+def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None) -> None:
     launch = ["-m", leaf]
-    if devices > 1:
+    if accelerate_config is not None:
+        if not Path(accelerate_config).is_file():
+            raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
+        launch = ["-m", "accelerate.commands.launch", "--config_file", accelerate_config, "-m", leaf]
+    elif devices > 1:
         launch = ["-m", "accelerate.commands.launch", "--num_processes", str(devices), "-m", leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
     with tempfile.TemporaryDirectory(prefix="ds2-") as folder:

@@ -6,6 +6,7 @@ save(figure, Path("transition"))      # transition.svg and transition.png
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,15 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     for path in paths:
         figure.savefig(path, dpi=150, bbox_inches="tight")
     return paths
+
+
+def to_image(figure: Figure) -> Any:
+    """The figure as a PIL image."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=120)
+    return Image.open(buffer)
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Any]:

@@ -9,6 +9,7 @@ that need a step, one computes and the others wait and reuse.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -169,7 +170,7 @@ class ArtifactStore:
         except BaseException as error:
             if not step.resumable:
                 shutil.rmtree(partial, ignore_errors=True)
-            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            if _is_disk_full(error):
                 raise UserError(
                     f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; free some and "
                     "run the same command again"
@@ -255,4 +256,10 @@ def _safe(slug: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", slug)[:80]
 
 
-_DISK_FULL = {28, 122}  # ENOSPC, EDQUOT
+def _is_disk_full(error: BaseException) -> bool:
+    """Writers say it in their own ways: an errno, the system's words in another exception, numpy's short count."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return isinstance(error, Exception) and bool(
+        re.search(r"No space left on device|Disk quota exceeded|^\d+ requested and \d+ written", str(error))
+    )

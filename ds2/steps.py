@@ -258,6 +258,7 @@ def finetune(run: Context) -> Step:
             ),
             run.config.runtime,
             devices=config.runtime.devices,
+            accelerate_config=config.runtime.accelerate_config,
         )
         return Outcome(artifacts.read_json(folder / "metrics.json"))
 
@@ -266,11 +267,21 @@ def finetune(run: Context) -> Step:
     return Step("finetune", 1, slug, own, run.inputs("model", "select"), compute, resumable=True)
 
 
+def _eval_identity(run: Context) -> dict[str, Any]:
+    """Benchmark files by content, and the judge models only where a task asks them."""
+    config = run.config.eval
+    own = identity(config, drop=("data_dir", "truth_judge", "info_judge"))
+    if config.data_dir is not None:
+        own["data"] = run.hashes.of(Path(config.data_dir))
+    if "paper_truthfulqa" in [*config.tasks, *config.companions]:
+        own["judges"] = [run.named(judge, None)[0] for judge in (config.truth_judge, config.info_judge)]
+    return own
+
+
 def evaluate(run: Context) -> Step:
     config = run.config.eval
     base = base_model(run)
-    data = {} if config.data_dir is None else {"data": run.hashes.of(Path(config.data_dir))}
-    own: dict[str, Any] = {"eval": identity(config, drop=("data_dir",)) | data, **base.identity}
+    own: dict[str, Any] = {"eval": _eval_identity(run), **base.identity}
     # Generated questions avoid the prompts of the generated pool, so they depend on its seed.
     pool_seed = run.config.pool.seed if isinstance(run.config.pool, MiniPoolConfig) else 0
     own["pool_seed"] = pool_seed

@@ -15,7 +15,7 @@ from rich.table import Table
 from ds2.artifacts import RunResult
 
 CHOICES = ("model", "budget", "method", "rater")
-"""What distinguishes rows; a column with one value everywhere is left out."""
+"""What distinguishes rows; a column with one value wherever it has any is left out."""
 
 
 class ResultTable:
@@ -67,7 +67,7 @@ class ResultTable:
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Header and cells as text."""
         cells = self._cells
-        shown = [name for name in CHOICES if name == "method" or cells[name].nunique(dropna=False) > 1]
+        shown = [name for name in CHOICES if name == "method" or cells[name].nunique() > 1]
         tasks = list(dict.fromkeys(cells["task"]))
         body = []
         for key, group in cells.groupby(list(CHOICES), sort=False, dropna=False):

@@ -7,7 +7,9 @@ default, so nothing needs an account. A tracker that fails says so once and stop
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,8 @@ class Tracker:
 
     def _attempt(self, act: Callable[..., None], *arguments: Any, **named: Any) -> None:
         try:
-            act(*arguments, **named)
+            with _own_folders(Path(self._config.paths.wandb)):
+                act(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
             lines = str(error).splitlines() or [""]
             self._say(f"tracking stopped: {type(error).__name__}: {lines[0]}")
@@ -77,7 +80,12 @@ class Tracker:
             group=tracking.group or name.rpartition("-s")[0] or name,
             job_type="run",
             tags=[choices["selection"], choices["rater"]],
-            config={**choices, "seed": self._config.seed, "run": to_plain(self._config)},
+            config={
+                **choices,
+                "budget": self._config.budget.samples,
+                "seed": self._config.seed,
+                "run": to_plain(self._config),
+            },
             mode="online" if tracking.mode is TrackingMode.online else "offline",
             resume="allow" if tracking.mode is TrackingMode.online else None,
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
@@ -97,8 +105,10 @@ class Tracker:
     def _log_run(self, run: RunResult) -> None:
         import wandb
 
+        from ds2 import plots
+
         self._log_curves(run)
-        self._run.log({name: wandb.Image(figure) for name, figure in _figures(run)})
+        self._run.log({name: wandb.Image(plots.to_image(figure)) for name, figure in _figures(run)})
         for name, header, rows in _tables(run):
             self._run.log({name: wandb.Table(columns=header, data=rows)})
         results = facts.evaluation(run)
@@ -130,6 +140,22 @@ class Tracker:
             )
             artifact.add_reference((stage.path / "record.json").resolve().as_uri())
             self._run.log_artifact(artifact)
+
+
+@contextmanager
+def _own_folders(folder: Path) -> Iterator[None]:
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them.
+
+    Offline, `wandb sync` needs what is staged: it belongs with the run.
+    """
+    wanted = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
+    added = {name: str((folder / part).resolve()) for name, part in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ds2.config import EvalConfig
-from ds2.errors import MissingInput
+from ds2.errors import MissingInput, UserError
+from eval import truthful
 from eval.run import task_manager
 from eval.spec import EvalSpec
 
 
 def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
-    """Load every task's data once, so that the hub's cache holds it; says what is there.
+    """Load every task's data once, and the judges' weights, so that the hub's cache holds them; says what is there.
 
     Raises:
         UserError: an unknown task.
@@ -23,6 +26,21 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
             manager.load([task])
         except Exception as error:  # noqa: BLE001 - whatever a task's loader raises, its name and reason are what counts
             missing.append(f"{task}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    if truthful.TASK in config.tasks + config.companions:
+        missing += _missing_judges(config)
     if missing:
         raise MissingInput("; ".join(missing))
     return f"{len(config.tasks) + len(config.companions)} tasks"
+
+
+def _missing_judges(config: EvalConfig) -> list[str]:
+    from ds2.hub import fetch
+
+    missing = []
+    for judge in (config.truth_judge, config.info_judge):
+        try:
+            if not Path(judge).expanduser().exists():
+                fetch(judge, None, kind="model")
+        except UserError as error:
+            missing.append(f"judge of {truthful.TASK}: {error}")
+    return missing

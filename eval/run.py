@@ -77,6 +77,7 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
         "wall_seconds": time.perf_counter() - began,
     }
     output_dir = Path(spec.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
     write_samples([sample for own in samples.values() for sample in own], output_dir / "samples.parquet")
     text = json.dumps(results, indent=2, ensure_ascii=False)
     (output_dir / "results.json").write_text(text, encoding="utf-8")

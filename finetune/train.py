@@ -28,7 +28,7 @@ from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
 
 MAX_GRAD_NORM = 1.0
-"""Gradient clipping, as in the Tulu recipes that the paper follows."""
+"""Gradient clipping; the paper does not speak of it: the Trainer's default."""
 MEMORY_HELP = (
     "lower finetune.runtime.device_batch or finetune.max_tokens, or set finetune.runtime.activation_checkpointing=true"
     " or finetune.quantization=nf4"
@@ -76,17 +76,19 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     )
     order = sample_order(samples.lengths, steps=steps, total_batch=config.total_batch, seed=spec.seed)
 
+    # Before the model: this joins the processes and gives each its device.
+    arguments = _training_arguments(
+        spec, steps=steps, batch=batch, accumulation=accumulation, rows=len(samples.ids)
+    )
+    with arguments.main_process_first(local=False):
+        checkpoints.claim(spec)
+
     with quiet_transformers():
         base = load_base(spec.base_model, spec.revision, config)
         mark = {"name": spec.base_model, "digest": base_digest(base)} if main_process else {}
         set_seed(spec.seed)
         model = add_lora(base, config)
 
-    arguments = _training_arguments(
-        spec, steps=steps, batch=batch, accumulation=accumulation, rows=len(samples.ids)
-    )
-    with arguments.main_process_first(local=False):
-        checkpoints.claim(spec)
     trainer = Trainer(
         model=model,
         args=arguments,

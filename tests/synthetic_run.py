@@ -94,7 +94,7 @@ def _config(root: Path, rater: str, budget: int, seed: int) -> RunConfig:
         rater=RaterConfig(name=rater),
         embedder=EmbedderConfig(name="tfidf_svd"),
         curation=CurationConfig(method=CurationMethod.rank),
-        selection=SelectionConfig(strategy="ds2"),
+        selection=SelectionConfig(name="ds2", strategy="ds2"),
         budget=BudgetConfig(samples=float(budget)),
         model=MiniModelConfig(name="mini", steps=2000),
         finetune=FinetuneConfig(name="mini"),
@@ -239,7 +239,14 @@ def _evaluate(path: Path, seed: int) -> dict[str, Any]:
             "version": 1,
         }
     )
-    content = {"results": results, "average": base + 0.003, "harness_version": "0.4.13", "missing": []}
+    scores = {task: value for task, value, _ in tasks}
+    content = {
+        "results": results,
+        "scores": scores,
+        "average": base + 0.003,
+        "harness_version": "0.4.13",
+        "missing": [],
+    }
     (path / "results.json").write_text(json.dumps(content), encoding="utf-8")
     return {"counts": {"tasks": len(tasks)}}
 

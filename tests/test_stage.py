@@ -123,10 +123,18 @@ def test_a_folder_without_a_record_is_not_an_artifact(tmp_path):
     assert json.loads((store.obtain(make_step()).path / "values.json").read_text()) == [1, 2, 3]
 
 
-def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path):
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError("192000 requested and 9184 written"),  # numpy's
+    RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors'
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=["errno", "numpy", "safetensors"])
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path, error):
     def full(folder: Path) -> Outcome:
         (folder / "half").write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     with pytest.raises(UserError, match="no space left under paths.artifacts"):
         ArtifactStore(tmp_path).obtain(make_step(compute=full))

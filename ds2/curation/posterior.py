@@ -46,8 +46,9 @@ TOLERANCE = 2e-6
 """Gain per sample and step at which EM stops."""
 NEAR = 2e-3
 """Objectives this close, per sample, count as equally good."""
-AMBIGUOUS = 0.1
-"""Share of a pair's right scores that another naming may cost and still be called possible."""
+AMBIGUOUS = 0.55
+"""Share of a pair's right scores that trading names may cost and still be called possible: with GPT-4o-mini's published
+matrix, where a true 5 is rated 4 half of the time and 5 hardly ever, it costs half."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,14 @@ def fit_posterior(
     evidence = gather_evidence(near, scores, num_scores, bins)
     model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)), order_weight)
     posterior = apply_model(near, evidence, bins, model, composed)
-    warnings = tuple(
-        f"true scores {i} and {j} could trade names: the raters would be right almost as often, and nothing else tells"
-        for i, j in close_namings(model)
+    pairs = ", ".join(f"{i} and {j}" for i, j in close_namings(model))
+    warnings = (
+        (
+            f"true scores {pairs} could trade names: only the assumption that raters are right as often as possible "
+            "tells them apart",
+        )
+        if pairs
+        else ()
     )
     return PosteriorFit(model.T, posterior.mean(axis=0), posterior, model, summary, warnings)
 

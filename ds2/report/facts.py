@@ -157,7 +157,10 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
 
 
 def sources(run: RunResult, *, most: int = 14) -> Composition | None:
-    """Where the subset was taken from: samples of each source in the pool and in the subset, rarest sources pooled."""
+    """Where the subset was taken from: samples of each source in the pool and in the subset.
+
+    The `most - 1` largest sources by what the subset took from each, then the others as one.
+    """
     if "select" not in run.stages:
         return None
     taken = _count(columns(run.stages["select"], "subset.parquet", ["source"]).get("source", []))
@@ -168,6 +171,7 @@ def sources(run: RunResult, *, most: int = 14) -> Composition | None:
         whole = _count(columns(origin, file, ["source"]).get("source", []))
     order = sorted(whole or taken, key=lambda name: (-(whole or taken)[name], name))
     head, tail = (order, []) if len(order) <= most else (order[: most - 1], order[most - 1 :])
+    head = sorted(head, key=lambda name: -taken.get(name, 0))
 
     def folded(counts: dict[str, int]) -> list[int]:
         rest = [sum(counts.get(name, 0) for name in tail)] if tail else []

@@ -88,7 +88,13 @@ def _environment() -> Any:
         loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration, "size": size, "number": number, "percent": percent}
+    environment.filters |= {
+        "duration": duration,
+        "size": size,
+        "number": number,
+        "percent": percent,
+        "breakable": breakable,
+    }
     return environment
 
 
@@ -132,3 +138,10 @@ def number(value: Any) -> str:
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
     return "–" if value is None else f"{value * 100:.{digits}f} %"
+
+
+def breakable(text: str) -> Any:
+    """A name that may wrap after its underscores."""
+    import markupsafe
+
+    return markupsafe.escape(text).replace("_", markupsafe.Markup("_<wbr>"))

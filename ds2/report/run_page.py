@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def render_run(run: RunResult) -> str:
     rows = samples(run)
     context = {
         "run": run,
-        "choices": facts.choices(run.config),
+        "choices": _choices(run),
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
         "lede": _lede(run),
         "tiles": _tiles(run),
@@ -89,6 +90,16 @@ def stage_rows(run: RunResult) -> list[dict[str, Any]]:
     ]
 
 
+def _choices(run: RunResult) -> dict[str, str]:
+    """The choices that had a say: a random selection has no rater."""
+    stages_of = {
+        "rater": {"rate"}, "embedder": {"embed"}, "curation": {"curate"}, "budget": {"select"},
+        "base_model": {"model", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},
+    }  # fmt: skip
+    chosen, there = facts.choices(run.config), set(run.stages)
+    return {key: value for key, value in chosen.items() if key not in stages_of or stages_of[key] & there}
+
+
 def _lede(run: RunResult) -> str:
     parts = []
     found, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
@@ -102,7 +113,8 @@ def _lede(run: RunResult) -> str:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
     if results and results.get("average") is not None:
-        parts.append(f"{run.config.model.name}, tuned on them, averages {percent(results['average'])}")
+        tuned = ", tuned on them," if "finetune" in run.stages else ""
+        parts.append(f"{run.config.model.name}{tuned} averages {_average(results)}")
     return "; ".join(parts) + ("." if parts else "")
 
 
@@ -125,12 +137,16 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
         note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
     if results and results.get("average") is not None:
-        tiles.append(
-            ("Evaluation average", percent(results["average"]), f"{len(results.get('results', []))} results")
-        )
+        tiles.append(("Evaluation average", _average(results), f"{len(results.get('results', []))} results"))
     computed = sum(stage.status.value == "computed" for stage in run.stages.values())
     tiles.append(("Stages computed", f"{computed} of {len(run.stages)}", "the others were reused"))
     return tiles
+
+
+def _average(results: Mapping[str, Any]) -> str:
+    """As a percentage where it is a share."""
+    value = results["average"]
+    return percent(value) if 0 <= value <= 1 else number(value)
 
 
 def _subset_size(run: RunResult) -> int:
@@ -150,15 +166,17 @@ def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
     return found
 
 
-def _diagnostics(run: RunResult) -> list[tuple[str, Any, str]]:
-    """(measure, value, meaning), best known first."""
-    rows = []
+def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple[str, Any]]]:
+    """Measures that have a meaning here as (measure, value, meaning), and the others as (measure, value)."""
+    known, other = [], []
     for name, value in facts.diagnostics(run).items():
-        name = name.removeprefix("raters.")
-        rows.append(
-            (name.replace("_", " ").replace(".", " · "), value, MEANINGS.get(name.split(".")[-1], ""))
-        )
-    return sorted(rows, key=lambda row: not row[2])
+        last = name.split(".")[-1]
+        label = re.sub(r"^raters\.|clusterability\.|num_", "", name).replace("_", " ").replace(".", " · ")
+        if last in MEANINGS:
+            known.append((label, value, MEANINGS[last]))
+        else:
+            other.append((label, value))
+    return known, other
 
 
 def _selected(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
@@ -230,7 +248,7 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
     ]
     if shown:
         charts.append({
-            "id": "chart-eval", "kind": "dots", "labels": [f"{row['task']} · {row['metric']}" for row in shown],
+            "id": "chart-eval", "kind": "dots", "wrap": True, "labels": [f"{row['task']} · {row['metric']}" for row in shown],
             "value": [row["value"] for row in shown], "error": [row.get("stderr") or 0 for row in shown],
         })  # fmt: skip
     return found | {"charted": len(shown)}

@@ -90,8 +90,15 @@ def test_multistart_is_deterministic_aligned_and_under_a_second_each():
     seconds = time.perf_counter() - start
     np.testing.assert_array_equal(first.T, hoc_multistart(target).T)
     np.testing.assert_array_equal(first.T, align_rows(first.T, first.p)[0])
-    assert first.loss <= hoc_adam(target).loss + 1e-9
+    assert first.loss <= 1.02 * hoc_adam(target).loss
     assert seconds < 4  # four starts; well under one on an idle core
+
+
+def test_of_near_equal_optima_multistart_takes_the_one_kindest_to_the_rater(golden):
+    z = golden("b")  # two basins lie within 1 % in loss; the lower one has two true scores trade names
+    target = Consensus(*(z[f"consensus{i}"].astype(np.float64) for i in (1, 2, 3)))
+    fit = hoc_multistart(target)
+    assert np.abs(fit.T - z["noise_T"]).sum(axis=1).mean() < 0.2
 
 
 def test_unrated_samples_are_not_counted():

@@ -1,7 +1,7 @@
 // Specifications (kind, data) to plotly figures in the colours of the page.
-function axis(extra = {}) {
+function axis({ title = "", ...extra } = {}) {
   const line = colour("line");
-  return { gridcolor: line, linecolor: line, zerolinecolor: line, ticks: "", automargin: true, fixedrange: false, ...extra };
+  return { title: { text: title, font: { size: 12.5 }, standoff: 8 }, gridcolor: line, linecolor: line, zerolinecolor: line, ticks: "", automargin: true, fixedrange: false, ...extra };
 }
 
 function layout(extra = {}) {
@@ -31,12 +31,11 @@ const KINDS = {
         marker: { color: colour(series.tone), cornerradius: spec.overlay ? 0 : 3 }, opacity: spec.overlay ? 0.72 : 1,
       };
     });
-    if (spec.horizontal) traces.reverse();
-    const category = axis({ title: { text: spec.xTitle }, type: spec.overlay ? "linear" : "category", showgrid: false });
-    const value = axis({ title: { text: spec.yTitle }, tickformat: spec.shares ? ".0%" : ",", rangemode: "tozero", nticks: 6 });
+    const category = axis({ title: spec.xTitle, type: spec.overlay ? "linear" : "category", showgrid: false });
+    const value = axis({ title: spec.yTitle, tickformat: spec.shares ? ".0%" : ",", rangemode: "tozero", nticks: 6 });
     const bars = { barmode: spec.overlay ? "overlay" : "group", bargap: spec.overlay ? 0.04 : 0.28 };
     return spec.horizontal
-      ? [traces, layout({ ...bars, xaxis: value, yaxis: { ...category, autorange: "reversed" }, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "reversed" } })]
+      ? [traces, layout({ ...bars, xaxis: value, yaxis: { ...category, autorange: "reversed" } })]
       : [traces, layout({ ...bars, xaxis: category, yaxis: value })];
   },
   line(spec) {
@@ -47,18 +46,19 @@ const KINDS = {
       line: { color: colour("accent"), width: 2 }, marker: { size: 5 },
       hovertemplate: "step %{x:,}<br>loss %{y:.4f}%{customdata}<extra></extra>",
     };
-    return [[trace], layout({ xaxis: axis({ title: { text: spec.xTitle } }), yaxis: axis({ title: { text: spec.yTitle } }), showlegend: false })];
+    return [[trace], layout({ xaxis: axis({ title: spec.xTitle }), yaxis: axis({ title: spec.yTitle }), showlegend: false })];
   },
   dots(spec) {
     const trace = {
-      type: "scatter", mode: "markers", x: spec.value, y: spec.labels, marker: { color: colour("accent"), size: 10 },
+      type: "scatter", mode: "markers", x: spec.value, y: spec.wrap ? spec.labels.map((label) => label.replace(" · ", "<br>")) : spec.labels, marker: { color: colour("accent"), size: 10 },
       error_x: { type: "data", array: spec.error, color: colour("accent"), thickness: 1.6, width: 5 },
       customdata: spec.error, hovertemplate: "%{y}<br>%{x:.4f} ± %{customdata:.4f}<extra></extra>",
     };
     const low = Math.min(...spec.value.map((value, i) => value - spec.error[i]));
     const high = Math.max(...spec.value.map((value, i) => value + spec.error[i]));
+    const pad = Math.max(0.02, 0.2 * (high - low));
     return [[trace], layout({
-      xaxis: axis({ tickformat: ".0%", range: [Math.max(0, Math.min(low - 0.03, 0)), Math.min(1.02, high + 0.06)], nticks: 6 }),
+      xaxis: axis({ tickformat: ".0%", range: [low - pad, high + pad], nticks: 5 }),
       yaxis: axis({ type: "category", autorange: "reversed" }), showlegend: false,
     })];
   },

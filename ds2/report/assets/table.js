@@ -70,7 +70,7 @@ async function setUpTable() {
     const element = h("div", { className: "row", role: "row", tabIndex: 0, "aria-rowindex": at + 2 },
       h("span", { className: row.rank === null ? "rank out" : "rank", role: "cell" }, row.rank === null ? "left out" : (row.rank + 1).toLocaleString()),
       h("span", { className: "src", role: "cell" }, row.source),
-      h("span", { className: "score", role: "cell" },
+      h("span", { className: "score", role: "cell", "aria-label": changed ? `rated ${row.score}, curated ${row.curated}` : null },
         changed ? h("span", { className: "was" }, row.score < 0 || row.score === null ? "–" : String(row.score)) : null, String(row.curated ?? row.score ?? "–")),
       h("span", { className: "tail", role: "cell" }, row.long_tail === null ? "–" : row.long_tail.toFixed(3)),
       h("span", { className: "text", role: "cell" }, row.messages ? row.snippet || "(empty)" : `${row.id} (text not available)`));

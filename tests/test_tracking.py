@@ -1,0 +1,107 @@
+"""What Weights & Biases is told, read back from an offline run with its own tool."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic_run import make_run
+
+from ds2.artifacts import RunResult
+from ds2.tracking import Tracker
+
+
+def track(run: RunResult, **options) -> list[str]:
+    said: list[str] = []
+    tracker = Tracker.start(run.config, name=run.name, run_id="0123456789abcdef", say=said.append)
+    for stage in run.stages.values():
+        tracker.log_stage(stage)
+    assert tracker.finish(run) is not bool(said)
+    return said
+
+
+def inspect(folder: Path) -> dict[str, dict]:
+    """Configuration and summary of the one offline run, as its records say in turn."""
+    (run,) = folder.glob("offline-run-*")
+    tool = Path(sys.executable).parent / "wandb"
+    out = subprocess.run([tool, "leet", "inspect", "--json", run], capture_output=True, text=True, check=True)
+    told: dict[str, dict] = {"run": {}, "config": {}, "summary": {}, "logged": {}}
+    for record in map(json.loads, out.stdout.splitlines()):
+        if record["type"] == "run":
+            told["run"] |= record["run"]
+            told["config"] |= record["run"].get("config", {}).get("update", {})
+        elif record["type"] == "summary":
+            told["summary"] |= record["summary"].get("update", {})
+        elif record["type"] == "history":
+            told["logged"] |= record["history"]["item"]
+    return told
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[RunResult, dict[str, dict]]:
+    folder = tmp_path_factory.mktemp("tracked")
+    run = make_run(folder)
+    assert track(run) == []
+    return run, inspect(folder / "wandb" / "wandb")
+
+
+def test_the_run_is_identified_by_its_fingerprint(told):
+    run, found = told
+    assert "0123456789abcdef" in json.dumps(found["run"])
+    assert run.name in json.dumps(found["run"])
+
+
+def test_choices_are_top_level_configuration_keys(told):
+    _, found = told
+    expected = {"rater": "gpt_4o_mini", "selection": "ds2", "budget": 60, "base_model": "mini", "seed": 42}
+    assert {key: found["config"][key] for key in expected} == expected
+    assert found["config"]["run"]["curation"]["method"] == "rank"
+
+
+def test_results_counts_and_times_are_in_the_summary(told):
+    run, found = told
+    results = run.stages["evaluate"].json("results.json")
+    for task, value in results["scores"].items():
+        assert found["summary"][f"eval/{task}"] == pytest.approx(value)
+    assert found["summary"]["eval/average"] == pytest.approx(results["average"])
+    assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
+    assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
+    assert any("near-equal optima" in text for text in found["summary"]["warnings"])
+
+
+def test_curve_figures_and_tables_are_logged(told):
+    _, found = told
+    for key in (
+        "finetune/loss",
+        "curate/transition",
+        "curate/transition_table",
+        "curate/scores",
+        "select/sources",
+        "eval/results",
+    ):
+        assert key in found["logged"] or f"{key}._type" in found["logged"], key
+
+
+def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    before = dict(os.environ)
+    run = make_run(tmp_path / "run", stages=("rate", "curate", "select"))
+    assert track(run) == []
+    assert not [path for path in home.glob("**/wandb/**/*") if path.is_file()]
+    assert list((tmp_path / "run" / "wandb" / "data").rglob("*"))
+    changed = {name for name, value in os.environ.items() if before.get(name) != value}
+    assert changed <= {"WANDB_SERVICE"}  # W&B's own: the service that later runs of this process share
+
+
+def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypatch):
+    import wandb
+
+    run = make_run(tmp_path)
+    monkeypatch.setattr(wandb, "init", lambda **_: (_ for _ in ()).throw(RuntimeError("no service")))
+    assert track(run) == ["tracking stopped: RuntimeError: no service"]
