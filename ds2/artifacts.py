@@ -10,7 +10,8 @@
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
 |          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
 |          | num_scores, diagnostics; `posterior.npy`                                                            |
-| measure  | `values.npy` (N,) or (N, Q) float64: what a language model says of each sample, NaN where nothing     |
+| measure  | `values.npy` (N,) or (N, Q) float64: what a language model says of each sample, NaN where nothing;    |
+|          | of LESS also `warm_up/`, `directions/` (safetensors)                                                |
 | select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
 |          | was ranked by), reason; `subset_report.json`, `.md`; `dataset/` (for `datasets`); `exports/`        |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |

@@ -32,6 +32,7 @@ NEEDED = {
     ("rater", "several"): ["rater.columns=[a,b]"],
     ("selection", "multi_rater"): ["rater.columns=[a,b]"],
     ("selection", "precomputed"): ["selection.path=influence.npy"],
+    ("selection", "less"): ["selection.target=target.jsonl"],
     ("selection", "rds_plus"): ["selection.target=target.jsonl"],
     ("rater", "simulated"): ["rater.published=mistral_7b"],
     ("model", "local"): ["model.path=folder"],

@@ -42,7 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 STRATEGIES = (
-    "alpagasus", "deita", "ds2", "facility_location", "full", "ifd", "knn", "length", "perplexity", "precomputed", "random",
+    "alpagasus", "deita", "ds2", "facility_location", "full", "ifd", "knn", "length", "less", "perplexity", "precomputed", "random",
     "rds_plus",
 )  # fmt: skip
 

@@ -172,6 +172,28 @@ class RdsPlusSelectionConfig(MeasuredSelectionConfig):
     """Conversations to be near to: a file that a pool could be (JSONL, JSON, Parquet)."""
 
 
+@dataclass
+class LessSelectionConfig(MeasuredSelectionConfig):
+    """By LoRA-gradient influence on a target set (arXiv 2402.04333; the defaults are that paper's)."""
+
+    target: str = MISSING
+    """Conversations to do well on: a file that a pool could be; its sources are the subtasks."""
+    warmup_share: float = 0.05
+    """Share of the pool that the warm-up trains on."""
+    warmup_seed: int = 0
+    """Of the warm-up's draw and order, LoRA's initial values and the projection."""
+    epochs: int = 4
+    """Of the warm-up; each ends in a checkpoint."""
+    batch: int = 32
+    """Samples per optimiser step of the warm-up."""
+    learning_rate: float = 2e-5
+    rank: int = 128
+    alpha: int = 512
+    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    projection: int = 8192
+    """Numbers that are kept of each gradient."""
+
+
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
 
@@ -188,5 +210,6 @@ SCHEMAS: dict[str, type[SelectionConfig]] = {
     "perplexity_selection": PerplexitySelectionConfig,
     "ifd_selection": IfdSelectionConfig,
     "rds_plus_selection": RdsPlusSelectionConfig,
+    "less_selection": LessSelectionConfig,
 }
 """Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""

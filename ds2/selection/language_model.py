@@ -60,7 +60,7 @@ class LanguageModel:
         ids: list[int] = [] if start is None else [start]
         answer = [False] * len(ids)
         for text, is_answer in pieces:
-            own = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
             if is_answer and self.tokenizer.eos_token_id is not None:
                 own = [*own, self.tokenizer.eos_token_id]
             ids += own

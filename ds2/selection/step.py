@@ -77,7 +77,7 @@ def measure(run: Context) -> Step:
         measure: Any = strategy
         values = measure.measure(config, pool, locate(), revision, folder, progress)
         np.save(folder / "values.npy", values)
-        shutil.rmtree(folder / "parts")
+        shutil.rmtree(folder / "parts", ignore_errors=True)
         missing = int((~np.isfinite(values).reshape(len(pool), -1).all(axis=1)).sum())
         warnings = (f"{missing} samples have no answer to measure; they cannot be chosen",) if missing else ()
         return Outcome({"samples": len(pool), "unmeasured": missing}, warnings)

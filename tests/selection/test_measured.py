@@ -246,3 +246,15 @@ def test_a_target_without_rows_is_refused(chain, tmp_path):
         chain("selection=rds_plus", f"selection.target={empty}").run()
     with pytest.raises(MissingInput, match="no such file"):
         chain("selection=rds_plus", f"selection.target={tmp_path / 'absent.jsonl'}").run()
+
+
+def test_less_runs_in_the_chain_and_keeps_its_projected_directions(chain, planted_pool, tmp_path):
+    target = tmp_path / "target.jsonl"
+    target.write_text("\n".join(planted_pool.read_text().splitlines()[:3]))
+    small = ["rank=4", "alpha=8", "epochs=1", "warmup_share=0.2", "projection=256", "max_tokens=96"]
+    run = chain("selection=less", f"selection.target={target}", *(f"selection.{s}" for s in small)).run()
+    assert [s.name for s in run.stages.values()] == ["model", "measure", "select"]
+    kept = run.stages["measure"].record["files"]
+    assert {"directions/0/000000000.safetensors", "warm_up/epoch-0.safetensors", "values.npy"} == set(kept)
+    values = pd.read_parquet(run.stages["select"].path / "subset.parquet")["value"]
+    assert values.is_monotonic_decreasing
