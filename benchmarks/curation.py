@@ -396,27 +396,20 @@ def stage() -> Iterator[dict[str, Any]]:
 
 
 def curve() -> Iterator[dict[str, Any]]:
-    """Time against N at d = 128, with the exponent between the ends."""
+    """Time against N at d = 128, best of three, with the exponent of a line through the logarithms."""
     warm_up()
-    sizes, graphs, rest = (10_000, 20_000, 40_000, 80_000), [], []
+    sizes, times = (10_000, 20_000, 40_000, 80_000), []
     for n in sizes:
         pool = plant_pool(n, transitions=ordinal_transition(6), dimensions=128, cluster_size=20, seed=0)
-        graph, seconds = timed(lambda p=pool: ds2.knn_graph(p.embeddings, 64))
-        graphs.append(seconds)
-        after = [
-            timed(lambda p=pool, g=graph, m=m: ds2.curate(p.embeddings, p.scores, graph=g, method=m))[1]
-            for m in ("rank", "posterior")
-        ]
-        rest.append(after)
-        yield {
-            "N": n,
-            "graph s": seconds,
-            "rank s": after[0],
-            "posterior s": after[1],
-            "peak GiB": peak_gib(),
-        }
-    slope = [float(np.polyfit(np.log(sizes), np.log(y), 1)[0]) for y in (graphs, *np.transpose(rest))]
-    yield {"N": "exponent", "graph s": slope[0], "rank s": slope[1], "posterior s": slope[2], "peak GiB": ""}
+        graph = ds2.knn_graph(pool.embeddings, 64)
+        calls: list[Callable[[], Any]] = [lambda p=pool: ds2.knn_graph(p.embeddings, 64)]
+        for m in ("rank", "posterior"):
+            calls.append(lambda p=pool, g=graph, m=m: ds2.curate(p.embeddings, p.scores, graph=g, method=m))
+        times.append([min(timed(call)[1] for _ in range(3)) for call in calls])
+        names = ("graph s", "after it, rank s", "after it, posterior s")
+        yield {"N": n, **dict(zip(names, times[-1], strict=True)), "peak GiB": peak_gib()}
+    slope = [float(np.polyfit(np.log(sizes), np.log(y), 1)[0]) for y in np.transpose(times)]
+    yield {"N": "exponent", **dict(zip(names, slope, strict=True)), "peak GiB": ""}
 
 
 def million() -> Iterator[dict[str, Any]]:

@@ -114,7 +114,16 @@ class PoolSource:
         Raises:
             UserError: no file, no row, or a bad row under `on_bad_rows=fail` (named with file, row and field).
         """
-        return _load(self.fingerprint, self)
+        return _load(self)
+
+    def __hash__(self) -> int:
+        return hash((self.fingerprint, self.name))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PoolSource) and (self.fingerprint, self.name) == (
+            other.fingerprint,
+            other.name,
+        )
 
     def _content(self) -> dict[str, Any]:
         config = self.config
@@ -165,7 +174,7 @@ def _mini_content(samples: int, seed: int, num_scores: int) -> str:
 
 
 @lru_cache(maxsize=1)
-def _load(_fingerprint: str, source: PoolSource) -> Pool:
+def _load(source: PoolSource) -> Pool:
     config = source.config if isinstance(source.config, RowsPoolConfig) else RowsPoolConfig(name=source.name)
     samples: list[Sample] = []
     seen: dict[str, str] = {}

@@ -171,3 +171,11 @@ def test_the_mini_pool_is_known_by_its_content():
 
     assert mini().fingerprint == mini().fingerprint != mini(seed=1).fingerprint
     assert len(mini().load()) == 200
+
+
+def test_a_process_reads_the_same_content_once(tmp_path):
+    path = write(tmp_path / "p.jsonl", GOOD)
+    pool = source(path).load()
+    assert source(path).load() is pool
+    write(path, GOOD | {"id": "b"})
+    assert source(path).load().ids == ["b"]

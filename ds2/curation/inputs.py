@@ -53,11 +53,12 @@ def gather_inputs(
         graph = knn_graph(rows, max(width, 1), device=device)
     if graph.num_samples != N:
         raise UserError(f"the graph holds {graph.num_samples} samples but there are {N} scores")
+    needed = min(k if method == "posterior" else k - 1, N - 1)
+    if graph.k < needed:
+        if rows is None:
+            raise UserError(f"k = {k} needs {needed} neighbours of a graph that stores {graph.k}")
+        graph = knn_graph(rows, needed, device=device)
     if method == "posterior":
-        if graph.k < min(k, N - 1):
-            if rows is None:
-                raise UserError(f"k = {k} neighbours were asked of a graph that stores {graph.k}")
-            graph = knn_graph(rows, k, device=device)
         graph = graph.truncate(min(k, graph.k))
     if texts is not None and len(texts) != N:
         raise UserError(f"{len(texts)} texts but {N} scores")

@@ -32,6 +32,8 @@ class Samples:
     """Selected ones by rank, then rejected ones from the nearest."""
     selected: int
     """Size of the subset, of which `rows` may hold a part."""
+    rejected: int
+    """How many of `rows` are rejected ones."""
     notes: list[str]
     """What is not shown, and why."""
 
@@ -54,7 +56,7 @@ def samples(run: RunResult) -> Samples | None:
         conversations, problem = _conversations(run, {row["id"] for row in rejected})
         rejected = [row | {"messages": conversations.get(row["id"])} for row in rejected]
         notes += [problem] if problem else []
-    return Samples(chosen + rejected, total, notes)
+    return Samples(chosen + rejected, total, len(rejected), notes)
 
 
 def _selected(run: RunResult) -> list[Row]:

@@ -99,8 +99,18 @@ def test_a_graph_of_another_pool_is_refused():
     graph = knn_graph(np.random.default_rng(1).normal(size=(30, 4)), 5)
     with pytest.raises(ValueError, match="holds 30 samples but there are 40"):
         ds2.curate(**good(graph=graph))
-    with pytest.raises(ValueError, match="k = 10 neighbours were asked of a graph that stores 5"):
-        ds2.curate(graph=graph, scores=np.zeros(30, int), method="posterior")
+
+
+@pytest.mark.parametrize(("method", "needed"), [("posterior", 10), ("rank", 9), ("none", 9)])
+def test_a_graph_shorter_than_k_is_rebuilt_from_embeddings_or_refused(method, needed):
+    pool = plant_pool(200, transitions=ordinal_transition(6), seed=3)
+    short = knn_graph(pool.embeddings, 5)
+    with pytest.raises(ValueError, match=f"k = 10 needs {needed} neighbours of a graph that stores 5"):
+        ds2.curate(graph=short, scores=pool.scores, method=method)
+    rebuilt = ds2.curate(pool.embeddings, pool.scores, graph=short, method=method)
+    whole = ds2.curate(pool.embeddings, pool.scores, method=method)
+    np.testing.assert_array_equal(rebuilt.curated, whole.curated)
+    np.testing.assert_allclose(rebuilt.long_tail, whole.long_tail, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["rank", "posterior", "none"])
