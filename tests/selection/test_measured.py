@@ -13,6 +13,7 @@ from ds2.errors import MissingInput, UserError
 from ds2.models import tiny
 from ds2.pipeline import Chain
 from ds2.pool import Message, Sample
+from ds2.prepare import needs
 from ds2.selection import language_model
 from ds2.selection.config import Band, MeasuredSelectionConfig, ModelRuntime
 
@@ -258,3 +259,9 @@ def test_less_runs_in_the_chain_and_keeps_its_projected_directions(chain, plante
     assert {"directions/0/000000000.safetensors", "warm_up/epoch-0.safetensors", "values.npy"} == set(kept)
     values = pd.read_parquet(run.stages["select"].path / "subset.parquet")["value"]
     assert values.is_monotonic_decreasing
+
+
+def test_prepare_fetches_the_scorer():
+    wanted = [need.what for need in needs(compose(["selection=ifd", "selection.scorer=some/model"]))]
+    assert "scorer of selection=ifd" in wanted
+    assert not [need for need in needs(compose(["selection=ifd"])) if "scorer" in need.what]
