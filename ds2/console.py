@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ds2.jobs import Job
     from ds2.pipeline import Chain, Reporter
 
-_out = Console(highlight=False, soft_wrap=True)
+_WIDTH = None if sys.stdout.isatty() else 120
+"""A log file has no width; its tables need one."""
+_out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
 _COUNTS_SHOWN = 4
 """A line holds so many of a stage's counts; its record holds all."""
 _err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ds2 import console
+from ds2 import console, extras
 from ds2.errors import UserError
 
 _VARIABLE = "DS2_JOBS"
@@ -70,6 +70,13 @@ def job(overrides: Sequence[str], *, keep_going: bool) -> Iterator[None]:
         _write(path, Job(list(overrides), "refused", str(error)))
         if keep_going:
             console.error(str(error))
+    except ModuleNotFoundError as error:
+        line = extras.advice(error)
+        if line is None:
+            raise
+        _write(path, Job(list(overrides), "refused", line))
+        if keep_going:
+            console.error(line)
     except Exception as error:
         _write(path, Job(list(overrides), "failed", f"{type(error).__name__}: {error}"))
         if not keep_going:

@@ -46,17 +46,13 @@ def evaluate(spec: Any, runtime: RuntimeConfig) -> None:
 def _run(
     leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None, accelerate_config: str | None = None
 ) -> None:
-    try:
-        gpus = _gpu_count()
-        if accelerate_config is not None or _isolated(runtime, gpus):
-            _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
-            return
-        make_importable()
-        module, function = _ENTRY[leaf]
-        getattr(importlib.import_module(module), function)(spec)
-    except ModuleNotFoundError as error:
-        extra = "train" if leaf == "finetune" else "eval"
-        raise UserError(f"{leaf} needs the package {error.name}: pip install 'ds2[{extra}]'") from error
+    gpus = _gpu_count()
+    if accelerate_config is not None or _isolated(runtime, gpus):
+        _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
+        return
+    make_importable()
+    module, function = _ENTRY[leaf]
+    getattr(importlib.import_module(module), function)(spec)
 
 
 def _gpu_count() -> int:

@@ -89,10 +89,8 @@ def _pool(config: RunConfig) -> str:
 
 def _benchmarks(config: RunConfig) -> str:
     make_importable()
-    try:
-        from eval.prepare import prepare_tasks
-    except ModuleNotFoundError as error:
-        raise MissingInput(f"the package {error.name} is not installed: pip install 'ds2[eval]'") from error
+    from eval.prepare import prepare_tasks
+
     model = config.model
     path, revision = (model.path, model.revision) if isinstance(model, HubModelConfig) else ("", None)
     return str(prepare_tasks(config.eval, base_model=path, revision=revision))

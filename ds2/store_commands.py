@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,13 +13,8 @@ from rich.table import Table
 from ds2 import console
 from ds2.artifacts import STAGES
 from ds2.errors import DamagedArtifact, UserError
+from ds2.extras import EXTRAS, absent
 from ds2.stage import RECORD, ArtifactStore, read_record
-
-_EXTRAS = {
-    "train": ("torch", "transformers", "peft", "accelerate", "datasets", "sentence-transformers"),
-    "eval": ("lm-eval",),
-    "vllm": ("vllm",),
-}
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -78,8 +72,8 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 doctor: installed extras, and every artifact against its checksums."""
     if words:
         raise UserError(f"ds2 doctor takes no {words[0]}")
-    for extra, packages in _EXTRAS.items():
-        missing = [package for package in packages if not _installed(package)]
+    for extra in EXTRAS:
+        missing = absent(extra)
         console.line(
             f"{extra}: "
             + (f"missing {', '.join(missing)} (pip install 'ds2[{extra}]')" if missing else "installed")
@@ -123,14 +117,6 @@ def _leftovers(store: ArtifactStore) -> Iterator[Path]:
                         yield path
                 except Timeout:
                     continue
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _size(count: float) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from ds2.artifacts import RunResult
@@ -87,9 +88,10 @@ class ResultTable:
             if self.several_seeds
             else "± standard error over questions"
         )
-        table = Table(title=f"{title} ({note})", title_justify="left")
+        table = Table(title=f"{title} ({note})", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for name in header:
-            table.add_column(name, justify="left" if name in CHOICES else "right")
+            choice = name in CHOICES
+            table.add_column(name, justify="left" if choice else "right", no_wrap=not choice, overflow="fold")
         for row in body:
             table.add_row(*row)
         return table

@@ -216,3 +216,12 @@ def test_what_crashed_runs_left_can_be_removed(arguments, capsys):
 def test_subcommands_refuse_what_they_do_not_know(arguments, capsys, words):
     assert cli.run(words) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_missing_package_names_the_extra_that_brings_it(arguments, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("ds2.rating.raters.rate", gone)
+    assert cli.run(arguments) == 2
+    assert "needs the package torch: pip install 'ds2[train]'" in capsys.readouterr().err

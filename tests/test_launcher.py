@@ -66,12 +66,3 @@ def test_a_child_s_user_error_stays_one_and_a_crash_does_not(started):
 def test_an_unknown_isolation_is_refused(started):
     with pytest.raises(UserError, match="none of auto, true, false"):
         launcher.evaluate(Spec(), RuntimeConfig(isolate="maybe"))
-
-
-def test_a_missing_package_names_its_extra(monkeypatch):
-    def gone():
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-    monkeypatch.setattr(launcher, "_gpu_count", gone)
-    with pytest.raises(UserError, match=r"finetune needs the package torch: pip install 'ds2\[train\]'"):
-        launcher.finetune(Spec(), RuntimeConfig(), devices=None)
