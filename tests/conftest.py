@@ -47,3 +47,13 @@ def shared_data() -> Path:
     if not (folder / "pools").is_dir():
         pytest.skip(f"no real data in {folder} (set DS2_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the random Llama with a byte tokenizer."""
+    from ds2.models.tiny import build
+
+    directory = tmp_path_factory.mktemp("tiny")
+    build(directory, seed=0)
+    return directory

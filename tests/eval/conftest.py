@@ -19,15 +19,6 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from ds2.models.tiny import build
-
-    directory = tmp_path_factory.mktemp("tiny")
-    build(directory, seed=0)
-    return directory
-
-
 CHAT = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ '<|assistant|>\n' }}"
 
 

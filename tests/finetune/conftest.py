@@ -22,15 +22,6 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from ds2.models.tiny import build
-
-    directory = tmp_path_factory.mktemp("tiny")
-    build(directory, seed=0)
-    return directory
-
-
 @pytest.fixture
 def tokenizer(tiny_model: Path) -> Any:
     from finetune.base import load_tokenizer
