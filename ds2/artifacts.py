@@ -3,12 +3,17 @@
 | stage    | files                                                                                              |
 |----------|----------------------------------------------------------------------------------------------------|
 | model    | `model/` (weights, tokenizer), `curve.parquet` (step, loss), `metrics.json`                         |
-| rate     | `ratings.parquet`: id, row, source, score (-1: unrated), rating (raw, null where there is none)     |
+| rate     | `ratings.parquet`: id, row, source, score (-1: unrated), rating (raw, null where there is none);    |
+|          | of several raters the lower median and mean, and `score_0`, `score_1`, ...                         |
 | embed    | `embeddings.npy` (N, d) float32, unit rows                                                          |
 | knn      | `neighbors.npy` (N, k) int32, `distances.npy` (N, k) float32, self excluded, ascending              |
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
-|          | `transition.json`: transition (K x K or null), prior, num_scores, diagnostics; `posterior.npy`      |
-| select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, reason          |
+|          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
+|          | num_scores, diagnostics; `posterior.npy`                                                            |
+| measure  | `values.npy` (N,) or (N, Q) float64: what a language model says of each sample, NaN where nothing;    |
+|          | of LESS also `warm_up/`, `directions/` (safetensors)                                                |
+| select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
+|          | was ranked by), reason; `subset_report.json`, `.md`; `dataset/` (for `datasets`); `exports/`        |
 | finetune | `adapter/` (PEFT, tokenizer), `curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second; |
 |          | `metrics.json`                                                                                      |
 | evaluate | `results.json`: results [{task, metric, value, stderr, n, num_fewshot, version}], average,          |
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     from ds2.selection import Choice
 
 
-STAGES = ("model", "rate", "embed", "knn", "curate", "select", "finetune", "evaluate", "report")
+STAGES = ("model", "rate", "embed", "knn", "curate", "measure", "select", "finetune", "evaluate", "report")
 """Every stage, in chain order."""
 
 
@@ -95,12 +100,22 @@ def _identity_columns(pool: Pool) -> dict[str, Sequence[Any]]:
 
 def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
     table = pd.DataFrame({**_identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings})
+    if ratings.by_rater is not None:
+        for r, own in enumerate(ratings.by_rater.T):
+            table[f"score_{r}"] = own
     table.to_parquet(folder / "ratings.parquet", index=False)
 
 
 def read_scores(folder: Path) -> NDArray[np.int16]:
     """(N,) scores of a `rate` artifact; -1: unrated."""
     return pd.read_parquet(folder / "ratings.parquet", columns=["score"])["score"].to_numpy(dtype=np.int16)
+
+
+def read_rater_scores(folder: Path) -> NDArray[np.int16]:
+    """(N, R) scores of several raters where the artifact holds them, else (N,); -1: unrated."""
+    table = pd.read_parquet(folder / "ratings.parquet")
+    own = [name for name in table.columns if name.startswith("score_")]
+    return table[own or "score"].to_numpy(dtype=np.int16)
 
 
 def write_embeddings(folder: Path, vectors: NDArray[np.float32]) -> None:
@@ -143,10 +158,12 @@ def write_curation(
     pd.DataFrame({**_identity_columns(pool), **columns}).to_parquet(folder / "curation.parquet", index=False)
     if result.posterior is not None:
         np.save(folder / "posterior.npy", result.posterior.astype(np.float32))
+    single = result.transition is not None and result.transition.ndim == 2
     write_json(
         folder / "transition.json",
         {
-            "transition": None if result.transition is None else np.asarray(result.transition).tolist(),
+            "transition": None if not single else np.asarray(result.transition).tolist(),
+            "transitions": None if single or result.transition is None else result.transition.tolist(),
             "prior": None if result.prior is None else np.asarray(result.prior).tolist(),
             "num_scores": num_scores,
             "diagnostics": result.diagnostics.to_dict(),
@@ -159,18 +176,25 @@ def read_curation(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "curation.parquet")
 
 
-def write_subset(folder: Path, pool: Pool, choice: Choice, curation: pd.DataFrame | None) -> None:
-    known = curation.iloc[choice.positions] if curation is not None else None
+def write_subset(
+    folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    """The chosen conversations, best first; `known` holds score, curated and long_tail of all N samples, where known.
+
+    Returns the rows written, without their messages.
+    """
     rows = []
     for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
         sample = pool.samples[position]
         row: dict[str, Any] = {"rank": rank, "id": sample.id, "row": sample.row, "source": sample.source}
         for name in ("score", "curated", "long_tail"):
-            row[name] = None if known is None else known[name].iloc[rank].item()
+            row[name] = known[name][position].item() if name in known else None
+        row["value"] = None if choice.values is None else float(choice.values[rank])
         rows.append(row | {"reason": reason})
-    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
+    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "subset.parquet", index=False)
     with (folder / "subset.jsonl").open("w", encoding="utf-8") as lines:
         for position, row in zip(choice.positions.tolist(), rows, strict=True):
             messages = [{"role": m.role, "content": m.content} for m in pool.samples[position].messages]
             lines.write(json.dumps({"messages": messages, **row}, ensure_ascii=False) + "\n")
+    return rows

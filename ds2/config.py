@@ -7,6 +7,7 @@ there share every artifact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -138,6 +139,15 @@ class ColumnRaterConfig(RaterConfig):
 
 
 @dataclass
+class SeveralRatersConfig(RaterConfig):
+    """Several raters' ratings that come with the pool: curated together by `curation=posterior`."""
+
+    columns: list[str] = MISSING
+    """One dotted path a rater, e.g. `[scores.gpt_4o_mini, scores.mistral_7b]`; null or absent there: unrated."""
+    unit: RatingUnit = RatingUnit.scores
+
+
+@dataclass
 class SimulatedRaterConfig(RaterConfig):
     """Draws a rating of each sample's known true score from a transition matrix."""
 
@@ -261,6 +271,8 @@ class CurationConfig:
 
 
 class Score(Enum):
+    given = "given"
+    """The rater's own scores: the rate artifact's."""
     curated = "curated"
     """The curation artifact's integer scores."""
     posterior_mean = "posterior_mean"
@@ -269,14 +281,12 @@ class Score(Enum):
 
 @dataclass
 class SelectionConfig:
+    """What every selection has; a strategy's own fields are in `ds2/selection/config.py`."""
+
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
     strategy: str = MISSING
     """A module of `ds2/selection/`."""
-    score: Score = Score.curated
-    """What is sorted by."""
-    diversity: bool = True
-    """Break ties of equal score by the long-tail score; otherwise by a seeded shuffle."""
     curation: CurationMethod | None = None
     """The curation this choice presumes; any other is refused before anything runs. None: any."""
     rater: str | None = None
@@ -517,18 +527,21 @@ def register_schemas() -> None:
     """Give Hydra each group's schema, under the name that the group's YAML files start from."""
     from hydra.core.config_store import ConfigStore
 
-    schemas: dict[str, dict[str, type]] = {
+    from ds2.selection.config import SCHEMAS
+
+    schemas: Mapping[str, Mapping[str, type]] = {
         "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
         "rater": {
             "released_rater": ReleasedRaterConfig,
             "column_rater": ColumnRaterConfig,
+            "several_raters": SeveralRatersConfig,
             "simulated_rater": SimulatedRaterConfig,
             "llm_rater": LlmRaterConfig,
         },
         "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
         "knn": {"knn": KnnConfig},
         "curation": {"curation": CurationConfig},
-        "selection": {"selection": SelectionConfig},
+        "selection": SCHEMAS,
         "budget": {"budget": BudgetConfig},
         "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
         "finetune": {"finetune": FinetuneConfig},

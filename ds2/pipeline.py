@@ -29,6 +29,16 @@ BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
 
 
+ANCESTORS = {
+    "rate": {"rate", "curate"},
+    "embed": {"embed", "knn", "curate"},
+    "knn": {"knn", "curate"},
+    "curate": {"curate"},
+    "measure": {"measure"},
+}
+"""Stage, in chain order -> the stages whose artifact a selection cannot have without it."""
+
+
 @dataclass(frozen=True)
 class Reporter:
     """How a run speaks while it works."""
@@ -68,7 +78,8 @@ class Chain:
         config, stages = self.config, self._context.steps
         rater = config.rater.name if "rate" in stages else None
         chosen = config.selection.strategy if not config.selection.name else config.selection.name
-        budget = f"{config.budget.samples:g}" if chosen not in (BASE, "full") else None
+        unlimited = "select" in stages and "budget" not in stages["select"].identity
+        budget = None if chosen == BASE or unlimited else f"{config.budget.samples:g}"
         trained = (
             [config.model.name, f"s{config.seed}"] if "evaluate" in stages or "finetune" in stages else []
         )
@@ -152,10 +163,12 @@ class Chain:
         if config.selection.strategy == BASE:
             selected, trained = [], ["model"]
         else:
-            needs = selection.strategy(config.selection.strategy).NEEDS
-            selected = [*(curated if "curate" in needs else []), "select"]
+            needed = selection.needs(config.selection)
+            selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
+            if selection.measures_with_base_model(config.selection):
+                selected = ["model", *selected]
             trained = ["model", "finetune"] if config.finetune.enabled else []
-        chain = selected if until is Until.select else [*selected, *trained]
+        chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
         if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
             chain = [*chain, "evaluate"]
         return [*chain, "report"] if until is Until.report else chain

@@ -19,6 +19,7 @@ from ds2.config import (
 )
 from ds2.errors import MissingInput, UserError
 from ds2.paths import make_importable
+from ds2.selection.config import MeasuredSelectionConfig
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ def needs(config: RunConfig) -> Iterator[Need]:
     if isinstance(config.embedder, SentenceEmbedderConfig):
         embedder = config.embedder
         yield Need(f"embedder {embedder.name}", lambda: _model(embedder.model, embedder.revision))
+    if isinstance(config.selection, MeasuredSelectionConfig) and config.selection.scorer is not None:
+        scorer, revision = config.selection.scorer, config.selection.scorer_revision
+        yield Need(f"scorer of selection={config.selection.name}", lambda: _model(scorer, revision))
     if isinstance(config.model, HubModelConfig):
         model = config.model
         yield Need(f"base model {model.name}", lambda: _model(model.path, model.revision))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ds2 import artifacts, launcher, selection
+from ds2 import artifacts, launcher
 from ds2.artifacts import StageResult
 from ds2.config import (
     HubModelConfig,
@@ -30,6 +30,8 @@ from ds2.content import ContentHashes
 from ds2.errors import UserError
 from ds2.plain import to_plain
 from ds2.pool import PoolSource
+from ds2.selection.step import measure as measure
+from ds2.selection.step import select as select
 from ds2.stage import Outcome, Step
 
 _NOT_IDENTITY = {"runtime", "name", "enabled"}
@@ -159,7 +161,7 @@ def curate(run: Context) -> Step:
         pool, scores = run.pool.load(), artifacts.read_scores(run.path("rate"))
         result = curate(
             np.asarray(artifacts.read_embeddings(run.path("embed"))),
-            scores,
+            artifacts.read_rater_scores(run.path("rate")),
             graph=artifacts.read_graph(run.path("knn")),
             num_scores=scale.num_scores,
             texts=pool.contents(),
@@ -178,33 +180,6 @@ def curate(run: Context) -> Step:
 def _curate_options(config: Any) -> dict[str, Any]:
     options = to_plain(config)
     return {name: options[name] for name in options if name not in _NOT_IDENTITY}
-
-
-def select(run: Context) -> Step:
-    config, budget = run.config.selection, run.config.budget
-    strategy = selection.strategy(config.strategy)
-    own: dict[str, Any] = {"strategy": config.strategy}
-    if strategy.NEEDS:
-        own |= {"score": config.score.value, "diversity": config.diversity}
-    if strategy.BUDGETED:
-        own["budget"] = float(budget.samples)
-    if strategy.SEEDED and not (strategy.NEEDS and config.diversity):
-        own["seed"] = run.config.seed
-
-    def compute(folder: Path) -> Outcome:
-        pool = run.pool.load()
-        table = artifacts.read_curation(run.path("curate")) if "curate" in strategy.NEEDS else None
-        request = selection.Request(config, len(pool), budget.samples, run.config.seed, table)
-        choice = strategy.choose(request)
-        artifacts.write_subset(folder, pool, choice, table)
-        return Outcome(
-            {"selected": len(choice.positions), "pool": len(pool)}, () if table is not None else pool.warnings
-        )
-
-    slug = "-".join(
-        filter(None, [run.pool.name, run.config.rater.name if strategy.NEEDS else "", config.strategy])
-    )
-    return Step("select", 1, slug, own, run.inputs(*sorted(strategy.NEEDS), pool=True), compute)
 
 
 def model(run: Context) -> Step | None:

@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 
 from ds2.artifacts import RunResult
+from ds2.selection import chosen
 
 CHOICES = ("model", "budget", "method", "rater")
 """What distinguishes rows; a column with one value wherever it has any is left out."""
@@ -108,7 +109,7 @@ def _choices(run: RunResult) -> dict[str, str | None]:
     if "curate" in stages and method in ("ds2", "ds2_without_diversity"):
         method = f"{method} ({config.curation.method.value})"
     oracle = config.selection.rater is not None
-    budgeted = "select" in stages and method != "full"
+    budgeted = "select" in stages and chosen(config.selection).budgeted(config.selection)
     return {
         "model": config.model.name,
         "budget": f"{config.budget.samples:g}" if budgeted else None,

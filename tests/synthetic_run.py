@@ -27,8 +27,8 @@ from ds2.config import (
     PathsConfig,
     RaterConfig,
     RunConfig,
-    SelectionConfig,
 )  # fmt: skip
+from ds2.selection.config import Ds2SelectionConfig
 
 CHAIN = ("rate", "embed", "knn", "curate", "select", "model", "finetune", "evaluate")
 HOSTILE = "<script>document.title = 'owned'</script> & <b>bold</b>"
@@ -94,7 +94,7 @@ def _config(root: Path, rater: str, budget: int, seed: int) -> RunConfig:
         rater=RaterConfig(name=rater),
         embedder=EmbedderConfig(name="tfidf_svd"),
         curation=CurationConfig(method=CurationMethod.rank),
-        selection=SelectionConfig(name="ds2", strategy="ds2"),
+        selection=Ds2SelectionConfig(name="ds2", strategy="ds2"),
         budget=BudgetConfig(samples=float(budget)),
         model=MiniModelConfig(name="mini", steps=2000),
         finetune=FinetuneConfig(name="mini"),

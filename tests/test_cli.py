@@ -38,7 +38,7 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
         ("rater=nobody", "rater=nobody is unknown"),
         ("budget.samples=9999", "9999 is more than the pool's 240 samples"),
         ("pool.path=nowhere.jsonl", "nowhere.jsonl: no such file"),
-        ("selection.strategy=best", "selection.strategy=best is unknown; there are: ds2"),
+        ("selection.strategy=best", "selection.strategy=best is unknown; there are: alpagasus"),
         ("rater=released rater.path=nowhere.npy", "nowhere.npy"),
         ("rater=from_column rater.column=quality", "column quality"),
         ("rater=llama_3_1_8b", "asks a language model"),
@@ -144,7 +144,7 @@ def test_prepare_is_content_with_what_is_here(arguments, capsys):
 
 
 def test_help_and_version_answer_at_once():
-    for flag, expected in (("--help", "selection   base"), ("--version", "ds2 0.1.0")):
+    for flag, expected in (("--help", "selection   alpagasus"), ("--version", "ds2 0.1.0")):
         run = subprocess.run([sys.executable, "-m", "ds2", flag], capture_output=True, text=True, check=True)
         assert expected in run.stdout
 

@@ -29,6 +29,11 @@ NEEDED = {
     ("pool", "hub"): ["pool.dataset=a/b"],
     ("rater", "released"): ["rater.path=s.npy"],
     ("rater", "from_column"): ["rater.column=score"],
+    ("rater", "several"): ["rater.columns=[a,b]"],
+    ("selection", "multi_rater"): ["rater.columns=[a,b]"],
+    ("selection", "precomputed"): ["selection.path=influence.npy"],
+    ("selection", "less"): ["selection.target=target.jsonl"],
+    ("selection", "rds_plus"): ["selection.target=target.jsonl"],
     ("rater", "simulated"): ["rater.published=mistral_7b"],
     ("model", "local"): ["model.path=folder"],
 }

@@ -19,6 +19,7 @@ from ds2.config import (
     RatingUnit,
     ReleasedRaterConfig,
     ScaleConfig,
+    SeveralRatersConfig,
     SimulatedRaterConfig,
     Unrated,
 )
@@ -37,6 +38,8 @@ class Ratings:
     ratings: NDArray[np.float64]
     """(N,) raw values as the rater gave them; NaN: unrated."""
     warnings: tuple[str, ...] = ()
+    by_rater: NDArray[np.int16] | None = None
+    """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each sample's."""
 
 
 def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -66,8 +69,13 @@ def _apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
         raise UserError(f"rater={config.name} left {count} samples unrated and rater.unrated=fail")
     if config.unrated is Unrated.lowest_score:
         warning = f"{count} unrated samples were given the lowest score (rater.unrated=lowest_score)"
-        return Ratings(np.where(unrated, 0, ratings.scores).astype(np.int16), ratings.ratings, (warning,))
-    return Ratings(ratings.scores, ratings.ratings, (f"{count} samples are unrated",))
+        return Ratings(
+            np.where(unrated, 0, ratings.scores).astype(np.int16),
+            ratings.ratings,
+            (warning,),
+            ratings.by_rater,
+        )
+    return Ratings(ratings.scores, ratings.ratings, (f"{count} samples are unrated",), ratings.by_rater)
 
 
 def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -81,7 +89,7 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
     return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
 
 
-def read_score_file(path: Path, key: str | None = None) -> NDArray[np.float64]:
+def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:
     """Scores from `.pt` (a list or tensor, read without unpickling code), `.npz` or `.npy`.
 
     Returns:
@@ -91,21 +99,23 @@ def read_score_file(path: Path, key: str | None = None) -> NDArray[np.float64]:
         UserError: no such file, another ending, no such array, or not one number a row.
     """
     if not path.is_file():
-        raise MissingInput(f"rater.path={path}: no such file")
+        raise MissingInput(f"{option}.path={path}: no such file")
     if path.suffix == ".pt":
         values = _read_pt(path)
     elif path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             names = list(arrays.files)
             if key is None and len(names) != 1:
-                raise UserError(f"{path} holds several arrays; choose one with rater.key: {', '.join(names)}")
+                raise UserError(
+                    f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}"
+                )
             if key is not None and key not in names:
                 raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
             values = arrays[key or names[0]]
     elif path.suffix == ".npy":
         values = np.load(path, allow_pickle=False)
     else:
-        raise UserError(f"rater.path={path} does not end in .pt, .npz or .npy")
+        raise UserError(f"{option}.path={path} does not end in .pt, .npz or .npy")
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -131,6 +141,34 @@ def _read_pt(path: Path) -> Any:
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     values = _numbers(pool, config.column)
     return Ratings(to_scores(values, config.unit, scale, what=f"rater.column={config.column}"), values)
+
+
+def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
+    if len(set(config.columns)) < 2:
+        raise UserError(
+            "rater.columns must name at least two different columns; for one, use rater=from_column"
+        )
+    values = np.stack([_numbers(pool, column) for column in config.columns], axis=1)
+    named = zip(config.columns, values.T, strict=True)
+    scores = [to_scores(own, config.unit, scale, what=f"rater.columns: {column}") for column, own in named]
+    table = np.stack(scores, axis=1)
+    return Ratings(lower_median(table), _row_means(values), by_rater=table)
+
+
+def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) mean of each row's numbers; NaN where there are none."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def lower_median(scores: NDArray[np.int16]) -> NDArray[np.int16]:
+    """(N,) lower median of each row's rated scores; -1 where there are none."""
+    ordered = np.sort(np.where(scores == UNRATED, np.iinfo(np.int16).max, scores), axis=1)
+    count = (scores != UNRATED).sum(axis=1)
+    middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]
+    return np.where(count > 0, middle, UNRATED).astype(np.int16)
 
 
 def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:
@@ -202,5 +240,6 @@ def published_matrices() -> dict[str, NDArray[np.float64]]:
 _RATERS: tuple[tuple[type, Callable[[Any, Pool, ScaleConfig], Ratings]], ...] = (
     (ReleasedRaterConfig, _from_file),
     (ColumnRaterConfig, _from_column),
+    (SeveralRatersConfig, _from_columns),
     (SimulatedRaterConfig, _simulate),
 )

@@ -76,7 +76,11 @@ def _selected(run: RunResult) -> list[Row]:
 def _nearest_rejected(run: RunResult) -> list[Row]:
     if "curate" not in run.stages:
         return []
-    first = "posterior_mean" if run.config.selection.score is Score.posterior_mean else "curated"
+    first = (
+        "posterior_mean"
+        if getattr(run.config.selection, "score", None) is Score.posterior_mean
+        else "curated"
+    )
     table = facts.columns(
         run.stages["curate"],
         "curation.parquet",

@@ -1,44 +1,62 @@
 """The paper's order: score, then long-tail score, both descending (section 4.3), and its ablations.
 
 `selection.score` says which score is meant, `selection.diversity=false` breaks ties by a seeded shuffle instead of the
-long-tail score. Samples without a score cannot be chosen.
+long-tail score; remaining ties by row. Samples without a score cannot be chosen.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
+from numpy.typing import NDArray
 
-from ds2.config import Score
+from ds2.config import SelectionConfig
+from ds2.selection.config import Ds2SelectionConfig
+from ds2.selection.filters import Eligible
 from ds2.selection.ranking import select
-from ds2.selection.request import Choice, Request, resolve_budget
+from ds2.selection.request import Choice, Request
+from ds2.selection.scores import sample_scores
 
+CONFIG = Ds2SelectionConfig
 NEEDS: frozenset[str] = frozenset({"curate"})
-SEEDED = True
-BUDGETED = True
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Always."""
+    return True
+
+
+def seeded(config: SelectionConfig) -> bool:
+    """Only the shuffle is."""
+    return not cast(Ds2SelectionConfig, config).diversity
 
 
 def choose(request: Request) -> Choice:
     """The `budget` best samples."""
-    table = request.curation
-    assert table is not None, "the chain gives what NEEDS names"
-    column = "curated" if request.config.score is Score.curated else "posterior_mean"
-    scores = table[column].to_numpy(dtype=np.float64)
-    candidates = np.flatnonzero(np.isfinite(scores) & (scores >= 0))
-    count = resolve_budget(request.budget, len(candidates), pool_size=request.pool_size)
-    if request.config.diversity:
-        ties = table["long_tail"].to_numpy(dtype=np.float64)
+    config = cast(Ds2SelectionConfig, request.config)
+    scores = sample_scores(request)
+    scored = np.isfinite(scores)
+    eligible = Eligible(request, scored)
+    if config.diversity:
+        ties = request.curation["long_tail"].to_numpy(dtype=np.float64)
     else:
         ties = np.random.default_rng(request.seed).random(request.pool_size)
-    positions = candidates[select(scores[candidates], ties[candidates], count)]
-    return Choice(positions, _reasons(scores, positions, candidates, request))
+    candidates = np.flatnonzero(eligible.mask)
+    taken = eligible.take(candidates[select(scores[candidates], ties[candidates], len(candidates))])
+    reasons = _reasons(scores, taken.positions, candidates, config)
+    return Choice(taken.positions, reasons, scores[taken.positions], taken.next_in_line)
 
 
 def _reasons(
-    scores: np.ndarray, positions: np.ndarray, candidates: np.ndarray, request: Request
+    scores: NDArray[np.float64],
+    positions: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    config: Ds2SelectionConfig,
 ) -> list[str]:
     """Levels above the last one entered are taken whole; the last is cut by the tie-break."""
     last = scores[positions[-1]]
     cut = int((scores[candidates] == last).sum()) > int((scores[positions] == last).sum())
-    rule = "rarest first" if request.config.diversity else "drawn at random"
-    name = request.config.score.value.replace("_", " ")
+    rule = "rarest first" if config.diversity else "drawn at random"
+    name = config.score.value.replace("_", " ")
     return [f"{name} {scores[p]:.4g}" + (f", {rule}" if cut and scores[p] == last else "") for p in positions]

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from ds2.config import SelectionConfig
 from ds2.selection.request import Choice, Request
 
+CONFIG = SelectionConfig
 NEEDS: frozenset[str] = frozenset()
-SEEDED = False
-BUDGETED = False
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Never."""
+    return False
+
+
+def seeded(config: SelectionConfig) -> bool:
+    """Never."""
+    return False
 
 
 def choose(request: Request) -> Choice:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from ds2.selection.request import Choice, Request, resolve_budget
+from ds2.config import SelectionConfig
+from ds2.selection.config import FilteredSelectionConfig
+from ds2.selection.filters import Eligible
+from ds2.selection.request import Choice, Request
 
+CONFIG = FilteredSelectionConfig
 NEEDS: frozenset[str] = frozenset()
-SEEDED = True
-BUDGETED = True
+
+
+def budgeted(config: SelectionConfig) -> bool:
+    """Always."""
+    return True
+
+
+def seeded(config: SelectionConfig) -> bool:
+    """Always."""
+    return True
 
 
 def choose(request: Request) -> Choice:
     """The first `budget` of one seeded permutation, so a smaller budget is a subset of a larger one."""
-    count = resolve_budget(request.budget, request.pool_size, pool_size=request.pool_size)
+    eligible = Eligible(request)
     order = np.random.default_rng(request.seed).permutation(request.pool_size)
-    return Choice(order[:count], ["drawn at random"] * count)
+    positions = eligible.take(order).positions
+    return Choice(positions, ["drawn at random"] * len(positions))

@@ -1,0 +1,121 @@
+"""The subset in the forms that training frameworks read.
+
+dataset/             a folder for `datasets.load_dataset(FOLDER)`: train.parquet and a dataset card
+exports/             messages.jsonl, sharegpt.jsonl, and what each framework wants beside them:
+                     dataset_info.json (LLaMA-Factory), axolotl.yaml (Axolotl), README.md (with TRL and open-instruct)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ds2.pool import Pool, Sample
+
+_SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system"}
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+"""The hub's names of sizes."""
+
+
+def write_exports(folder: Path, name: str, pool: Pool, rows: Sequence[Mapping[str, Any]], card: str) -> None:
+    """Write `dataset/` and `exports/` below `folder`.
+
+    Args:
+        name: what the subset is called in the frameworks' own files.
+        rows: one a chosen sample, best first: `position` in the pool, and the columns that the data set keeps.
+        card: the card's text, Markdown.
+    """
+    dataset, exports = folder / "dataset", folder / "exports"
+    dataset.mkdir()
+    exports.mkdir()
+    _write_dataset(dataset, pool, rows, card)
+    chosen = [pool.samples[row["position"]] for row in rows]
+    _write_lines(exports / "messages.jsonl", (_messages_row(sample) for sample in chosen))
+    _write_lines(exports / "sharegpt.jsonl", (_sharegpt_row(sample) for sample in chosen))
+    info = json.dumps(_llama_factory(name), indent=2)
+    (exports / "dataset_info.json").write_text(info + "\n", encoding="utf-8")
+    (exports / "axolotl.yaml").write_text(_AXOLOTL, encoding="utf-8")
+    (exports / "README.md").write_text(_README.format(name=name), encoding="utf-8")
+
+
+def _write_dataset(folder: Path, pool: Pool, rows: Sequence[Mapping[str, Any]], card: str) -> None:
+    import pandas as pd
+
+    table = pd.DataFrame([{k: v for k, v in row.items() if k != "position"} for row in rows])
+    table.insert(1, "messages", [_messages(pool.samples[row["position"]]) for row in rows])
+    table.to_parquet(folder / "train.parquet", index=False)
+    size = next((label for limit, label in _SIZES if len(rows) < limit), "n>1M")
+    front = (
+        "---\ntask_categories: [text-generation]\ntags: [instruction-tuning, data-selection, ds2]\n"
+        f"size_categories: ['{size}']\n"
+        "configs:\n- config_name: default\n  data_files:\n  - {split: train, path: train.parquet}\n---\n\n"
+    )
+    (folder / "README.md").write_text(front + card, encoding="utf-8")
+
+
+def _messages(sample: Sample) -> list[dict[str, str]]:
+    return [{"role": m.role, "content": m.content} for m in sample.messages]
+
+
+def _messages_row(sample: Sample) -> dict[str, Any]:
+    return {"id": sample.id, "dataset": sample.source, "messages": _messages(sample)}
+
+
+def _sharegpt_row(sample: Sample) -> dict[str, Any]:
+    turns = [{"from": _SHAREGPT.get(m.role, m.role), "value": m.content} for m in sample.messages]
+    return {"id": sample.id, "conversations": turns}
+
+
+def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as handle:
+        for row in rows:
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _llama_factory(name: str) -> dict[str, Any]:
+    tags = {
+        "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant",
+        "system_tag": "system",
+    }  # fmt: skip
+    return {
+        name: {
+            "file_name": "messages.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages"},
+            "tags": tags,
+        },
+        f"{name}_sharegpt": {
+            "file_name": "sharegpt.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "conversations"},
+        },
+    }
+
+
+_AXOLOTL = """\
+# Part of an Axolotl configuration; run it from this folder, or make the path absolute.
+datasets:
+  - path: messages.jsonl
+    ds_type: json
+    type: chat_template
+    field_messages: messages
+    message_property_mappings:
+      role: role
+      content: content
+"""
+
+_README = """\
+# {name}, for training frameworks
+
+| framework | how |
+|---|---|
+| LLaMA-Factory | `dataset_dir: THIS_FOLDER`, `dataset: {name}` (`dataset_info.json` is here; `{name}_sharegpt` is the other form) |
+| Axolotl | the `datasets:` part of `axolotl.yaml` |
+| TRL | `SFTTrainer(train_dataset=load_dataset("json", data_files="messages.jsonl", split="train"), ...)` |
+| open-instruct | `--dataset_mixer_list messages.jsonl 1.0` |
+| datasets | `load_dataset("../dataset")` |
+
+`messages.jsonl`: id, dataset (the source), messages (role, content). `sharegpt.jsonl`: id, conversations (from, value).
+"""
