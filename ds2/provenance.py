@@ -57,7 +57,8 @@ class peak_memory:  # noqa: N801 - reads as a context: `with peak_memory() as me
     bytes: int | None = None
 
     def __enter__(self) -> peak_memory:
-        with contextlib.suppress(OSError):  # not Linux, or not allowed: the process's peak is reported instead
+        # Not Linux, or not allowed: the process's peak is reported instead.
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return self
 
