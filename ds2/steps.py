@@ -142,7 +142,11 @@ def knn(run: Context) -> Step:
 
         vectors = np.asarray(artifacts.read_embeddings(run.path("embed")))
         graph = knn_graph(
-            vectors, k=config.k, method=config.method.value, progress=run.config.runtime.progress
+            vectors,
+            k=config.k,
+            method=config.method.value,
+            device=config.runtime.device.value,
+            progress=run.config.runtime.progress,
         )
         artifacts.write_graph(folder, graph)
         return Outcome({"samples": graph.num_samples, "k": graph.k})

@@ -1,0 +1,149 @@
+"""One run: every choice, and how to execute it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ds2.config.curation import (
+    CurationConfig,
+    EmbedderConfig,
+    KnnConfig,
+    SentenceEmbedderConfig,
+    TfidfEmbedderConfig,
+)
+from ds2.config.pool import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig
+from ds2.config.rating import (
+    ColumnRaterConfig,
+    LlmRaterConfig,
+    RaterConfig,
+    ReleasedRaterConfig,
+    ScaleConfig,
+    SeveralRatersConfig,
+    SimulatedRaterConfig,
+)
+from ds2.config.selection import BudgetConfig, SelectionConfig
+from ds2.config.training import (
+    EvalConfig,
+    FinetuneConfig,
+    HubModelConfig,
+    MiniModelConfig,
+    ModelConfig,
+    TinyModelConfig,
+)
+
+
+class TrackingMode(Enum):
+    offline = "offline"
+    online = "online"
+    none = "none"
+
+
+@dataclass
+class TrackingConfig:
+    mode: TrackingMode = TrackingMode.offline
+    project: str = "ds2"
+    entity: str | None = None
+    group: str | None = None
+    """Runs of one sweep share it; none: the sweep's name, or the run's own."""
+
+
+class EngineKind(Enum):
+    local = "local"
+    """This machine."""
+
+
+@dataclass
+class EngineConfig:
+    kind: EngineKind = EngineKind.local
+
+
+@dataclass
+class RuntimeConfig:
+    isolate: str = "auto"
+    """Whether fine-tuning and evaluation run as child processes: auto (where there is a GPU to free between jobs), true,
+    false."""
+    offline: bool = False
+    """Never ask the hub."""
+    progress: bool = True
+    """Show progress bars."""
+
+
+@dataclass
+class PathsConfig:
+    artifacts: str = "artifacts"
+    """Root of the artifact store."""
+    wandb: str = "artifacts/wandb"
+
+
+class Until(Enum):
+    """Last stage to run."""
+
+    rate = "rate"
+    embed = "embed"
+    knn = "knn"
+    curate = "curate"
+    select = "select"
+    finetune = "finetune"
+    evaluate = "evaluate"
+    report = "report"
+
+
+@dataclass
+class RunConfig:
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    rater: RaterConfig = field(default_factory=RaterConfig)
+    embedder: EmbedderConfig = field(default_factory=EmbedderConfig)
+    knn: KnnConfig = field(default_factory=KnnConfig)
+    curation: CurationConfig = field(default_factory=CurationConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    seed: int = 42
+    """Fine-tuning and random choices only, so a seed sweep reuses everything up to selection."""
+    until: Until = Until.report
+    plan: bool = False
+    """Print the chain with what is cached, and exit."""
+    prepare: bool = False
+    """Fetch what the run needs (pool, models, benchmark data), and exit."""
+
+
+def register_schemas() -> None:
+    """Give Hydra each group's schema, under the name that the group's YAML files start from."""
+    from hydra.core.config_store import ConfigStore
+
+    from ds2.selection.config import SCHEMAS
+
+    schemas: Mapping[str, Mapping[str, type]] = {
+        "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
+        "rater": {
+            "released_rater": ReleasedRaterConfig,
+            "column_rater": ColumnRaterConfig,
+            "several_raters": SeveralRatersConfig,
+            "simulated_rater": SimulatedRaterConfig,
+            "llm_rater": LlmRaterConfig,
+        },
+        "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
+        "knn": {"knn": KnnConfig},
+        "curation": {"curation": CurationConfig},
+        "selection": SCHEMAS,
+        "budget": {"budget": BudgetConfig},
+        "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
+        "finetune": {"finetune": FinetuneConfig},
+        "eval": {"eval": EvalConfig},
+        "tracking": {"tracking": TrackingConfig},
+        "engine": {"engine": EngineConfig},
+    }
+    store = ConfigStore.instance()
+    store.store(name="run_schema", node=RunConfig)
+    for group, nodes in schemas.items():
+        for name, node in nodes.items():
+            store.store(group=group, name=f"{name}_schema", node=node)

@@ -1,0 +1,150 @@
+"""Base model, fine-tuning and evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ds2.config.base import MISSING
+
+
+@dataclass
+class ModelConfig:
+    """The base model."""
+
+    name: str = MISSING
+    """Short name used in slugs, run names and tables."""
+
+
+@dataclass
+class HubModelConfig(ModelConfig):
+    path: str = MISSING
+    """Hub name or local directory."""
+    revision: str | None = None
+
+
+@dataclass
+class TinyModelConfig(ModelConfig):
+    """A random Llama with a byte tokenizer: tests the machinery, knows nothing."""
+
+    seed: int = 0
+
+
+@dataclass
+class PretrainRuntime:
+    max_seconds: float = 300.0
+    """Wall-clock cap; reaching it is recorded and shown."""
+    threads: int | None = None
+
+
+@dataclass
+class MiniModelConfig(ModelConfig):
+    """The miniature experiment's base model, pre-trained on the spot."""
+
+    seed: int = 0
+    steps: int = MISSING
+    """Optimiser steps of pre-training."""
+    runtime: PretrainRuntime = field(default_factory=PretrainRuntime)
+
+
+class Quantization(Enum):
+    none = "none"
+    nf4 = "nf4"
+    """4-bit base weights (QLoRA; needs bitsandbytes and a GPU)."""
+
+
+@dataclass
+class FinetuneRuntime:
+    device_batch: int | None = None
+    """Samples per device and forward pass; accumulation follows. None: as many as divide the total batch, at most 8."""
+    devices: int | None = None
+    """GPUs to use; none: all that are visible."""
+    activation_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: str = "sdpa"
+    """Attention kernels: `sdpa`, `flash_attention_2` (needs flash-attn), `eager`."""
+    accelerate_config: str | None = None
+    """An accelerate config file (FSDP, DeepSpeed)."""
+    threads: int | None = None
+    """CPU threads; none: torch's choice."""
+    save_every_epoch: bool = True
+    """Keep a checkpoint of each epoch while training, for an interrupted run to continue from."""
+
+
+@dataclass
+class FinetuneConfig:
+    enabled: bool = True
+    """False: stop after selection, nothing is trained or evaluated."""
+    name: str = MISSING
+    rank: int = 64
+    """LoRA rank r."""
+    alpha: int = 16
+    """LoRA scaling numerator."""
+    dropout: float = 0.1
+    target_modules: list[str] = field(
+        default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    )
+    learning_rate: float = 1e-4
+    schedule: str = "linear"
+    """A transformers scheduler name."""
+    warmup_ratio: float = 0.03
+    weight_decay: float = 0.0
+    epochs: float = 5.0
+    max_steps: int | None = None
+    """Optimiser steps; given, it overrides epochs (equal steps for every method)."""
+    total_batch: int = 128
+    """Samples per optimiser step over all devices: identity, so the result does not depend on how many there are."""
+    max_tokens: int = 2048
+    """Longer samples are cut."""
+    dtype: str = "bfloat16"
+    quantization: Quantization = Quantization.none
+    template: str = "tulu"
+    """Chat template: a file of `finetune/templates/`, or `model` for the base model's own."""
+    merge: bool = False
+    """Also write the merged model."""
+    runtime: FinetuneRuntime = field(default_factory=FinetuneRuntime)
+
+
+class EvalBackend(Enum):
+    hf = "hf"
+    vllm = "vllm"
+
+
+@dataclass
+class EvalRuntime:
+    batch_size: int = 8
+    """Prompts per forward pass."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, ..."""
+    threads: int | None = None
+    """CPU threads; none: torch's choice."""
+
+
+@dataclass
+class EvalConfig:
+    enabled: bool = True
+    """False: nothing is evaluated."""
+    name: str = MISSING
+    tasks: list[str] = field(default_factory=list)
+    """Task names: a YAML of `eval/tasks/`, else one of lm-eval's own. Their first metrics make the average."""
+    companions: list[str] = field(default_factory=list)
+    """Tasks that are run and shown beside the others, and left out of the average."""
+    limit: int | None = None
+    """First so many questions of each task."""
+    subsample: bool = True
+    """The paper's subsets: 200 questions of GSM8K, 40 of each BBH task, 100 of each TyDiQA language. False: all."""
+    data_seed: int = 0
+    """Seed of generated questions (the mini tasks) and of the choice of few-shot examples."""
+    data_samples: int = 0
+    """Number of generated questions per task (the mini tasks)."""
+    data_dir: str | None = None
+    """Folder of benchmark files read in place of the hub's data sets (`gsm8k_test.jsonl`, `bbh/`, ...)."""
+    fewshot_as_multiturn: bool = False
+    """Examples as turns of their own; otherwise all in one user turn, as the paper's harness has them."""
+    truth_judge: str = "allenai/truthfulqa-truth-judge-llama2-7B"
+    """Model that says whether an answer to TruthfulQA is true (task `paper_truthfulqa`)."""
+    info_judge: str = "allenai/truthfulqa-info-judge-llama2-7B"
+    """Model that says whether such an answer is informative."""
+    backend: EvalBackend = EvalBackend.hf
+    dtype: str = "bfloat16"
+    runtime: EvalRuntime = field(default_factory=EvalRuntime)
