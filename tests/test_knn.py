@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ds2.curation.planted import plant_pool
 from ds2.knn import KnnGraph, collapse_duplicates, knn_graph, search_exact, unit_rows
 
 
@@ -109,15 +110,63 @@ def test_a_graph_is_rebuilt_from_its_arrays():
         KnnGraph(neighbors=graph.neighbors, distances=graph.distances[:, :3])
 
 
-def test_the_approximate_graph_finds_nearly_all_neighbours():
-    x = np.random.default_rng(9).normal(size=(3000, 12))
+def recall(found, true):
+    pairs = zip(found.neighbors.tolist(), true.neighbors.tolist(), strict=True)
+    return np.mean([len(set(a) & set(b)) / true.k for a, b in pairs])
+
+
+def rows_are_sound(graph):
+    own = np.arange(graph.num_samples)[:, None]
+    return (
+        (graph.neighbors >= 0).all()
+        and (graph.neighbors != own).all()
+        and all(len(set(row)) == graph.k for row in graph.neighbors.tolist())
+        and (np.diff(graph.distances, axis=1) >= 0).all()
+    )
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.8, 3.0])
+def test_the_approximate_graph_finds_nearly_all_neighbours(spread):
+    x = plant_pool(6000, transitions=np.eye(3), dimensions=24, spread=spread, seed=9).embeddings
     exact, approximate = knn_graph(x, 10), knn_graph(x, 10, method="approximate")
-    found = [
-        len(set(a) & set(b))
-        for a, b in zip(exact.neighbors.tolist(), approximate.neighbors.tolist(), strict=True)
-    ]
-    assert np.mean(found) / 10 > 0.95
-    assert (approximate.neighbors != np.arange(3000)[:, None]).all()
+    assert recall(approximate, exact) >= 0.95
+    assert rows_are_sound(approximate)
+
+
+def test_the_approximate_graph_is_the_same_twice():
+    x = np.random.default_rng(11).normal(size=(3000, 12))
+    one, two = knn_graph(x, 10, method="approximate"), knn_graph(x, 10, method="approximate")
+    np.testing.assert_array_equal(one.neighbors, two.neighbors)
+    np.testing.assert_array_equal(one.distances, two.distances)
+
+
+@pytest.mark.parametrize("n", [2, 3, 39, 80, 320])
+def test_the_approximate_graph_of_a_small_pool_is_exact(n):
+    x = np.random.default_rng(12).normal(size=(n, 5))
+    exact, approximate = knn_graph(x, 20), knn_graph(x, 20, method="approximate")
+    assert approximate.k == min(20, n - 1)
+    np.testing.assert_array_equal(approximate.neighbors, exact.neighbors)
+
+
+def test_rows_whose_cells_hold_too_few_are_searched_exactly():
+    rng = np.random.default_rng(13)
+    cells = unit_rows(rng.normal(size=(100, 32)))[np.repeat(np.arange(100), 40)]
+    x = cells + 0.01 * rng.normal(size=(4000, 32))  # 8 cells hold 320 samples
+    exact, approximate = knn_graph(x, 700), knn_graph(x, 700, method="approximate")
+    assert rows_are_sound(approximate)
+    assert recall(approximate, exact) > 0.99
+
+
+def test_the_approximate_graph_puts_exact_duplicates_first():
+    x = np.random.default_rng(14).normal(size=(1500, 8))
+    rows = np.random.default_rng(15).permutation(np.repeat(np.arange(1500), 3))
+    graph = knn_graph(x[rows], 12, method="approximate")
+    assert rows_are_sound(graph)
+    for n in range(0, len(rows), 50):
+        copies = [m for m in np.flatnonzero(rows == rows[n]) if m != n]
+        assert graph.neighbors[n, :2].tolist() == copies
+    assert (graph.distances[:, :2] == 0).all()
+    assert recall(graph, knn_graph(x[rows], 12)) > 0.95
 
 
 def test_torch_search_equals_faiss():
