@@ -10,6 +10,7 @@
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
 |          | `transition.json`: transition (K x K or null), transitions (R x K x K, several raters), prior,      |
 |          | num_scores, diagnostics; `posterior.npy`                                                            |
+|          | with `curation.bootstrap`: `uncertainty.json`, `error_probability.npy`                              |
 | measure  | `values.npy` (N,) or (N, Q) float64: what a language model says of each sample, NaN where nothing;    |
 |          | of LESS also `warm_up/`, `directions/` (safetensors)                                                |
 | select   | `subset.jsonl`, `subset.parquet`: rank, id, row, source, score, curated, long_tail, value (what it   |
@@ -39,7 +40,7 @@ from numpy.typing import NDArray
 from ds2.config import RunConfig
 
 if TYPE_CHECKING:
-    from ds2.curation.result import CurationResult
+    from ds2.curation.result import CurationResult, Uncertainty
     from ds2.knn import KnnGraph
     from ds2.pool import Pool
     from ds2.rating.raters import Ratings
@@ -158,6 +159,9 @@ def write_curation(
     pd.DataFrame({**_identity_columns(pool), **columns}).to_parquet(folder / "curation.parquet", index=False)
     if result.posterior is not None:
         np.save(folder / "posterior.npy", result.posterior.astype(np.float32))
+    if result.uncertainty is not None:
+        write_json(folder / "uncertainty.json", _uncertainty(result.uncertainty))
+        np.save(folder / "error_probability.npy", result.uncertainty.error_probability.astype(np.float32))
     single = result.transition is not None and result.transition.ndim == 2
     write_json(
         folder / "transition.json",
@@ -169,6 +173,19 @@ def write_curation(
             "diagnostics": result.diagnostics.to_dict(),
         },
     )
+
+
+def _uncertainty(found: Uncertainty) -> dict[str, Any]:
+    """95 % intervals, and the share of a subset that another resample would choose too."""
+    intervals = {"transition": found.transition, "prior": found.prior, "clusterability": found.clusterability}
+    return {
+        "resamples": found.resamples,
+        **{name: {"low": i.low.tolist(), "high": i.high.tolist()} for name, i in intervals.items()},
+        "stability": [
+            {"budget": int(budget), "expected_overlap": float(overlap)}
+            for budget, overlap in zip(found.stability_budgets, found.stability, strict=True)
+        ],
+    }
 
 
 def read_curation(folder: Path) -> pd.DataFrame:

@@ -111,6 +111,26 @@ def test_curation_finds_planted_errors(planted_pool):
     assert (table["curated"] == truth).mean() > (table["score"] == truth).mean() + 0.1
 
 
+def test_a_bootstrap_is_kept_beside_the_curation(planted_pool):
+    run = Chain(config_for(planted_pool, "curation.bootstrap=3", "until=curate")).run()
+    found = run.stages["curate"].json("uncertainty.json")
+    low, high = (np.array(found["transition"][end]) for end in ("low", "high"))
+    assert low.shape == high.shape == (6, 6)
+    assert (low <= high).all()
+    assert found["resamples"] == 3
+    assert all(0 <= point["expected_overlap"] <= 1 for point in found["stability"])
+    assert np.load(run.stages["curate"].path / "error_probability.npy").shape == (240,)
+
+
+def test_the_solver_of_the_transition_matrix_can_be_chosen(planted_pool):
+    one, other = (
+        Chain(config_for(planted_pool, f"curation.hoc_solver={name}", "until=curate")).run()
+        for name in ("adam", "multistart")
+    )
+    assert one.fingerprint != other.fingerprint
+    assert np.shape(other.stages["curate"].json("transition.json")["transition"]) == (6, 6)
+
+
 def test_the_subset_holds_whole_conversations_best_first(planted_pool):
     run = Chain(config_for(planted_pool)).run()
     rows = [json.loads(line) for line in (run.stages["select"].path / "subset.jsonl").open()]

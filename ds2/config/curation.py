@@ -83,6 +83,13 @@ class OnUninformative(Enum):
     keep_raw = "keep_raw"
 
 
+class HocSolver(Enum):
+    adam = "adam"
+    """The paper's optimiser."""
+    multistart = "multistart"
+    """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
+
+
 @dataclass
 class CurationConfig:
     method: CurationMethod = MISSING
@@ -92,6 +99,10 @@ class CurationConfig:
     """Replacement threshold of `rank` (paper: 0.5 for GPT and Mistral, 0.4 for LLaMA)."""
     duplicate_pool: bool = False
     """Concatenate the pool with itself as the released code does; for parity only."""
+    hoc_solver: HocSolver = HocSolver.adam
+    """How `rank` fits the transition matrix."""
+    bootstrap: int = 0
+    """Resamples for intervals, error probabilities and the selection's stability (`uncertainty.json`); 0: none."""
     on_uninformative: OnUninformative = OnUninformative.warn
     """What to do when neighbours carry no information about this rater."""
     seed: int = 0
