@@ -25,6 +25,7 @@ from ds2.curation.detection import detect_errors
 from ds2.curation.evidence import distance_bins, gather_evidence
 from ds2.curation.posterior import apply_model, fit_composition, fitting_rows
 from ds2.curation.result import Array, CurationResult, Interval, Uncertainty
+from ds2.curation.threads import one_blas_thread
 from ds2.curation.transition import Consensus, hoc_adam, true_given_rated
 from ds2.knn import KnnGraph
 from ds2.selection.ranking import select
@@ -50,6 +51,7 @@ class _Resample:
     """(N,) how often each sample was drawn."""
 
 
+@one_blas_thread()
 def bootstrap_curation(
     graph: KnnGraph,
     scores: NDArray[np.int64],

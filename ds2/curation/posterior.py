@@ -34,6 +34,7 @@ from ds2.curation.composition import (
 from ds2.curation.evidence import BINS, Evidence, distance_bins, gather_evidence
 from ds2.curation.result import FitSummary
 from ds2.curation.smoothing import smoothed_prior
+from ds2.curation.threads import one_blas_thread
 from ds2.knn import KnnGraph
 
 FIT_ROWS = 12_000
@@ -63,6 +64,7 @@ class PosteriorFit:
     warnings: tuple[str, ...]
 
 
+@one_blas_thread()
 def fit_posterior(
     graph: KnnGraph,
     scores: NDArray[np.int64],

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ds2.curation.subsample import neighbors_within, subsample_size
+from ds2.curation.threads import one_blas_thread
 from ds2.knn import KnnGraph
 
 Array = NDArray[np.float64]
@@ -111,6 +112,7 @@ def _loss_and_gradient(T: Array, p: Array, target: Consensus) -> tuple[float, Ar
     return n1 + n2 + n3, dT, dp
 
 
+@one_blas_thread()
 def hoc_adam(
     target: Consensus, *, start: Array | None = None, steps: int = 1501, lr: float = 0.1
 ) -> TransitionFit:
@@ -144,6 +146,7 @@ def align_rows(T: Array, p: Array) -> tuple[Array, Array]:
     return T[order], p[order]
 
 
+@one_blas_thread()
 def hoc_multistart(target: Consensus, *, starts: int = 4, steps: int = 1501) -> TransitionFit:
     """Deterministic restarts of `hoc_adam`, rows aligned to columns, and how far near-equal optima differ.
 
