@@ -33,3 +33,39 @@ def test_figures_are_saved_as_svg_and_png(tmp_path, name):
     assert [path.suffix for path in paths] == [".svg", ".png"]
     assert all(path.stat().st_size > 1000 for path in paths)
     assert plots.to_image(figure).size[0] > 100
+
+
+def test_a_flow_shows_every_way_that_a_sample_took_unrated_ones_too():
+    axes = plots.score_flow([0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 2, 2], 3).axes[0]
+    bands = {patch.get_gid() for patch in axes.patches if (patch.get_gid() or "").startswith("flow-")}
+    assert bands == {"flow-0-0", "flow-0-1", "flow-1-1", "flow-2-2", "flow-unrated-2"}
+    with pytest.raises(ValueError, match="given"):
+        plots.score_flow([0, 1], [0], 2)
+
+
+def test_a_confidence_histogram_holds_every_sample():
+    axes = plots.confidence_histogram([0.05, 0.95, 0.96, 0.97], [True, False, False, True]).axes[0]
+    assert sum(patch.get_height() for patch in axes.patches) == 4
+    with pytest.raises(ValueError, match="confidence"):
+        plots.confidence_histogram([1.5], [True])
+
+
+def test_the_long_tail_is_drawn_for_each_score():
+    figure = plots.long_tail_by_score([0.1, 0.2, 0.3, 0.15], [0, 0, 1, 1], 2)
+    shown = " ".join(text for axes in figure.axes for text in texts(axes))
+    assert shown.count("2 samples") == 2
+
+
+def test_reliability_says_how_far_the_confidence_is_off():
+    figure = plots.reliability({"pool": ([0.9] * 10, [True] * 6 + [False] * 4)})
+    shown = " ".join([*(t for axes in figure.axes for t in texts(axes)), *(axes.get_title() for axes in figure.axes),
+                      *(axes.get_title(loc="left") for axes in figure.axes)])  # fmt: skip
+    assert "said 0.90" in shown
+    assert "right 0.60" in shown
+
+
+def test_stability_is_drawn_beside_chance():
+    axes = plots.stability_curve([10, 50], {"rank": [0.7, 0.9], "posterior": [0.8, 0.95]}, 100).axes[0]
+    assert {"0.70", "0.90", "0.80", "0.95"} <= set(texts(axes))
+    with pytest.raises(ValueError, match="budgets"):
+        plots.stability_curve([0, 50], {"rank": [0.7, 0.9]}, 100)

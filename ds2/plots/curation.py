@@ -1,0 +1,160 @@
+"""What curation found: how the rater errs, how sure the scores are, how rare the samples of each score are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ds2.errors import UserError
+from ds2.plots.canvas import (
+    ACCENT,
+    INK,
+    MUTED,
+    RAMP,
+    SOFT,
+    new_figure,
+    same_length,
+    set_title,
+    shares_in,
+    thousands,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def transition_heatmap(
+    matrix: ArrayLike, prior: ArrayLike | None = None, *, title: str = "", note: str = ""
+) -> Figure:
+    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's Figure 3.
+
+    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is framed.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    T = np.asarray(matrix, dtype=np.float64)
+    if T.ndim != 2 or T.shape[0] != T.shape[1]:
+        raise UserError(f"a transition matrix is square, got the shape {T.shape}")
+    p = None if prior is None else np.asarray(prior, dtype=np.float64)
+    if p is not None and p.shape != T.shape[:1]:
+        raise UserError(f"the prior must have {len(T)} entries, one a row of the matrix, got {p.shape}")
+    levels = len(T)
+    figure, axes = new_figure(0.68 * levels + 1.9, 0.5 * levels + 1.5)
+    ramp = LinearSegmentedColormap.from_list("ds2", RAMP)
+    edges = np.arange(levels + 1) - 0.5
+    axes.pcolormesh(edges, edges, T, cmap=ramp, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+    for (i, j), value in np.ndenumerate(T):
+        colour = "white" if value > 0.46 else INK if value >= 0.005 else MUTED
+        axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9.5, color=colour)
+    for i in range(levels):
+        axes.plot(
+            [i - 0.5, i + 0.5, i + 0.5, i - 0.5, i - 0.5],
+            [i - 0.5, i - 0.5, i + 0.5, i + 0.5, i - 0.5],
+            color=INK,
+            linewidth=0.8,
+        )
+    axes.set_xlim(-0.52, levels - 0.48)
+    axes.set_ylim(levels - 0.48, -0.52)
+    axes.set_xticks(range(levels))
+    axes.set_yticks(range(levels), [str(i) if p is None else f"{i}  (p {p[i]:.2f})" for i in range(levels)])
+    axes.tick_params(length=0)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set_xlabel("rated score")
+    axes.set_ylabel("true score" if p is None else "true score (p, its share)")
+    set_title(axes, title, note)
+    return figure
+
+
+def confidence_histogram(
+    confidence: ArrayLike,
+    changed: ArrayLike | None = None,
+    *,
+    bins: int = 20,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """How sure curation is of each score: samples by confidence, stacked by whether curation changed the score.
+
+    confidence: (N,) in [0, 1]. changed: (N,) bool, whether the curated score differs from the given one.
+    """
+    sure = shares_in("confidence", confidence)
+    moved = np.zeros(len(sure), dtype=bool) if changed is None else np.asarray(changed, dtype=bool)
+    same_length(confidence=sure, changed=moved)
+    figure, axes = new_figure(7, 3.4)
+    edges = np.linspace(0, 1, bins + 1)
+    below = np.zeros(bins)
+    parts = {"score kept": (~moved, MUTED), "score changed": (moved, ACCENT)}
+    for name, (chosen, colour) in parts.items() if changed is not None else [("", (~moved, ACCENT))]:
+        count = np.histogram(sure[chosen], edges)[0].astype(float)
+        label = (
+            f"{name}: {chosen.sum():,} samples, median {np.median(sure[chosen]):.2f}" if chosen.any() else ""
+        )
+        axes.bar(
+            edges[:-1], count, np.diff(edges), below, align="edge", color=colour, edgecolor="white",
+            linewidth=0.8, label=label or None,
+        )  # fmt: skip
+        below += count
+    axes.set_xlim(0, 1)
+    axes.set_xticks(np.linspace(0, 1, 11))
+    axes.set_xlabel("confidence in the curated score (probability)")
+    axes.set_ylabel("samples")
+    thousands(axes.yaxis)
+    if changed is not None:
+        axes.legend(frameon=False, loc="upper left", fontsize=9, reverse=True)
+    set_title(axes, title, note)
+    return figure
+
+
+def long_tail_by_score(
+    long_tail: ArrayLike,
+    score: ArrayLike,
+    num_scores: int,
+    *,
+    bins: int = 40,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """The long-tail scores of each score level: a ridge a level, with its quartiles and its number of samples.
+
+    long_tail: (N,), higher is rarer. score: (N,) integers 0..K-1; others (unrated) are left out. A ridge's height is the
+    share of its own level in a bin, so that levels of any size can be compared.
+    """
+    rare, level = np.asarray(long_tail, dtype=np.float64), np.asarray(score)
+    same_length(long_tail=rare, score=level)
+    if rare.ndim != 1 or not rare.size or not np.isfinite(rare).all():
+        raise UserError("long-tail scores must be one finite number a sample")
+    figure, axes = new_figure(7, 0.62 * num_scores + 1.6)
+    edges = np.linspace(rare.min(), max(rare.max(), rare.min() + 1e-9), bins + 1)
+    shares = np.zeros((num_scores, bins))
+    for i in range(num_scores):
+        count = np.histogram(rare[level == i], edges)[0]
+        shares[i] = count / max(count.sum(), 1)
+    tall = 0.92 / max(shares.max(), 1e-12)
+    for i in range(num_scores):
+        own = rare[level == i]
+        axes.axhline(i, color=MUTED, linewidth=0.6, zorder=1)
+        label = f"{len(own):,} sample{'s' * (len(own) != 1)}"
+        axes.annotate(
+            label, (1, i), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
+            color=SOFT if len(own) else MUTED,
+        )  # fmt: skip
+        if not len(own):
+            continue
+        axes.stairs(
+            i + tall * shares[i], edges, baseline=i, fill=True, color=ACCENT, alpha=0.45, label=f"score {i}"
+        )
+        axes.stairs(i + tall * shares[i], edges, baseline=i, color=ACCENT, linewidth=0.9)
+        low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
+        axes.plot([low, high], [i, i], color=INK, linewidth=3, solid_capstyle="butt", zorder=3)
+        axes.plot(middle, i, "o", color="white", markeredgecolor=INK, markersize=6, zorder=4)
+    axes.set_yticks(range(num_scores))
+    axes.set_ylim(-0.25, num_scores)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("long-tail score (higher is rarer); dot and bar: median and quartiles")
+    axes.set_ylabel("curated score")
+    set_title(axes, title, note)
+    return figure
