@@ -264,7 +264,8 @@ def _levels(values: list[Any]) -> NDArray[np.int64]:
 
 def _finite(values: list[Any]) -> NDArray[np.float64]:
     found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    return found[np.isfinite(found)]
+    finite: NDArray[np.float64] = found[np.isfinite(found)]
+    return finite
 
 
 def _count(values: list[Any]) -> dict[str, int]:

@@ -37,4 +37,5 @@ def select(scores: ArrayLike, long_tail: ArrayLike, budget: int) -> NDArray[np.i
         if bad.size:
             raise UserError(f"{name} is NaN at row {int(bad[0])}")
     order = np.lexsort((-second.astype(np.float64), -first.astype(np.float64)))  # stable: ties by row
-    return order[:count].astype(np.int64)
+    rows: NDArray[np.int64] = order[:count].astype(np.int64)
+    return rows
