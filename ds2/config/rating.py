@@ -97,11 +97,35 @@ class RaterBackend(Enum):
     transformers = "transformers"
 
 
+class Reading(Enum):
+    """How a rating is read from the model."""
+
+    answer = "answer"
+    """The paper's: one JSON object with four criteria, written by the model."""
+    expected = "expected"
+    """The overall rating alone, 1..9, as the mean over the probabilities of its token: one forward step, no sampling."""
+
+
 @dataclass
 class RaterRuntime:
+    """How to ask; never part of a fingerprint."""
+
     concurrency: int = 64
-    """Requests in flight."""
+    """Requests in flight at a server."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout: float = 120.0
+    """Seconds until a request counts as lost."""
     batch_size: int = 64
+    """Conversations at once in a local model."""
+    tensor_parallel: int = 1
+    """GPUs that share one copy of the model (vLLM)."""
+    data_parallel: int | None = None
+    """Copies of the model, each rating a shard (vLLM); none: as many as there are GPUs for."""
+    gpu_memory: float = 0.9
+    """Share of each GPU's memory (vLLM)."""
+    poll_seconds: float = 60.0
+    """Between looks at a batch (openai_batch)."""
 
 
 @dataclass
@@ -112,12 +136,33 @@ class LlmRaterConfig(RaterConfig):
     model: str = MISSING
     """Model on the hub, local directory, or name at the server."""
     revision: str | None = None
+    """Of a hub model; enters the fingerprint as its commit."""
     base_url: str | None = None
+    """Root of an OpenAI-compatible server; none: OpenAI. Where a model is served is not identity."""
+    api_version: str | None = None
+    """Set for an Azure OpenAI resource, whose address is `base_url` and whose deployment is `model`."""
+    reading: Reading = Reading.answer
+    prompt_version: int = 1
+    """Of the instructions in `ds2.rating.prompt`."""
     temperature: float | None = None
     """None: the server's default."""
     top_p: float | None = None
     top_k: int | None = None
+    quantization: str | None = None
+    """Of local weights, e.g. `bitsandbytes_4bit`, as the paper's authors ran them."""
     max_new_tokens: int = 128
     max_prompt_tokens: int = 2048
+    """Longer conversations are cut in their middle; the instructions never are."""
     retries: int = 10
+    """Further questions after an answer that cannot be read."""
+    repeats: int = 1
+    """Ratings of each sample; their mean counts, their agreement is reported."""
+    sample: float = 1.0
+    """Share of the pool that is rated; the rest stays unrated, for `curation=posterior` to fill in."""
+    seed: int = 0
+    """Of the sample and of local sampling."""
+    max_unrated: float = 0.05
+    """Share of asked samples that may stay without a rating before the stage stops."""
+    max_cost: float | None = None
+    """US dollars; rating stops before it would cost more."""
     runtime: RaterRuntime = field(default_factory=RaterRuntime)
