@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ds2.curation.composition import run_em
 from ds2.curation.detection import detect_errors
-from ds2.curation.evidence import distance_bins, gather_evidence
+from ds2.curation.evidence import both_ways, gather_evidence, neighbor_edges
 from ds2.curation.posterior import apply_model, fit_composition, fitting_rows
 from ds2.curation.result import Array, CurationResult, Interval, Uncertainty
 from ds2.curation.threads import one_blas_thread
@@ -109,8 +109,10 @@ def _posterior_resamples(
     seed: int,
 ) -> Iterator[_Resample]:
     near = graph.truncate(min(k, graph.k))
-    bins = distance_bins(near)
-    evidence = gather_evidence(near, scores, K, bins)
+    edges = neighbor_edges(near)
+    evidence = gather_evidence(edges, scores, K)
+    around = both_ways(edges)
+    all_around = gather_evidence(around, scores, K)
     chosen = fitting_rows(evidence, seed)
     rows = evidence.take(chosen)
     full, _ = fit_composition(rows)
@@ -118,7 +120,7 @@ def _posterior_resamples(
         mass = _draw(near, rng)
         inside = mass[chosen] / max(mass[chosen].mean(), 1e-12)
         model, _, _ = run_em(full, rows, steps=STEPS, mass=inside.astype(np.float32))
-        posterior = apply_model(near, evidence, bins, model)
+        posterior = apply_model(around, all_around, model)
         wrong = 1.0 - np.take_along_axis(posterior, np.maximum(scores, 0), axis=1)
         T = model.T[0] if scores.shape[1] == 1 else model.T
         yield _Resample(T, posterior.mean(axis=0), posterior.argmax(axis=1), wrong, mass)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ds2.knn import KnnGraph
 
@@ -50,24 +51,30 @@ class Evidence:
         return np.asarray(m / m.sum())
 
 
-def distance_bins(graph: KnnGraph, num_bins: int = BINS) -> NDArray[np.int8]:
-    """Bin of every edge, (N, k); 0 is nearest."""
-    step = max(1, graph.num_samples // _EDGE_SAMPLE)
-    edges = np.quantile(graph.distances[::step], np.arange(1, num_bins) / num_bins)
-    return np.searchsorted(edges, graph.distances).astype(np.int8)
+def neighbor_edges(graph: KnnGraph, num_bins: int = BINS) -> csr_array:
+    """The graph as a sparse (N, N) int8 matrix: entry [n, m] is 1 + the bin of the edge from n to its neighbour m, 1 nearest."""
+    N, k = graph.neighbors.shape
+    step = max(1, N // _EDGE_SAMPLE)
+    limits = np.quantile(graph.distances[::step], np.arange(1, num_bins) / num_bins)
+    entries = (1 + np.searchsorted(limits, graph.distances)).astype(np.int8)
+    return csr_array((entries.ravel(), graph.neighbors.ravel(), np.arange(0, N * k + 1, k)), shape=(N, N))
+
+
+def both_ways(edges: csr_array) -> csr_array:
+    """Every edge in both directions: those that count a sample among their nearest tell of it too."""
+    return csr_array(edges.maximum(edges.T))
 
 
 def gather_evidence(
-    graph: KnnGraph, scores: NDArray[np.int64], num_scores: int, bins: NDArray[np.int8]
+    edges: csr_array, scores: NDArray[np.int64], num_scores: int, num_bins: int = BINS
 ) -> Evidence:
-    """Count neighbours' scores. scores (N, R); bins (N, k) from `distance_bins`."""
-    N, R = scores.shape
-    B = int(bins.max(initial=0)) + 1
-    counts = np.empty((N, R, B * num_scores), dtype=np.float32)
-    offset = np.arange(N)[:, None] * (B * num_scores) + bins.astype(np.int64) * num_scores
+    """Count neighbours' scores along edges (`neighbor_edges`). scores (N, R)."""
+    (N, R), width = scores.shape, num_bins * num_scores
+    counts = np.empty((N, R, width), dtype=np.float32)
+    place = np.repeat(np.arange(N, dtype=np.int64), np.diff(edges.indptr)) * width
+    place += (edges.data.astype(np.int64) - 1) * num_scores
     for r in range(R):
-        theirs = scores[graph.neighbors, r]
+        theirs = scores[edges.indices, r]
         rated = theirs >= 0
-        flat = np.bincount((offset + theirs)[rated], minlength=N * B * num_scores)
-        counts[:, r] = flat.reshape(N, B * num_scores)
-    return Evidence(scores, counts.reshape(N, -1), num_scores, B)
+        counts[:, r] = np.bincount((place + theirs)[rated], minlength=N * width).reshape(N, width)
+    return Evidence(scores, counts.reshape(N, -1), num_scores, num_bins)

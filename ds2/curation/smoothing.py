@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ds2.knn import KnnGraph
-
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
@@ -24,17 +22,12 @@ ALPHA = 0.1
 ROUNDS = 15
 
 
-def smoothed_prior(
-    graph: KnnGraph, edge_weights: Array32, own: Array32, p: Array, *, rounds: int = ROUNDS
-) -> Array:
-    """pi of the module's head, (N, K). edge_weights (N, k); own (N, K) likelihood of each sample's own scores; p (K,)."""
-    N, k = graph.neighbors.shape
-    ends = np.arange(0, N * k + 1, k)
-    edges = csr_array((edge_weights.ravel(), graph.neighbors.ravel(), ends), shape=(N, N))
+def smoothed_prior(weighted: csr_array, own: Array32, p: Array, *, rounds: int = ROUNDS) -> Array:
+    """pi of the module's head, (N, K). weighted (N, N): A; own (N, K) likelihood of each sample's own scores; p (K,)."""
     base = (ALPHA * p).astype(np.float32)
     prior = np.broadcast_to(p.astype(np.float32), own.shape)
     for _ in range(rounds):
         belief = prior * own
         belief /= belief.sum(axis=1, keepdims=True)
-        prior = edges @ belief + base
+        prior = weighted @ belief + base
     return np.asarray(prior / prior.sum(axis=1, keepdims=True), dtype=np.float64)

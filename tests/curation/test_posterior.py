@@ -15,7 +15,7 @@ from ds2.curation.composition import (
     run_em,
     start_from,
 )
-from ds2.curation.evidence import distance_bins, gather_evidence
+from ds2.curation.evidence import both_ways, gather_evidence, neighbor_edges
 from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.curation.posterior import close_namings, name_scores
 from ds2.knn import knn_graph
@@ -146,7 +146,7 @@ def test_a_longer_graph_is_truncated_to_k(pool, pool_graph):
 
 def test_em_never_lowers_the_likelihood_without_the_order_penalty(pool, pool_graph):
     near = pool_graph.truncate(8)
-    evidence = gather_evidence(near, pool.scores[:, None], 6, distance_bins(near))
+    evidence = gather_evidence(neighbor_edges(near), pool.scores[:, None], 6)
     model = start_from(0.5 * np.eye(6)[None] + 0.5 / 6, evidence.num_bins)
     values = []
     for _ in range(12):
@@ -160,21 +160,32 @@ def test_the_e_step_is_bayes_on_a_small_case():
     rng = np.random.default_rng(2)
     graph = knn_graph(rng.normal(size=(30, 3)), 4)
     scores = rng.integers(-1, 3, (30, 2))
-    bins = distance_bins(graph)
-    evidence = gather_evidence(graph, scores, 3, bins)
+    edges = neighbor_edges(graph)
+    evidence = gather_evidence(edges, scores, 3)
     model = start_from(rng.dirichlet(np.ones(3), (2, 3)), evidence.num_bins)
     theta = compositions(model)
     own = own_likelihood(model, scores)
     e = expect(model, evidence)
     for n in (0, 7, 29):
         joint = np.array([(own[n] * theta[0, g]).sum() for g in range(theta.shape[1])])
-        for m, b in zip(graph.neighbors[n], bins[n], strict=True):
+        for m, b in zip(graph.neighbors[n], edges.data.reshape(30, 4)[n] - 1, strict=True):
             for r in range(2):
                 if scores[m, r] >= 0:
                     joint *= (theta[1 + b] @ model.T[r])[:, scores[m, r]]
         joint *= (model.w[:, None] * model.q).ravel()
         np.testing.assert_allclose(e.weights[n], joint / joint.sum(), atol=1e-4)
         assert e.loglik[n] == pytest.approx(np.log(joint.sum()), abs=1e-3)
+
+
+def test_evidence_both_ways_counts_each_pair_of_neighbors_once_a_side():
+    rng = np.random.default_rng(3)
+    graph = knn_graph(rng.normal(size=(40, 3)), 4)
+    scores = rng.integers(-1, 3, (40, 1))
+    counts = gather_evidence(both_ways(neighbor_edges(graph)), scores, 3).counts
+    for n in range(40):
+        tell = {int(m) for m in graph.neighbors[n]} | {m for m in range(40) if n in graph.neighbors[m]}
+        expected = np.bincount([scores[m, 0] for m in tell if scores[m, 0] >= 0], minlength=3)
+        np.testing.assert_array_equal(counts[n].reshape(-1, 3).sum(axis=0), expected)
 
 
 def test_true_scores_are_named_so_that_the_rater_is_right_most_often():
@@ -198,7 +209,7 @@ def test_duplicate_rows_and_one_dimension_work():
 
 def test_the_order_penalty_keeps_far_confusions_rare(pool, pool_graph):
     near = pool_graph.truncate(10)
-    evidence = gather_evidence(near, pool.scores[:, None], 6, distance_bins(near))
+    evidence = gather_evidence(neighbor_edges(near), pool.scores[:, None], 6)
     start = start_from(0.5 * np.eye(6)[None] + 0.5 / 6, evidence.num_bins)
     far = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) >= 3
     free, _, _ = run_em(start, evidence, steps=40, order_weight=0.0)
