@@ -70,12 +70,12 @@ def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
 
 def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None) -> None:
     launch = ["-m", leaf]
-    if accelerate_config is not None:
-        if not Path(accelerate_config).is_file():
-            raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
-        launch = ["-m", "accelerate.commands.launch", "--config_file", accelerate_config, "-m", leaf]
-    elif devices > 1:
-        launch = ["-m", "accelerate.commands.launch", "--num_processes", str(devices), "-m", leaf]
+    if accelerate_config is not None and not Path(accelerate_config).is_file():
+        raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
+    if accelerate_config is not None or devices > 1:
+        config = [] if accelerate_config is None else ["--config_file", accelerate_config]
+        processes = ["--num_processes", str(max(devices, 1))]
+        launch = ["-m", "accelerate.commands.launch", *config, *processes, "-m", leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
     with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
         spec_file = Path(folder) / "spec.json"

@@ -70,12 +70,14 @@ def add_lora(model: Any, config: FinetuneConfig) -> Any:
 
 
 def _nf4(compute_dtype: Any) -> Any:
-    from importlib.util import find_spec
-
     from transformers import BitsAndBytesConfig
 
-    if find_spec("bitsandbytes") is None:
-        raise MissingInput("finetune.quantization=nf4 needs bitsandbytes: pip install bitsandbytes")
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingInput(
+            "finetune.quantization=nf4 needs the package bitsandbytes: pip install 'ds2[qlora]'"
+        ) from error
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -123,6 +123,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         **_count_tokens(samples, order),
         "tokens_per_second": float(np.median(curve["tokens_per_second"])),
         "devices": devices,
+        "parallelism": trainer.accelerator.distributed_type.value,
         "device_batch": batch,
         "accumulation": accumulation,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),

@@ -48,7 +48,8 @@ def test_an_accelerate_file_is_handed_on(started, tmp_path):
     file = tmp_path / "fsdp.yaml"
     file.write_text("")
     launcher.finetune(Spec(), RuntimeConfig(), devices=None, accelerate_config=str(file))
-    assert commands == [["-m", "accelerate.commands.launch", "--config_file", str(file), "-m", "finetune"]]
+    launch = ["-m", "accelerate.commands.launch", "--config_file", str(file)]
+    assert commands == [[*launch, "--num_processes", "4", "-m", "finetune"]]
     with pytest.raises(MissingInput, match="no such file"):
         launcher.finetune(Spec(), RuntimeConfig(), devices=None, accelerate_config=str(tmp_path / "none"))
 

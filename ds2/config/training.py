@@ -50,7 +50,7 @@ class MiniModelConfig(ModelConfig):
 class Quantization(Enum):
     none = "none"
     nf4 = "nf4"
-    """4-bit base weights (QLoRA; needs bitsandbytes and a GPU)."""
+    """4-bit base weights (QLoRA; needs bitsandbytes)."""
 
 
 @dataclass

@@ -115,18 +115,11 @@ def test_warm_up_and_schedule_are_obeyed(make_spec: MakeSpec) -> None:
         ({"dtype": "int8"}, r"finetune\.dtype=int8 is unknown"),
         ({"target_modules": ["nowhere"]}, "LoRA does not fit"),
         ({"learning_rate": float("inf")}, r"lower finetune\.learning_rate"),
-        ({"quantization": "nf4"}, "needs bitsandbytes"),
     ],
 )
 def test_what_cannot_work_is_one_clear_line(
     make_spec: MakeSpec, changes: dict[str, Any], message: str
 ) -> None:
-    from ds2.config import Quantization
-
-    if "quantization" in changes:
-        if _has("bitsandbytes"):
-            pytest.skip("bitsandbytes is installed")
-        changes = {"quantization": Quantization.nf4}
     spec = make_spec(**changes)
     with pytest.raises(UserError, match=message) as caught:
         train(spec)
@@ -173,9 +166,3 @@ def test_a_row_without_messages_is_named_by_its_line(make_spec: MakeSpec) -> Non
         rows.write('{"id": "17"}\n')
     with pytest.raises(UserError, match="line 17"):
         train(spec)
-
-
-def _has(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
