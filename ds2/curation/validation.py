@@ -110,10 +110,19 @@ def agreement(
 
 def quadratic_kappa(a: NDArray[np.int64], b: NDArray[np.int64], num_scores: int) -> float:
     """Cohen's kappa with weights (i - j)^2: 1 is perfect, 0 is chance; 1 where both are the same constant."""
-    joint = np.bincount(a * num_scores + b, minlength=num_scores**2).reshape(num_scores, num_scores) / len(a)
-    d = np.subtract.outer(np.arange(num_scores), np.arange(num_scores)) ** 2
-    chance = float((d * np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum())
-    return 1.0 if chance == 0 else 1.0 - float((d * joint).sum()) / chance
+    joint = np.bincount(a * num_scores + b, minlength=num_scores**2)
+    return float(kappa_of_table(joint.reshape(num_scores, num_scores)))
+
+
+def kappa_of_table(joint: NDArray[Any]) -> Array:
+    """`quadratic_kappa` of tables of counts (..., K, K), one rater's score by the other's."""
+    share = joint / joint.sum(axis=(-2, -1), keepdims=True)
+    levels = np.arange(joint.shape[-1])
+    d = np.subtract.outer(levels, levels) ** 2
+    expected = share.sum(axis=-1)[..., :, None] * share.sum(axis=-2)[..., None, :]
+    chance = (d * expected).sum(axis=(-2, -1))
+    seen = (d * share).sum(axis=(-2, -1))
+    return np.asarray(np.where(chance == 0, 1.0, 1.0 - seen / np.where(chance == 0, 1.0, chance)))
 
 
 def _residual(a: Array, b: Array) -> Array:

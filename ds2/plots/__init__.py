@@ -3,16 +3,17 @@
 figure = transition_heatmap(matrix, prior, title="GPT-4o-mini")
 save(figure, Path("transition"))      # transition.svg and transition.png
 
-Of curation: `transition_heatmap`, `score_flow`, `confidence_histogram`, `long_tail_by_score`, `reliability`,
+Of curation: `transition_heatmap`, `transition_grid`, `score_flow`, `confidence_histogram`, `long_tail_by_score`, `reliability`,
 `stability_curve`. Of a run: `score_distribution`, `composition`, `learning_curve`.
 """
 
 from __future__ import annotations
 
 from ds2.plots.canvas import save, to_image
-from ds2.plots.curation import confidence_histogram, long_tail_by_score, transition_heatmap
+from ds2.plots.curation import confidence_histogram, long_tail_by_score
 from ds2.plots.flow import score_flow
 from ds2.plots.run import composition, learning_curve, score_distribution
+from ds2.plots.transition import transition_grid, transition_heatmap
 from ds2.plots.trust import reliability, stability_curve
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "score_flow",
     "stability_curve",
     "to_image",
+    "transition_grid",
     "transition_heatmap",
 ]

@@ -1,4 +1,4 @@
-"""What curation found: how the rater errs, how sure the scores are, how rare the samples of each score are."""
+"""What curation found: how sure the scores are, how rare the samples of each score are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ds2.plots.canvas import (
     ACCENT,
     INK,
     MUTED,
-    RAMP,
     SOFT,
     new_figure,
     same_length,
@@ -23,48 +22,6 @@ from ds2.plots.canvas import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def transition_heatmap(
-    matrix: ArrayLike, prior: ArrayLike | None = None, *, title: str = "", note: str = ""
-) -> Figure:
-    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's Figure 3.
-
-    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is framed.
-    """
-    from matplotlib.colors import LinearSegmentedColormap
-
-    T = np.asarray(matrix, dtype=np.float64)
-    if T.ndim != 2 or T.shape[0] != T.shape[1]:
-        raise UserError(f"a transition matrix is square, got the shape {T.shape}")
-    p = None if prior is None else np.asarray(prior, dtype=np.float64)
-    if p is not None and p.shape != T.shape[:1]:
-        raise UserError(f"the prior must have {len(T)} entries, one a row of the matrix, got {p.shape}")
-    levels = len(T)
-    figure, axes = new_figure(0.68 * levels + 1.9, 0.5 * levels + 1.5)
-    ramp = LinearSegmentedColormap.from_list("ds2", RAMP)
-    edges = np.arange(levels + 1) - 0.5
-    axes.pcolormesh(edges, edges, T, cmap=ramp, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
-    for (i, j), value in np.ndenumerate(T):
-        colour = "white" if value > 0.46 else INK if value >= 0.005 else MUTED
-        axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9.5, color=colour)
-    for i in range(levels):
-        axes.plot(
-            [i - 0.5, i + 0.5, i + 0.5, i - 0.5, i - 0.5],
-            [i - 0.5, i - 0.5, i + 0.5, i + 0.5, i - 0.5],
-            color=INK,
-            linewidth=0.8,
-        )
-    axes.set_xlim(-0.52, levels - 0.48)
-    axes.set_ylim(levels - 0.48, -0.52)
-    axes.set_xticks(range(levels))
-    axes.set_yticks(range(levels), [str(i) if p is None else f"{i}  (p {p[i]:.2f})" for i in range(levels)])
-    axes.tick_params(length=0)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_xlabel("rated score")
-    axes.set_ylabel("true score" if p is None else "true score (p, its share)")
-    set_title(axes, title, note)
-    return figure
 
 
 def confidence_histogram(

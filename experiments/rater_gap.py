@@ -1,0 +1,114 @@
+"""Figure 7: how much the choice of the rater matters, and how far the raters agree in the first place.
+
+Two measures: the largest difference between raters in the average over benchmarks (published; ours from the finished cells of
+`data_scaling`), and, which needs no fine-tuning, the raters' own agreement: on all 300,932 samples as released, and on the slice
+raw and curated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_title
+from experiments import published
+from experiments.agreement import kappa, spread_shares
+from experiments.real_data import NUM_SCORES, PAIRS, RATERS, ReleasedScores, Scores, Slice
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERSIONS = {
+    "released": "all 300,932, raw",
+    "raw": "67k, raw",
+    "rank": "67k, curated by rank",
+    "posterior": "67k, curated by posterior",
+}
+
+
+def gap_table() -> pd.DataFrame:
+    """budget, curation (without, with), published: the largest difference between two raters, points of the average."""
+    printed = published.read("rater_gap")
+    rows = [
+        {"budget": int(row["budget"]), "curation": way, "published": float(row[f"max_gap_{way}_curation"])}
+        for way in ("without", "with")
+        for _, row in printed.iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def versions(released: ReleasedScores, found: Slice) -> dict[str, dict[str, Scores]]:
+    """Version -> rater -> scores."""
+    curated = {v: {rater: found.scores(rater, v) for rater in RATERS} for v in VERSIONS if v != "released"}
+    return {"released": released.scores, **curated}
+
+
+def kappa_table(scores: dict[str, dict[str, Scores]]) -> pd.DataFrame:
+    """scores (a version), first, second (raters), kappa, low, high (95 % bootstrap over samples), samples."""
+    rows = []
+    for version, by_rater in scores.items():
+        for first, second in PAIRS:
+            found = kappa(by_rater[first], by_rater[second], NUM_SCORES)
+            row = {"scores": version, "first": first, "second": second, "kappa": found.value}
+            rows.append(row | {"low": found.low, "high": found.high, "samples": len(by_rater[first])})
+    return pd.DataFrame(rows)
+
+
+def spread_table(scores: dict[str, dict[str, Scores]]) -> pd.DataFrame:
+    """scores (a version), spread (highest minus lowest score of a sample), share of samples."""
+    rows = []
+    for version, by_rater in scores.items():
+        shares = spread_shares(by_rater, NUM_SCORES)
+        rows += [{"scores": version, "spread": i, "share": share} for i, share in enumerate(shares)]
+    return pd.DataFrame(rows)
+
+
+def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame) -> Figure:
+    """Published gap by budget; kappa of each pair; spread of the raters."""
+    figure, (left, middle, right) = new_figure(11, 3.5, ncols=3, width_ratios=(1, 1.15, 1))
+    _draw_gaps(left, gaps)
+    colours = dict(zip(VERSIONS, (SOFT, MUTED, WARM, ACCENT), strict=True))
+    for i, (version, label) in enumerate(VERSIONS.items()):
+        own = kappas[kappas["scores"] == version]
+        at = [p + (i - 1.5) * 0.19 for p in range(len(PAIRS))]
+        middle.bar(at, own["kappa"], 0.17, color=colours[version], label=label)
+        middle.vlines(at, own["low"], own["high"], color=SOFT, linewidth=1)
+        for x, value in zip(at, own["kappa"], strict=True):
+            middle.annotate(f"{value:.2f}"[1:], (x, value), (0, 3), textcoords="offset points", ha="center",
+                            fontsize=7.5, color=SOFT)  # fmt: skip
+        spread = spreads[spreads["scores"] == version]
+        right.plot(
+            spread["spread"], spread["share"], "o-", color=colours[version], linewidth=1.8, markersize=5
+        )
+    middle.set_xticks(range(len(PAIRS)), [f"{_short(a)}\n{_short(b)}" for a, b in PAIRS])
+    middle.set_ylabel("quadratic-weighted kappa")
+    middle.set_ylim(0, 1)
+    middle.tick_params(axis="x", length=0)
+    set_title(middle, "Agreement of pairs", "1: the same scores, 0: chance")
+    percent(right.yaxis)
+    right.set_ylim(0, None)
+    right.set_xlabel("highest minus lowest score of a sample")
+    right.set_ylabel("share of samples")
+    set_title(right, "Spread of the three raters", "0: all three give the same score")
+    figure.legend(*middle.get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False,
+                  fontsize=8.5, handlelength=1.1)  # fmt: skip
+    return figure
+
+
+def _draw_gaps(axes: Any, gaps: pd.DataFrame) -> None:
+    for way, colour in (("without", MUTED), ("with", ACCENT)):
+        own = gaps[gaps["curation"] == way]
+        axes.plot(range(len(own)), own["published"], "o-", color=colour, linewidth=1.8, markersize=5.5)
+        axes.annotate(f"{way} curation", (1, own["published"].iloc[1]), (9, 3), textcoords="offset points",
+                      fontsize=8.5, color=SOFT if way == "without" else colour)  # fmt: skip
+    budgets = gaps["budget"].unique()
+    axes.set_xticks(range(len(budgets)), [f"{b / 1000:g}k" for b in budgets])
+    axes.set_ylim(0, None)
+    axes.set_xlabel("budget (samples)")
+    axes.set_ylabel("points of the average")
+    set_title(axes, "Largest difference between raters", "published; ours needs the fine-tunes")
+
+
+def _short(rater: str) -> str:
+    return RATERS[rater].split("-")[0]

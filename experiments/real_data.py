@@ -1,0 +1,150 @@
+"""The paper's released scores, and the scored slice of its pool that is at hand, curated as chains of the store.
+
+`paths.data` (variable DS2_DATA, default ../shared beside the project) holds
+
+    scores/released_scores.npz   scores 0..5 of three raters for all 300,932 samples, and each sample's source
+    pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters' scores
+
+A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and shared by every
+experiment that reads it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.artifacts import RunResult, read_curation
+from ds2.cli import compose
+from ds2.errors import MissingInput
+from ds2.pipeline import Chain
+
+RATERS = {"gpt_4o_mini": "GPT-4o-mini", "llama_3_1_8b": "LLaMA-3.1-8B", "mistral_7b": "Mistral-7B"}
+"""Name in files -> name in print."""
+Scores = NDArray[np.int64]
+PAIRS = tuple(itertools.combinations(RATERS, 2))
+METHODS = {
+    "rank": ["curation=rank", "curation.bootstrap=20"],
+    "posterior": ["curation=posterior", "curation.bootstrap=20"],
+    "rank_doubled": ["curation=rank", "curation.duplicate_pool=true"],
+}
+"""Ways to curate -> overrides. `rank_doubled` concatenates the pool with itself first, as the authors' code does; the bootstrap
+(20 resamples) serves the stability of the selection."""
+NUM_SCORES = 6
+
+_CONFIDENCE = {"gpt_4o_mini": 0.5, "llama_3_1_8b": 0.4, "mistral_7b": 0.5}
+"""Replacement thresholds of `rank` (paper, section 5)."""
+
+
+@dataclass(frozen=True)
+class ReleasedScores:
+    """The scores that the authors released, N = 300,932."""
+
+    scores: dict[str, Scores]
+    """Rater -> (N,) scores 0..5."""
+    source: NDArray[np.int64]
+    """(N,) index into `source_names`."""
+    source_names: list[str]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The scored slice after curation: every (rater, method) on the same N samples and the same graph."""
+
+    runs: dict[tuple[str, str], RunResult]
+
+    def table(self, rater: str, method: str) -> Any:
+        """`curation.parquet` of one run: score, curated, long_tail, ..., N rows in pool order."""
+        return read_curation(self.runs[rater, method].stages["curate"].path)
+
+    def scores(self, rater: str, method: str) -> NDArray[np.int64]:
+        """(N,) scores of a rater: as given (`raw`), or curated by one of `METHODS`."""
+        known = self.table(rater, "rank" if method == "raw" else method)
+        return known["score" if method == "raw" else "curated"].to_numpy(dtype=np.int64)
+
+    def curation(self, rater: str, method: str) -> dict[str, Any]:
+        """`transition.json` of one run: transition, prior, diagnostics."""
+        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("transition.json")
+        return found
+
+    def uncertainty(self, rater: str, method: str) -> dict[str, Any]:
+        """`uncertainty.json` of one run: intervals and stability."""
+        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("uncertainty.json")
+        return found
+
+    def neighbors(self) -> NDArray[np.int32]:
+        """(N, 96) rows of each sample's nearest neighbours."""
+        run = next(iter(self.runs.values()))
+        return np.asarray(
+            np.load(run.stages["knn"].path / "neighbors.npy", mmap_mode="r", allow_pickle=False)
+        )
+
+    @property
+    def num_samples(self) -> int:
+        return int(next(iter(self.runs.values())).stages["rate"].record["counts"]["samples"])
+
+    @property
+    def note(self) -> str:
+        """What a caption of a figure from the slice must say."""
+        return (
+            f"N = {self.num_samples:,} (the Dolly and Alpaca rows of the pool), embedder tfidf_svd; "
+            "not comparable cell by cell with the published 300k"
+        )
+
+
+def released_scores(data: Path) -> ReleasedScores:
+    """Raises MissingInput, naming `paths.data`, where the file is absent."""
+    with np.load(_existing(data, "scores/released_scores.npz"), allow_pickle=False) as arrays:
+        scores = {rater: arrays[rater].astype(np.int64) for rater in RATERS}
+        return ReleasedScores(scores, arrays["source"].astype(np.int64), arrays["source_names"].tolist())
+
+
+def curation_overrides(data: Path, rater: str, method: str) -> list[str]:
+    """The arguments of `ds2` that curate the slice's scores of one rater."""
+    return [
+        "pool=jsonl", f"pool.path={data / 'pools' / 'ds2_67k.jsonl.gz'}",
+        "rater=from_column", f"rater.name={rater}", f"rater.column=scores.{rater}", "rater.unit=scores",
+        *METHODS[method], f"curation.confidence={_CONFIDENCE[rater]}", "until=curate", "tracking=none",
+    ]  # fmt: skip
+
+
+def curated_slice(
+    data: Path,
+    artifacts: str,
+    *,
+    methods: Iterable[str] = METHODS,
+    say: Callable[[str], None] = lambda line: None,
+) -> Slice:
+    """Curate the slice for every rater and method, as far as the store does not hold it yet.
+
+    Args:
+        artifacts: root of the artifact store.
+        say: told of each curation with its time.
+
+    Raises:
+        MissingInput: `paths.data` holds no slice.
+    """
+    _existing(data, "pools/ds2_67k.jsonl.gz")
+    runs = {}
+    for rater, method in itertools.product(RATERS, methods):
+        chosen = [*curation_overrides(data, rater, method), f"paths.artifacts={artifacts}"]
+        run = Chain(compose(chosen)).run()
+        runs[rater, method] = run
+        spent = ", ".join(f"{s.name} {s.status.value} {s.seconds:.1f} s" for s in run.stages.values())
+        say(f"{RATERS[rater]}, {method}: {spent}")
+    return Slice(runs)
+
+
+def _existing(data: Path, name: str) -> Path:
+    path = data / name
+    if not path.is_file():
+        raise MissingInput(
+            f"{path} does not exist: give paths.data (or DS2_DATA), the folder that holds {name}"
+        )
+    return path

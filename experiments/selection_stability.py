@@ -1,0 +1,61 @@
+"""How much of a selected subset another sample of the same pool would choose too, against the budget.
+
+Each curation of the slice is repeated on resamples of its neighbourhoods (`curation.bootstrap`); the overlap is the expected share of
+the m chosen samples that two resamples have in common, m / N for random subsets. Selecting by the scores as given estimates
+nothing, so nothing of it can move under resampling (overlap 1); its noise is the rater's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ds2.plots.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_title
+from experiments.real_data import RATERS, Slice
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHODS = {"posterior": ACCENT, "rank": WARM}
+
+
+def measure(found: Slice) -> pd.DataFrame:
+    """rater, method, budget, share of the pool (also the overlap of random subsets), overlap."""
+    rows = []
+    for rater in RATERS:
+        for method in METHODS:
+            for point in found.uncertainty(rater, method)["stability"]:
+                row = {"rater": rater, "method": method, "budget": point["budget"]}
+                row["share"] = point["budget"] / found.num_samples
+                rows.append(row | {"overlap": point["expected_overlap"]})
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Overlap against budget, a panel a rater, beside chance."""
+    figure, axes = new_figure(9.4, 3.4, ncols=len(RATERS), sharey=True)
+    for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
+        own = table[table["rater"] == rater]
+        each.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+        for method, colour in METHODS.items():
+            line = own[own["method"] == method]
+            each.plot(line["share"], line["overlap"], "o-", color=colour, linewidth=1.8, markersize=5.5,
+                      label=method)  # fmt: skip
+            other = own[own["method"] != method].set_index("budget")["overlap"]
+            for share, budget, overlap in zip(line["share"], line["budget"], line["overlap"], strict=True):
+                # The upper curve's numbers stand above it, the lower one's beneath.
+                above = overlap >= other[budget]
+                each.annotate(f"{overlap:.3f}"[1:], (share, overlap), (0, 7 if above else -14), ha="center",
+                              textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
+        budgets = own[own["method"] == "rank"]
+        each.set_xticks(budgets["share"], [f"{s:.0%}".rstrip("%") for s in budgets["share"]])
+        each.set_xlim(0, 0.56)
+        each.set_xlabel("budget (% of the pool)")
+        set_title(each, label)
+    axes[0].text(0.54, 0.2, "two random subsets", fontsize=8.5, color=SOFT, ha="right")
+    axes[0].set_ylim(0, 1.08)
+    percent(axes[0].yaxis)
+    axes[0].set_ylabel("expected overlap")
+    axes[0].legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.52))
+    return figure

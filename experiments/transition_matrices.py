@@ -1,0 +1,89 @@
+"""Figure 3: how each rater errs, as printed by the authors and as estimated on the scored slice of the pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ds2 import plots
+from ds2.rating.raters import published_matrices
+from experiments import published
+from experiments.real_data import METHODS, NUM_SCORES, RATERS, Slice
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+DRAWN = {"published": "published, 300k", "rank": "rank (HOC), 67k", "posterior": "posterior, 67k"}
+
+
+def estimates(found: Slice) -> dict[tuple[str, str], Array]:
+    """(rater, method) -> T (6, 6), rows true scores; method `published` is the paper's, rows renormalised."""
+    matrices = {(r, m): np.array(found.curation(r, m)["transition"]) for r in RATERS for m in METHODS}
+    printed = published_matrices()
+    for rater in RATERS:
+        matrices[rater, "published"] = printed[rater] / printed[rater].sum(axis=1, keepdims=True)
+    return matrices
+
+
+def compare(matrices: dict[tuple[str, str], Array]) -> pd.DataFrame:
+    """How far each estimate is from the published matrix.
+
+    Columns: rater, method; `diagonal` and `published_diagonal`, the means of the diagonals; `row_error`, the mean L1 distance of
+    a row; `largest`, the largest difference of an entry; `same_mode`, true scores whose most common rating is the same.
+    """
+    rows = []
+    for rater in RATERS:
+        theirs = matrices[rater, "published"]
+        for method in METHODS:
+            ours = matrices[rater, method]
+            gap = np.abs(ours - theirs)
+            rows.append(
+                {
+                    "rater": rater, "method": method,
+                    "diagonal": float(np.diag(ours).mean()), "published_diagonal": float(np.diag(theirs).mean()),
+                    "row_error": float(gap.sum(axis=1).mean()), "largest": float(gap.max()),
+                    "same_mode": int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum()),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def entries(matrices: dict[tuple[str, str], Array]) -> pd.DataFrame:
+    """Every entry, a column a version: rater, true_score, rated_score, published, and each method's estimate."""
+    versions = ["published", *METHODS]
+    return pd.DataFrame(
+        [
+            {"rater": rater, "true_score": i, "rated_score": j}
+            | {version: matrices[rater, version][i, j] for version in versions}
+            for rater in RATERS
+            for i, j in np.ndindex(NUM_SCORES, NUM_SCORES)
+        ]
+    )
+
+
+def curated_counts(found: Slice) -> pd.DataFrame:
+    """Share of the scores that curation changes: rater, method, flagged, changed, and what the authors printed of theirs."""
+    printed = published.read("curation_statistics").set_index("rater")
+    total = published.read("pool_composition")["samples"].sum()
+    rows = []
+    for rater in RATERS:
+        for method in METHODS:
+            table = found.table(rater, method)
+            row = {"rater": rater, "method": method, "flagged": float(table["flagged"].mean())}
+            row["changed"] = float((table["curated"] != table["score"]).mean())
+            known = method != "posterior" and rater in printed.index
+            row["published_flagged"] = printed.loc[rater, "flagged"] / total if known else None
+            row["published_changed"] = printed.loc[rater, "curated"] / total if known else None
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def draw(matrices: dict[tuple[str, str], Array]) -> Figure:
+    """The paper's layout, a column a rater: published above, then each estimate."""
+    return plots.transition_grid(
+        {line: {RATERS[r]: matrices[r, method] for r in RATERS} for method, line in DRAWN.items()}
+    )

@@ -1,0 +1,134 @@
+"""The experiments on released scores: planted counts and gaps, the real files where they are, one line where they are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ds2 import plots
+from ds2.curation.validation import quadratic_kappa
+from ds2.errors import MissingInput, UserError
+from experiments import clusterability, rater_gap, real_data, score_distributions, transition_matrices
+from experiments.agreement import kappa, spread_shares
+from experiments.real_data import METHODS, RATERS, ReleasedScores, released_scores
+
+
+@pytest.fixture(scope="module")
+def few() -> ReleasedScores:
+    """1,200 samples of five sources, three raters."""
+    rng = np.random.default_rng(0)
+    names = ["flan_v2", "oasst1", "wizardlm", "dolly", "stanford_alpaca"]
+    scores = {rater: rng.integers(0, 6, 1200) for rater in RATERS}
+    return ReleasedScores(scores, rng.integers(0, 5, 1200), names)
+
+
+def test_counts_by_rater_and_by_source_are_whole(few):
+    by_rater, by_source = score_distributions.count_by_rater(few), score_distributions.count_by_source(few)
+    assert by_rater.groupby("rater")["ours"].sum().eq(1200).all()
+    assert (
+        by_source.groupby(["rater", "score"])["ours"]
+        .sum()
+        .equals(by_rater.set_index(["rater", "score"])["ours"])
+    )
+    pool = score_distributions.pool_table(few).set_index("source")
+    assert pool.loc["all", "ours"] == 1200
+    assert pool.loc["all", "published"] == 300_932
+
+
+def test_a_rater_without_published_counts_by_source_has_none(few):
+    by_source = score_distributions.count_by_source(few)
+    assert by_source.loc[by_source["rater"] != "gpt_4o_mini", "published"].isna().all()
+    assert by_source.loc[by_source["rater"] == "gpt_4o_mini", "published"].sum() == 300_932
+
+
+def test_our_counts_of_the_real_scores_are_the_published_ones(shared_data):
+    released = released_scores(shared_data)
+    by_rater = score_distributions.count_by_rater(released)
+    assert (by_rater["ours"] == by_rater["published"]).all()
+    by_source = score_distributions.count_by_source(released).dropna()
+    assert len(by_source) == 30
+    assert (by_source["ours"] == by_source["published"]).all()
+    pool = score_distributions.pool_table(released)
+    assert (pool["ours"] == pool["published"]).all()
+
+
+def test_gaps_of_planted_neighbours():
+    scores = np.array([0, 0, 0, 5, 3, 2])
+    pairs = np.array([[1, 2], [0, 2], [0, 3], [4, 5], [5, 3], [0, 1]])
+    shares = clusterability.gap_shares(scores, pairs)
+    gaps = np.repeat(clusterability.GAPS, np.round(shares * 6).astype(int))
+    np.testing.assert_allclose(np.sort([0, 0, 2.5, 2.5, 0.5, 2]), gaps)
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_shuffled_scores_know_nothing_of_their_neighbours():
+    rng = np.random.default_rng(1)
+    cluster = np.repeat(np.arange(400), 3)
+    scores = rng.integers(0, 6, 400)[cluster]  # neighbours always agree
+    pairs = np.stack([np.roll(np.arange(1200).reshape(-1, 3), -shift, axis=1).ravel() for shift in (1, 2)], 1)
+    assert clusterability.gap_shares(scores, pairs)[0] == 1
+    chance = clusterability.shuffled_shares(scores, pairs, shuffles=30)
+    assert chance.shape == (30, 11)
+    assert chance[:, 0].max() < 0.2
+    np.testing.assert_allclose(chance.sum(axis=1), 1)
+
+
+def test_kappa_lies_in_its_interval_and_is_the_library_s():
+    rng = np.random.default_rng(2)
+    a = rng.integers(0, 6, 3000)
+    b = np.clip(a + rng.integers(-1, 2, 3000), 0, 5)
+    found = kappa(a, b, 6)
+    assert found.value == quadratic_kappa(a, b, 6)
+    assert found.low < found.value < found.high
+    assert 0.001 < found.high - found.low < 0.03
+    assert kappa(a, a, 6).value == 1
+
+
+def test_spread_is_the_highest_minus_the_lowest_score():
+    scores = {"a": np.array([0, 1, 5, 2]), "b": np.array([0, 3, 0, 2]), "c": np.array([0, 2, 3, 3])}
+    np.testing.assert_allclose(spread_shares(scores, 6), [0.25, 0.25, 0.25, 0, 0, 0.25])
+
+
+def test_the_real_raters_agree_as_weakly_as_was_measured_before(shared_data):
+    found = rater_gap.kappa_table({"released": released_scores(shared_data).scores})
+    assert found["kappa"].round(2).tolist() == [0.25, 0.33, 0.20]
+
+
+def test_published_gaps_are_a_row_a_budget_and_way():
+    table = rater_gap.gap_table().pivot(index="budget", columns="curation", values="published")
+    assert table.loc[5000].to_dict() == {"without": 3.83, "with": 1.2}
+
+
+def test_distance_of_an_estimate_from_the_published_matrix():
+    published = {r: plots_matrix(i) for i, r in enumerate(RATERS)}
+    matrices = {(r, m): published[r] for r in RATERS for m in [*METHODS, "published"]}
+    table = transition_matrices.compare(matrices)
+    assert (table[["row_error", "largest"]] == 0).all(axis=None)
+    assert (table["same_mode"] == 6).all()
+    matrices["mistral_7b", "rank"] = np.roll(published["mistral_7b"], 1, axis=1)
+    worse = transition_matrices.compare(matrices).set_index(["rater", "method"]).loc[("mistral_7b", "rank")]
+    assert worse["same_mode"] == 0
+    assert worse["row_error"] > 1
+    assert len(transition_matrices.entries(matrices)) == 3 * 36
+
+
+def plots_matrix(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((6, 6))
+    return 0.7 * np.eye(6) + 0.3 * noise / noise.sum(axis=1, keepdims=True)
+
+
+def test_a_grid_of_matrices_has_one_panel_each_and_refuses_a_ragged_one():
+    figure = plots.transition_grid(
+        {"a": {"x": np.eye(3), "y": np.eye(3)}, "b": {"x": np.eye(3), "y": np.eye(3)}}
+    )
+    assert len(figure.axes) == 4
+    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["x", "y"]
+    with pytest.raises(UserError, match="the same columns"):
+        plots.transition_grid({"a": {"x": np.eye(3)}, "b": {"y": np.eye(3)}})
+
+
+def test_absent_data_is_one_line_that_names_the_option(tmp_path):
+    with pytest.raises(MissingInput, match=r"paths\.data \(or DS2_DATA\).*scores/released_scores\.npz"):
+        released_scores(tmp_path)
+    with pytest.raises(MissingInput, match=r"paths\.data \(or DS2_DATA\).*pools/ds2_67k\.jsonl\.gz"):
+        real_data.curated_slice(tmp_path, str(tmp_path / "artifacts"))
