@@ -1,22 +1,35 @@
 """Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
 
-One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep, and its configuration holds the
-choices that people filter on (`rater`, `selection`, `budget`, `base_model`, `seed`) beside the whole resolved one. Offline by
-default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
+One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and filters read:
+
+    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
+    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
+               cached; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
+    media      curate/transition, curate/scores, select/sources, and each as a table
+    artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
+
+Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ds2.artifacts import RunResult, StageResult
+from ds2.artifacts import RunResult, StageResult, Status
 from ds2.config import RunConfig, TrackingMode
 from ds2.plain import to_plain
 from ds2.report import facts
+
+
+NOUNS = {
+    "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
+    "select": "subset", "finetune": "adapter", "evaluate": "results",
+}  # fmt: skip
+"""Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
 
 
 class Tracker:
@@ -84,6 +97,8 @@ class Tracker:
                 **choices,
                 "budget": self._config.budget.samples,
                 "seed": self._config.seed,
+                "curation_k": self._config.curation.k,
+                "curation_confidence": self._config.curation.confidence,
                 "run": to_plain(self._config),
             },
             mode="online" if tracking.mode is TrackingMode.online else "offline",
@@ -113,8 +128,8 @@ class Tracker:
             self._run.log({name: wandb.Table(columns=header, data=rows)})
         results = facts.evaluation(run)
         if results is not None:
-            scores = {f"eval/{task}": value for task, value in results["scores"].items()}
-            self._run.summary.update(scores | {"eval/average": results["average"]})
+            self._run.log(_scores(results))
+        self._run.log({"cost/seconds": sum(s.record["wall_seconds"] for s in run.stages.values())})
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 
@@ -129,17 +144,25 @@ class Tracker:
                 self._run.log({step: at, f"{stage}/loss": loss})
 
     def _log_lineage(self, run: RunResult) -> None:
-        """Each stage as a W&B artifact by reference: the files stay where they are."""
+        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as artifacts are, and
+        online, what was reused is an input of this run and what was computed its output."""
         import wandb
 
+        names = {stage.fingerprint: f"{NOUNS.get(stage.name, stage.name)}-{stage.fingerprint}"
+                 for stage in run.stages.values()}  # fmt: skip
         for stage in run.stages.values():
+            inputs = {NOUNS.get(k, k): names.get(v, f"{k}-{v}") for k, v in stage.record["inputs"].items()}
             artifact = wandb.Artifact(
-                f"{stage.name}-{stage.fingerprint}",
-                type=stage.name,
-                metadata={"fingerprint": stage.fingerprint, "inputs": dict(stage.record["inputs"])},
+                names[stage.fingerprint],
+                type=NOUNS.get(stage.name, stage.name),
+                metadata={"stage": stage.name, "fingerprint": stage.fingerprint, "inputs": inputs},
             )
             artifact.add_reference((stage.path / "record.json").resolve().as_uri())
-            self._run.log_artifact(artifact)
+            offline = self._config.tracking.mode is not TrackingMode.online
+            if offline or stage.status is Status.computed:
+                self._run.log_artifact(artifact)
+            else:
+                self._run.use_artifact(artifact)
 
 
 @contextmanager
@@ -194,6 +217,17 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
     if results is not None:
         header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]
         yield "eval/results", header, [[row.get(name) for name in header] for row in results["results"]]
+
+
+def _scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """eval/TASK, its standard error over questions where there is one, and the average."""
+    values = {}
+    for task, value in results["scores"].items():
+        values[f"eval/{task}"] = value
+        error = next(row["stderr"] for row in results["results"] if row["task"] == task)  # its first metric's
+        if error is not None:
+            values[f"eval/{task}_stderr"] = error
+    return values | {"eval/average": results["average"]}
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,120 @@
+"""A Weights & Biases workspace and report, made from code.
+
+    python -m experiments dashboard --entity E --project P          creates both, or updates what is there
+    python -m experiments dashboard --entity E --project P --dry    writes their JSON instead: no account, no network
+    ... --eval mini                                                 bars for the benchmarks of conf/eval/mini.yaml
+
+Needs the extra `dashboards`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ds2.errors import UserError
+
+
+def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
+    """The `dashboard` subcommand.
+
+    Raises:
+        UserError: the extra is not installed, the evaluation is unknown, or W&B refuses.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments dashboard", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--entity", required=True, help="user or team")
+    parser.add_argument("--project", required=True)
+    parser.add_argument(
+        "--eval", default="paper", help="whose benchmarks get bars (conf/eval; default: paper)"
+    )
+    parser.add_argument(
+        "--dry", nargs="?", const="artifacts/dashboard", metavar="FOLDER", help="write JSON, save nothing"
+    )
+    given = parser.parse_args(arguments)
+    if find_spec("wandb_workspaces") is None:
+        raise UserError("dashboards need the package wandb_workspaces: pip install 'ds2[dashboards]'")
+    from experiments import dashboard_panels
+
+    tasks = tasks_of(given.eval)
+    workspace = dashboard_panels.workspace(given.entity, given.project, tasks)
+    report = dashboard_panels.report(given.entity, given.project, tasks)
+    if given.dry is not None:
+        for path in write(workspace, report, Path(given.dry)):
+            say(f"written: {path}")
+        return
+    for line in save(workspace, report):
+        say(line)
+
+
+def tasks_of(evaluation: str) -> list[str]:
+    """The tasks of an evaluation, as its tables and metrics name them."""
+    from ds2.cli import compose
+
+    config = compose([f"eval={evaluation}"]).eval
+    return [*config.tasks, *config.companions]
+
+
+def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:
+    """What W&B would be sent: name -> JSON."""
+    found = {}
+    for name, item in (("workspace", workspace), ("report", report)):
+        found[name] = json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    return found
+
+
+def write(workspace: Any, report: Any, folder: Path) -> list[Path]:
+    """workspace.json and report.json in `folder`; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, content in specs(workspace, report).items():
+        paths.append(folder / f"{name}.json")
+        paths[-1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return paths
+
+
+def save(workspace: Any, report: Any) -> list[str]:
+    """Create both at W&B, or update those that an earlier call made; a line each with its address.
+
+    The workspace is found by its fixed internal name, the report by its title.
+
+    Raises:
+        UserError: not logged in, no such project, no access.
+    """
+    import wandb
+
+    said = []
+    try:
+        api = wandb.Api()
+        path = f"{workspace.entity}/{workspace.project}"
+        workspace._internal_id = _workspace_id(workspace)
+        report.id = next((r.id for r in api.reports(path) if r.display_name == report.title), "")
+        for kind, item, known in (
+            ("workspace", workspace, workspace._internal_id),
+            ("report", report, report.id),
+        ):
+            item.save()
+            said.append(f"{kind} {'updated' if known else 'created'}: {item.url}")
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"W&B: {line}; --dry writes the JSON without an account") from error
+    return said
+
+
+def _workspace_id(workspace: Any) -> str:
+    """The id of the view that an earlier call made; empty where there is none."""
+    from wandb_workspaces.workspaces.internal import get_view_dict
+
+    name = workspace._internal_name.removeprefix("nw-").removesuffix("-v")
+    try:
+        return str(get_view_dict(workspace.entity, workspace.project, name)["id"])
+    except ValueError as error:
+        if "not found in project" in str(error):
+            return ""
+        raise
