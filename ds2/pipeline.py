@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ds2 import selection, steps
 from ds2.artifacts import RunResult, StageResult
-from ds2.config import RunConfig, TrackingMode, Until
+from ds2.config import CurationMethod, RunConfig, TrackingMode, Until
 from ds2.content import ContentHashes
 from ds2.errors import UserError
 from ds2.pool import PoolSource
@@ -77,7 +77,10 @@ class Chain:
         """A name a person can read."""
         config, stages = self.config, self._context.steps
         rater = config.rater.name if "rate" in stages else None
-        chosen = config.selection.strategy if not config.selection.name else config.selection.name
+        chosen = config.selection.name or config.selection.strategy
+        method = config.curation.method
+        if "curate" in stages and config.selection.curation is None and method is not CurationMethod.rank:
+            chosen = f"{chosen}_{method.value}"  # the paper's own is not said; a preset says its own
         unlimited = "select" in stages and "budget" not in stages["select"].identity
         budget = None if chosen == BASE or unlimited else f"{config.budget.samples:g}"
         trained = (

@@ -254,3 +254,9 @@ def test_the_plan_says_what_is_cached(planted_pool):
 def test_the_name_of_a_run_can_be_read(planted_pool):
     assert Chain(config_for(planted_pool)).name == "planted-simulated_gpt_4o_mini-ds2-20"
     assert Chain(config_for(planted_pool, "selection=random")).name == "planted-random-20"
+
+
+def test_a_run_s_name_tells_how_it_was_curated_where_that_is_not_the_paper_s_way(planted_pool):
+    names = [Chain(config_for(planted_pool, choice)).name for choice in
+             ("curation=rank", "curation=posterior", "selection=ds2_posterior", "selection=alpagasus")]  # fmt: skip
+    assert [name.split("-")[2] for name in names] == ["ds2", "ds2_posterior", "ds2_posterior", "alpagasus"]
