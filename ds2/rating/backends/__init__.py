@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 from ds2.config import LlmRaterConfig, RaterBackend, Reading
@@ -65,11 +66,23 @@ class Backend(Protocol):
         ...
 
 
-Opener = Callable[[LlmRaterConfig, str | None], AbstractContextManager[Backend]]
-"""`open(config, revision)` of a back end's module; `revision` is the resolved commit of a hub model."""
+@dataclass(frozen=True)
+class Place:
+    """Where a back end works."""
+
+    folder: Path
+    """For what must outlive the process, such as batches at a server; made by the back end that needs it."""
+    say: Callable[[str], None] = lambda line: None
+    """Tells the person one line while the back end works."""
 
 
-def open_backend(config: LlmRaterConfig, revision: str | None) -> AbstractContextManager[Backend]:
+Opener = Callable[[LlmRaterConfig, str | None, Place], AbstractContextManager[Backend]]
+"""`open(config, revision, place)` of a back end's module; `revision` is the resolved commit of a hub model."""
+
+
+def open_backend(
+    config: LlmRaterConfig, revision: str | None, place: Place
+) -> AbstractContextManager[Backend]:
     """The configured back end, started; its module and libraries are imported only here.
 
     Raises:
@@ -77,7 +90,7 @@ def open_backend(config: LlmRaterConfig, revision: str | None) -> AbstractContex
         ModuleNotFoundError: the back end's extra is not installed.
     """
     opener: Opener = import_module(_MODULES[config.backend]).open
-    return opener(config, revision)
+    return opener(config, revision, place)
 
 
 _MODULES = {
@@ -87,4 +100,4 @@ _MODULES = {
     RaterBackend.transformers: "ds2.rating.backends.transformers_model",
 }
 
-__all__ = ["Answer", "Backend", "Chat", "LlmRaterConfig", "Reading", "Request", "open_backend"]
+__all__ = ["Answer", "Backend", "Chat", "LlmRaterConfig", "Place", "Reading", "Request", "open_backend"]
