@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +33,7 @@ from ds2.config.training import (
     ModelConfig,
     TinyModelConfig,
 )
+from ds2.paths import project_root
 
 
 class TrackingMode(Enum):
@@ -70,11 +72,18 @@ class RuntimeConfig:
     """Show progress bars."""
 
 
+def _default_data() -> str:
+    return os.environ.get("DS2_DATA") or str(project_root().parent / "shared")
+
+
 @dataclass
 class PathsConfig:
     artifacts: str = "artifacts"
     """Root of the artifact store."""
     wandb: str = "artifacts/wandb"
+    data: str = field(default_factory=_default_data)
+    """Real scores and pools for the experiments on them; default: the environment variable DS2_DATA, else `shared` beside the
+    project."""
 
 
 class Until(Enum):
