@@ -8,7 +8,14 @@ import pytest
 from ds2 import plots
 from ds2.curation.validation import quadratic_kappa
 from ds2.errors import MissingInput, UserError
-from experiments import clusterability, rater_gap, real_data, score_distributions, transition_matrices
+from experiments import (
+    clusterability,
+    rater_gap,
+    real_data,
+    released_subset,
+    score_distributions,
+    transition_matrices,
+)
 from experiments.agreement import kappa, spread_shares
 from experiments.real_data import METHODS, RATERS, ReleasedScores, released_scores
 
@@ -132,3 +139,21 @@ def test_absent_data_is_one_line_that_names_the_option(tmp_path):
         released_scores(tmp_path)
     with pytest.raises(MissingInput, match=r"paths\.data \(or DS2_DATA\).*pools/ds2_67k\.jsonl\.gz"):
         real_data.curated_slice(tmp_path, str(tmp_path / "artifacts"))
+
+
+def test_subsets_are_compared_by_what_their_conversations_say():
+    def say(text: str) -> released_subset.Conversation:
+        return (("user", text), ("assistant", "yes"))
+
+    found = released_subset.overlap([say("a"), say("b "), say("c")], [say("b"), say("d")])
+    assert (found.ours, found.theirs, found.shared) == (3, 2, 1)
+
+
+def test_without_the_hub_the_overlap_is_not_checked(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    scores = tmp_path / "scores" / "released_scores.npz"
+    scores.parent.mkdir()
+    np.savez(scores, gpt_4o_mini=np.zeros(3, dtype=np.uint8))
+    said = released_subset.compare_with_released(tmp_path, str(tmp_path / "artifacts"))
+    assert isinstance(said, str)
+    assert said.startswith("not checked: dataset jlpang888/cured_dataset_gpt_4o_mini")
