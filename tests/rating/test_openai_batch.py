@@ -1,0 +1,309 @@
+"""The batch back end against a local server that counts uploads, batches and paid requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from rating.batch_server import BatchServer
+
+from ds2.config import RaterRuntime
+from ds2.errors import UserError
+from ds2.rating.backends import Answer, Request, openai_batch
+from ds2.rating.backends.batch_ledger import Ledger
+from ds2.rating.backends.openai_batch import BatchBackend
+
+KEYS = [f"k{i}" for i in range(5)]
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with BatchServer().serving() as running:
+        yield running
+
+
+@cache
+def client(url: str) -> openai.OpenAI:
+    """Made once a server: making one takes longer than any call to it."""
+    return openai.OpenAI(base_url=url, api_key="secret", max_retries=0)
+
+
+def encode(request: Request) -> dict[str, Any]:
+    return {"model": "m", "messages": list(request.chat)}
+
+
+def decode(key: str, body: dict[str, Any]) -> Answer:
+    return Answer(key, body["choices"][0]["message"]["content"], prompt_tokens=body["usage"]["prompt_tokens"])
+
+
+def requests(keys: list[str]) -> list[Request]:
+    return [Request(key, ({"role": "user", "content": f"rate {key} ü"},)) for key in keys]
+
+
+def ask(
+    url: str, folder: Path, keys: list[str] = KEYS, log: dict[str, Answer] | None = None, **runtime: Any
+) -> dict[str, Answer]:
+    """Answers of those that the log lacks, kept as they come: what the rating loop does."""
+    log = {} if log is None else log
+    settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
+    with Ledger(folder) as ledger:
+        backend = BatchBackend(client(url), ledger, settings, encode, decode, say=print)
+        for answer in backend.answers(requests([key for key in keys if key not in log])):
+            log[answer.key] = answer
+    return log
+
+
+def test_every_request_is_answered_once_through_files_within_the_limits(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    log = ask(server.url, tmp_path)
+    assert {key: answer.text for key, answer in log.items()} == {key: f"RATE {key.upper()} Ü" for key in KEYS}
+    assert (server.uploads, len(server.batches)) == (3, 3)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_file_holds_no_more_bytes_than_allowed(server: BatchServer, tmp_path: Path) -> None:
+    ask(server.url, tmp_path, batch_requests=50_000, batch_megabytes=400e-6)
+    assert all(
+        len(content) <= 400 for name, content in server.files.values() if not name.startswith("batch_")
+    )
+    assert len(server.batches) == 3
+
+
+def test_requests_are_drawn_as_files_fill(server: BatchServer, tmp_path: Path) -> None:
+    uploads = []
+
+    def drawn() -> Iterator[Request]:
+        for request in requests(KEYS):
+            uploads.append(server.uploads)
+            yield request
+
+    with Ledger(tmp_path) as ledger:
+        settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
+        assert (
+            len(
+                list(
+                    BatchBackend(client(server.url), ledger, settings, encode, decode, say=print).answers(
+                        drawn()
+                    )
+                )
+            )
+            == 5
+        )
+    assert uploads == [0, 0, 0, 1, 1]
+
+
+class Crash(BaseException):
+    pass
+
+
+@pytest.fixture
+def crash_at(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Counts the boundaries between steps; at the chosen one the process is as good as dead."""
+    state = {"passed": 0, "at": -1}
+
+    def boundary() -> None:
+        state["passed"] += 1
+        if state["passed"] - 1 == state["at"]:
+            raise Crash
+
+    def around(owner: Any, name: str) -> None:
+        step = getattr(owner, name)
+
+        def crashing(*arguments: Any, **named: Any) -> Any:
+            boundary()
+            result = step(*arguments, **named)
+            boundary()
+            return result
+
+        monkeypatch.setattr(owner, name, crashing)
+
+    for name in ("seal", "move", "finish"):
+        around(Ledger, name)
+    around(BatchBackend, "_outcome")
+    around(openai_batch.BatchBackend, "_find")
+
+    def arm(at: int) -> None:
+        state.update(passed=0, at=at)
+
+    arm.boundary = boundary  # type: ignore[attr-defined]
+    return arm
+
+
+def test_a_crash_between_any_two_steps_loses_nothing_and_pays_for_nothing_twice(
+    server: BatchServer, tmp_path: Path, crash_at: Any
+) -> None:
+    keys = KEYS[:3]
+    for at in count():
+        server.files, server.batches, server.paid = {}, {}, type(server.paid)()
+        log: dict[str, Answer] = {}
+        crash_at(at)
+        try:
+            ask(server.url, tmp_path / str(at), keys, log=log)
+        except Crash:
+            ask(server.url, tmp_path / str(at), keys, log=log)
+        else:
+            break
+        assert (set(log), server.paid) == (set(keys), dict.fromkeys(keys, 1)), at
+        assert (server.uploads, len(server.batches)) == (2, 2), at
+    assert at == 2 * (2 * (1 + 4 + 1) + 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "done"),
+    [("POST /files", True), ("POST /batches", False), ("POST /batches", True), ("GET /files", True)],
+)
+def test_a_killed_process_goes_on_where_it_was(
+    server: BatchServer, tmp_path: Path, call: str, done: bool
+) -> None:
+    """A real SIGKILL while the server handles a call: before it was done, or done with the reply never heard."""
+    script = f"import sys; sys.path[:0] = {sys.path!r}; from rating.test_openai_batch import ask; from pathlib import Path; ask({server.url!r}, Path({str(tmp_path)!r}))"
+    victims: list[subprocess.Popen[bytes]] = []
+
+    def kill(seen: str) -> bool:
+        if seen == call and victims and victims[0].poll() is None:
+            os.kill(victims[0].pid, signal.SIGKILL)
+            victims[0].wait()
+            return True
+        return False
+
+    server.before = lambda seen: 500 if not done and kill(seen) else 0
+    server.after = lambda seen: not (done and kill(seen))
+    victims.append(subprocess.Popen([sys.executable, "-c", script]))
+    assert victims[0].wait(60) == -signal.SIGKILL
+    server.before, server.after = lambda seen: 0, lambda seen: True
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+    assert (server.uploads, len(server.batches)) == (3, 3)
+
+
+@pytest.mark.parametrize("call", ["POST /files", "POST /batches", "GET /batches", "GET /files"])
+def test_a_reply_that_is_lost_is_not_a_second_submission(
+    server: BatchServer, tmp_path: Path, call: str
+) -> None:
+    lost = iter([True] * 3)
+    server.after = lambda seen: not (seen == call and next(lost, False))
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+    assert (server.uploads, len(server.batches)) == (3, 3)
+
+
+def test_a_busy_server_is_asked_again(server: BatchServer, tmp_path: Path) -> None:
+    statuses = iter([429, 500, 503, 502])
+    server.before = lambda call: next(statuses, 0)
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+def test_answers_that_came_are_kept_for_a_log_that_lost_them(server: BatchServer, tmp_path: Path) -> None:
+    first = ask(server.url, tmp_path)
+    calls = len(server.calls)
+    assert ask(server.url, tmp_path) == first
+    assert len(server.calls) == calls
+
+
+def test_a_smaller_question_waits_for_its_own_batches_only(server: BatchServer, tmp_path: Path) -> None:
+    server.looks = 10**9
+    with Ledger(tmp_path) as ledger:
+        settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
+        backend = BatchBackend(client(server.url), ledger, settings, encode, decode, say=print)
+        backend._seal((request.key, backend._line(request)) for request in requests(KEYS))
+    server.looks = 1
+    assert set(ask(server.url, tmp_path, ["k0", "new"])) == {"k0", "new"}
+    assert server.paid == {"k0": 1, "k1": 1, "new": 1}
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys([*KEYS, "new"], 1)
+
+
+@pytest.mark.parametrize("outcome", ["expired", "500", "400", "missing", "garbled"])
+def test_requests_that_a_batch_did_not_answer_are_named_and_can_be_asked_again(
+    server: BatchServer, tmp_path: Path, outcome: str
+) -> None:
+    server.ends = lambda number: "expired" if number == 0 else "completed"
+    server.outcome = lambda key, number: outcome if key == "k0" else "ok"
+    log = ask(server.url, tmp_path)
+    assert {key for key, answer in log.items() if answer.finish == "failed"} == {"k0"}
+    reasons = {"expired": "late", "500": "said 500", "400": "said 400"}
+    assert log.pop("k0").text == reasons.get(outcome, "batch batch-0 ended without an answer (expired)")
+    server.outcome = lambda key, number: "ok"
+    assert ask(server.url, tmp_path, log=log)["k0"].finish == "stop"
+    assert server.paid == dict.fromkeys(KEYS, 1)
+    assert len(server.batches) == 4
+
+
+def test_a_cancelled_batch_is_one_clear_line_and_the_next_run_sends_the_rest(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    server.ends = lambda number: "cancelled" if number == 1 else "completed"
+    server.outcome = lambda key, number: "missing" if (key, number) == ("k3", 1) else "ok"
+    with pytest.raises(UserError, match="batch batch-1 was cancelled at the server; its answers are kept"):
+        ask(server.url, tmp_path)
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+def test_a_batch_that_the_server_refuses_is_one_clear_line(server: BatchServer, tmp_path: Path) -> None:
+    server.errors = [{"code": "invalid", "message": "no model m\n here"}] * 2
+    server.ends = lambda number: "failed"
+    with pytest.raises(UserError, match=r"refused batch batch-0: no model m here$"):
+        ask(server.url, tmp_path)
+    server.ends = lambda number: "completed"
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+def test_a_full_queue_is_waited_for(server: BatchServer, tmp_path: Path) -> None:
+    server.errors = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]
+    server.ends = lambda number: "failed" if number == 1 else "completed"
+    server.looks = 2
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert (server.uploads, len(server.batches)) == (3, 4)
+    server.ends = lambda number: "failed"
+    with pytest.raises(UserError, match="Enqueued token limit reached; lower rater.runtime.batch_requests"):
+        ask(server.url, tmp_path, ["alone"])
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "message"),
+    [
+        ("POST /files", 401, "refuses a batch: status 401"),
+        ("POST /batches", 400, "refuses a batch: status 400"),
+        ("GET /batches", 404, "does not know batch batch-0"),
+        ("GET /batches", 403, "refuses"),
+        ("GET /batches", 503, "does not answer"),
+    ],
+)
+def test_a_server_that_refuses_for_good_is_one_clear_line(
+    server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, status: int, message: str
+) -> None:
+    monkeypatch.setattr(openai_batch, "PATIENCE", 3)
+    server.before = lambda seen: status if seen == call else 0
+    with pytest.raises(UserError, match=message) as caught:
+        ask(server.url, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    server.before = lambda seen: 0
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert max(server.paid.values()) == 1
+
+
+def test_a_second_process_does_not_touch_the_batches_of_the_first(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    with Ledger(tmp_path), pytest.raises(UserError, match="another run is waiting for the batches"):
+        ask(server.url, tmp_path)
+
+
+def test_no_secret_is_written(server: BatchServer, tmp_path: Path) -> None:
+    ask(server.url, tmp_path)
+    assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
