@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which says them in one line
@@ -32,21 +32,13 @@ register_schemas()
 
 def run(arguments: Sequence[str]) -> int:
     """The `ds2` command with these arguments; its exit code."""
-    try:
-        if arguments and arguments[0] in COMMANDS:
-            return store_commands.run(arguments[0], arguments[1:])
-        name, rest = _sweep_name(arguments)
-        if name is not None:
-            from ds2.sweep import load_sweep, report_sweep
+    return answer(lambda: _run_command(arguments))
 
-            sweep = load_sweep(name)
-            with jobs.recorded() as record:
-                for grid in sweep.multiruns(rest):
-                    _hydra(["--multirun", *grid])
-            return report_sweep(name, record.read())
-        with jobs.recorded() as record:
-            _hydra(arguments)
-        return console.summary_of_jobs(record.read())
+
+def answer(command: Callable[[], int]) -> int:
+    """A command's exit code; what its user has to change is said in one line."""
+    try:
+        return command()
     except UserError as error:
         console.error(str(error))
         return 2
@@ -56,6 +48,23 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         console.error("interrupted; the same command continues from the last finished stage")
         return 130
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        return store_commands.run(arguments[0], arguments[1:])
+    name, rest = _sweep_name(arguments)
+    if name is not None:
+        from ds2.sweep import load_sweep, report_sweep
+
+        sweep = load_sweep(name)
+        with jobs.recorded() as record:
+            for grid in sweep.multiruns(rest):
+                _hydra(["--multirun", *grid])
+        return report_sweep(name, record.read())
+    with jobs.recorded() as record:
+        _hydra(arguments)
+    return console.summary_of_jobs(record.read())
 
 
 def compose(overrides: Sequence[str]) -> RunConfig:

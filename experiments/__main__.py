@@ -1,0 +1,89 @@
+"""The paper as code.
+
+python -m experiments                                what there is
+python -m experiments NAME [overrides]               one table or figure: what is done, and what it says so far
+    --mini                                           in miniature, on a CPU
+    --launch                                         compute the missing runs first
+    --out FOLDER                                     instead of artifacts/experiments/NAME
+python -m experiments status SWEEP... [overrides]    runs done, running, failed and missing, and how to compute the rest
+python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
+python -m experiments dashboard --entity E --project P [--dry]
+
+Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a run failed or is
+missing, 2 where there is something to change in the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ds2.errors import UserError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command with these arguments; its exit code."""
+    if list(arguments) in ([], ["-h"], ["--help"]):
+        print(usage())
+        return 0
+    from ds2.cli import answer
+
+    return answer(lambda: _run(list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    match arguments:
+        case ["dashboard", *rest]:
+            from experiments.dashboard import main as dashboard
+
+            dashboard(rest)
+            return 0
+        case [name, *rest]:
+            return _experiment(name, rest)
+    raise AssertionError("every list of arguments is matched")
+
+
+def _experiment(name: str, arguments: list[str]) -> int:
+    from ds2 import console
+    from experiments import experiment, output
+    from experiments.result import Options
+
+    given = _parse(name, arguments)
+    module = experiment(name)
+    options = Options(given.overrides, mini=given.mini, launch=given.launch)
+    result = module.run(options)
+    output.show(result)
+    folder = (
+        given.out or Path(options.paths.artifacts) / "experiments" / f"{name}{'_mini' if given.mini else ''}"
+    )
+    for path in output.write(result, folder):
+        console.line(f"written: {path}")
+    return 0 if result.complete else 1
+
+
+def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"python -m experiments {name}", add_help=False)
+    parser.add_argument("--mini", action="store_true")
+    parser.add_argument("--launch", action="store_true")
+    parser.add_argument("--out", type=Path)
+    given, rest = parser.parse_known_args(arguments)
+    given.overrides = rest
+    for argument in rest:
+        if argument.startswith("-") or "=" not in argument:
+            raise UserError(f"{argument} is neither an option of python -m experiments nor key=value")
+    return given
+
+
+def usage() -> str:
+    """The commands and every experiment."""
+    from experiments import EXPERIMENTS
+
+    width = max(map(len, EXPERIMENTS))
+    lines = [f"    {name:<{width}}  {line}" for name, line in EXPERIMENTS.items()]
+    return "\n".join([(__doc__ or "").strip(), "", "experiments", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
