@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_title
+from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments import published
 from experiments.real_data import NUM_SCORES, RATERS, Slice
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 GAPS = np.arange(0, NUM_SCORES - 0.5, 0.5)
 """Every gap there can be."""
 SHUFFLES = 200
-VERSIONS = ("raw", "rank", "posterior")
+VERSIONS = {"raw": "raw", "rank": "curated", "rank_doubled": "curated", "posterior": None}
+"""Our scores -> the published ones beside them."""
 
 
 def gap_shares(scores: NDArray[np.int64], pairs: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -42,27 +43,23 @@ def shuffled_shares(
 
 
 def measure(found: Slice, *, shuffles: int = SHUFFLES) -> pd.DataFrame:
-    """rater, scores (raw, rank, posterior), gap, ours, shuffled with its 95 % interval low..high, published; shares.
-
-    Published are raw scores, and curated ones beside our `rank`.
-    """
+    """rater, scores (one of `VERSIONS`), gap, ours, shuffled with its 95 % interval low..high, published; shares."""
     pairs = found.neighbors()[:, :2]
     printed = published.read("clusterability").set_index(["rater", "scores"])
-    names = {"raw": "raw", "rank": "curated"}
     rows = []
     for rater in RATERS:
-        for version in VERSIONS:
+        for version, beside in VERSIONS.items():
             scores = found.scores(rater, version)
             ours, chance = gap_shares(scores, pairs), shuffled_shares(scores, pairs, shuffles=shuffles)
             low, high = np.quantile(chance, [0.025, 0.975], axis=0)
             for g, gap in enumerate(GAPS):
                 column = f"gap_{gap:g}"
-                known = version in names and column in printed
+                known = beside is not None and column in printed
                 rows.append(
                     {
                         "rater": rater, "scores": version, "gap": float(gap), "ours": ours[g],
                         "shuffled": chance[:, g].mean(), "low": low[g], "high": high[g],
-                        "published": printed.loc[(rater, names[version]), column] / 100 if known else None,
+                        "published": printed.loc[(rater, beside), column] / 100 if known else None,
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows).astype({"published": float})
@@ -82,8 +79,11 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published beside ours."""
+def draw(table: pd.DataFrame, note: str) -> Figure:
+    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published beside ours.
+
+    note: the caption, `Slice.note`.
+    """
     figure, grid = new_figure(9.4, 5.0, nrows=2, ncols=len(RATERS), sharex=True, sharey=True)
     lines = {"raw": "raw scores", "rank": "curated (rank)"}
     for (version, title), line in zip(lines.items(), grid, strict=True):
@@ -109,4 +109,5 @@ def draw(table: pd.DataFrame) -> Figure:
     grid[0, 0].set_xticks([0, 1, 2, 3, 4])
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False,
                   fontsize=9)  # fmt: skip
+    set_caption(figure, note)
     return figure

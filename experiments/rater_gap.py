@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_title
+from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments import published
 from experiments.agreement import kappa, spread_shares
 from experiments.real_data import NUM_SCORES, PAIRS, RATERS, ReleasedScores, Scores, Slice
@@ -27,15 +27,34 @@ VERSIONS = {
 }
 
 
-def gap_table() -> pd.DataFrame:
-    """budget, curation (without, with), published: the largest difference between two raters, points of the average."""
+def largest_gaps(cells: pd.DataFrame) -> pd.Series:
+    """Highest minus lowest mean average among the raters, by (curation, budget).
+
+    cells: method (`ds2`, `ds2_without_curation`), rater, budget, average_mean, as `data_scaling` has them; a budget counts where all
+    three raters have it.
+    """
+    ways = {"ds2": "with", "ds2_without_curation": "without"}
+    own = cells[cells["method"].isin(list(ways)) & cells["rater"].isin(list(RATERS))]
+    by_rater = (
+        own.groupby(["method", "budget"])["average_mean"].agg(["max", "min", "size"]).query("size == 3")
+    )
+    gaps = (by_rater["max"] - by_rater["min"]).rename(index=ways, level="method")
+    return gaps.rename_axis(["curation", "budget"])
+
+
+def gap_table(cells: pd.DataFrame | None = None) -> pd.DataFrame:
+    """budget, curation (without, with), ours, published: the largest difference between two raters, points of the average.
+
+    cells: our finished cells, as for `largest_gaps`; None where nothing is fine-tuned.
+    """
     printed = published.read("rater_gap")
-    rows = [
-        {"budget": int(row["budget"]), "curation": way, "published": float(row[f"max_gap_{way}_curation"])}
-        for way in ("without", "with")
-        for _, row in printed.iterrows()
-    ]
-    return pd.DataFrame(rows)
+    known = None if cells is None else largest_gaps(cells)
+    rows = []
+    for way in ("without", "with"):
+        for budget, theirs in zip(printed["budget"], printed[f"max_gap_{way}_curation"], strict=True):
+            ours = None if known is None else known.get((way, budget))
+            rows.append({"budget": budget, "curation": way, "ours": ours, "published": theirs})
+    return pd.DataFrame(rows).astype({"ours": float})
 
 
 def versions(released: ReleasedScores, found: Slice) -> dict[str, dict[str, Scores]]:
@@ -64,8 +83,8 @@ def spread_table(scores: dict[str, dict[str, Scores]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame) -> Figure:
-    """Published gap by budget; kappa of each pair; spread of the raters."""
+def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame, note: str) -> Figure:
+    """Published gap by budget; kappa of each pair; spread of the raters; note: the caption."""
     figure, (left, middle, right) = new_figure(11, 3.5, ncols=3, width_ratios=(1, 1.15, 1))
     _draw_gaps(left, gaps)
     colours = dict(zip(VERSIONS, (SOFT, MUTED, WARM, ACCENT), strict=True))
@@ -83,7 +102,7 @@ def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame) -> Fig
         )
     middle.set_xticks(range(len(PAIRS)), [f"{_short(a)}\n{_short(b)}" for a, b in PAIRS])
     middle.set_ylabel("quadratic-weighted kappa")
-    middle.set_ylim(0, 1)
+    middle.set_ylim(0, 0.5)
     middle.tick_params(axis="x", length=0)
     set_title(middle, "Agreement of pairs", "1: the same scores, 0: chance")
     percent(right.yaxis)
@@ -93,6 +112,7 @@ def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame) -> Fig
     set_title(right, "Spread of the three raters", "0: all three give the same score")
     figure.legend(*middle.get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False,
                   fontsize=8.5, handlelength=1.1)  # fmt: skip
+    set_caption(figure, f"67k: {note}")
     return figure
 
 

@@ -93,7 +93,7 @@ class Slice:
     def note(self) -> str:
         """What a caption of a figure from the slice must say."""
         return (
-            f"N = {self.num_samples:,} (the Dolly and Alpaca rows of the pool), embedder tfidf_svd; "
+            f"N = {self.num_samples:,} (the pool's Dolly and Alpaca rows), embedder tfidf_svd; "
             "not comparable cell by cell with the published 300k"
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ds2.plots.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_title
+from ds2.plots.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments.real_data import RATERS, Slice
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def measure(found: Slice) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Overlap against budget, a panel a rater, beside chance."""
+def draw(table: pd.DataFrame, note: str) -> Figure:
+    """Overlap against budget, a panel a rater, beside chance; note: the caption, `Slice.note`."""
     figure, axes = new_figure(9.4, 3.4, ncols=len(RATERS), sharey=True)
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
         own = table[table["rater"] == rater]
@@ -58,4 +58,5 @@ def draw(table: pd.DataFrame) -> Figure:
     percent(axes[0].yaxis)
     axes[0].set_ylabel("expected overlap")
     axes[0].legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.52))
+    set_caption(figure, note)
     return figure

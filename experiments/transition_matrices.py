@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ds2 import plots
+from ds2.plots.canvas import set_caption
 from ds2.rating.raters import published_matrices
 from experiments import published
 from experiments.real_data import METHODS, NUM_SCORES, RATERS, Slice
@@ -82,8 +83,10 @@ def curated_counts(found: Slice) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(matrices: dict[tuple[str, str], Array]) -> Figure:
-    """The paper's layout, a column a rater: published above, then each estimate."""
-    return plots.transition_grid(
+def draw(matrices: dict[tuple[str, str], Array], note: str) -> Figure:
+    """The paper's layout, a column a rater: published above, then each estimate; note: the caption."""
+    figure = plots.transition_grid(
         {line: {RATERS[r]: matrices[r, method] for r in RATERS} for method, line in DRAWN.items()}
     )
+    set_caption(figure, f"67k: {note}")
+    return figure

@@ -52,6 +52,11 @@ def set_title(axes: Any, title: str, note: str = "") -> None:
         )
 
 
+def set_caption(figure: Figure, text: str) -> None:
+    """A quiet line beneath everything: what a figure must say wherever it is shown."""
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT)
+
+
 def thousands(axis: Any) -> None:
     """Tick labels as 12,000."""
     axis.set_major_formatter("{x:,.0f}")

@@ -10,6 +10,7 @@ from ds2.curation.validation import quadratic_kappa
 from ds2.errors import MissingInput, UserError
 from experiments import (
     clusterability,
+    published,
     rater_gap,
     real_data,
     released_subset,
@@ -104,6 +105,21 @@ def test_the_real_raters_agree_as_weakly_as_was_measured_before(shared_data):
 def test_published_gaps_are_a_row_a_budget_and_way():
     table = rater_gap.gap_table().pivot(index="budget", columns="curation", values="published")
     assert table.loc[5000].to_dict() == {"without": 3.83, "with": 1.2}
+
+
+def test_our_gap_of_the_published_scaling_is_the_published_gap():
+    """Figure 7 follows from Figure 5: the same function serves our cells."""
+    table = rater_gap.gap_table(published.read("data_scaling"))
+    np.testing.assert_allclose(table["ours"], table["published"], atol=0.011)
+
+
+def test_a_budget_that_a_rater_lacks_has_no_gap():
+    cells = published.read("data_scaling")
+    lacking = cells[~((cells["rater"] == "mistral_7b") & (cells["budget"] == 5000))]
+    ours = rater_gap.gap_table(lacking).set_index("budget")["ours"]
+    assert ours[5000].isna().all()
+    assert ours[10000].notna().all()
+    assert rater_gap.gap_table()["ours"].isna().all()
 
 
 def test_distance_of_an_estimate_from_the_published_matrix():
