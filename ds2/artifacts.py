@@ -5,6 +5,9 @@
 | model    | `model/` (weights, tokenizer), `curve.parquet` (step, loss), `metrics.json`                         |
 | rate     | `ratings.parquet`: id, row, source, score (-1: unrated), rating (raw, null where there is none);    |
 |          | of several raters the lower median and mean, and `score_0`, `score_1`, ...                         |
+|          | of a language model also rarity, complexity, informativeness, outcome, of repeats `rating_0`, ...; |
+|          | `rating_report.json`: outcomes by source, reasons, tokens; `unrated.jsonl`: id, row, source,       |
+|          | outcome, reason, text; with `rater.reading=expected` `distribution.npy` (N, 9) of the ratings 1..9 |
 | embed    | `embeddings.npy` (N, d) float32, unit rows                                                          |
 | knn      | `neighbors.npy` (N, k) int32, `distances.npy` (N, k) float32, self excluded, ascending              |
 | curate   | `curation.parquet`: id, row, source, score, curated, confidence, flagged, long_tail, posterior_mean;|
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from ds2.knn import KnnGraph
     from ds2.pool import Pool
     from ds2.rating.raters import Ratings
+    from ds2.rating.report import ModelRatings
     from ds2.selection import Choice
 
 
@@ -104,7 +108,30 @@ def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
     if ratings.by_rater is not None:
         for r, own in enumerate(ratings.by_rater.T):
             table[f"score_{r}"] = own
+    if ratings.details is not None:
+        _add_details(folder, pool, table, ratings.details)
     table.to_parquet(folder / "ratings.parquet", index=False)
+
+
+def _add_details(folder: Path, pool: Pool, table: pd.DataFrame, details: ModelRatings) -> None:
+    known = np.isfinite(details.criteria)
+    count = known.sum(axis=1)
+    mean = np.where(known, details.criteria, 0.0).sum(axis=1) / np.maximum(count, 1)
+    for c, criterion in enumerate(("rarity", "complexity", "informativeness")):
+        table[criterion] = np.where(count[:, c] > 0, mean[:, c], np.nan)
+    table["outcome"] = details.outcomes
+    if details.criteria.shape[1] > 1:
+        for r, own in enumerate(details.criteria[:, :, -1].T):
+            table[f"rating_{r}"] = own
+    write_json(folder / "rating_report.json", details.report.to_dict())
+    with (folder / "unrated.jsonl").open("w", encoding="utf-8") as lines:
+        for one in details.unrated:
+            sample = pool.samples[one.position]
+            row = {"id": sample.id, "row": sample.row, "source": sample.source}
+            told = {"outcome": one.outcome.value, "reason": one.reason, "text": one.text}
+            lines.write(json.dumps(row | told, ensure_ascii=False) + "\n")
+    if details.distribution is not None:
+        np.save(folder / "distribution.npy", details.distribution)
 
 
 def read_scores(folder: Path) -> NDArray[np.int16]:

@@ -67,10 +67,11 @@ class Pool:
 
     def conversations(self) -> list[str]:
         """Each sample as `### role: content`, one message a line: what raters and embedders of the paper read."""
-        return [
-            "".join(f"### {message.role}: {message.content}\n" for message in sample.messages)
-            for sample in self.samples
-        ]
+        return [self.conversation(position) for position in range(len(self))]
+
+    def conversation(self, position: int) -> str:
+        """One sample, rendered so."""
+        return "".join(f"### {m.role}: {m.content}\n" for m in self.samples[position].messages)
 
     def column(self, path: str) -> list[Any]:
         """One value a sample from a dotted path (`scores.gpt_4o_mini`); None where it is absent.

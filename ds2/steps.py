@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,12 +27,14 @@ from ds2.config import (
     TinyModelConfig,
 )
 from ds2.content import ContentHashes
-from ds2.errors import UserError
 from ds2.plain import to_plain
-from ds2.pool import PoolSource
+from ds2.pool import Pool, PoolSource
 from ds2.selection.step import measure as measure
 from ds2.selection.step import select as select
 from ds2.stage import Outcome, Step
+
+if TYPE_CHECKING:
+    from ds2.rating.raters import Ratings
 
 _NOT_IDENTITY = {"runtime", "name", "enabled"}
 """Fields that no fingerprint sees: how to execute, and what to call it."""
@@ -87,31 +89,56 @@ def rate(run: Context) -> Step:
         matrix = transition_matrix(rater, scale.num_scores)
         content, drop = {"matrix": matrix.round(12).tolist()}, ("published", "matrix")
     elif isinstance(rater, LlmRaterConfig):
-        raise UserError(
-            f"rater={rater.name} asks a language model ({rater.backend.value}), a back end that this version does not "
-            "have yet; use rater=released, rater=from_column or a simulated rater"
-        )
+        return _rate_with_model(run, rater)
 
     def compute(folder: Path) -> Outcome:
         from ds2.rating.raters import rate
 
         pool = run.pool.load()
-        ratings = rate(rater, pool, scale)
-        artifacts.write_ratings(folder, pool, ratings)
-        scores = ratings.scores[ratings.scores >= 0]
-        counts = np.bincount(scores, minlength=scale.num_scores)
-        return Outcome(
-            {
-                "samples": len(pool),
-                "unrated": len(pool) - len(scores),
-                "scores": counts.tolist(),
-                "dropped": pool.dropped,
-            },
-            (*pool.warnings, *ratings.warnings),
-        )
+        return _rated(run, folder, pool, rate(rater, pool, scale))
 
     own = {"rater": {**identity(rater, drop=drop), **content}, "scale": to_plain(scale)}
     return Step("rate", 1, f"{run.pool.name}-{rater.name}", own, run.inputs(pool=True), compute)
+
+
+def _rate_with_model(run: Context, rater: LlmRaterConfig) -> Step:
+    """Where a model is served, what it may cost and how it is run are no part of what it says."""
+    from ds2.rating import language_model
+
+    scale, drop = (
+        run.config.scale,
+        ("model", "revision", "base_url", "api_version", "max_cost", "max_unrated"),
+    )
+    language_model.check(rater, scale)
+    if rater.backend in language_model.SERVED:
+        model, commit = {"served": rater.model}, None
+    else:
+        model, commit = run.named(rater.model, rater.revision)
+
+    def compute(folder: Path) -> Outcome:
+        pool = run.pool.load()
+        ratings = language_model.rate(
+            rater, pool, scale, model=model, revision=commit,
+            folder=Path(run.config.paths.artifacts) / language_model.FOLDER, progress=run.config.runtime.progress,
+        )  # fmt: skip
+        return _rated(run, folder, pool, ratings)
+
+    own = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
+    return Step("rate", 1, f"{run.pool.name}-{rater.name}", own, run.inputs(pool=True), compute)
+
+
+def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
+    """Write ratings, whoever gave them, and say what they are."""
+    artifacts.write_ratings(folder, pool, ratings)
+    scores = ratings.scores[ratings.scores >= 0]
+    counts = {
+        "samples": len(pool),
+        "unrated": len(pool) - len(scores),
+        "scores": np.bincount(scores, minlength=run.config.scale.num_scores).tolist(),
+        "dropped": pool.dropped,
+        **({} if ratings.details is None else ratings.details.report.counts()),
+    }
+    return Outcome(counts, (*pool.warnings, *ratings.warnings))
 
 
 def embed(run: Context) -> Step:

@@ -41,7 +41,7 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
         ("selection.strategy=best", "selection.strategy=best is unknown; there are: alpagasus"),
         ("rater=released rater.path=nowhere.npy", "nowhere.npy"),
         ("rater=from_column rater.column=quality", "column quality"),
-        ("rater=llama_3_1_8b", "asks a language model"),
+        ("rater=llama_3_1_8b", "model meta-llama/Llama-3.1-8B-Instruct: revision main"),
         ("runtime.offline=true pool=tulu_300k", "not.in.struct|pool.path|no such key"),
         ("seed=abc", "seed: Value 'abc'"),
         ("budget.samples=[1", "budget.samples=[1|extraneous|mismatched|no viable"),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config import (
     ColumnRaterConfig,
-    LlmRaterConfig,
     RaterConfig,
     RatingUnit,
     ReleasedRaterConfig,
@@ -28,6 +27,9 @@ from ds2.paths import project_root
 from ds2.pool import Pool
 from ds2.rating.scale import UNRATED, to_scores
 
+if TYPE_CHECKING:
+    from ds2.rating.report import ModelRatings
+
 
 @dataclass(frozen=True)
 class Ratings:
@@ -40,42 +42,35 @@ class Ratings:
     warnings: tuple[str, ...] = ()
     by_rater: NDArray[np.int16] | None = None
     """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each sample's."""
+    details: ModelRatings | None = None
+    """Of a language model: criteria, outcomes, report."""
 
 
 def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
-    """The rater's scores of a pool, with its policy for unrated samples applied.
+    """The scores of a pool by a rater that asks no model, with its policy for unrated samples applied.
 
     Raises:
         UserError: values out of range or of the wrong number, or unrated samples under `unrated=fail`.
     """
     for kind, read in _RATERS:
         if isinstance(config, kind):
-            ratings = read(config, pool, scale)
-            return _apply_unrated(config, ratings)
-    if isinstance(config, LlmRaterConfig):
-        raise UserError(
-            f"rater={config.name} asks a language model ({config.backend.value}), a back end that this version does "
-            "not have yet; use rater=released, rater=from_column or a simulated rater"
-        )
+            return apply_unrated(config, read(config, pool, scale))
     raise TypeError(f"unknown kind of rater: {type(config).__name__}")
 
 
-def _apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
+def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
+    """The ratings with the rater's policy for unrated samples applied. Raises UserError under `unrated=fail`."""
     unrated = ratings.scores == UNRATED
     count = int(unrated.sum())
     if count == 0:
         return ratings
     if config.unrated is Unrated.fail:
         raise UserError(f"rater={config.name} left {count} samples unrated and rater.unrated=fail")
+    scores, warning = ratings.scores, f"{count} samples are unrated"
     if config.unrated is Unrated.lowest_score:
+        scores = np.where(unrated, 0, scores).astype(np.int16)
         warning = f"{count} unrated samples were given the lowest score (rater.unrated=lowest_score)"
-        return Ratings(
-            np.where(unrated, 0, ratings.scores).astype(np.int16),
-            ratings.ratings,
-            (warning,),
-            ratings.by_rater,
-        )
-    return Ratings(ratings.scores, ratings.ratings, (f"{count} samples are unrated",), ratings.by_rater)
+    return replace(ratings, scores=scores, warnings=(*ratings.warnings, warning))
 
 
 def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:

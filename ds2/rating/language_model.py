@@ -1,0 +1,263 @@
+"""A language model as rater: requests out, answers logged and read, the unreadable asked again.
+
+Rounds: the first asks about every sample that the log does not know, each further one about those whose answer could not be
+read, until `rater.retries` are spent. A retry sends the identical messages; only its key differs. Requests are built as the
+back end draws them, so memory holds the pool, the ratings and what is in flight.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ds2.config import LlmRaterConfig, RaterBackend, Reading, ScaleConfig
+from ds2.errors import UserError
+from ds2.pool import Pool
+from ds2.rating import prompt
+from ds2.rating.answer_log import AnswerLog
+from ds2.rating.backends import Answer, Backend, Place, Request, open_backend
+from ds2.rating.conversation import Room
+from ds2.rating.parse import Outcome, Verdict, read
+from ds2.rating.raters import Ratings, apply_unrated
+from ds2.rating.report import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
+from ds2.rating.scale import compress
+from ds2.stage import canonical_json
+
+SERVED = (RaterBackend.openai, RaterBackend.openai_batch)
+"""Back ends that know a model by its name at a server, not by its weights."""
+FOLDER = "answers"
+"""Of the answer log, below the artifact store's root."""
+_EVIDENCE = 500
+"""First answers, and each further time so many, after which a rater that cannot succeed is stopped."""
+
+
+def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
+    """Refuse settings that cannot work, before anything is asked. Raises UserError."""
+    prompt.instructions(config.reading, config.prompt_version)
+    if config.reading is Reading.expected and scale.high > len(prompt.DIGITS):
+        raise UserError(
+            f"rater.reading=expected reads ratings 1..{len(prompt.DIGITS)}, scale.high={scale.high} is beyond; use "
+            "rater.reading=answer or a lower scale.high"
+        )
+    for name, low in (("retries", 0), ("repeats", 1), ("max_new_tokens", 1)):
+        if getattr(config, name) < low:
+            raise UserError(f"rater.{name}={getattr(config, name)} must be at least {low}")
+    if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
+        raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
+    for name in ("concurrency", "batch_size", "timeout"):
+        if getattr(config.runtime, name) <= 0:
+            raise UserError(f"rater.runtime.{name}={getattr(config.runtime, name)} must be positive")
+
+
+def rate(
+    config: LlmRaterConfig, pool: Pool, scale: ScaleConfig, *, model: Mapping[str, Any], revision: str | None,
+    folder: Path, progress: bool,
+) -> Ratings:  # fmt: skip
+    """The model's ratings of a pool.
+
+    Args:
+        model: what identifies the model (its commit, content or name at a server): enters every answer's key.
+        revision: resolved commit of a hub model.
+        folder: of the answer log.
+
+    Raises:
+        UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay unrated, or any under
+            `unrated=fail`.
+    """
+    check(config, scale)
+    with (
+        AnswerLog(folder) as log,
+        tqdm(desc=f"rating by {config.name}", unit="rating", disable=not progress) as bar,
+        open_backend(config, revision, Place(folder, bar.write)) as backend,
+    ):
+        session = _Session(config, pool, model, log, backend, bar)
+        session.run()
+        return apply_unrated(config, session.ratings(scale))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One rating that is wanted."""
+
+    position: int
+    repeat: int
+    attempt: int
+
+
+class _Session:
+    """One pass over the pool, and what came of it so far."""
+
+    def __init__(
+        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend, bar: Any
+    ) -> None:  # fmt: skip
+        self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
+        self._room = Room(
+            config.max_prompt_tokens, backend.count_tokens, config.reading, config.prompt_version
+        )
+        sampling = (
+            "reading", "temperature", "top_p", "top_k", "quantization", "max_new_tokens", "seed",
+        )  # fmt: skip
+        decides = {name: str(getattr(config, name)) for name in sampling}
+        self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": decides}))
+        shape = (len(pool), config.repeats)
+        self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
+        self._outcomes = np.full(shape, len(Outcome), dtype=np.int8)
+        self._distribution = (
+            np.zeros((len(pool), len(prompt.DIGITS)), dtype=np.float32)
+            if config.reading is Reading.expected
+            else None
+        )
+        self._failures: dict[tuple[int, int], tuple[str, str]] = {}
+        """(position, repeat) given up -> key and reason of its last answer."""
+        self._tried = self._read = 0
+        """Samples asked about for the first time, and those of them that were rated at once."""
+        self.report = RatingReport()
+
+    def run(self) -> None:
+        """Ask until every rating is there or given up."""
+        asked = [_Ask(i, r, 0) for i in range(len(self._pool)) for r in range(self._config.repeats)]
+        self._bar.reset(total=len(asked))
+        for left in reversed(range(self._config.retries + 1)):
+            if not asked:
+                return
+            asked = self._round(asked, last=left == 0)
+
+    def _round(self, asked: list[_Ask], *, last: bool) -> list[_Ask]:
+        """Ask once about each; returns what is to be asked again."""
+        again: list[_Ask] = []
+        waiting: dict[str, list[_Ask]] = {}  # equal conversations share one answer
+
+        def requests() -> Iterator[Request]:
+            for ask in asked:
+                request = self._request(ask)
+                known = self._log.get(request.key)
+                if known is not None:
+                    again.extend(self._take([ask], known, last=last, replayed=True))
+                elif request.key in waiting:
+                    waiting[request.key].append(ask)
+                else:
+                    waiting[request.key] = [ask]
+                    yield request
+
+        for answer in self._backend.answers(requests()):
+            self._log.add(answer)
+            again.extend(self._take(waiting.pop(answer.key), answer, last=last, replayed=False))
+        if waiting:
+            raise RuntimeError(f"{len(waiting)} requests were never answered: a defect of the back end")
+        return again
+
+    def _request(self, ask: _Ask) -> Request:
+        rendered = prompt.as_data(self._pool.conversation(ask.position))
+        data, cut = self._room.fit(rendered)
+        if ask.repeat == ask.attempt == 0:
+            self.report.cut += cut
+        chat = prompt.chat(data, self._config.reading, self._config.prompt_version)
+        own = self._hash.copy()
+        own.update(canonical_json([chat, ask.repeat, ask.attempt]))
+        key = own.hexdigest()[:32]
+        return Request(key, chat, seed=int(key[:8], 16) >> 1)
+
+    def _take(self, asks: list[_Ask], answer: Answer, *, last: bool, replayed: bool) -> Iterator[_Ask]:
+        """Read an answer; yields what has to be asked again."""
+        verdict = read(answer, self._config.reading)
+        if asks[0].attempt == 0:
+            self._tried += 1
+            self._read += verdict.outcome.rated
+            if self._tried % _EVIDENCE == 0:
+                self._stop_if_hopeless()
+        self.report.count_answer(answer, replayed=replayed)
+        if verdict.reason:
+            self.report.reasons[_kind(verdict)] += 1
+        for ask in asks:
+            if verdict.outcome.rated or last:
+                self._settle(ask, answer.key, verdict)
+            else:
+                # An answer that never came is asked for under its own key: a rerun must not ask anew for it.
+                undelivered = verdict.outcome is Outcome.undelivered
+                yield _Ask(ask.position, ask.repeat, ask.attempt + (not undelivered))
+
+    def _settle(self, ask: _Ask, key: str, verdict: Verdict) -> None:
+        place = ask.position, ask.repeat
+        self._criteria[place] = verdict.criteria
+        self._outcomes[place] = list(Outcome).index(verdict.outcome)
+        if self._distribution is not None and verdict.distribution is not None:
+            self._distribution[ask.position] += verdict.distribution
+        if not verdict.outcome.rated:
+            self._failures[place] = key, verdict.reason
+        self.report.settle(self._pool.samples[ask.position].source, verdict.outcome)
+        self._bar.update()
+
+    def _stop_if_hopeless(self) -> None:
+        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool was paid for.
+
+        The share that is read at one try is taken three standard errors above what was seen.
+        """
+        seen = self._read / self._tried
+        share = min(1.0, seen + 3 * ((seen * (1 - seen) + 0.01) / self._tried) ** 0.5)
+        if (1 - share) ** (self._config.retries + 1) > self._config.max_unrated:
+            reasons = ", ".join(
+                f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3)
+            )
+            raise UserError(
+                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} answers: with "
+                f"rater.retries={self._config.retries} more than rater.max_unrated={self._config.max_unrated:g} would stay "
+                f"unrated; most often: {reasons}"
+            )
+
+    def ratings(self, scale: ScaleConfig) -> Ratings:
+        """What is there now. Raises UserError where too much is missing."""
+        overall = self._criteria[:, :, -1]
+        rated = np.isfinite(overall)
+        count = rated.sum(axis=1)
+        asked = (self._outcomes < len(Outcome)).any(axis=1)
+        unrated = asked & (count == 0)
+        if unrated.sum() > self._config.max_unrated * asked.sum():
+            raise UserError(self._too_many(int(unrated.sum()), int(asked.sum())))
+        mean = np.where(rated, overall, 0).sum(axis=1) / np.maximum(count, 1)
+        values = np.where(count > 0, mean, np.nan)
+        scores = compress(values, scale)
+        self.report.count_scores(scores)
+        distribution = self._distribution
+        if distribution is not None:
+            distribution = np.where(
+                (count > 0)[:, None], distribution / np.maximum(count, 1)[:, None], np.nan
+            ).astype(np.float32)
+        names = [*(outcome.value for outcome in Outcome), NOT_ASKED]
+        details = ModelRatings(
+            self._criteria,
+            tuple(names[best] for best in self._outcomes.min(axis=1)),
+            tuple(self._unrated(int(i)) for i in np.flatnonzero(unrated)),
+            self.report,
+            distribution,
+        )
+        return Ratings(scores, values, self.report.warnings, details=details)
+
+    def _unrated(self, position: int) -> UnratedSample:
+        key, reason = self._failures[position, self._config.repeats - 1]
+        outcome = list(Outcome)[self._outcomes[position, -1]]
+        answer = self._log.get(key)
+        return UnratedSample(position, outcome, reason, answer.text if answer else "")
+
+    def _too_many(self, unrated: int, asked: int) -> str:
+        (position, _), (key, reason) = next(iter(self._failures.items()))
+        answer = self._log.get(key)
+        text = f", which answered {answer.text[:80]!r}" if answer and answer.text else ""
+        reasons = ", ".join(f"{count:,} {name}" for name, count in self.report.total.items() if count)
+        return (
+            f"rater={self._config.name} left {unrated:,} of {asked:,} samples unrated, more than "
+            f"rater.max_unrated={self._config.max_unrated:g} ({reasons}); for one, sample "
+            f"{self._pool.samples[position].id}: {reason}{text}. All answers are kept: raise rater.retries or "
+            "rater.max_unrated and run the same command again"
+        )
+
+
+def _kind(verdict: Verdict) -> str:
+    """A reason without the particulars of one answer, so that reasons can be counted."""
+    first = verdict.reason.split(";")[0].split("'")[0].split('"')[0]
+    return f"{verdict.outcome.value}: {first.strip()[:60]}"

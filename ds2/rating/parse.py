@@ -1,0 +1,214 @@
+"""From what a model wrote to a rating, or to the reason why there is none.
+
+Only the overall rating decides; a criterion that is absent or unusable is kept as unknown, so that a usable answer is never
+asked, nor paid for, twice. What an answer becomes:
+
+| answer                                                                    | outcome    | rating            |
+|---------------------------------------------------------------------------|------------|-------------------|
+| one JSON object, four numbers 1..10; extra keys; keys in any case, with    | parsed     | as written        |
+| spaces, hyphens or underscores                                            |            |                   |
+| 7.5, 7.0                                                                  | parsed     | as written        |
+| in a code fence or in prose, after `</think>`; single quotes, a comma too  | repaired   | as written        |
+| many; cut off after the overall rating; several objects that agree         |            |                   |
+| "7", "8/10", "8 out of 10"                                                | repaired   | 7, 8, 8           |
+| another criterion missing, or not a number 1..10                          | repaired   | as written        |
+| overall rating twice, equal                                               | repaired   | as written        |
+| overall rating twice, different; several objects that disagree             | unreadable |                   |
+| overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10  | unreadable |                   |
+| no object, or empty                                                       | unreadable |                   |
+| cut off before or within the overall rating                               | truncated  |                   |
+| no rating, and the model declines in words or the server says so           | refused    |                   |
+| not delivered by the server                                               | undelivered|                   |
+
+Under `reading=expected` an answer is its distribution over the digits 1..9 and the rating its mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ds2.config import Reading
+from ds2.rating.backends import Answer
+from ds2.rating.prompt import CRITERIA, DIGITS, HIGHEST, LOWEST
+
+
+class Outcome(Enum):
+    """What became of an answer."""
+
+    parsed = "parsed"
+    repaired = "repaired"
+    refused = "refused"
+    truncated = "truncated"
+    unreadable = "unreadable"
+    undelivered = "undelivered"
+
+    @property
+    def rated(self) -> bool:
+        return self in (Outcome.parsed, Outcome.repaired)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An answer, read."""
+
+    outcome: Outcome
+    criteria: tuple[float, float, float, float] = (math.nan,) * 4
+    """In the order of `CRITERIA`, the overall rating last; NaN: unknown."""
+    reason: str = ""
+    """Of anything but `parsed`."""
+    distribution: tuple[float, ...] | None = None
+    """P(rating = 1..9), with `reading=expected`."""
+
+    @property
+    def rating(self) -> float:
+        """The overall rating; NaN where there is none."""
+        return self.criteria[-1]
+
+
+def read(answer: Answer, reading: Reading) -> Verdict:
+    """The rating in an answer, as the table above says."""
+    if answer.finish == "failed":
+        return Verdict(Outcome.undelivered, reason=answer.text or "no answer")
+    if answer.finish in ("refusal", "filtered"):
+        words = "the model declined" if answer.finish == "refusal" else "a content filter stopped it"
+        return Verdict(Outcome.refused, reason=words)
+    return _read_distribution(answer) if reading is Reading.expected else _read_text(answer)
+
+
+def _read_distribution(answer: Answer) -> Verdict:
+    shares = answer.distribution
+    if shares is None:
+        return Verdict(
+            Outcome.unreadable, reason=f"no digit 1..9 among the likely first tokens of {answer.text[:40]!r}"
+        )
+    usable = len(shares) == len(DIGITS) and all(math.isfinite(p) and p >= 0 for p in shares)
+    if not usable or not math.isclose(math.fsum(shares), 1, abs_tol=1e-3):
+        return Verdict(Outcome.unreadable, reason="the probabilities are not a distribution over 1..9")
+    mean = math.fsum(p * rating for rating, p in enumerate(shares, start=1)) / math.fsum(shares)
+    return Verdict(Outcome.parsed, (math.nan, math.nan, math.nan, mean), distribution=shares)
+
+
+def _read_text(answer: Answer) -> Verdict:
+    text = answer.text.rpartition("</think>")[2].strip()
+    try:
+        whole = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, _Pairs) and any(_name(key) == "overallrating" for key, _ in whole.items):
+        return _judge(whole.items, repaired="thought aloud" if "</think>" in answer.text else "")
+    verdicts = [_judge(pairs, repaired=how) for pairs, how in _found(text)]
+    rated = [verdict for verdict in verdicts if verdict.outcome.rated]
+    if len({verdict.rating for verdict in rated}) > 1:
+        return Verdict(Outcome.unreadable, reason="several objects with different overall ratings")
+    if rated:
+        return rated[-1]
+    if verdicts:
+        return verdicts[-1]
+    return _without_rating(text, cut=answer.finish == "length" or "{" in text)
+
+
+def _without_rating(text: str, *, cut: bool) -> Verdict:
+    if not text:
+        return Verdict(Outcome.unreadable, reason="empty")
+    if _DECLINES.search(text[:300]):
+        return Verdict(Outcome.refused, reason="the model declined")
+    if cut:
+        return Verdict(Outcome.truncated, reason="cut off before the overall rating")
+    return Verdict(Outcome.unreadable, reason="no JSON object with an overall rating")
+
+
+_DECLINES = re.compile(
+    r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|unable|not able)|I (?:can(?:no|['’])t|cannot|won['’]t|will not|must decline)"
+    r"|as an AI\b|I apologi[sz]e)",
+    re.IGNORECASE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """A JSON object with its keys as they came, also those that came twice."""
+
+    items: list[tuple[str, Any]]
+
+
+_PAIR = re.compile(
+    r"""["'“]?\b(?P<key>[A-Za-z][A-Za-z _-]{0,40})["'”]?\s*:\s*
+        (?P<value>"[^"\n]*"|'[^'\n]*'|[-+]?[\w.]+(?:\s*/\s*\d+|\s+out\s+of\s+\d+)?)(?=\s|,|\})""",
+    re.VERBOSE,
+)
+"""A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut off."""
+
+
+def _found(text: str) -> Iterator[tuple[list[tuple[str, Any]], str]]:
+    """The innermost braces in a text that name an overall rating, as pairs, and how they were found.
+
+    Strict JSON in prose or in a fence; else pair by pair, which mends quotes, commas and a missing end.
+    """
+    for part in re.findall(r"\{[^{}]*(?:\}|$)", text):
+        try:
+            pairs = json.loads(part, object_pairs_hook=_Pairs).items
+            how = "prose or a fence around it"
+        except ValueError:
+            pairs = [(m["key"], m["value"].strip("\"'")) for m in _PAIR.finditer(part)]
+            pairs = [(key, _plain(value)) for key, value in pairs]
+            how = "broken JSON"
+        if any(_name(key) == "overallrating" for key, _ in pairs):
+            yield pairs, how
+
+
+def _plain(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _judge(pairs: list[tuple[str, Any]], *, repaired: str) -> Verdict:
+    """The verdict on one object's pairs; `repaired` says what had to be mended to get them."""
+    found: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        found.setdefault(_name(key), []).append(value)
+    mended = [repaired] if repaired else []
+    numbers = []
+    for criterion in CRITERIA:
+        number, note = _number(found.get(_name(criterion), []))
+        if note:
+            mended.append(f"{criterion}: {note}")
+        numbers.append(number)
+    if math.isnan(numbers[-1]):
+        return Verdict(Outcome.unreadable, reason=mended[-1])
+    outcome = Outcome.repaired if mended else Outcome.parsed
+    return Verdict(outcome, (numbers[0], numbers[1], numbers[2], numbers[3]), reason="; ".join(mended))
+
+
+def _name(key: str) -> str:
+    return re.sub(r"[\W_]+", "", key).casefold()
+
+
+def _number(values: list[Any]) -> tuple[float, str]:
+    """The rating that a key's values give (NaN: none), and what is odd about them."""
+    if not values:
+        return math.nan, "missing"
+    if len(values) > 1:
+        numbers = {_number([value])[0] for value in values}
+        return (numbers.pop(), "given twice") if len(numbers) == 1 else (math.nan, "given twice, different")
+    value, note = values[0], ""
+    if isinstance(value, str):
+        match = _WRITTEN.fullmatch(value.strip())
+        if match is None or (match["of"] and float(match["of"]) != HIGHEST):
+            return math.nan, f"{value[:40]!r} is not a rating"
+        value, note = float(match["number"]), "written as text"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan, f"{str(value)[:40]} is not a number"
+    if not LOWEST <= value <= HIGHEST:  # NaN too
+        return math.nan, f"{value} is not within {LOWEST}..{HIGHEST}"
+    return float(value), note
+
+
+_WRITTEN = re.compile(r"(?P<number>[-+]?\d{1,6}(?:\.\d{1,6})?)(?:\s*(?:/|out of)\s*(?P<of>\d{1,6}))?")
