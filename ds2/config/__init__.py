@@ -32,6 +32,7 @@ from ds2.config.pool import (
 from ds2.config.rating import (
     ColumnRaterConfig,
     LlmRaterConfig,
+    PriceConfig,
     RaterBackend,
     RaterConfig,
     RaterRuntime,
@@ -106,6 +107,7 @@ __all__ = [
     "PoolConfig",
     "PoolFormat",
     "PretrainRuntime",
+    "PriceConfig",
     "Quantization",
     "RaterBackend",
     "RaterConfig",

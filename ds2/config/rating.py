@@ -107,6 +107,18 @@ class Reading(Enum):
 
 
 @dataclass
+class PriceConfig:
+    """US dollars for a million tokens, of a model that `conf/price.yaml` does not list or at a price of one's own."""
+
+    input: float | None = None
+    output: float | None = None
+    cached_input: float | None = None
+    """Of prompt tokens that the server had in its cache; none: as `input`."""
+    batch: float = 0.5
+    """Share of the price that the Batch API charges."""
+
+
+@dataclass
 class RaterRuntime:
     """How to ask; never part of a fingerprint."""
 
@@ -124,6 +136,7 @@ class RaterRuntime:
     """Copies of the model, each rating a shard (vLLM); none: as many as there are GPUs for."""
     gpu_memory: float = 0.9
     """Share of each GPU's memory (vLLM)."""
+    price: PriceConfig = field(default_factory=PriceConfig)
     poll_seconds: float = 60.0
     """Between looks at a batch (openai_batch)."""
     batch_requests: int = 50_000

@@ -1,15 +1,13 @@
 """A language model as rater: requests out, answers logged and read, the unreadable asked again.
 
 Rounds: the first asks about every sample that the log does not know, each further one about those whose answer could not be
-read, until `rater.retries` are spent. A retry sends the identical messages; only its key differs. Requests are built as the
-back end draws them, so memory holds the pool, the ratings and what is in flight.
+read, until `rater.retries` are spent. Requests are built as the back end draws them, so memory holds the pool, the ratings and
+what is in flight.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,15 @@ from ds2.config import LlmRaterConfig, RaterBackend, Reading, ScaleConfig
 from ds2.errors import UserError
 from ds2.pool import Pool
 from ds2.rating import prompt
+from ds2.rating.agreement import between_repeats
 from ds2.rating.answer_log import AnswerLog
 from ds2.rating.backends import Answer, Backend, Place, Request, open_backend
-from ds2.rating.conversation import Room
+from ds2.rating.cost import Budget
 from ds2.rating.parse import Outcome, Verdict, read
+from ds2.rating.questions import Ask, Questions
 from ds2.rating.raters import Ratings, apply_unrated
 from ds2.rating.report import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
 from ds2.rating.scale import compress
-from ds2.stage import canonical_json
 
 SERVED = (RaterBackend.openai, RaterBackend.openai_batch)
 """Back ends that know a model by its name at a server, not by its weights."""
@@ -81,15 +80,6 @@ def rate(
         return apply_unrated(config, session.ratings(scale))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One rating that is wanted."""
-
-    position: int
-    repeat: int
-    attempt: int
-
-
 class _Session:
     """One pass over the pool, and what came of it so far."""
 
@@ -97,14 +87,8 @@ class _Session:
         self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend, bar: Any
     ) -> None:  # fmt: skip
         self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
-        self._room = Room(
-            config.max_prompt_tokens, backend.count_tokens, config.reading, config.prompt_version
-        )
-        sampling = (
-            "reading", "temperature", "top_p", "top_k", "quantization", "max_new_tokens", "seed",
-        )  # fmt: skip
-        decides = {name: str(getattr(config, name)) for name in sampling}
-        self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": decides}))
+        self._questions = Questions(config, pool, model, backend.count_tokens)
+        self._budget = Budget(config)
         shape = (len(pool), config.repeats)
         self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
         self._outcomes = np.full(shape, len(Outcome), dtype=np.int8)
@@ -113,6 +97,8 @@ class _Session:
             if config.reading is Reading.expected
             else None
         )
+        self._wanted = 0
+        self._cut = np.zeros(len(pool), dtype=bool)
         self._failures: dict[tuple[int, int], tuple[str, str]] = {}
         """(position, repeat) given up -> key and reason of its last answer."""
         self._tried = self._read = 0
@@ -120,50 +106,56 @@ class _Session:
         self.report = RatingReport()
 
     def run(self) -> None:
-        """Ask until every rating is there or given up."""
-        asked = [_Ask(i, r, 0) for i in range(len(self._pool)) for r in range(self._config.repeats)]
-        self._bar.reset(total=len(asked))
+        """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not suffice."""
+        if self._budget.limited:
+            known = self._questions.history(self._log)
+            self._budget.spent = sum(self._budget.cost(past) for past in known if isinstance(past, Answer))
+        asked = self._questions.first()
+        self._wanted = len(asked)
+        self._bar.reset(total=self._wanted)
         for left in reversed(range(self._config.retries + 1)):
-            if not asked:
-                return
-            asked = self._round(asked, last=left == 0)
+            again: list[Ask] = []
+            while asked:
+                asked = self._ask(asked, again, last=left == 0)
+            asked = again
 
-    def _round(self, asked: list[_Ask], *, last: bool) -> list[_Ask]:
-        """Ask once about each; returns what is to be asked again."""
-        again: list[_Ask] = []
-        waiting: dict[str, list[_Ask]] = {}  # equal conversations share one answer
+    def _ask(self, asked: list[Ask], again: list[Ask], *, last: bool) -> list[Ask]:
+        """Ask once about each, putting those to be asked again into `again`.
+
+        Returns:
+            Those that could not be paid for whatever the others' answers: once these are there, there may be room.
+        """
+        waiting: dict[str, list[Ask]] = {}  # equal conversations share one answer
+        held: list[Ask] = []
 
         def requests() -> Iterator[Request]:
             for ask in asked:
-                request = self._request(ask)
+                request, cut = self._questions.request(ask)
+                self._cut[ask.position] |= cut
                 known = self._log.get(request.key)
                 if known is not None:
                     again.extend(self._take([ask], known, last=last, replayed=True))
                 elif request.key in waiting:
                     waiting[request.key].append(ask)
-                else:
+                elif self._budget.allows(request, self._backend.count_tokens):
                     waiting[request.key] = [ask]
                     yield request
+                else:
+                    held.append(ask)
 
+        sent = False
         for answer in self._backend.answers(requests()):
+            sent = True
             self._log.add(answer)
+            self._budget.settle(answer)
             again.extend(self._take(waiting.pop(answer.key), answer, last=last, replayed=False))
         if waiting:
             raise RuntimeError(f"{len(waiting)} requests were never answered: a defect of the back end")
-        return again
+        if held and not sent:
+            raise UserError(self._too_dear())
+        return held
 
-    def _request(self, ask: _Ask) -> Request:
-        rendered = prompt.as_data(self._pool.conversation(ask.position))
-        data, cut = self._room.fit(rendered)
-        if ask.repeat == ask.attempt == 0:
-            self.report.cut += cut
-        chat = prompt.chat(data, self._config.reading, self._config.prompt_version)
-        own = self._hash.copy()
-        own.update(canonical_json([chat, ask.repeat, ask.attempt]))
-        key = own.hexdigest()[:32]
-        return Request(key, chat, seed=int(key[:8], 16) >> 1)
-
-    def _take(self, asks: list[_Ask], answer: Answer, *, last: bool, replayed: bool) -> Iterator[_Ask]:
+    def _take(self, asks: list[Ask], answer: Answer, *, last: bool, replayed: bool) -> Iterator[Ask]:
         """Read an answer; yields what has to be asked again."""
         verdict = read(answer, self._config.reading)
         if asks[0].attempt == 0:
@@ -180,9 +172,9 @@ class _Session:
             else:
                 # An answer that never came is asked for under its own key: a rerun must not ask anew for it.
                 undelivered = verdict.outcome is Outcome.undelivered
-                yield _Ask(ask.position, ask.repeat, ask.attempt + (not undelivered))
+                yield Ask(ask.position, ask.repeat, ask.attempt + (not undelivered))
 
-    def _settle(self, ask: _Ask, key: str, verdict: Verdict) -> None:
+    def _settle(self, ask: Ask, key: str, verdict: Verdict) -> None:
         place = ask.position, ask.repeat
         self._criteria[place] = verdict.criteria
         self._outcomes[place] = list(Outcome).index(verdict.outcome)
@@ -223,6 +215,9 @@ class _Session:
         values = np.where(count > 0, mean, np.nan)
         scores = compress(values, scale)
         self.report.count_scores(scores)
+        self.report.cut = int(self._cut.sum())
+        repeats = [compress(own, scale) for own in overall.T]
+        self.report.agreement = between_repeats(np.stack(repeats, axis=1), scale.num_scores)
         distribution = self._distribution
         if distribution is not None:
             distribution = np.where(
@@ -243,6 +238,14 @@ class _Session:
         outcome = list(Outcome)[self._outcomes[position, -1]]
         answer = self._log.get(key)
         return UnratedSample(position, outcome, reason, answer.text if answer else "")
+
+    def _too_dear(self) -> str:
+        there = int((self._outcomes < len(Outcome)).sum())
+        return (
+            f"rater.max_cost={self._config.max_cost:g} US dollars is reached: {there:,} of {self._wanted:,} ratings are "
+            f"there for {self._budget.spent:.4g}, and the next one could pass the limit. All answers are kept: raise "
+            "rater.max_cost and run the same command again"
+        )
 
     def _too_many(self, unrated: int, asked: int) -> str:
         (position, _), (key, reason) = next(iter(self._failures.items()))

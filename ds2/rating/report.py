@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.rating.agreement import Agreement
 from ds2.rating.backends import Answer
 from ds2.rating.parse import Outcome
 
@@ -67,6 +68,8 @@ class RatingReport:
     """Of the most common score among the rated samples."""
     most_common: int | None = None
     """That score."""
+    agreement: Agreement | None = None
+    """Between the repeats of a sample, where `rater.repeats` asks for several."""
 
     def count_answer(self, answer: Answer, *, replayed: bool) -> None:
         """Every answer, read or not, costs its tokens."""
@@ -116,6 +119,11 @@ class RatingReport:
             **self.total,
             **{name: getattr(self, name) for name in names},
             "largest_share": self.largest_share,
+            **(
+                {}
+                if self.agreement is None
+                else {f"repeats_{k}": v for k, v in asdict(self.agreement).items()}
+            ),
         }
 
     def to_dict(self) -> Mapping[str, Any]:

@@ -1,0 +1,83 @@
+"""What is asked about a pool, and the key under which each answer is kept.
+
+An ask is one rating that is wanted: a sample, a repeat, a try. Its key is a hash of all that decides the answer: the prompt,
+the model, the sampling, the repeat and the try. A further try sends the identical messages; only its key differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ds2.config import LlmRaterConfig
+from ds2.pool import Pool
+from ds2.rating import prompt
+from ds2.rating.answer_log import AnswerLog
+from ds2.rating.backends import Answer, Request
+from ds2.rating.conversation import Room
+from ds2.rating.parse import read
+from ds2.rating.sample import drawn
+from ds2.stage import canonical_json
+
+_SAMPLING = ("reading", "temperature", "top_p", "top_k", "quantization", "max_new_tokens", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One rating that is wanted."""
+
+    position: int
+    repeat: int
+    attempt: int
+
+
+class Questions:
+    """The questions of one rater about one pool.
+
+    Args:
+        model: what identifies the model (its commit, content or name at a server).
+        count_tokens: of a text, for the cut of long conversations.
+
+    Raises:
+        UserError: the prompt leaves no room for a conversation, or its version is unknown.
+    """
+
+    def __init__(
+        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], count_tokens: Callable[[str], int]
+    ) -> None:
+        self._config, self._pool = config, pool
+        self._room = Room(config.max_prompt_tokens, count_tokens, config.reading, config.prompt_version)
+        decides = {name: str(getattr(config, name)) for name in _SAMPLING}
+        self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": decides}))
+
+    def first(self) -> list[Ask]:
+        """The first try at every rating that is wanted: each repeat of each sample in `rater.sample`."""
+        positions = np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)).tolist()
+        return [Ask(position, r, 0) for position in positions for r in range(self._config.repeats)]
+
+    def request(self, ask: Ask) -> tuple[Request, bool]:
+        """The question, and whether its conversation had to be cut."""
+        rendered = prompt.as_data(self._pool.conversation(ask.position))
+        data, cut = self._room.fit(rendered)
+        chat = prompt.chat(data, self._config.reading, self._config.prompt_version)
+        own = self._hash.copy()
+        own.update(canonical_json([chat, ask.repeat, ask.attempt]))
+        key = own.hexdigest()[:32]
+        return Request(key, chat, seed=int(key[:8], 16) >> 1), cut
+
+    def history(self, log: AnswerLog) -> Iterator[Answer | Request]:
+        """Each answer that the log holds to these questions, and each question that is to be asked next, once."""
+        seen: set[str] = set()
+        for ask in self.first():
+            for attempt in range(self._config.retries + 1):
+                request, _ = self.request(replace(ask, attempt=attempt))
+                answer = log.get(request.key)
+                if request.key not in seen:
+                    seen.add(request.key)
+                    yield request if answer is None else answer
+                if answer is None or read(answer, self._config.reading).outcome.rated:
+                    break

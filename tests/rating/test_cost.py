@@ -1,0 +1,103 @@
+"""Prices, and the limit that a rating never passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rating.fake_backend import GOOD, FakeBackend, llm, pool_of
+
+from ds2.config import PriceConfig, RaterBackend, RaterRuntime, ScaleConfig
+from ds2.errors import UserError
+from ds2.rating import language_model
+from ds2.rating.backends import Answer, Request
+from ds2.rating.cost import price_of
+
+TEXTS = [f"question {i}" for i in range(20)]
+PRICED = RaterRuntime(price=PriceConfig(input=1000.0, output=5000.0, cached_input=500.0))
+"""An answer of the fake back end (100 tokens in, 40 of them cached, 20 out) costs .06 + .02 + .1 = .18 dollars."""
+
+
+def rate(folder: Path, **options: Any) -> language_model.Ratings:
+    return language_model.rate(
+        llm(runtime=PRICED, max_new_tokens=20, **options), pool_of(TEXTS), ScaleConfig(), model={"served": "m"},
+        revision=None, folder=folder, progress=False,
+    )  # fmt: skip
+
+
+def test_a_listed_model_has_its_price_under_a_dated_name_too_and_a_batch_its_discount() -> None:
+    plain = price_of(llm(model="gpt-4o-mini"))
+    assert plain is not None
+    assert (plain.prompt, plain.cached, plain.completion) == (0.15, 0.075, 0.6)
+    assert plain.of(1_000_000, 1_000_000, 500_000) == pytest.approx(0.075 + 0.0375 + 0.6)
+    batch = price_of(llm(model="gpt-4o-mini-2024-07-18", backend=RaterBackend.openai_batch))
+    assert batch is not None
+    assert batch.of(1_000_000, 1_000_000) == pytest.approx(0.375)
+
+
+def test_a_model_that_is_not_listed_has_no_price_and_no_limit() -> None:
+    assert price_of(llm(model="my-deployment")) is None
+    with pytest.raises(
+        UserError, match=r"rater.max_cost needs the price of m, .* give rater.runtime.price.input"
+    ):
+        language_model.Budget(llm(max_cost=1.0))
+    with pytest.raises(UserError, match="give both"):
+        price_of(llm(runtime=RaterRuntime(price=PriceConfig(input=1.0))))
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
+    return FakeBackend(lambda request, times: GOOD).install(monkeypatch)
+
+
+def test_rating_stops_before_the_limit_is_passed_and_a_higher_one_goes_on(
+    backend: FakeBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UserError, match=r"rater.max_cost=2 US dollars is reached: \d+ of 20 ratings are there"
+    ) as caught:
+        rate(tmp_path, max_cost=2.0)
+    assert "\n" not in str(caught.value)
+    first = len(backend.asked)
+    assert 0 < first < 20
+    assert 2.0 - 0.9 < first * 0.18 <= 2.0
+    with pytest.raises(UserError, match="is reached"):
+        rate(tmp_path, max_cost=2.0)
+    assert len(backend.asked) == first  # what earlier runs paid counts
+    found = rate(tmp_path, max_cost=20.0)
+    assert len(backend.asked) == len(set(backend.asked)) == 20
+    assert (found.scores >= 0).all()
+
+
+def test_questions_in_flight_count_with_the_most_that_they_can_cost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A back end that takes all questions before it answers one, as a batch does."""
+    passes: list[int] = []
+
+    class Greedy(FakeBackend):
+        def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+            taken = list(requests)
+            passes.append(len(taken))
+            return super().answers(taken)
+
+    backend = Greedy(lambda request, times: GOOD).install(monkeypatch)
+    with pytest.raises(UserError, match="is reached"):
+        rate(tmp_path, max_cost=2.0)
+    assert len(passes) > 2  # once the answers are there, what they left of the limit is used
+    assert 2.0 - 0.9 < len(backend.asked) * 0.18 <= 2.0
+
+
+def test_unreadable_answers_cost_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    backend = FakeBackend(lambda request, times: "hm").install(monkeypatch)
+    for _ in range(2):
+        with pytest.raises(UserError, match="is reached"):
+            rate(tmp_path, max_cost=5.0, retries=10, max_unrated=1.0)
+    assert len(backend.asked) * 0.18 <= 5.0
+
+
+def test_without_a_limit_nothing_is_held_back(backend: FakeBackend, tmp_path: Path) -> None:
+    rate(tmp_path)
+    assert len(backend.asked) == 20
