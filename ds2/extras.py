@@ -10,6 +10,7 @@ EXTRAS = {
         "httpx2",
     ),
     "eval": ("lm_eval",),
+    "api": ("openai", "aiohttp"),
     "vllm": ("vllm",),
 }  # fmt: skip
 

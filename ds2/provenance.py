@@ -15,7 +15,7 @@ from typing import Any
 
 _PACKAGES = (
     "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
-    "accelerate", "datasets", "lm-eval", "vllm",
+    "accelerate", "datasets", "lm-eval", "vllm", "openai",
 )  # fmt: skip
 
 

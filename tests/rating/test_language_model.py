@@ -147,7 +147,7 @@ def test_a_rater_that_cannot_succeed_is_stopped_before_the_whole_pool_is_paid_fo
 def test_a_rater_that_needs_its_retries_is_not_stopped(tmp_path, monkeypatch):
     FakeBackend(lambda request, times: GOOD if int(request.key[:4], 16) % 2 else "hm").install(monkeypatch)
     found = rate(tmp_path, pool_of([f"q{i}" for i in range(1200)]), llm(retries=10))
-    assert np.isfinite(found.ratings).all()
+    assert np.isfinite(found.ratings).mean() > 0.99  # half of all answers are unreadable, eleven tries
 
 
 def test_outcomes_are_counted_by_source(tmp_path, monkeypatch):
