@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments import published
-from experiments.real_data import NUM_SCORES, RATERS, Slice
+from experiments.real_data import NUM_SCORES, RATERS, Slice, curated_slice
+from experiments.result import Options, Result, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +108,26 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
         line[0].set_ylabel(f"{title}\nshare of samples")
     percent(grid[0, 0].yaxis)
     grid[0, 0].set_xticks([0, 1, 2, 3, 4])
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False,
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False,
                   fontsize=9)  # fmt: skip
     set_caption(figure, note)
     return figure
+
+
+def run(options: Options) -> Result:
+    """Gaps on the slice beside shuffled scores and the published shares."""
+    found = curated_slice(options, "clusterability")
+    table = measure(found)
+    summary = summarise(table)
+    shares = dict.fromkeys(("ours", "shuffled", "low", "high", "published"), ".1%")
+    short = {c: ".1%" if c.endswith("half") else ".2f" for c in summary.columns[2:]}
+    return Result(
+        title="Clusterability: gap between a score and the mean of its 2 nearest neighbours",
+        caption=f"{found.note}. Shuffled: mean and 95 % interval of {SHUFFLES} shuffles. Curated scores were replaced by what the "
+        "same neighbours say: their small gaps are no evidence. The published curated ones were made with the pool doubled.",
+        tables=[
+            Table("gaps", table, "Share of samples by gap", shares),
+            Table("summary", summary, "Gaps of at most 0.5, and the mean gap", short),
+        ],
+        figures={"clusterability": draw(table, found.note)},
+    )

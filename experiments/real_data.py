@@ -6,13 +6,13 @@
     pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters' scores
 
 A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and shared by every
-experiment that reads it.
+experiment that reads it. Such an experiment takes `embedder`, `knn`, `paths` and `runtime` overrides: what else it runs is the experiment.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.artifacts import RunResult, read_curation
+from ds2.artifacts import RunResult, Status, read_curation
 from ds2.cli import compose
-from ds2.errors import MissingInput
+from ds2.errors import MissingInput, UserError
 from ds2.pipeline import Chain
+from experiments.result import Options
 
 RATERS = {"gpt_4o_mini": "GPT-4o-mini", "llama_3_1_8b": "LLaMA-3.1-8B", "mistral_7b": "Mistral-7B"}
 """Name in files -> name in print."""
@@ -90,10 +91,14 @@ class Slice:
         return int(next(iter(self.runs.values())).stages["rate"].record["counts"]["samples"])
 
     @property
+    def embedder(self) -> str:
+        return next(iter(self.runs.values())).config.embedder.name
+
+    @property
     def note(self) -> str:
         """What a caption of a figure from the slice must say."""
         return (
-            f"N = {self.num_samples:,} (the pool's Dolly and Alpaca rows), embedder tfidf_svd; "
+            f"N = {self.num_samples:,} (the pool's Dolly and Alpaca rows), embedder {self.embedder}; "
             "not comparable cell by cell with the published 300k"
         )
 
@@ -114,30 +119,41 @@ def curation_overrides(data: Path, rater: str, method: str) -> list[str]:
     ]  # fmt: skip
 
 
-def curated_slice(
-    data: Path,
-    artifacts: str,
-    *,
-    methods: Iterable[str] = METHODS,
-    say: Callable[[str], None] = lambda line: None,
-) -> Slice:
-    """Curate the slice for every rater and method, as far as the store does not hold it yet.
+def data_folder(options: Options, name: str, *, takes: Sequence[str] = ("paths",)) -> Path:
+    """`paths.data` of an experiment's command line.
 
     Args:
-        artifacts: root of the artifact store.
-        say: told of each curation with its time.
+        name: the experiment.
+        takes: groups of which it takes overrides.
+
+    Raises:
+        UserError: an override that would have no effect or change what the experiment is, or `--mini`.
+    """
+    if options.mini:
+        raise UserError(f"{name} reads real scores and has no miniature: leave --mini out")
+    for override in options.overrides:
+        if override.lstrip("+~").split("=")[0].split(".")[0] not in takes:
+            raise UserError(f"{name} does not take {override}; it takes overrides of {', '.join(takes)}")
+    return Path(options.paths.data)
+
+
+def curated_slice(options: Options, name: str) -> Slice:
+    """Curate the slice for every rater and method of `METHODS`, as far as the store does not hold it yet.
 
     Raises:
         MissingInput: `paths.data` holds no slice.
+        UserError: as `data_folder`.
     """
+    data = data_folder(options, name, takes=("paths", "embedder", "knn", "runtime"))
     _existing(data, "pools/ds2_67k.jsonl.gz")
     runs = {}
-    for rater, method in itertools.product(RATERS, methods):
-        chosen = [*curation_overrides(data, rater, method), f"paths.artifacts={artifacts}"]
-        run = Chain(compose(chosen)).run()
+    for rater, method in itertools.product(RATERS, METHODS):
+        run = Chain(compose([*curation_overrides(data, rater, method), *options.overrides])).run()
         runs[rater, method] = run
-        spent = ", ".join(f"{s.name} {s.status.value} {s.seconds:.1f} s" for s in run.stages.values())
-        say(f"{RATERS[rater]}, {method}: {spent}")
+        new = [stage for stage in run.stages.values() if stage.status is Status.computed]
+        if new:
+            spent = ", ".join(f"{stage.name} {stage.seconds:.1f} s" for stage in new)
+            options.say(f"{RATERS[rater]}, {method}: {spent}")
     return Slice(runs)
 
 

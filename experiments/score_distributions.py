@@ -9,7 +9,8 @@ import pandas as pd
 
 from ds2.plots.canvas import ACCENT, INK, RAMP, SOFT, new_figure, percent, set_title
 from experiments import published
-from experiments.real_data import NUM_SCORES, RATERS, ReleasedScores
+from experiments.real_data import NUM_SCORES, RATERS, ReleasedScores, data_folder, released_scores
+from experiments.result import Options, Result, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +43,7 @@ def count_by_rater(released: ReleasedScores) -> pd.DataFrame:
 
 
 def count_by_source(released: ReleasedScores) -> pd.DataFrame:
-    """Samples of each source given each score: rater, source, score, ours, published (NA but for GPT-4o-mini)."""
+    """Samples of each source given each score: rater, source, score, ours, published (NaN but for GPT-4o-mini)."""
     theirs = published.read("score_distribution_gpt_by_source").set_index("source")[LEVELS]
     rows = []
     for rater, scores in released.scores.items():
@@ -55,7 +56,7 @@ def count_by_source(released: ReleasedScores) -> pd.DataFrame:
                 rows.append(
                     {"rater": rater, "source": name, "score": level, "ours": count, "published": known}
                 )
-    return pd.DataFrame(rows).astype({"published": "Int64"})
+    return pd.DataFrame(rows).astype({"published": float})
 
 
 def draw_raters(by_rater: pd.DataFrame) -> Figure:
@@ -109,3 +110,23 @@ def draw_sources(by_source: pd.DataFrame) -> Figure:
                   frameon=False, fontsize=8.5, title="score (numbers: % of the source)", title_fontsize=8.5,
                   handlelength=1.1)  # fmt: skip
     return figure
+
+
+def run(options: Options) -> Result:
+    """All 300,932 released scores, counted."""
+    released = released_scores(data_folder(options, "score_distributions"))
+    by_rater, by_source = count_by_rater(released), count_by_source(released)
+    counts = {"ours": ",", "published": ",.0f"}
+    known = by_source.dropna()
+    equal = (by_rater["ours"] == by_rater["published"]).all() and (known["ours"] == known["published"]).all()
+    return Result(
+        title="Score distributions (Figure 2) and the pool",
+        caption=f"Released scores of {released.source.size:,} samples. Published counts were recomputed from the same files, so "
+        f"they must be equal: they are{'' if equal else ' NOT'}.",
+        tables=[
+            Table("pool", pool_table(released), "Samples of each source", counts),
+            Table("by_rater", by_rater, "Samples given each score", {**counts, "share": ".1%"}),
+            Table("by_source", by_source, "Samples given each score, by source", counts),
+        ],
+        figures={"score_distributions": draw_raters(by_rater), "scores_by_source": draw_sources(by_source)},
+    )

@@ -7,12 +7,15 @@ nothing, so nothing of it can move under resampling (overlap 1); its noise is th
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ds2.plots.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_caption, set_title
-from experiments.real_data import RATERS, Slice
+from experiments.real_data import RATERS, Slice, curated_slice
+from experiments.released_subset import compare_with_released
+from experiments.result import Options, Result, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,3 +63,23 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
     axes[0].legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.52))
     set_caption(figure, note)
     return figure
+
+
+def run(options: Options) -> Result:
+    """Stability on the slice, and the overlap of our 10,000 with the released ones where that can be checked."""
+    found = curated_slice(options, "selection_stability")
+    table = measure(found)
+    beside = compare_with_released(Path(options.paths.data), options.paths.artifacts)
+    said = (
+        beside
+        if isinstance(beside, str)
+        else f"{beside.shared:,} of {beside.ours:,} (released: {beside.theirs:,})"
+    )
+    return Result(
+        title="Stability of the selection under resampled neighbourhoods",
+        caption=f"{found.note}. Overlap: expected share of the subset that two of 20 resamples have in common; share: of the pool, "
+        "and the overlap of two random subsets.",
+        tables=[Table("stability", table, formats={"budget": ",", "share": ".0%", "overlap": ".3f"})],
+        figures={"selection_stability": draw(table, found.note)},
+        notes=[f"Overlap of our 10,000 samples for GPT-4o-mini with the released subset: {said}"],
+    )

@@ -12,7 +12,8 @@ from ds2 import plots
 from ds2.plots.canvas import set_caption
 from ds2.rating.raters import published_matrices
 from experiments import published
-from experiments.real_data import METHODS, NUM_SCORES, RATERS, Slice
+from experiments.real_data import METHODS, NUM_SCORES, RATERS, Slice, curated_slice
+from experiments.result import Options, Result, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,12 +23,9 @@ DRAWN = {"published": "published, 300k", "rank": "rank (HOC), 67k", "posterior":
 
 
 def estimates(found: Slice) -> dict[tuple[str, str], Array]:
-    """(rater, method) -> T (6, 6), rows true scores; method `published` is the paper's, rows renormalised."""
+    """(rater, method) -> T (6, 6), rows true scores; method `published` is the paper's as printed, with two decimals."""
     matrices = {(r, m): np.array(found.curation(r, m)["transition"]) for r in RATERS for m in METHODS}
-    printed = published_matrices()
-    for rater in RATERS:
-        matrices[rater, "published"] = printed[rater] / printed[rater].sum(axis=1, keepdims=True)
-    return matrices
+    return matrices | {(r, "published"): printed for r, printed in published_matrices().items()}
 
 
 def compare(matrices: dict[tuple[str, str], Array]) -> pd.DataFrame:
@@ -38,7 +36,8 @@ def compare(matrices: dict[tuple[str, str], Array]) -> pd.DataFrame:
     """
     rows = []
     for rater in RATERS:
-        theirs = matrices[rater, "published"]
+        printed = matrices[rater, "published"]
+        theirs = printed / printed.sum(axis=1, keepdims=True)
         for method in METHODS:
             ours = matrices[rater, method]
             gap = np.abs(ours - theirs)
@@ -90,3 +89,35 @@ def draw(matrices: dict[tuple[str, str], Array], note: str) -> Figure:
     )
     set_caption(figure, f"67k: {note}")
     return figure
+
+
+def run(options: Options) -> Result:
+    """Estimates on the slice beside the published matrices."""
+    found = curated_slice(options, "transition_matrices")
+    matrices = estimates(found)
+    two = dict.fromkeys(("diagonal", "published_diagonal", "row_error", "largest"), ".2f")
+    shares = dict.fromkeys(("flagged", "changed", "published_flagged", "published_changed"), ".1%")
+    return Result(
+        title="Score transition matrices (Figure 3)",
+        caption=f"{found.note}. Rows are true scores, columns rated ones. rank_doubled concatenates the pool with itself, as the "
+        "authors' code does.",
+        tables=[
+            Table(
+                "entries", entries(matrices), "P(rated | true)", dict.fromkeys(("published", *METHODS), ".2f")
+            ),
+            Table("distance", compare(matrices), "Distance from the published matrices", two),
+            Table("changed", curated_counts(found), "Scores flagged and changed", shares),
+        ],
+        figures={"transition_matrices": draw(matrices, found.note)},
+        notes=_warnings(found),
+    )
+
+
+def _warnings(found: Slice) -> list[str]:
+    """What the curations warn of, a line each with the runs that say it."""
+    said: dict[str, list[str]] = {}
+    for (rater, method), run in found.runs.items():
+        for line in run.stages["curate"].record["warnings"]:
+            said.setdefault(line, []).append(f"{RATERS[rater]} by {method}")
+    everyone = len(found.runs)
+    return [f"{'all' if len(who) == everyone else ', '.join(who)}: {line}" for line, who in said.items()]
