@@ -16,7 +16,7 @@ CREATED = 4_000_000_000
 """Later than any batch of a test was sealed."""
 
 
-def rating(text: str) -> dict[str, Any]:
+def completion(text: str) -> dict[str, Any]:
     """A chat completion whose message is this text."""
     return {
         "id": "c", "object": "chat.completion", "created": 1, "model": "m-1",
@@ -36,6 +36,8 @@ class BatchServer:
     paid: Counter[str] = field(default_factory=Counter)
     """custom_id -> times it was answered."""
     calls: list[str] = field(default_factory=list)
+    reply: Callable[[str], str] = str.upper
+    """The last message -> the answer."""
     looks: int = 1
     """How often a batch is looked at before it has ended."""
     ends: Callable[[int], str] = lambda number: "completed"
@@ -117,7 +119,7 @@ class BatchServer:
             key, outcome = request["custom_id"], self.outcome(request["custom_id"], number)
             if outcome == "ok":
                 self.paid[key] += 1
-                said = rating(request["body"]["messages"][-1]["content"].upper())
+                said = completion(self.reply(request["body"]["messages"][-1]["content"]))
                 output.append(
                     {"custom_id": key, "response": {"status_code": 200, "body": said}, "error": None}
                 )

@@ -12,15 +12,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 from rating.batch_server import BatchServer
+from rating.fake_backend import GOOD, llm, pool_of
 
-from ds2.config import RaterRuntime
+from ds2.config import PriceConfig, RaterBackend, RaterRuntime, ScaleConfig
 from ds2.errors import UserError
+from ds2.rating import language_model
 from ds2.rating.backends import Answer, Request, openai_batch
 from ds2.rating.backends.batch_ledger import Ledger
 from ds2.rating.backends.openai_batch import BatchBackend
+from ds2.rating.backends.openai_chat import ChatFormat, Connection
+from ds2.rating.raters import Ratings
 
 KEYS = [f"k{i}" for i in range(5)]
 
@@ -31,18 +34,17 @@ def server() -> Iterator[BatchServer]:
         yield running
 
 
-@cache
-def client(url: str) -> openai.OpenAI:
-    """Made once a server: making one takes longer than any call to it."""
-    return openai.OpenAI(base_url=url, api_key="secret", max_retries=0)
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setattr(
+        Connection, "client", cache(Connection.client)
+    )  # making one takes longer than any call to it
 
 
-def encode(request: Request) -> dict[str, Any]:
-    return {"model": "m", "messages": list(request.chat)}
-
-
-def decode(key: str, body: dict[str, Any]) -> Answer:
-    return Answer(key, body["choices"][0]["message"]["content"], prompt_tokens=body["usage"]["prompt_tokens"])
+def backend(url: str, ledger: Ledger, **runtime: Any) -> BatchBackend:
+    settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
+    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger, print, len)
 
 
 def requests(keys: list[str]) -> list[Request]:
@@ -54,10 +56,10 @@ def ask(
 ) -> dict[str, Answer]:
     """Answers of those that the log lacks, kept as they come: what the rating loop does."""
     log = {} if log is None else log
-    settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
     with Ledger(folder) as ledger:
-        backend = BatchBackend(client(url), ledger, settings, encode, decode, say=print)
-        for answer in backend.answers(requests([key for key in keys if key not in log])):
+        for answer in backend(url, ledger, **runtime).answers(
+            requests([key for key in keys if key not in log])
+        ):
             log[answer.key] = answer
     return log
 
@@ -89,17 +91,7 @@ def test_requests_are_drawn_as_files_fill(server: BatchServer, tmp_path: Path) -
             yield request
 
     with Ledger(tmp_path) as ledger:
-        settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
-        assert (
-            len(
-                list(
-                    BatchBackend(client(server.url), ledger, settings, encode, decode, say=print).answers(
-                        drawn()
-                    )
-                )
-            )
-            == 5
-        )
+        assert len(list(backend(server.url, ledger).answers(drawn()))) == 5
     assert uploads == [0, 0, 0, 1, 1]
 
 
@@ -215,9 +207,8 @@ def test_answers_that_came_are_kept_for_a_log_that_lost_them(server: BatchServer
 def test_a_smaller_question_waits_for_its_own_batches_only(server: BatchServer, tmp_path: Path) -> None:
     server.looks = 10**9
     with Ledger(tmp_path) as ledger:
-        settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
-        backend = BatchBackend(client(server.url), ledger, settings, encode, decode, say=print)
-        backend._seal((request.key, backend._line(request)) for request in requests(KEYS))
+        batches = backend(server.url, ledger)
+        batches._seal((request.key, batches._line(request)) for request in requests(KEYS))
     server.looks = 1
     assert set(ask(server.url, tmp_path, ["k0", "new"])) == {"k0", "new"}
     assert server.paid == {"k0": 1, "k1": 1, "new": 1}
@@ -306,4 +297,29 @@ def test_a_second_process_does_not_touch_the_batches_of_the_first(
 
 def test_no_secret_is_written(server: BatchServer, tmp_path: Path) -> None:
     ask(server.url, tmp_path)
+    assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_whole_rating_through_batches_survives_its_faults(server: BatchServer, tmp_path: Path) -> None:
+    """Expired, failed and unreadable answers in the first batches; the rounds of the rating loop ask again."""
+    config = llm(
+        backend=RaterBackend.openai_batch, base_url=server.url, max_cost=1.0, max_unrated=0.1,
+        runtime=RaterRuntime(poll_seconds=0.01, batch_requests=4, price=PriceConfig(input=1.0, output=2.0)),
+    )  # fmt: skip
+    pool = pool_of([f"question {i}" for i in range(10)])
+
+    def rate() -> Ratings:
+        return language_model.rate(
+            config, pool, ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path, progress=False
+        )
+
+    server.ends = lambda number: "expired" if number == 0 else "completed"
+    server.outcome = lambda key, number: "expired" if number == 0 else "500" if number == 1 else "ok"
+    server.reply = lambda text: "hm" if "question 9\n" in text else GOOD
+    found = rate()
+    assert found.scores.tolist() == [2] * 9 + [-1]
+    assert sorted(server.paid.values()) == [1] * 12  # nine ratings, and one that is unreadable three times
+    calls = len(server.calls)
+    assert rate().scores.tolist() == found.scores.tolist()
+    assert server.calls[calls:] == ["GET /models"]
     assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -8,18 +8,22 @@ has an unknown outcome is looked for in the server's list, by the name in its me
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 
-from ds2.config import RaterRuntime
+from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
-from ds2.rating.backends import Answer, Request
+from ds2.rating.backends import Answer, Place, Request, openai_server
 from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger
+from ds2.rating.backends.openai_chat import ChatFormat
 
 if TYPE_CHECKING:
     from openai.types import Batch as Remote
@@ -27,11 +31,12 @@ if TYPE_CHECKING:
 
     Entry = TypeVar("Entry", Remote, FileObject)
 
-ENDPOINT: Final = "/v1/chat/completions"
 METADATA = "ds2_batch"
 """Key of the batch's name in its metadata."""
 PATIENCE = 30
 """Looks in a row at a server that does not answer, before the wait for it ends."""
+UPLOAD_TIMEOUT = 600.0
+"""Seconds for one call, at least: an input file may be large."""
 CLOCKS = 86_400
 """Seconds by which the server's clock may differ from this one's."""
 ENDED = frozenset({"completed", "expired", "cancelled"})
@@ -40,11 +45,17 @@ QUEUE_FULL = "token_limit_exceeded"
 UNAVAILABLE = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 """The server may have done what was asked, or not; another time it will say."""
 
-Encode = Callable[[Request], dict[str, Any]]
-"""The body of a chat completion request."""
-Decode = Callable[[str, dict[str, Any]], Answer]
-"""The answer in a chat completion, under the request's key."""
-Say = Callable[[str], None]
+
+@contextmanager
+def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[BatchBackend]:
+    """The server, checked for the model, and its batches. Raises UserError where either cannot be had."""
+    format = ChatFormat.of(config)
+    server = hashlib.sha256(format.connection.name.encode()).hexdigest()[:8]
+    folder = place.folder / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
+    with openai_server.open(config, revision, place) as checked, Ledger(folder) as ledger:
+        backend = BatchBackend(format, config.runtime, ledger, place.say, checked.count_tokens)
+        with closing(backend):
+            yield backend
 
 
 class BatchBackend:
@@ -52,21 +63,23 @@ class BatchBackend:
 
     def __init__(
         self,
-        client: openai.OpenAI,
-        ledger: Ledger,
+        format: ChatFormat,
         runtime: RaterRuntime,
-        encode: Encode,
-        decode: Decode,
-        *,
-        say: Say,
+        ledger: Ledger,
+        say: Callable[[str], None],
+        count_tokens: Callable[[str], int],
     ) -> None:
-        self._client = client
-        # A call that makes something is never repeated by the client: whether it was done is found out first.
-        self._once = client.with_options(max_retries=0, timeout=max(runtime.timeout, 600.0))
-        self._ledger, self._runtime, self._encode, self._decode = ledger, runtime, encode, decode
-        self._say = say
+        self._format, self._connection = format, format.connection
+        self._runtime, self._ledger, self._say, self.count_tokens = runtime, ledger, say, count_tokens
+        self._endpoint: Any = (
+            "/v1/chat/completions" if self._connection.api_version is None else "/chat/completions"
+        )
+        self._client = self._connection.client(max(runtime.timeout, UPLOAD_TIMEOUT))
         self._counts: dict[str, BatchRequestCounts] = {}
         self._done, self._started = 0, time.monotonic()
+
+    def close(self) -> None:
+        self._client.close()
 
     def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """Answers as their batches end; those that earlier batches hold are not asked for again."""
@@ -91,16 +104,23 @@ class BatchBackend:
                 unheard += 1
                 if unheard == PATIENCE:
                     raise UserError(
-                        f"{self._client.base_url} does not answer ({_reason(error)}); batches submitted go on there: "
+                        f"{self._connection.name} does not answer ({self._connection.reason(error)}); batches submitted go on there: "
                         "run the same command again to collect them"
                     ) from error
             except openai.APIStatusError as error:
-                raise UserError(f"{self._client.base_url} refuses: {_reason(error)}") from error
+                raise UserError(
+                    f"{self._connection.name} refuses: {self._connection.reason(error)}"
+                ) from error
             if not ended:
                 time.sleep(self._runtime.poll_seconds)
 
     def _line(self, request: Request) -> bytes:
-        line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": self._encode(request)}
+        line = {
+            "custom_id": request.key,
+            "method": "POST",
+            "url": self._endpoint,
+            "body": self._format.body(request),
+        }
         return json.dumps(line, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n"
 
     def _seal(self, lines: Iterable[tuple[str, bytes]]) -> None:
@@ -130,11 +150,15 @@ class BatchBackend:
         """
         try:
             return self._submit(self._upload(batch))
-        except UNAVAILABLE:
+        except UNAVAILABLE as error:
+            if error.code == "insufficient_quota":
+                raise UserError(f"{self._connection.name} has no credit left for this key") from error
             raise
         except openai.APIStatusError as error:
             self._ledger.finish(batch, ())
-            raise UserError(f"{self._client.base_url} refuses a batch: {_reason(error)}") from error
+            raise UserError(
+                f"{self._connection.name} refuses a batch: {self._connection.reason(error)}"
+            ) from error
 
     def _upload(self, batch: Batch) -> Batch:
         if batch.step not in ("sealed", "uploading"):
@@ -144,7 +168,7 @@ class BatchBackend:
             self._ledger.move(batch, "uploading")
             path = self._ledger.input_file(batch.name)
             with path.open("rb") as content:
-                file_id = self._once.files.create(file=(path.name, content), purpose="batch").id
+                file_id = self._client.files.create(file=(path.name, content), purpose="batch").id
         return self._ledger.move(batch, "uploaded", file_id=file_id)
 
     def _submit(self, batch: Batch) -> Batch:
@@ -154,8 +178,8 @@ class BatchBackend:
         if batch_id is None:
             assert batch.file_id is not None
             self._ledger.move(batch, "submitting")
-            made = self._once.batches.create(
-                input_file_id=batch.file_id, endpoint=ENDPOINT, completion_window="24h",
+            made = self._client.batches.create(
+                input_file_id=batch.file_id, endpoint=self._endpoint, completion_window="24h",
                 metadata={METADATA: batch.name},
             )  # fmt: skip
             batch_id = made.id
@@ -191,7 +215,7 @@ class BatchBackend:
             remote = self._client.batches.retrieve(batch.batch_id)
         except openai.NotFoundError as error:
             raise UserError(
-                f"{self._client.base_url} does not know batch {batch.batch_id}, submitted there before: use the account "
+                f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use the account "
                 f"it was submitted with, or delete {self._ledger.folder} to pay for its requests again"
             ) from error
         self._show(batch, remote)
@@ -238,10 +262,12 @@ class BatchBackend:
             advice = ""
         self._ledger.finish(batch, ())
         said = (
-            "; ".join(dict.fromkeys(_plain(error.message or error.code) for error in errors))
+            "; ".join(
+                dict.fromkeys(self._connection.without_key(error.message or error.code) for error in errors)
+            )
             or "no reason given"
         )
-        raise UserError(f"{self._client.base_url} refused batch {remote.id}: {said}{advice}")
+        raise UserError(f"{self._connection.name} refused batch {remote.id}: {said}{advice}")
 
     def _collect(self, batch: Batch, remote: Remote) -> list[Answer]:
         """Store an ended batch's answers; returns what was not answered."""
@@ -277,22 +303,12 @@ class BatchBackend:
         key, response, error = str(line.get("custom_id")), line.get("response") or {}, line.get("error") or {}
         body = response.get("body") or {}
         if response.get("status_code") == 200 and not error:
-            return self._decode(key, body)
-        said = (error or body.get("error") or {}).get("message") or f"status {response.get('status_code')}"
-        return Answer(key, _plain(said), finish="failed")
+            return self._format.answer(key, body)
+        refusal = error or body.get("error") or {}
+        said = self._connection.without_key(refusal.get("message") or f"status {response.get('status_code')}")
+        return Answer(key, said, finish="filtered" if refusal.get("code") == "content_filter" else "failed")
 
 
 def _since(listed: Iterable[Entry], moment: int) -> Iterator[Entry]:
     """The newest entries of a list that runs from new to old."""
     return takewhile(lambda entry: entry.created_at >= moment - CLOCKS, listed)
-
-
-def _reason(error: openai.APIError) -> str:
-    """One line, without what was sent."""
-    status = f"status {error.status_code}, " if isinstance(error, openai.APIStatusError) else ""
-    said = error.body.get("message") if isinstance(error.body, dict) else None
-    return status + _plain(said or error.message)
-
-
-def _plain(text: object) -> str:
-    return " ".join(str(text).split())
