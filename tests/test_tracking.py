@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_run import make_run
 
-from ds2.artifacts import RunResult
+from ds2.artifacts import RunResult, Status
+from ds2.config import TrackingMode
 from ds2.tracking import Tracker
 
 
@@ -59,6 +62,7 @@ def test_choices_are_top_level_configuration_keys(told):
     _, found = told
     expected = {"rater": "gpt_4o_mini", "selection": "ds2", "budget": 60, "base_model": "mini", "seed": 42}
     assert {key: found["config"][key] for key in expected} == expected
+    assert (found["config"]["curation"], found["config"]["curation_k"]) == ("rank", 10)
     assert found["config"]["run"]["curation"]["method"] == "rank"
 
 
@@ -67,6 +71,8 @@ def test_results_counts_and_times_are_in_the_summary(told):
     results = run.stages["evaluate"].json("results.json")
     for task, value in results["scores"].items():
         assert found["summary"][f"eval/{task}"] == pytest.approx(value)
+        stderr = next(row["stderr"] for row in results["results"] if row["task"] == task)
+        assert found["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
     assert found["summary"]["eval/average"] == pytest.approx(results["average"])
     assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
     assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
@@ -105,3 +111,31 @@ def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypat
     run = make_run(tmp_path)
     monkeypatch.setattr(wandb, "init", lambda **_: (_ for _ in ()).throw(RuntimeError("no service")))
     assert track(run) == ["tracking stopped: RuntimeError: no service"]
+
+
+def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path):
+    run = make_run(tmp_path)
+    online = replace(run.config, tracking=replace(run.config.tracking, mode=TrackingMode.online))
+    tracker = Tracker(online, print)
+    tracker._run = service = Service()
+    tracker._log_lineage(run)
+    reused = {name for name, stage in run.stages.items() if stage.status is Status.reused}
+    assert reused
+    assert {artifact.metadata["stage"] for artifact in service.used} == reused
+    assert {artifact.metadata["stage"] for artifact in service.logged} == set(run.stages) - reused
+    subset = next(artifact for artifact in service.logged if artifact.type == "subset")
+    assert subset.name == f"subset-{run.stages['select'].fingerprint}"
+
+
+class Service:
+    """The two calls of a W&B run that make lineage."""
+
+    def __init__(self) -> None:
+        self.used: list[Any] = []
+        self.logged: list[Any] = []
+
+    def use_artifact(self, artifact: Any) -> None:
+        self.used.append(artifact)
+
+    def log_artifact(self, artifact: Any) -> None:
+        self.logged.append(artifact)
