@@ -92,6 +92,8 @@ def plan(chain: Chain) -> None:
     for step, path in chain.plan():
         state = f"[cyan]cached[/]   {escape(str(path))}" if path else "[green]compute[/]"
         _out.print(f"  {step.stage:<9}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
+        for text in () if path else step.forecast():
+            _out.print(f"           {escape(text)}")
 
 
 def result(run: RunResult, *, brief: bool) -> None:

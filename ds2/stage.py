@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,6 +56,8 @@ class Step:
     """Input name -> fingerprint."""
     compute: Callable[[Path], Outcome]
     """Writes the stage's files into the given empty folder."""
+    forecast: Callable[[], Sequence[str]] = tuple
+    """What computing it would take, in lines for a person; may read the inputs."""
     resumable: bool = False
     """Keep what an interrupted computation left and hand it to the next one."""
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds2 import artifacts, launcher
 from ds2.artifacts import StageResult
 from ds2.config import (
+    CurationMethod,
     HubModelConfig,
     LlmRaterConfig,
     MiniModelConfig,
@@ -115,16 +117,26 @@ def _rate_with_model(run: Context, rater: LlmRaterConfig) -> Step:
     else:
         model, commit = run.named(rater.model, rater.revision)
 
+    answers = Path(run.config.paths.artifacts) / language_model.FOLDER
+
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
         ratings = language_model.rate(
             rater, pool, scale, model=model, revision=commit,
-            folder=Path(run.config.paths.artifacts) / language_model.FOLDER, progress=run.config.runtime.progress,
+            folder=answers, progress=run.config.runtime.progress,
         )  # fmt: skip
         return _rated(run, folder, pool, ratings)
 
+    def forecast() -> list[str]:
+        from ds2.rating import planning
+
+        pool = run.pool.load()
+        found = planning.forecast(rater, pool, model=model, revision=commit, folder=answers)
+        return planning.lines(rater, len(pool), found, run.config.curation.method)
+
     own = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
-    return Step("rate", 1, f"{run.pool.name}-{rater.name}", own, run.inputs(pool=True), compute)
+    slug = f"{run.pool.name}-{rater.name}"
+    return Step("rate", 1, slug, own, run.inputs(pool=True), compute, forecast)
 
 
 def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
@@ -133,6 +145,7 @@ def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
     scores = ratings.scores[ratings.scores >= 0]
     counts = {
         "samples": len(pool),
+        **({} if ratings.asked is None else {"asked": int(ratings.asked.sum())}),
         "unrated": len(pool) - len(scores),
         "scores": np.bincount(scores, minlength=run.config.scale.num_scores).tolist(),
         "dropped": pool.dropped,
@@ -201,11 +214,21 @@ def curate(run: Context) -> Step:
         artifacts.write_curation(folder, pool, scores, result, scale.num_scores)
         changed = int((result.curated != scores).sum())
         counts = {"samples": len(pool), "flagged": int(result.flagged.sum()), "changed": changed}
-        return Outcome(counts, tuple(result.diagnostics.warnings))
+        return Outcome(counts, (*result.diagnostics.warnings, *_unscored(result.curated, config.method)))
 
     own = identity(config) | {"num_scores": scale.num_scores}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
     return Step("curate", 2, slug, own, run.inputs("rate", "embed", "knn", pool=True), compute)
+
+
+def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, ...]:
+    count = int((curated < 0).sum())
+    if count == 0:
+        return ()
+    return (
+        f"{count:,} of {len(curated):,} samples have no score, and curation={method.value} gives them none: no selection by "
+        "score can choose them; curation=posterior fills them in",
+    )
 
 
 def _curate_options(config: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ds2.config import LlmRaterConfig, PriceConfig, RaterBackend
+from ds2.config import LlmRaterConfig, PriceConfig, RaterBackend, Reading
 from ds2.errors import UserError
 from ds2.paths import project_root
 from ds2.rating.backends import Answer, Request
@@ -78,6 +78,11 @@ def prompt_tokens(request: Request, count_tokens: Callable[[str], int]) -> int:
     return sum(count_tokens(message["content"]) + _MESSAGE for message in request.chat)
 
 
+def longest_answer(config: LlmRaterConfig) -> int:
+    """Tokens of an answer, at most."""
+    return 1 if config.reading is Reading.expected else config.max_new_tokens
+
+
 class Budget:
     """Holds back questions that could take the cost of a rating past `rater.max_cost`.
 
@@ -89,7 +94,7 @@ class Budget:
     """
 
     def __init__(self, config: LlmRaterConfig) -> None:
-        self._limit, self._longest = config.max_cost, config.max_new_tokens
+        self._limit, self._longest = config.max_cost, longest_answer(config)
         self._in_flight: dict[str, float] = {}
         self._held = 0.0
         self.spent = 0.0

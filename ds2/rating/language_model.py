@@ -207,7 +207,7 @@ class _Session:
         overall = self._criteria[:, :, -1]
         rated = np.isfinite(overall)
         count = rated.sum(axis=1)
-        asked = (self._outcomes < len(Outcome)).any(axis=1)
+        asked = np.asarray((self._outcomes < len(Outcome)).any(axis=1))
         unrated = asked & (count == 0)
         if unrated.sum() > self._config.max_unrated * asked.sum():
             raise UserError(self._too_many(int(unrated.sum()), int(asked.sum())))
@@ -231,7 +231,7 @@ class _Session:
             self.report,
             distribution,
         )
-        return Ratings(scores, values, self.report.warnings, details=details)
+        return Ratings(scores, values, self.report.warnings, asked=asked, details=details)
 
     def _unrated(self, position: int) -> UnratedSample:
         key, reason = self._failures[position, self._config.repeats - 1]

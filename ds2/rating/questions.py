@@ -69,13 +69,17 @@ class Questions:
         key = own.hexdigest()[:32]
         return Request(key, chat, seed=int(key[:8], 16) >> 1), cut
 
-    def history(self, log: AnswerLog) -> Iterator[Answer | Request]:
-        """Each answer that the log holds to these questions, and each question that is to be asked next, once."""
+    def history(self, log: AnswerLog | None) -> Iterator[Answer | Request]:
+        """Each answer that the log holds to these questions, and each question that is to be asked next, once.
+
+        Args:
+            log: None: nothing was ever asked.
+        """
         seen: set[str] = set()
         for ask in self.first():
             for attempt in range(self._config.retries + 1):
                 request, _ = self.request(replace(ask, attempt=attempt))
-                answer = log.get(request.key)
+                answer = None if log is None else log.get(request.key)
                 if request.key not in seen:
                     seen.add(request.key)
                     yield request if answer is None else answer

@@ -42,6 +42,8 @@ class Ratings:
     warnings: tuple[str, ...] = ()
     by_rater: NDArray[np.int16] | None = None
     """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each sample's."""
+    asked: NDArray[np.bool_] | None = None
+    """(N,) samples that the rater was shown (`rater.sample`); None: all."""
     details: ModelRatings | None = None
     """Of a language model: criteria, outcomes, report."""
 
@@ -61,6 +63,8 @@ def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
 def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
     """The ratings with the rater's policy for unrated samples applied. Raises UserError under `unrated=fail`."""
     unrated = ratings.scores == UNRATED
+    if ratings.asked is not None:
+        unrated &= ratings.asked
     count = int(unrated.sum())
     if count == 0:
         return ratings

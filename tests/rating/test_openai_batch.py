@@ -44,7 +44,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(url: str, ledger: Ledger, **runtime: Any) -> BatchBackend:
     settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
-    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger, print, len)
+    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger, print)
 
 
 def requests(keys: list[str]) -> list[Request]:

@@ -24,6 +24,7 @@ from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request, openai_server
 from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger
 from ds2.rating.backends.openai_chat import ChatFormat
+from ds2.rating.conversation import estimate_tokens
 
 if TYPE_CHECKING:
     from openai.types import Batch as Remote
@@ -52,8 +53,8 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
     format = ChatFormat.of(config)
     server = hashlib.sha256(format.connection.name.encode()).hexdigest()[:8]
     folder = place.folder / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
-    with openai_server.open(config, revision, place) as checked, Ledger(folder) as ledger:
-        backend = BatchBackend(format, config.runtime, ledger, place.say, checked.count_tokens)
+    with openai_server.open(config, revision, place), Ledger(folder) as ledger:
+        backend = BatchBackend(format, config.runtime, ledger, place.say)
         with closing(backend):
             yield backend
 
@@ -67,10 +68,9 @@ class BatchBackend:
         runtime: RaterRuntime,
         ledger: Ledger,
         say: Callable[[str], None],
-        count_tokens: Callable[[str], int],
     ) -> None:
         self._format, self._connection = format, format.connection
-        self._runtime, self._ledger, self._say, self.count_tokens = runtime, ledger, say, count_tokens
+        self._runtime, self._ledger, self._say = runtime, ledger, say
         self._endpoint: Any = (
             "/v1/chat/completions" if self._connection.api_version is None else "/chat/completions"
         )
@@ -80,6 +80,10 @@ class BatchBackend:
 
     def close(self) -> None:
         self._client.close()
+
+    def count_tokens(self, text: str) -> int:
+        """See `Backend`; a server's tokenizer is not at hand."""
+        return estimate_tokens(text)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """Answers as their batches end; those that earlier batches hold are not asked for again."""

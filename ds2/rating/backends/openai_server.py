@@ -26,6 +26,7 @@ from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request
 from ds2.rating.backends.openai_chat import ChatFormat
 from ds2.rating.backends.pace import Halt, Limit
+from ds2.rating.conversation import estimate_tokens
 
 DELIVERIES = 10
 """Times a request is sent before it is given up: about three minutes of waiting."""
@@ -68,10 +69,8 @@ class ServerBackend:
         self._loop.close()
 
     def count_tokens(self, text: str) -> int:
-        """An estimate on the safe side: English runs at about four characters a token, other scripts at one or two bytes."""
-        plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
-        other = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - plain
-        return math.ceil(plain / 3.5 + other / 2)
+        """See `Backend`; a server's tokenizer is not at hand."""
+        return estimate_tokens(text)
 
     def check(self) -> None:
         """Ask which models there are; a server without that list is taken at its word later. Costs nothing.

@@ -1,0 +1,177 @@
+"""What a rating by a language model would take, before anything is asked: questions, tokens, price and time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
+from ds2.pool import Pool
+from ds2.rating.answer_log import FILE, AnswerLog
+from ds2.rating.backends import Answer, Request
+from ds2.rating.conversation import estimate_tokens
+from ds2.rating.cost import Price, longest_answer, price_of, prompt_tokens
+from ds2.rating.language_model import SERVED
+from ds2.rating.prompt import CRITERIA
+from ds2.rating.questions import Questions
+
+_COUNTED = 200
+"""Conversations whose tokens are counted, drawn at random, to stand for all."""
+_LATENCY = 2.0
+"""Assumed seconds for one answer of a server."""
+_TYPICAL_ANSWER = "{" + ", ".join(f'"{name}": 5' for name in CRITERIA) + "}"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is left to ask of a rater."""
+
+    wanted: int
+    """Ratings, over repeats."""
+    answered: int
+    """Answers that the log holds already."""
+    questions: int
+    """To be asked now; further tries after unreadable answers come on top."""
+    tokens_in: float
+    tokens_out: float
+    tokens_out_at_most: float
+    counted_by: str
+    price: Price | None
+
+    @property
+    def dollars(self) -> tuple[float, float] | None:
+        """Expected, and at most; None where the price is not known."""
+        if self.price is None:
+            return None
+        return (
+            self.price.of(self.tokens_in, self.tokens_out),
+            self.price.of(self.tokens_in, self.tokens_out_at_most),
+        )
+
+
+def forecast(
+    config: LlmRaterConfig, pool: Pool, *, model: Mapping[str, Any], revision: str | None, folder: Path
+) -> Forecast:
+    """Count what the answer log lacks; tokens on a random sample of it. Arguments as in `language_model.rate`."""
+    count_tokens, counted_by = _counter(config, revision)
+    questions = Questions(config, pool, model, count_tokens)
+    wanted = len(questions.first())
+    tally = _Tally()
+    drawn = heapq.nsmallest(_COUNTED, tally.requests(questions, folder), key=lambda request: request.key)
+    n = tally.open
+    mean = sum(prompt_tokens(request, count_tokens) for request in drawn) / max(len(drawn), 1)
+    longest = longest_answer(config)
+    typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
+    return Forecast(
+        wanted, tally.answered, n, n * mean, float(n * typical), float(n * longest), counted_by, price_of(config)
+    )  # fmt: skip
+
+
+class _Tally:
+    """Counts questions by whether the log answers them, while they pass."""
+
+    def __init__(self) -> None:
+        self.answered = self.open = 0
+
+    def requests(self, questions: Questions, folder: Path) -> Iterator[Request]:
+        if not (folder / FILE).exists():  # a plan leaves nothing behind, a log neither
+            yield from self._count(questions.history(None))
+            return
+        with AnswerLog(folder) as log:
+            yield from self._count(questions.history(log))
+
+    def _count(self, history: Iterator[Answer | Request]) -> Iterator[Request]:
+        for known in history:
+            if isinstance(known, Answer):
+                self.answered += 1
+            else:
+                self.open += 1
+                yield known
+
+
+def lines(config: LlmRaterConfig, pool_size: int, found: Forecast, curation: CurationMethod) -> list[str]:
+    """The forecast in words, with a word on samples that will have no score."""
+    share = f" in a share of {config.sample:g} of {pool_size:,}" if config.sample < 1 else ""
+    times = f", {config.repeats} of each sample" if config.repeats > 1 else ""
+    said = [
+        f"{found.wanted:,} ratings by {config.model}{share}{times}: {found.answered:,} answers are in the log, "
+        f"{found.questions:,} questions to ask (and again where an answer cannot be read)"
+    ]
+    if config.sample < 1 and curation is not CurationMethod.posterior:
+        said.append(
+            f"the other samples get no score from curation={curation.value} and no selection by score can choose them; "
+            "curation=posterior fills them in"
+        )
+    if not found.questions:
+        return said
+    each_in, each_out = found.tokens_in / found.questions, found.tokens_out / found.questions
+    said.append(
+        f"tokens: {_many(found.tokens_in)} in ({each_in:,.0f} a question, {found.counted_by}), "
+        f"{_many(found.tokens_out)} out ({each_out:,.0f} an answer; at most {_many(found.tokens_out_at_most)})"
+    )
+    return [*said, f"price: {_price(config, found)}", f"time: {_time(config, found)}"]
+
+
+def _price(config: LlmRaterConfig, found: Forecast) -> str:
+    if found.price is None or found.dollars is None:
+        if config.backend not in SERVED:
+            return "none, the model runs on this machine"
+        return (
+            f"not known: conf/price.yaml does not list {config.model}; rater.runtime.price.input and "
+            "rater.runtime.price.output give it"
+        )
+    expected, most = found.dollars
+    batch = ", by the Batch API" if config.backend is RaterBackend.openai_batch else ""
+    limit = f"; rater.max_cost={config.max_cost:g}" if config.max_cost is not None else ""
+    return (
+        f"about ${expected:,.2f}, at most ${most:,.2f} ({found.price.source}{batch}: ${found.price.prompt:g} in, "
+        f"${found.price.completion:g} out a million tokens, none of them cached{limit})"
+    )
+
+
+def _time(config: LlmRaterConfig, found: Forecast) -> str:
+    runtime = config.runtime
+    if config.backend is RaterBackend.openai_batch:
+        return "at most a day for each round of batches, as the API promises"
+    if config.backend not in SERVED:
+        return "not known, it depends on the device"
+    tokens = found.tokens_in + found.tokens_out
+    paces = {
+        "rater.runtime.requests_per_minute": (found.questions, runtime.requests_per_minute),
+        "rater.runtime.tokens_per_minute": (tokens, runtime.tokens_per_minute),
+    }
+    minutes = {name: amount / pace for name, (amount, pace) in paces.items() if pace}
+    minutes[f"{runtime.concurrency} in flight, assuming {_LATENCY:g} s an answer"] = (
+        found.questions / runtime.concurrency * _LATENCY / 60
+    )
+    slowest = max(minutes, key=minutes.__getitem__)
+    return f"about {_duration(minutes[slowest])} ({slowest})"
+
+
+def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[str], int], str]:
+    """A counter of tokens without starting the back end, and how it counts."""
+    if config.backend not in SERVED:
+        try:
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(config.model, revision=revision, local_files_only=True)
+        except (ImportError, OSError, ValueError):
+            pass  # said by the estimate's name
+        else:
+            return lambda text: len(
+                tokenizer.encode(text, add_special_tokens=False)
+            ), "counted by its tokenizer"
+    return estimate_tokens, "estimated from characters, on the high side"
+
+
+def _many(number: float) -> str:
+    return f"{number / 1e6:,.1f} million" if number >= 1e6 else f"{number:,.0f}"
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
