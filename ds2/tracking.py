@@ -4,7 +4,7 @@ One W&B run a job: its id is the fingerprint of the run's last stage, its group 
 
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
-               cached; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
+               cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
     media      curate/transition, curate/scores, select/sources, and each as a table
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import RunResult, StageResult, Status
-from ds2.config import RunConfig, TrackingMode
+from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
 from ds2.plain import to_plain
 from ds2.report import facts
-
 
 NOUNS = {
     "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
@@ -129,7 +128,7 @@ class Tracker:
         results = facts.evaluation(run)
         if results is not None:
             self._run.log(_scores(results))
-        self._run.log({"cost/seconds": sum(s.record["wall_seconds"] for s in run.stages.values())})
+        self._run.log(_costs(run))
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 
@@ -217,6 +216,21 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
     if results is not None:
         header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]
         yield "eval/results", header, [[row.get(name) for name in header] for row in results["results"]]
+
+
+def _costs(run: RunResult) -> dict[str, float]:
+    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price is not known."""
+    costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
+    rater, rated = run.config.rater, run.stages.get("rate")
+    if rated is None or not isinstance(rater, LlmRaterConfig):
+        return costs | {"cost/usd": 0.0}
+    from ds2.rating.cost import price_of
+
+    price, counts = price_of(rater), rated.record["counts"]
+    if price is None:
+        return costs
+    tokens = (counts[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
+    return costs | {"cost/usd": price.of(*tokens)}
 
 
 def _scores(results: Mapping[str, Any]) -> dict[str, float]:

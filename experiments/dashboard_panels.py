@@ -22,8 +22,8 @@ CHOICES = ("base_model", "selection", "rater", "budget")
 """Runs that share these differ in their seed only."""
 STAGES = ("rate", "embed", "knn", "curate", "select", "finetune", "evaluate")
 AVERAGE = wr.SummaryMetric("eval/average")
-COST = wr.SummaryMetric("cost/seconds")
-RATING = (AVERAGE.name, COST.name)
+SECONDS = wr.SummaryMetric("cost/seconds")
+DOLLARS = wr.SummaryMetric("cost/usd")
 
 
 def workspace(entity: str, project: str, tasks: Sequence[str]) -> ws.Workspace:
@@ -45,7 +45,7 @@ def workspace(entity: str, project: str, tasks: Sequence[str]) -> ws.Workspace:
             groupby=[expr.Config(choice) for choice in CHOICES],
             pinned_columns=[
                 *(f"config:{choice}.value" for choice in (*CHOICES, "curation", "seed")),
-                *(f"summary:{name}" for name in RATING),
+                *(f"summary:{metric.name}" for metric in (AVERAGE, SECONDS, DOLLARS)),
             ],
         ),
         auto_generate_panels=False,
@@ -64,7 +64,8 @@ def report(entity: str, project: str, tasks: Sequence[str]) -> wr.Report:
         ),
         (
             "Cost against average",
-            "Seconds are of the whole chain as if nothing had been cached: a sweep pays for each distinct stage once.",
+            "Seconds are of the whole chain as if nothing had been cached: a sweep pays for each distinct stage once. "
+            "Dollars are those of the rater's answers, none where no language model was asked, and left out where its price is not known.",
             cost(),
         ),
         (
@@ -110,9 +111,10 @@ def comparison(tasks: Sequence[str]) -> list[Any]:
 
 
 def cost() -> list[Any]:
-    """Seconds against the average, and where they went."""
+    """Seconds and dollars against the average, and where they went."""
     return _placed(
-        wr.ScatterPlot(title="Cost (seconds of the chain) against average", x=COST, y=AVERAGE, log_x=True),
+        wr.ScatterPlot(title="Cost (seconds of the chain) against average", x=SECONDS, y=AVERAGE, log_x=True),
+        wr.ScatterPlot(title="Cost (US dollars of the rater) against average", x=DOLLARS, y=AVERAGE),
         wr.BarPlot(
             title="Seconds of each stage", metrics=[f"{stage}/wall_seconds" for stage in STAGES], max_runs_to_show=30
         ),

@@ -14,8 +14,9 @@ import pytest
 from synthetic_run import make_run
 
 from ds2.artifacts import RunResult, Status
+from ds2.cli import compose
 from ds2.config import TrackingMode
-from ds2.tracking import Tracker
+from ds2.tracking import Tracker, _costs
 
 
 def track(run: RunResult, **options) -> list[str]:
@@ -111,6 +112,20 @@ def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypat
     run = make_run(tmp_path)
     monkeypatch.setattr(wandb, "init", lambda **_: (_ for _ in ()).throw(RuntimeError("no service")))
     assert track(run) == ["tracking stopped: RuntimeError: no service"]
+
+
+def test_dollars_are_the_price_of_the_rater_s_tokens(tmp_path):
+    run = make_run(tmp_path, stages=("rate",))
+    assert _costs(run)["cost/usd"] == 0  # no language model was asked
+    tokens = {"prompt_tokens": 3_000_000, "completion_tokens": 100_000, "cached_tokens": 1_000_000}
+    record = {**run.stages["rate"].record, "counts": tokens}
+    stages = {"rate": replace(run.stages["rate"], record=record)}
+    for choices, dollars in (
+        (["rater=gpt_4o_mini", "rater.runtime.price.input=1", "rater.runtime.price.output=5"], 3.5),
+        (["rater=gpt_4o_mini", "rater.model=somebody-s-own"], None),
+    ):
+        rated = replace(run, config=replace(run.config, rater=compose(choices).rater), stages=stages)
+        assert _costs(rated).get("cost/usd") == dollars
 
 
 def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path):
