@@ -8,8 +8,9 @@ asked, nor paid for, twice. What an answer becomes:
 | one JSON object, four numbers 1..10; extra keys; keys in any case, with    | parsed     | as written        |
 | spaces, hyphens or underscores                                            |            |                   |
 | 7.5, 7.0                                                                  | parsed     | as written        |
-| in a code fence or in prose, after `</think>`; single quotes, a comma too  | repaired   | as written        |
-| many; cut off after the overall rating; several objects that agree         |            |                   |
+| in a code fence or in prose, after `</think>`, inside another object;      | repaired   | as written        |
+| single quotes, a comma too many; cut off after the overall rating;         |            |                   |
+| several objects that agree                                                 |            |                   |
 | "7", "8/10", "8 out of 10"                                                | repaired   | 7, 8, 8           |
 | another criterion missing, or not a number 1..10                          | repaired   | as written        |
 | overall rating twice, equal                                               | repaired   | as written        |
@@ -95,12 +96,12 @@ def _read_distribution(answer: Answer) -> Verdict:
 
 
 def _read_text(answer: Answer) -> Verdict:
-    text = answer.text.rpartition("</think>")[2].strip()
+    text = answer.text.rpartition("</think>")[2]
     try:
         whole = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         whole = None
-    if isinstance(whole, _Pairs) and any(_name(key) == "overallrating" for key, _ in whole.items):
+    if isinstance(whole, _Pairs) and _names_overall(whole.items):
         return _judge(whole.items, repaired="thought aloud" if "</think>" in answer.text else "")
     verdicts = [_judge(pairs, repaired=how) for pairs, how in _found(text)]
     rated = [verdict for verdict in verdicts if verdict.outcome.rated]
@@ -110,11 +111,13 @@ def _read_text(answer: Answer) -> Verdict:
         return rated[-1]
     if verdicts:
         return verdicts[-1]
-    return _without_rating(text, cut=answer.finish == "length" or "{" in text)
+    if isinstance(whole, _Pairs):
+        return _judge(whole.items, repaired="")
+    return _without_rating(text, cut=answer.finish == "length" or text.count("{") > text.count("}"))
 
 
 def _without_rating(text: str, *, cut: bool) -> Verdict:
-    if not text:
+    if not text.strip():
         return Verdict(Outcome.unreadable, reason="empty")
     if _DECLINES.search(text[:300]):
         return Verdict(Outcome.refused, reason="the model declined")
@@ -158,8 +161,12 @@ def _found(text: str) -> Iterator[tuple[list[tuple[str, Any]], str]]:
             pairs = [(m["key"], m["value"].strip("\"'")) for m in _PAIR.finditer(part)]
             pairs = [(key, _plain(value)) for key, value in pairs]
             how = "broken JSON"
-        if any(_name(key) == "overallrating" for key, _ in pairs):
+        if _names_overall(pairs):
             yield pairs, how
+
+
+def _names_overall(pairs: list[tuple[str, Any]]) -> bool:
+    return any(_name(key) == "overallrating" for key, _ in pairs)
 
 
 def _plain(value: str) -> Any:
@@ -207,7 +214,7 @@ def _number(values: list[Any]) -> tuple[float, str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan, f"{str(value)[:40]} is not a number"
     if not LOWEST <= value <= HIGHEST:  # NaN too
-        return math.nan, f"{value} is not within {LOWEST}..{HIGHEST}"
+        return math.nan, f"{str(value)[:20]} is not within {LOWEST}..{HIGHEST}"
     return float(value), note
 
 

@@ -131,8 +131,12 @@ class ServerBackend:
                 self._loop.run_until_complete(some())
                 ended, done[:] = list(done), []
                 running.difference_update(ended)
+                errors = [error for task in ended if (error := task.exception()) is not None]
                 for task in ended:
-                    yield self._counted(task.result())
+                    if task.exception() is None:
+                        yield self._counted(task.result())
+                if errors:  # after the answers that came with them, which are paid for
+                    raise errors[0]
         finally:
             self._abandon(running)
 

@@ -1,0 +1,286 @@
+"""The server back end against a server that fails in every way we know."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+
+import numpy as np
+import pytest
+from rating.chat_server import GOOD, ChatServer, Reply, completion, error, running
+from rating.fake_backend import llm, pool_of
+
+pytest.importorskip("openai")
+
+from ds2.config import RaterRuntime, Reading, ScaleConfig
+from ds2.errors import UserError
+from ds2.rating import language_model
+from ds2.rating.backends import openai_server
+from ds2.rating.raters import Ratings
+
+KEY = "sk-test-0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(openai_server, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(openai_server, "LONGEST_WAIT", 0.05)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def rate(tmp_path, server: ChatServer, texts=("one", "two", "three"), **options) -> Ratings:
+    runtime = RaterRuntime(**{"timeout": 0.5, **options.pop("runtime", {})})
+    with running(server):
+        config = llm(**{"base_url": server.url, "runtime": runtime, "max_unrated": 1.0, **options})
+        return language_model.rate(
+            config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path,
+            progress=False,
+        )  # fmt: skip
+
+
+def first(fault):
+    """The fault once for each conversation, then a good answer."""
+    return lambda body, times: GOOD if times else fault
+
+
+LATER = email.utils.formatdate(time.time() + 1, usegmt=True)
+
+DELIVERY_FAULTS = {
+    "429 with Retry-After": error(429, "slow", retry_after="0.1"),
+    "429 with Retry-After in milliseconds": error(429, "slow", retry_after_ms="50"),
+    "429 with Retry-After as a date": error(429, "slow", retry_after=LATER),
+    "429 without Retry-After": error(429, "slow"),
+    "500": error(500, "oops"),
+    "503 with a page of HTML": Reply(b"<html>busy</html>", 503),
+    "timeout": Reply(completion(GOOD), delay=2.0),
+    "connection reset before the body": Reply(completion(GOOD), cut=0),
+    "connection reset mid-body": Reply(completion(GOOD), cut=40),
+    "truncated JSON body": Reply(json.dumps(completion(GOOD)).encode()[:-30]),
+    "an empty body": Reply(b""),
+    "a body that is no completion": Reply({"hello": 1}),
+    "no choices": Reply({"choices": []}),
+}
+"""Each is sent again under the same key and comes through."""
+
+
+@pytest.mark.parametrize("fault", DELIVERY_FAULTS.values(), ids=DELIVERY_FAULTS)
+def test_what_can_pass_is_sent_again_and_comes_through(tmp_path, fault):
+    server = ChatServer(first(fault))
+    found = rate(tmp_path, server)
+    assert found.ratings.tolist() == [6, 6, 6]
+    assert set(server.asked.values()) == {2}
+    assert found.details is not None
+    assert found.details.report.answers == 3  # delivery is no try of the model
+
+
+ANSWER_FAULTS = {
+    "prose around JSON": (f"Sure! Here it is: {GOOD} Anything else?", "repaired", 6),
+    "code fence": (f"```json\n{GOOD}\n```", "repaired", 6),
+    "numbers as strings": (GOOD.replace("6", '"6"'), "repaired", 6),
+    "7.5": (GOOD.replace("6", "7.5"), "parsed", 7.5),
+    "8/10": (GOOD.replace("6", '"8/10"'), "repaired", 8),
+    "NaN": (GOOD.replace("6", "NaN"), "unreadable", None),
+    "out of range": (GOOD.replace("6", "11"), "unreadable", None),
+    "missing overall rating": ('{"rarity": 3, "complexity": 4, "informativeness": 5}', "unreadable", None),
+    "missing other criterion": ('{"rarity": 3, "overall_rating": 6}', "repaired", 6),
+    "extra keys": (GOOD.replace("{", '{"why": "because", '), "parsed", 6),
+    "duplicated keys that agree": (GOOD.replace("{", '{"overall_rating": 6, '), "repaired", 6),
+    "duplicated keys that differ": (GOOD.replace("{", '{"overall_rating": 2, '), "unreadable", None),
+    "truncated JSON": (completion(GOOD[:60], "length"), "truncated", None),
+    "refusal as a field": (completion(None, refusal="I can't help with that."), "refused", None),
+    "refusal in words": ("I'm sorry, but I can't rate this.", "refused", None),
+    "content filter": (completion("", "content_filter"), "refused", None),
+    "content filter as an error": (error(400, "filtered", "content_filter"), "refused", None),
+    "empty answer": ("", "unreadable", None),
+    "null answer": (completion(None), "unreadable", None),
+    "content in parts": (completion([{"type": "text", "text": GOOD}]), "parsed", 6),
+    "schema ignored": ("This one is great, 9 of 10!", "unreadable", None),
+    "not UTF-8": (Reply(json.dumps(completion(f"Sch\u00f6n: {GOOD}"), ensure_ascii=False).encode("latin-1")), "repaired", 6),
+    "half a character": (completion("\ud83d " + GOOD), "repaired", 6),
+}  # fmt: skip
+"""Fault -> what the server sends, outcome, rating."""
+
+
+@pytest.mark.parametrize(("sent", "outcome", "value"), ANSWER_FAULTS.values(), ids=ANSWER_FAULTS)
+def test_every_kind_of_answer_has_its_outcome(tmp_path, sent, outcome, value):
+    server = ChatServer(lambda body, times: sent)
+    found = rate(tmp_path, server, ["one"], retries=1)
+    assert found.details is not None
+    assert found.details.outcomes == (outcome,)
+    np.testing.assert_equal(found.ratings.tolist(), [np.nan if value is None else value])
+    assert server.asked.total() == (2 if value is None else 1)
+
+
+@pytest.mark.parametrize(("sent", "outcome", "value"), ANSWER_FAULTS.values(), ids=ANSWER_FAULTS)
+def test_an_unreadable_answer_is_asked_again_and_the_second_one_counts(tmp_path, sent, outcome, value):
+    found = rate(tmp_path, ChatServer(first(sent)))
+    assert found.ratings.tolist() == [6 if value is None else value] * 3
+
+
+def test_a_model_name_that_does_not_exist_is_one_error_before_anything_is_asked(tmp_path):
+    server = ChatServer(models=("llama-8b", "llama-70b"))
+    with pytest.raises(UserError, match=r"has no model llama-8; it has: llama-8b, llama-70b$"):
+        rate(tmp_path, server, model="llama-8")
+    assert not server.bodies
+
+
+def test_a_server_without_a_list_of_models_says_it_once(tmp_path):
+    server = ChatServer(lambda body, times: error(404, "The model m does not exist"), models=error(404))
+    with pytest.raises(UserError, match=r"has no model m \(status 404, The model m does not exist\)"):
+        rate(tmp_path, server, [f"q{i}" for i in range(500)])
+    assert len(server.bodies) <= 2 * 64
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("where", ["list", "chat"])
+def test_a_refused_key_is_one_error_that_names_the_variable(tmp_path, status, where):
+    refused = error(status, f"Incorrect API key provided: {KEY}")
+    server = ChatServer(lambda body, times: refused, models=refused if where == "list" else ("m",))
+    with pytest.raises(UserError, match="refuses the key in OPENAI_API_KEY") as caught:
+        rate(tmp_path, server)
+    assert KEY not in str(caught.value)
+
+
+def test_no_credit_left_ends_the_stage(tmp_path):
+    server = ChatServer(lambda body, times: error(429, "You exceeded your quota", "insufficient_quota"))
+    with pytest.raises(UserError, match="has no credit left"):
+        rate(tmp_path, server)
+
+
+def test_no_server_is_one_error(tmp_path):
+    config = llm(base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(UserError, match=r"no server answers at http://127.0.0.1:9/v1: start it"):
+        language_model.rate(
+            config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
+        )
+
+
+def test_a_server_that_refuses_everything_is_left_alone_soon(tmp_path):
+    server = ChatServer(lambda body, times: error(400, "unsupported parameter: temperature"))
+    with pytest.raises(
+        UserError, match="gave no answer to 20 requests in a row, the last time: status 400, unsupported"
+    ):
+        rate(tmp_path, server, [f"q{i}" for i in range(3000)])
+    assert len(server.bodies) < 400
+
+
+def test_a_server_that_goes_down_ends_the_stage_and_keeps_the_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(openai_server, "DELIVERIES", 2)
+    texts = [f"q{i}" for i in range(200)]
+    server = ChatServer(lambda body, times: GOOD if len(server.bodies) <= 100 else error(500, "down"))
+    with pytest.raises(UserError, match="The answers so far are kept"):
+        rate(tmp_path, server, texts, runtime={"concurrency": 8})
+    again = ChatServer()
+    found = rate(tmp_path, again, texts)
+    assert found.ratings.tolist() == [6] * 200
+    assert again.asked.total() == 100
+
+
+def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(tmp_path):
+    def say(body, times):
+        return error(400, "unknown field: response_format") if "response_format" in body else GOOD
+
+    server = ChatServer(say)
+    found = rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 4})
+    assert found.ratings.tolist() == [6] * 40
+    assert sum("response_format" in body for body in server.bodies) <= 4
+
+
+def test_the_schema_is_asked_for_and_only_what_was_set_is_sent(tmp_path):
+    server = ChatServer()
+    rate(tmp_path, server, ["one"])
+    (body,) = server.bodies
+    assert set(body) == {"model", "messages", "max_tokens", "response_format"}
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert set(schema["required"]) == {"rarity", "complexity", "informativeness", "overall_rating"}
+    server = ChatServer()
+    rate(tmp_path / "b", server, ["one"], temperature=1.2, top_p=0.9, top_k=50)
+    (body,) = server.bodies
+    assert {name: body[name] for name in ("temperature", "top_p", "top_k")} == {
+        "temperature": 1.2, "top_p": 0.9, "top_k": 50,
+    }  # fmt: skip
+
+
+def test_the_key_is_sent_and_a_server_without_one_works(tmp_path, monkeypatch):
+    server = ChatServer()
+    rate(tmp_path, server, ["one"])
+    assert {headers["authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert rate(tmp_path / "b", ChatServer(), ["one"]).ratings.tolist() == [6]
+
+
+def test_without_key_and_address_it_says_what_to_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(UserError, match="set OPENAI_API_KEY in the environment, or give rater.base_url"):
+        rate(tmp_path, ChatServer(), base_url=None)
+    with pytest.raises(UserError, match="must hold no user name, password or query"):
+        rate(tmp_path, ChatServer(), base_url="http://me:secret@127.0.0.1/v1")
+
+
+def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    server = ChatServer(models=error(404))
+    with running(server):
+        config = llm(base_url=server.url.removesuffix("/v1"), api_version="2024-10-21", model="my deployment")
+        found = language_model.rate(
+            config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
+        )
+    assert found.ratings.tolist() == [6]
+    assert server.headers[-1]["api-key"] == "azure-key"
+    assert "max_completion_tokens" in server.bodies[0]
+
+
+def test_so_many_requests_are_in_flight_and_no_more(tmp_path):
+    server = ChatServer(lambda body, times: Reply(completion(GOOD), delay=0.05))
+    rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 7})
+    assert server.most_in_flight == 7
+
+
+def test_requests_and_tokens_a_minute_are_kept(tmp_path):
+    started = time.monotonic()
+    rate(tmp_path, ChatServer(), [f"q{i}" for i in range(11)], runtime={"requests_per_minute": 1200.0})
+    assert 0.5 <= time.monotonic() - started < 2
+    started = time.monotonic()
+    rate(tmp_path / "b", ChatServer(), [f"q{i}" for i in range(11)], runtime={"tokens_per_minute": 600_000.0})
+    assert time.monotonic() - started >= 0.3  # 11 estimates of more than 400 tokens, 10,000 a second
+
+
+def test_all_wait_when_the_server_asks_for_it(tmp_path):
+    times: list[float] = []
+
+    def say(body, asked):
+        times.append(time.monotonic())
+        return error(429, "slow", retry_after="0.5") if len(times) == 1 else GOOD
+
+    rate(tmp_path, ChatServer(say), [f"q{i}" for i in range(12)], runtime={"concurrency": 2})
+    assert sum(moment - times[0] < 0.45 for moment in times) <= 3
+
+
+def top(**shares: float) -> dict:
+    tokens = [{"token": token.removeprefix("t"), "logprob": float(np.log(p))} for token, p in shares.items()]
+    whole = completion("7")
+    whole["choices"][0]["logprobs"] = {"content": [{"token": "7", "top_logprobs": tokens}]}
+    return whole
+
+
+def test_the_expected_rating_is_read_from_the_first_token_s_probabilities(tmp_path):
+    server = ChatServer(lambda body, times: top(t7=0.4, t8=0.4, The=0.2))
+    found = rate(tmp_path, server, ["one"], reading=Reading.expected, temperature=1.2)
+    assert found.ratings.tolist() == pytest.approx([7.5])
+    (body,) = server.bodies
+    assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 20, 1)
+    assert "temperature" not in body
+    assert "response_format" not in body
+
+
+def test_a_first_token_that_is_hardly_a_digit_is_no_rating(tmp_path):
+    server = ChatServer(lambda body, times: top(t7=0.1, The=0.9))
+    found = rate(tmp_path, server, ["one"], reading=Reading.expected, retries=0)
+    assert found.details is not None
+    assert found.details.outcomes == ("unreadable",)
+
+
+def test_a_server_without_probabilities_is_one_error(tmp_path):
+    with pytest.raises(UserError, match=r"needs token probabilities \(logprobs\)"):
+        rate(tmp_path, ChatServer(), reading=Reading.expected)

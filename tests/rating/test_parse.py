@@ -1,0 +1,133 @@
+"""The parser: a table of what models write, and properties over everything that they could."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ds2.config import Reading
+from ds2.rating.backends import Answer
+from ds2.rating.parse import Outcome, Verdict, read
+from ds2.rating.prompt import CRITERIA
+
+GOOD = '{"rarity": 3, "complexity": 4, "informativeness": 5, "overall_rating": 6}'
+RATED = {
+    GOOD: 6,
+    GOOD.replace("6", "10"): 10,
+    GOOD.replace("6", "7.5"): 7.5,
+    GOOD.replace("6", "1e0"): 1,
+    '{"Rarity": 3, "Complexity": 4, "Informativeness": 5, "Overall Rating": 6}': 6,
+    '{"RARITY": 3, "complexity ": 4, "informative-ness": 5, "overallRating": 6}': 6,
+    GOOD.replace("{", '{"comment": {"a": [1, null]}, '): 6,
+    f"<think>Perhaps {GOOD.replace('6', '2')}?</think>{GOOD}": 6,
+    f'{{"ratings": {GOOD}}}': 6,
+    f"{GOOD}\n{GOOD}": 6,
+    GOOD.replace('"', "'"): 6,
+    GOOD.replace("}", ",}"): 6,
+    GOOD.replace("6}", "6\n"): 6,
+    GOOD.replace('"', ""): 6,
+    GOOD.replace("6", '"6/10"'): 6,
+    GOOD.replace("6", '"6 out of 10"'): 6,
+    GOOD.replace("6", "6/10"): 6,
+    GOOD.replace('"rarity": 3', '"rarity": "high"'): 6,
+    GOOD.replace('"rarity": 3', '"rarity": 33'): 6,
+    '{"overall_rating": 6}': 6,
+}
+UNRATED = {
+    "": Outcome.unreadable,
+    "   \n": Outcome.unreadable,
+    "null": Outcome.unreadable,
+    "6": Outcome.unreadable,
+    "[3, 4, 5, 6]": Outcome.unreadable,
+    "{}": Outcome.unreadable,
+    "Overall: great": Outcome.unreadable,
+    GOOD.replace("6", "0"): Outcome.unreadable,
+    GOOD.replace("6", "-6"): Outcome.unreadable,
+    GOOD.replace("6", "10.5"): Outcome.unreadable,
+    GOOD.replace("6", "Infinity"): Outcome.unreadable,
+    GOOD.replace("6", "NaN"): Outcome.unreadable,
+    GOOD.replace("6", "null"): Outcome.unreadable,
+    GOOD.replace("6", "true"): Outcome.unreadable,
+    GOOD.replace("6", "[6]"): Outcome.unreadable,
+    GOOD.replace("6", '"six"'): Outcome.unreadable,
+    GOOD.replace("6", '"6/5"'): Outcome.unreadable,
+    GOOD.replace("6", '"٦"x'): Outcome.unreadable,
+    GOOD.replace("6", "9" * 400): Outcome.unreadable,
+    f"{GOOD} or rather {GOOD.replace('6', '7')}": Outcome.unreadable,
+    '{"rarity": 3, "complexity": 4': Outcome.truncated,
+    GOOD[:-1]: Outcome.truncated,  # of 6 or of 60?
+    "{" * 5000: Outcome.truncated,
+    "I'm sorry, I can't help with that.": Outcome.refused,
+    "As an AI, I do not rate.": Outcome.refused,
+}
+
+
+def verdict(text: str, finish: str = "stop") -> Verdict:
+    return read(Answer("k", text, finish), Reading.answer)
+
+
+@pytest.mark.parametrize(("text", "value"), RATED.items())
+def test_a_usable_answer_is_never_asked_again(text, value):
+    found = verdict(text)
+    assert found.rating == value
+    assert found.outcome is (Outcome.repaired if found.reason else Outcome.parsed)
+
+
+@pytest.mark.parametrize(("text", "outcome"), UNRATED.items())
+def test_an_unusable_answer_is_no_rating_and_says_why(text, outcome):
+    found = verdict(text)
+    assert found.outcome is outcome
+    assert math.isnan(found.rating)
+    assert 0 < len(found.reason) < 200
+
+
+def test_the_criteria_are_kept_and_one_that_is_missing_is_unknown():
+    assert verdict(GOOD).criteria == (3, 4, 5, 6)
+    found = verdict('{"rarity": 3, "informativeness": "5/10", "overall_rating": 6}')
+    assert found.criteria[0::2] == (3, 5)
+    assert math.isnan(found.criteria[1])
+
+
+def test_an_answer_cut_at_its_length_counts_only_if_the_rating_is_whole():
+    for end in range(len(GOOD)):
+        found = verdict(GOOD[:end], "length")
+        assert found.outcome in (Outcome.truncated, Outcome.unreadable), GOOD[:end]
+    assert verdict(GOOD + " and I think", "length").rating == 6
+
+
+@given(st.text() | st.text(alphabet='{}[]":,0123456789 overallrating_\\/.-'))
+def test_no_text_breaks_the_parser_and_no_rating_leaves_the_scale(text):
+    found = verdict(text)
+    assert found.outcome.rated == (1 <= found.rating <= 10)
+
+
+@given(
+    st.fixed_dictionaries({name: st.integers(1, 10) | st.floats(1, 10) for name in CRITERIA}),
+    st.text(alphabet=st.characters(exclude_characters="{}")),
+    st.text(alphabet=st.characters(exclude_characters="{}")),
+    st.randoms(),
+)
+def test_a_json_object_is_read_in_any_order_and_whatever_stands_around_it(ratings, before, after, rng):
+    names = list(ratings)
+    rng.shuffle(names)
+    written = {name.replace("_", rng.choice("_ -")).title(): ratings[name] for name in names}
+    found = verdict(f"{before}{json.dumps(written)}{after}".replace("</think>", ""))
+    assert found.criteria == tuple(ratings[name] for name in CRITERIA)
+
+
+@given(st.lists(st.floats(0, 1), min_size=9, max_size=9).filter(lambda shares: sum(shares) > 0.1))
+def test_the_expected_rating_lies_within_its_distribution(shares):
+    normal = tuple(share / math.fsum(shares) for share in shares)
+    found = read(Answer("k", "", distribution=normal), Reading.expected)
+    likely = [rating for rating, share in enumerate(normal, start=1) if share]
+    assert min(likely) - 1e-6 <= found.rating <= max(likely) + 1e-6
+
+
+@pytest.mark.parametrize("shares", [None, (1.0,), (0.5,) * 9, (math.nan,) * 9, (2.0, -1.0, *(0.0,) * 7)])
+def test_what_is_no_distribution_is_no_rating(shares):
+    found = read(Answer("k", "7", distribution=shares), Reading.expected)
+    assert found.outcome is Outcome.unreadable
