@@ -104,6 +104,8 @@ class Reading(Enum):
     """The paper's: one JSON object with four criteria, written by the model."""
     expected = "expected"
     """The overall rating alone, 1..9, as the mean over the probabilities of its token: one forward step, no sampling."""
+    text = "text"
+    """Free text, read by whoever asked: for the judge of `eval`, not for ratings."""
 
 
 @dataclass

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from tqdm import tqdm
@@ -38,6 +39,10 @@ _EVIDENCE = 500
 
 def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
     """Refuse settings that cannot work, before anything is asked. Raises UserError."""
+    if config.reading is Reading.text:
+        raise UserError(
+            "rater.reading=text gives no ratings; use rater.reading=answer or rater.reading=expected"
+        )
     prompt.instructions(config.reading, config.prompt_version)
     if config.reading is Reading.expected and scale.high > len(prompt.DIGITS):
         raise UserError(
@@ -49,9 +54,15 @@ def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
             raise UserError(f"rater.{name}={getattr(config, name)} must be at least {low}")
     if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
         raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
-    for name in ("concurrency", "batch_size", "timeout"):
-        if getattr(config.runtime, name) <= 0:
-            raise UserError(f"rater.runtime.{name}={getattr(config.runtime, name)} must be positive")
+    for name in ("concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute"):
+        if (value := getattr(config.runtime, name)) is not None and value <= 0:
+            raise UserError(f"rater.runtime.{name}={value} must be positive")
+    address = urlsplit(config.base_url or "")
+    if address.username or address.password or address.query:
+        raise UserError(
+            "rater.base_url must hold no user name, password or query: it is written into records; a key belongs into "
+            "the environment"
+        )
 
 
 def rate(
@@ -72,8 +83,8 @@ def rate(
     check(config, scale)
     with (
         AnswerLog(folder) as log,
-        tqdm(desc=f"rating by {config.name}", unit="rating", disable=not progress) as bar,
-        open_backend(config, revision, Place(folder, bar.write)) as backend,
+        open_backend(config, revision, Place(folder, tqdm.write)) as backend,
+        tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run()

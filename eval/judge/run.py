@@ -10,16 +10,18 @@ from typing import Any
 from tqdm import tqdm
 
 from ds2.errors import UserError
+from ds2.rating.answer_log import AnswerLog
+from ds2.rating.backends import Answer, Chat, Place, Request, open_backend
+from ds2.stage import canonical_json
 from eval.judge.rates import rates
-from eval.judge.server import Chat, ask_all
-from eval.judge.spec import JudgeSpec
+from eval.judge.spec import JudgeConfig, JudgeSpec
 from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdict
 
 
 def compare(spec: JudgeSpec) -> dict[str, Any]:
     """Judge every pair in both orders; write `judgements.parquet` and `rates.json`; return the rates.
 
-    A reply once received is kept in `replies.jsonl` at once and never asked for again. Pairs with a reply that holds no
+    A reply once received is kept in the answer log of the output folder and never asked for again. Pairs with a reply that holds no
     verdict are left out and counted as `unread`. Raises UserError for files that do not match and a server that is down.
     """
     try:
@@ -29,7 +31,7 @@ def compare(spec: JudgeSpec) -> dict[str, Any]:
     output = Path(spec.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     chats = [judge_prompt(shown) for pair in pairs for shown in (pair, pair.swapped())]
-    replies = _replies(chats, spec, output / "replies.jsonl")
+    replies = _replies(chats, spec, output)
     verdicts = [read_verdict(reply) for reply in replies]
     outcomes = [combine(as_a, as_b) for as_a, as_b in zip(verdicts[::2], verdicts[1::2], strict=True)]
     _write_judgements(pairs, outcomes, replies, output / "judgements.parquet")
@@ -70,42 +72,43 @@ def read_rows(path: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _replies(chats: list[Chat], spec: JudgeSpec, log: Path) -> list[str]:
-    keys = [_key(chat, spec) for chat in chats]
-    known = _read_log(log)
-    missing = [index for index, key in enumerate(keys) if key not in known]
-    with (
-        log.open("a", encoding="utf-8") as file,
-        tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
-    ):
-
-        def keep(position: int, reply: str) -> None:
-            key = keys[missing[position]]
-            known[key] = reply
-            file.write(json.dumps({"key": key, "reply": reply}, ensure_ascii=False) + "\n")
-            file.flush()
-            bar.update(1)
-
-        ask_all([chats[index] for index in missing], spec.judge, keep)
-    return [known[key] for key in keys]
+def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:
+    """A reply to every chat; equal chats share one. Raises UserError where some stay without."""
+    keys = [_key(chat, spec.judge) for chat in chats]
+    with AnswerLog(folder) as log:
+        known = {key: log.get(key) for key in keys}
+        missing = {key: chat for key, chat in zip(keys, chats, strict=True) if known[key] is None}
+        if missing:
+            known |= _ask(missing, spec, log, folder)
+    undelivered = [answer.text for answer in known.values() if answer is None or answer.finish == "failed"]
+    if undelivered:
+        raise UserError(
+            f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions ({undelivered[0]}); its "
+            "replies so far are kept: run the same command again"
+        )
+    return [known[key].text for key in keys]
 
 
-def _read_log(log: Path) -> dict[str, str]:
-    known = {}
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while writing it: asked for again
-        known[entry["key"]] = entry["reply"]
-    return known
+def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path) -> dict[str, Answer]:
+    config, replies = spec.judge.as_rater(), {}
+    try:
+        with (
+            tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
+            open_backend(config, spec.judge.revision, Place(folder, bar.write)) as backend,
+        ):
+            for answer in backend.answers(Request(key, chat, seed=0) for key, chat in missing.items()):
+                log.add(answer)
+                replies[answer.key] = answer
+                bar.update()
+    except UserError as error:
+        # The back ends name a rater's options; the judge's have the same names.
+        raise UserError(f"judge: {error}".replace("rater.", "judge.")) from error
+    return replies
 
 
-def _key(chat: Chat, spec: JudgeSpec) -> str:
-    judge = spec.judge
-    whole = json.dumps([judge.model, judge.temperature, judge.max_new_tokens, chat], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()[:24]
+def _key(chat: Chat, judge: JudgeConfig) -> str:
+    whole = [judge.model, judge.revision, judge.temperature, judge.max_new_tokens, list(chat)]
+    return hashlib.sha256(canonical_json(whole)).hexdigest()[:32]
 
 
 def _write_judgements(pairs: list[Pair], outcomes: list[int | None], replies: list[str], path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from ds2.config import EvalConfig
+from ds2.config import EvalConfig, LlmRaterConfig, RaterBackend, RaterRuntime, Reading
 
 
 @dataclass
@@ -29,20 +29,27 @@ class AnswerSpec:
 
 @dataclass
 class JudgeConfig:
-    """The judge: a chat model behind an OpenAI-compatible server."""
+    """The judge: a language model, asked through the same back ends as a rater; keys come from the environment."""
 
     model: str
-    """Its name at the server."""
-    base_url: str = "https://api.openai.com/v1"
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key; a server that asks for none needs none."""
+    """Its name at the server; on the hub, or a local directory, where it runs here."""
+    backend: RaterBackend = RaterBackend.openai
+    revision: str | None = None
+    """Of a hub model."""
+    base_url: str | None = None
+    """Root of an OpenAI-compatible server; None: OpenAI."""
+    api_version: str | None = None
+    """Set for an Azure OpenAI resource, whose address is `base_url`."""
     temperature: float = 0.0
     max_new_tokens: int = 1024
-    concurrency: int = 8
-    """Requests in flight."""
-    retries: int = 6
-    """Further tries after a busy or failing server, each after a longer wait."""
-    timeout_seconds: float = 120.0
+    max_prompt_tokens: int = 16_384
+    """Room for a question, where the model runs here."""
+    runtime: RaterRuntime = field(default_factory=lambda: RaterRuntime(concurrency=8))
+
+    def as_rater(self) -> LlmRaterConfig:
+        """What the back ends read."""
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        return LlmRaterConfig(name="judge", reading=Reading.text, **own)
 
 
 @dataclass
@@ -54,7 +61,7 @@ class JudgeSpec:
     second: str
     """JSONL of the model it is compared with: the same prompts."""
     output_dir: str
-    """Takes `rates.json`, `judgements.parquet` and `replies.jsonl`; replies found there are not asked for again."""
+    """Takes `rates.json`, `judgements.parquet` and the log of replies; what that holds is not asked for again."""
     judge: JudgeConfig = field(default_factory=lambda: JudgeConfig(model="gpt-4o"))
     bootstrap: int = 2000
     """Resamples of the prompts behind each interval."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ds2.rating.backends import Chat
+
 SYSTEM = """\
 You compare how two assistants answered the same user. Weigh how well each answer does what the user asked: whether it is \
 helpful, relevant, accurate, deep enough and clear. Neither the order in which the answers are shown nor their length \
@@ -39,7 +41,7 @@ class Pair:
         return len(self.first[-1]) - len(self.second[-1])
 
 
-def judge_prompt(pair: Pair) -> list[dict[str, str]]:
+def judge_prompt(pair: Pair) -> Chat:
     """Chat messages for the judge; the pair's first model is assistant A."""
     blocks = []
     for name, answers in (("A", pair.first), ("B", pair.second)):
@@ -50,7 +52,7 @@ def judge_prompt(pair: Pair) -> list[dict[str, str]]:
         blocks.append(
             f"[Conversation with assistant {name}]\n" + "\n\n".join(turns) + f"\n[End with assistant {name}]"
         )
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "\n\n".join(blocks)}]
+    return ({"role": "system", "content": SYSTEM}, {"role": "user", "content": "\n\n".join(blocks)})
 
 
 def read_verdict(reply: str) -> int | None:

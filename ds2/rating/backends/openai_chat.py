@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
@@ -31,7 +30,7 @@ class Connection:
     """Where a server is and what opens it.
 
     Raises:
-        UserError: no key where one is needed, or an address that holds a secret.
+        UserError: no key or no address where one is needed.
     """
 
     base_url: str | None
@@ -40,12 +39,6 @@ class Connection:
     """Of an Azure resource."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url or "")
-        if parts.username or parts.password or parts.query:
-            raise UserError(
-                "rater.base_url must hold no user name, password or query: secrets belong into the environment "
-                f"({self.variable})"
-            )
         if self.api_version is not None and self.base_url is None:
             raise UserError("rater.api_version is for an Azure resource: give its address as rater.base_url")
         if self.base_url is None and self.key is None:
@@ -131,7 +124,7 @@ class ChatFormat:
             None if expected else config.temperature,
             None if expected else config.top_p,
             None if expected else config.top_k,
-            None if expected else prompt.answer_schema(),
+            prompt.answer_schema() if config.reading is Reading.answer else None,
             expected,
         )
 

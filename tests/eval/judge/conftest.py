@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eval.judge import server
+from ds2.rating.backends import openai_server
 
 
 @dataclass
@@ -30,7 +30,7 @@ class FakeServer:
 
 @pytest.fixture
 def fake_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    monkeypatch.setattr(server, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(openai_server, "LONGEST_WAIT", 0.01)
     fake = FakeServer()
 
     class Handler(BaseHTTPRequestHandler):

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rating.batch_server import BatchServer
 
-from ds2.config import EvalConfig, EvalRuntime
+from ds2.config import EvalConfig, EvalRuntime, RaterBackend
 from ds2.errors import UserError
 from eval.__main__ import main
 from eval.judge.answer import write_answers
@@ -35,7 +36,7 @@ def spec(tmp_path: Path, fake_server: Any) -> JudgeSpec:
             [{**row, "answers": [text]} for row, text in zip(prompts, second, strict=True)],
         ),
         str(tmp_path / "out"),
-        JudgeConfig(model="judge", base_url=fake_server.url, retries=2),
+        JudgeConfig(model="judge", base_url=fake_server.url),
         bootstrap=100,
         progress=False,
     )
@@ -45,7 +46,7 @@ def test_wins_ties_and_losses_are_counted_over_both_orders(spec: JudgeSpec, fake
     result = compare(spec)
     assert [result[key]["value"] for key in ("win", "tie", "loss")] == [0.5, 0.25, 0.25]
     assert result["unread"] == 0
-    assert len(fake_server.asked) == 8
+    assert len(fake_server.asked) == 7  # of two equal answers both orders are one question
     assert {request["model"] for request in fake_server.asked} == {"judge"}
     assert json.loads((Path(spec.output_dir) / "rates.json").read_text()) == result
     judgements = pd.read_parquet(Path(spec.output_dir) / "judgements.parquet")
@@ -54,15 +55,27 @@ def test_wins_ties_and_losses_are_counted_over_both_orders(spec: JudgeSpec, fake
 
 
 def test_replies_are_never_asked_for_twice(spec: JudgeSpec, fake_server: Any) -> None:
+    fake_server.statuses += [200] * 3 + [401] * 100
+    with pytest.raises(UserError, match="refuses the key"):
+        compare(spec)
+    fake_server.statuses.clear()
     first = compare(spec)
-    log = Path(spec.output_dir) / "replies.jsonl"
-    whole = log.read_text()
-    log.write_text(whole[: whole.rindex('{"key"') + 20])  # killed while writing the last reply
+    assert len(fake_server.asked) == 7
     assert compare(spec) == first
-    assert len(fake_server.asked) == 9
+    assert len(fake_server.asked) == 7
     spec.judge.model = "another"
     compare(spec)
-    assert len(fake_server.asked) == 17
+    assert len(fake_server.asked) == 14
+
+
+def test_the_judge_can_be_asked_in_batches(spec: JudgeSpec, fake_server: Any) -> None:
+    with BatchServer(reply=lambda text: fake_server.reply([{}, {"content": text}])).serving() as server:
+        spec.judge.base_url, spec.judge.backend = server.url, RaterBackend.openai_batch
+        spec.judge.model, spec.judge.runtime.poll_seconds = "m", 0.01
+        result = compare(spec)
+        assert compare(spec) == result
+    assert [result[key]["value"] for key in ("win", "tie", "loss")] == [0.5, 0.25, 0.25]
+    assert sorted(server.paid.values()) == [1] * 7
 
 
 def test_a_busy_server_is_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
@@ -72,7 +85,10 @@ def test_a_busy_server_is_asked_again(spec: JudgeSpec, fake_server: Any) -> None
 
 def test_a_server_that_is_down_is_one_clear_line(spec: JudgeSpec) -> None:
     spec.judge.base_url = "http://127.0.0.1:9/v1"
-    with pytest.raises(UserError, match=r"judge server http://127\.0\.0\.1:9/v1 does not answer") as caught:
+    with pytest.raises(
+        UserError,
+        match=r"judge: no server answers at http://127.0.0.1:9/v1: start it, or check judge.base_url",
+    ) as caught:
         compare(spec)
     assert "\n" not in str(caught.value)
     assert not (Path(spec.output_dir) / "rates.json").exists()
@@ -80,22 +96,23 @@ def test_a_server_that_is_down_is_one_clear_line(spec: JudgeSpec) -> None:
 
 def test_a_server_that_refuses_is_not_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
     fake_server.statuses += [401] * 100
-    with pytest.raises(UserError, match="refuses model judge: status 401"):
+    with pytest.raises(UserError, match=r"judge: .* refuses the key in OPENAI_API_KEY \(status 401"):
         compare(spec)
-    assert len(fake_server.keys) <= spec.judge.concurrency
+    assert len(fake_server.keys) <= spec.judge.runtime.concurrency
 
 
 def test_something_else_than_a_chat_server_is_one_clear_line(spec: JudgeSpec, fake_server: Any) -> None:
     fake_server.body = "<html>"
-    with pytest.raises(UserError, match="no chat completion"):
+    with pytest.raises(
+        UserError, match="did not answer 7 of 7 questions .*the server sent no JSON but '<html>'"
+    ):
         compare(spec)
 
 
 def test_the_key_comes_from_the_environment(
     spec: JudgeSpec, fake_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "secret")
-    spec.judge.api_key_env = "JUDGE_KEY"
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
     compare(spec)
     assert set(fake_server.keys) == {"Bearer secret"}
     assert "secret" not in "".join(
