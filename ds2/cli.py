@@ -75,7 +75,10 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 
 def to_config(cfg: DictConfig) -> RunConfig:
     """Dataclasses of a composed configuration. Raises UserError naming a value that is missing."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    try:
+        missing = sorted(OmegaConf.missing_keys(cfg))
+    except OmegaConfBaseException as error:  # a value that refers to a missing one
+        raise UserError(explain(error)) from error
     if missing:
         raise UserError(f"{missing[0]} is missing: give {missing[0]}=VALUE")
     return cast(RunConfig, OmegaConf.to_object(cfg))
