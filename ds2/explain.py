@@ -10,7 +10,7 @@ def explain(error: BaseException) -> str:
     """One line."""
     chain = list(_causes(error))
     text = "\n".join(str(e) for e in chain)
-    for attempt in (_unknown_choice, _unknown_key, _wrong_value, _unknown_interpolation):
+    for attempt in (_unknown_choice, _unknown_key, _missing_value, _wrong_value, _unknown_interpolation):
         line = attempt(text)
         if line:
             return line
@@ -59,6 +59,11 @@ def _fields(class_name: str | None) -> list[str]:
 
     owner = getattr(config, class_name or "", None)
     return [f.name for f in fields(owner)] if owner is not None and is_dataclass(owner) else []
+
+
+def _missing_value(text: str) -> str | None:
+    match = re.search(r"Missing mandatory value: (\S+)", text)
+    return f"{match[1]} is missing: give {match[1]}=VALUE" if match else None
 
 
 def _wrong_value(text: str) -> str | None:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from ds2 import cli
-from ds2.errors import UserError
-from ds2.sweep import Sweep, load_sweep
 
 
 @pytest.fixture
@@ -41,6 +39,8 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
         ("selection.strategy=best", "selection.strategy=best is unknown; there are: alpagasus"),
         ("rater=released rater.path=nowhere.npy", "nowhere.npy"),
         ("rater=from_column rater.column=quality", "column quality"),
+        ("rater=openai_compatible", "rater.model is missing: give rater.model=VALUE"),
+        ("rater=from_column", "rater.column is missing: give rater.column=VALUE"),
         ("rater=llama_3_1_8b", "model meta-llama/Llama-3.1-8B-Instruct: revision main"),
         ("runtime.offline=true pool=tulu_300k", "not.in.struct|pool.path|no such key"),
         ("seed=abc", "seed: Value 'abc'"),
@@ -120,7 +120,7 @@ def test_a_plan_computes_nothing_and_says_what_is_cached(arguments, capsys):
     assert cli.run([*arguments, "plan=true"]) == 0
     out = capsys.readouterr().out
     assert out.count("compute") == 5
-    assert not Path("artifacts").exists()
+    assert not list(Path("artifacts").glob("[!.]*"))  # but for what is remembered of the pool
     cli.run([*arguments, "until=knn"])
     capsys.readouterr()
     cli.run([*arguments, "plan=true"])
@@ -152,31 +152,6 @@ def test_help_and_version_answer_at_once():
 def test_the_composed_configuration_can_be_printed(arguments, capsys):
     assert cli.run([*arguments, "--cfg", "job"]) == 0
     assert "budget:\n  samples: 20" in capsys.readouterr().out
-
-
-def test_a_sweep_becomes_one_multirun_a_grid():
-    sweep = Sweep(
-        "s", overrides=["experiment=mini"], grids=[{"seed": [1, 2]}, {"rater": ["a", "b"], "seed": [1]}]
-    )
-    assert sweep.multiruns() == [
-        ["experiment=mini", "seed=1,2", "tracking.group=s"],
-        ["experiment=mini", "rater=a,b", "seed=1", "tracking.group=s"],
-    ]
-    assert len(sweep.runs()) == 4
-
-
-def test_what_a_person_adds_replaces_the_grid_s_own_choice():
-    sweep = Sweep("s", overrides=["experiment=mini"], grids=[{"seed": [1, 2], "selection": ["ds2"]}])
-    assert sweep.multiruns(["seed=7", "experiment=paper"]) == [
-        ["selection=ds2", "tracking.group=s", "seed=7", "experiment=paper"]
-    ]
-
-
-def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
-    runs = load_sweep("mini_table").runs()
-    assert len(runs) == 5 * (4 + 3 * 3)
-    with pytest.raises(UserError, match="unknown"):
-        load_sweep("tiny_table")
 
 
 def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
