@@ -5,7 +5,7 @@ One W&B run a job: its id is the fingerprint of the run's last stage, its group 
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
                cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
-    media      curate/transition, curate/scores, select/sources, and each as a table
+    media      curate/transition, curate/scores, select/sources, and each as a table; rate/outcomes by source
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
 Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
@@ -22,7 +22,9 @@ from typing import Any
 from ds2.artifacts import RunResult, StageResult, Status
 from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
 from ds2.plain import to_plain
+from ds2.rating.report import COLLAPSED
 from ds2.report import facts
+from ds2.report.rating import rating_facts
 
 NOUNS = {
     "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
@@ -112,6 +114,8 @@ class Tracker:
         if record["peak_memory_bytes"] is not None:
             values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
         self._run.log(values)
+        if stage.name == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
+            self._run.alert(title="The rater has collapsed", text="\n".join(record["warnings"]))
         self._run.summary.update(
             {f"{stage.name}/status": stage.status.value, f"{stage.name}/fingerprint": stage.fingerprint}
         )
@@ -166,12 +170,15 @@ class Tracker:
 
 @contextmanager
 def _own_folders(folder: Path) -> Iterator[None]:
-    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them.
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them; no tracing of
+    the rater's calls, nor advertisement for it.
 
     Offline, `wandb sync` needs what is staged: it belongs with the run.
     """
-    wanted = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
-    added = {name: str((folder / part).resolve()) for name, part in wanted.items() if name not in os.environ}
+    folders = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
+    wanted = {name: str((folder / part).resolve()) for name, part in folders.items()}
+    wanted["WANDB_DISABLE_WEAVE"] = "true"
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield
@@ -212,6 +219,9 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
             ["source", "pool", "subset"],
             [list(r) for r in zip(origin.labels, pool, origin.subset, strict=True)],
         )
+    ratings = rating_facts(run)
+    if ratings is not None:
+        yield "rate/outcomes", ratings.header, [*ratings.rows, ratings.total]
     results = facts.evaluation(run)
     if results is not None:
         header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]

@@ -154,3 +154,18 @@ class Service:
 
     def log_artifact(self, artifact: Any) -> None:
         self.logged.append(artifact)
+
+
+def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_path, monkeypatch):
+    run = make_run(tmp_path, stages=("rate",))
+    rate = run.stages["rate"]
+    outcomes = {"orchard": {"parsed": 590, "repaired": 3, "unreadable": 7}}
+    report = {"by_source": outcomes, "reasons": {}, "models": {"m": 600}, "answers": 607}
+    (rate.path / "rating_report.json").write_text(json.dumps(report))
+    rate.record["counts"]["largest_share"] = 0.97
+    rate.record["warnings"].append("THE RATER HAS COLLAPSED")
+    assert track(run) == []
+    (folder,) = (tmp_path / "wandb" / "wandb").glob("offline-run-*")
+    logged = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"rate/outcomes" in logged
+    assert b"The rater has collapsed" in logged
