@@ -11,6 +11,7 @@ from ds2.artifacts import RunResult
 from ds2.plain import to_plain
 from ds2.report import facts
 from ds2.report.page import number, page, percent
+from ds2.report.rating import rating_facts
 from ds2.report.samples import samples
 
 Chart = dict[str, Any]
@@ -48,6 +49,7 @@ def render_run(run: RunResult) -> str:
         "lede": _lede(run),
         "tiles": _tiles(run),
         "scores": _scores(run, charts),
+        "rating": rating_facts(run),
         "transition": facts.transition(run),
         "diagnostics": _diagnostics(run),
         "selected": _selected(run, charts),
