@@ -2,9 +2,11 @@
 
 Each resample b draws N / (k + 1) samples with replacement and takes each with its k neighbours (samples of one neighbourhood
 tell the same story twice: drawing them one by one would make every interval too narrow), refits the transition matrix from the
-full fit on what was drawn, and curates the whole pool again. Then
+full fit on what was drawn, and curates the whole pool again. A sample that is many others' neighbour is drawn more often; each draw
+of it counts for less by as much, so that every sample has the same expected weight. Then
 
-    interval of T, prior, ratio     2.5 and 97.5 % quantiles over b
+    interval of T, prior, ratio     x + quantiles over b of (x_b - mean_b x_b), 2.5 and 97.5 %: x the estimate, x_b a resample's.
+                                    It is the spread alone: a bias of the method, such as one naming of true scores, is not in it
     error_n                       = mean_b P_b(true y_n != s_n)                        `rank`: share of resamples that flag n
     stability(m)                  = expected |S_b and S_b'| / m of two resamples,  S_b = the m samples chosen after b
                                   = sum_n h_n (h_n - 1) / (B (B - 1) m),           h_n = number of resamples that choose n
@@ -87,12 +89,15 @@ def bootstrap_curation(
             chosen[i, order[:budget]] += 1
         ratios.append(_ratios(agreement, scores, num_scores, run.mass))
     wrong[scores < 0] = np.nan
+    ratio = np.array(
+        [r.clusterability.ratio if r.clusterability else np.nan for r in result.diagnostics.raters]
+    )
     pairs = max(resamples * (resamples - 1), 1)
     return Uncertainty(
         resamples=resamples,
-        transition=_interval(T),
-        prior=_interval(p),
-        clusterability=_interval(ratios),
+        transition=_interval(result.transition, T, most=1.0),
+        prior=_interval(result.prior, p, most=1.0),
+        clusterability=_interval(ratio, ratios),
         error_probability=wrong[:, 0] if R == 1 else wrong,
         stability_budgets=budgets,
         stability=(chosen * (chosen - 1)).sum(axis=1) / (pairs * budgets),
@@ -116,8 +121,7 @@ def _posterior_resamples(
     chosen = fitting_rows(evidence, seed)
     rows = evidence.take(chosen)
     full, _ = fit_composition(rows)
-    for _ in range(resamples):
-        mass = _draw(near, rng)
+    for mass in _draws(near, resamples, rng):
         inside = mass[chosen] / max(mass[chosen].mean(), 1e-12)
         model, _, _ = run_em(full, rows, steps=STEPS, mass=inside.astype(np.float32))
         posterior = apply_model(around, all_around, model)
@@ -143,8 +147,7 @@ def _rank_resamples(
     share = np.bincount(scores[scores >= 0], minlength=K) / max((scores >= 0).sum(), 1)
     triple = (scores[rated] * K + scores[first[rated]]) * K + scores[second[rated]]
     start = np.log(np.maximum(T, 1e-4))
-    for _ in range(resamples):
-        mass = _draw(graph.truncate(min(k, graph.k)), rng)
+    for mass in _draws(graph.truncate(min(k, graph.k)), resamples, rng):
         counts = np.bincount(triple, weights=mass[rated], minlength=K**3)
         c3 = (counts / counts.sum()).reshape(K, K, K)
         fit = hoc_adam(Consensus(c3.sum(axis=(1, 2)), c3.sum(axis=2), c3), start=start, steps=HOC_STEPS)
@@ -161,12 +164,14 @@ def _rank_resamples(
         yield _Resample(fit.T, fit.p, found.curated, found.flagged[:, None].astype(np.float64), mass)
 
 
-def _draw(graph: KnnGraph, rng: np.random.Generator) -> Array:
-    """How often each sample is drawn, (N,), mean about 1: whole neighbourhoods with replacement."""
+def _draws(graph: KnnGraph, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Weights of the samples, (N,), mean about 1: whole neighbourhoods with replacement."""
     N, k = graph.neighbors.shape
-    seeds = rng.integers(0, N, max(1, round(N / (k + 1))))
-    drawn = np.concatenate([seeds, graph.neighbors[seeds].ravel()])
-    return np.bincount(drawn, minlength=N).astype(np.float64)
+    expected = (1 + np.bincount(graph.neighbors.ravel(), minlength=N)) / (k + 1)
+    for _ in range(resamples):
+        seeds = rng.integers(0, N, max(1, round(N / (k + 1))))
+        drawn = np.concatenate([seeds, graph.neighbors[seeds].ravel()])
+        yield np.bincount(drawn, minlength=N) / expected
 
 
 def _agreements(graph: KnnGraph, scores: NDArray[np.int64], k: int) -> Array:
@@ -194,6 +199,9 @@ def _ratios(agreement: Array, scores: NDArray[np.int64], K: int, mass: Array) ->
     return out
 
 
-def _interval(values: list[Array]) -> Interval:
-    low, high = np.quantile(np.stack(values), [0.025, 0.975], axis=0)
-    return Interval(np.asarray(low), np.asarray(high))
+def _interval(estimate: Array | None, resampled: list[Array], most: float = np.inf) -> Interval:
+    """The module's head; within 0 and `most`."""
+    assert estimate is not None
+    values = np.stack(resampled)
+    low, high = np.quantile(values - values.mean(axis=0), [0.025, 0.975], axis=0)
+    return Interval(np.clip(estimate + low, 0, most), np.clip(estimate + high, 0, most))

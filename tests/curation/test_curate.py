@@ -188,6 +188,8 @@ def test_the_bootstrap_covers_the_planted_matrix_and_knows_wrong_scores(method, 
     result = ds2.curate(pool.embeddings, pool.scores, graph=pool_graph, method=method, bootstrap=12)
     u = result.uncertainty
     assert (u.transition.low <= u.transition.high).all()
+    for estimate, interval in ((result.transition, u.transition), (result.prior, u.prior)):
+        assert ((interval.low <= estimate) & (estimate <= interval.high)).all()
     inside = (u.transition.low - 0.05 <= pool.transitions[0]) & (
         pool.transitions[0] <= u.transition.high + 0.05
     )
@@ -210,3 +212,13 @@ def test_several_raters_can_be_resampled_and_kept_raw():
     kept = ds2.curate(noise, pool.scores, num_scores=4, method="posterior", on_uninformative="keep_raw")
     assert kept.diagnostics.kept_raw
     assert ((kept.curated >= -1) & (kept.curated < 4)).all()
+
+
+def test_a_sample_that_is_many_others_neighbor_weighs_no_more_in_a_resample(pool_graph):
+    from ds2.curation.bootstrap import _draws
+
+    near = pool_graph.truncate(10)
+    popularity = np.bincount(near.neighbors.ravel(), minlength=near.num_samples)
+    mean = np.mean(list(_draws(near, 400, np.random.default_rng(0))), axis=0)
+    most, least = popularity >= np.quantile(popularity, 0.9), popularity <= np.quantile(popularity, 0.1)
+    assert mean[most].mean() == pytest.approx(mean[least].mean(), abs=0.03)
