@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which says them in one line
@@ -55,16 +56,17 @@ def _run_command(arguments: Sequence[str]) -> int:
         return store_commands.run(arguments[0], arguments[1:])
     name, rest = _sweep_name(arguments)
     if name is not None:
-        from ds2.sweep import load_sweep, report_sweep
+        from ds2.sweep_command import run_sweep
 
-        sweep = load_sweep(name)
-        with jobs.recorded() as record:
-            for grid in sweep.multiruns(rest):
-                _hydra(["--multirun", *grid])
-        return report_sweep(name, record.read())
-    with jobs.recorded() as record:
-        _hydra(arguments)
+        return run_sweep(name, rest)
+    with jobs.recorded(artifacts_root(arguments)) as record:
+        hydra_main(arguments)
     return console.summary_of_jobs(record.read())
+
+
+def artifacts_root(arguments: Sequence[str]) -> Path:
+    """`paths.artifacts` as these arguments leave it, before anything is composed."""
+    return Path(compose([a for a in arguments if a.startswith("paths.artifacts=")]).paths.artifacts)
 
 
 def compose(overrides: Sequence[str]) -> RunConfig:
@@ -84,7 +86,8 @@ def to_config(cfg: DictConfig) -> RunConfig:
     return cast(RunConfig, OmegaConf.to_object(cfg))
 
 
-def _hydra(arguments: Sequence[str]) -> None:
+def hydra_main(arguments: Sequence[str]) -> None:
+    """Hydra's own command line: one run, or with `--multirun` every combination."""
     before = sys.argv
     sys.argv = ["ds2", *arguments]
     try:
@@ -99,13 +102,15 @@ def _hydra(arguments: Sequence[str]) -> None:
 def _main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     many = hydra_config.mode is RunMode.MULTIRUN
-    with jobs.job(list(hydra_config.overrides.task), keep_going=many):
-        _run(to_config(cfg), many)
+    with jobs.job(list(hydra_config.overrides.task), keep_going=many) as job:
+        _run(to_config(cfg), many, job)
 
 
-def _run(config: RunConfig, many: bool) -> None:
+def _run(config: RunConfig, many: bool, job: jobs.Handle) -> None:
     from ds2.pipeline import Chain
 
+    if config.prepare or config.plan:
+        job.only_asks()
     if config.prepare:
         from ds2.prepare import prepare
 
@@ -115,6 +120,7 @@ def _run(config: RunConfig, many: bool) -> None:
     if config.plan:
         console.plan(chain)
         return
+    job.identify(chain.fingerprint)
     console.heading(chain.name)
     result = chain.run(console.reporter())
     console.result(result, brief=many)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ds2.errors import MissingInput
 from ds2.stage import file_sha256, fingerprint
+
+
+@cache
+def content_hashes(memory: Path) -> ContentHashes:
+    """The hashes remembered in a file: read once a process. `memory` is absolute."""
+    return ContentHashes(memory)
 
 
 class ContentHashes:
@@ -28,14 +35,16 @@ class ContentHashes:
         """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones aside)."""
         path = path.expanduser().resolve()
         if path.is_file():
-            return self._file(path)[:16]
+            return self.file(path)[:16]
         if not path.is_dir():
             raise MissingInput(f"{path}: no such file or folder")
         below = sorted(p.relative_to(path) for p in path.rglob("*") if p.is_file())
         visible = [p for p in below if not any(part.startswith(".") for part in p.parts)]
-        return fingerprint({str(p): self._file(path / p) for p in visible})
+        return fingerprint({str(p): self.file(path / p) for p in visible})
 
-    def _file(self, path: Path) -> str:
+    def file(self, path: Path) -> str:
+        """Hex SHA-256 of one file."""
+        path = path.expanduser().resolve()
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(str(path))

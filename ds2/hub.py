@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from ds2.errors import MissingInput
+from ds2.errors import MissingInput, NotKnownOffline
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -19,7 +19,8 @@ def resolve(name: str, revision: str | None, *, kind: str, offline: bool) -> str
     cache's note of the last download.
 
     Raises:
-        MissingInput: neither knows it.
+        NotKnownOffline: the hub was not asked or did not answer, and the cache has no note.
+        MissingInput: the hub has no such thing, or not for this person.
     """
     if revision is not None and _COMMIT.fullmatch(revision):
         return revision
@@ -34,7 +35,7 @@ def resolve(name: str, revision: str | None, *, kind: str, offline: bool) -> str
     noted = _cached_ref(name, revision or "main", kind)
     if noted is not None:
         return noted
-    raise MissingInput(
+    raise NotKnownOffline(
         f"{kind} {name}: revision {revision or 'main'} is not known on this machine ({reason}); fetch it with "
         "prepare=true where the hub can be reached, or give a local path"
     )

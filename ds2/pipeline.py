@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from ds2 import selection, steps
 from ds2.artifacts import RunResult, StageResult
 from ds2.config import CurationMethod, RunConfig, TrackingMode, Until
-from ds2.content import ContentHashes
+from ds2.content import content_hashes
 from ds2.errors import UserError
 from ds2.pool import PoolSource
-from ds2.stage import ArtifactStore, Outcome, Step
+from ds2.stage import Outcome, Step, open_store
 from ds2.steps import Context
 
 if TYPE_CHECKING:
@@ -58,9 +58,15 @@ class Chain:
     def __init__(self, config: RunConfig) -> None:
         check(config)
         self.config = config
-        self.store = ArtifactStore(config.paths.artifacts)
-        pool = PoolSource(config.pool, num_scores=config.scale.num_scores, offline=config.runtime.offline)
-        self._context = Context(config, pool, ContentHashes(self.store.root / ".hashes.json"))
+        self.store = open_store(config.paths.artifacts)
+        hashes = content_hashes((self.store.root / ".hashes.json").resolve())
+        pool = PoolSource(
+            config.pool,
+            num_scores=config.scale.num_scores,
+            offline=config.runtime.offline,
+            hash_file=hashes.file,
+        )
+        self._context = Context(config, pool, hashes)
         self._build()
 
     @property
@@ -110,13 +116,27 @@ class Chain:
         return self.result()
 
     def load(self) -> RunResult | None:
-        """The finished run, from the store alone; None where a stage is missing."""
+        """The finished run, from the store alone; None where a stage is missing.
+
+        Enough for a table: of an evaluated run the report may be missing, and only the evaluation's files are compared with their
+        checksums.
+
+        Raises:
+            DamagedArtifact: a record or the evaluation is damaged.
+        """
         for step in self.steps:
-            result = self.store.load(step)
-            if result is None:
+            result = self.store.load(step, verify=step.stage == "evaluate")
+            if result is not None:
+                self._context.results[step.stage] = result
+            elif step.stage != "report":
                 return None
-            self._context.results[step.stage] = result
         return self.result()
+
+    @property
+    def finished(self) -> bool:
+        """Whether `run` would find every stage, and the run tracked as it asks for."""
+        tracked = self.config.tracking.mode is TrackingMode.none or self._tracked.exists()
+        return tracked and all(self.store.find(step) for step in self.steps)
 
     def result(self) -> RunResult:
         return RunResult(self.config, self.name, self.fingerprint, dict(self._context.results))
@@ -148,33 +168,11 @@ class Chain:
         return self.store.root / ".tracked" / f"{self.fingerprint}-{project}"
 
     def _build(self) -> None:
-        run, wanted = self._context, self._wanted()
-        for stage in wanted:
+        run = self._context
+        for stage in stages_of(self.config):
             step = getattr(steps, stage)(run) if stage != "report" else self._report()
             if step is not None:
                 run.steps[stage] = step
-
-    def _wanted(self) -> list[str]:
-        """The last stage and its ancestors, in order."""
-        config, until = self.config, self.config.until
-        early = {Until.rate: ["rate"], Until.embed: ["embed"], Until.knn: ["embed", "knn"]}
-        curated = ["rate", "embed", "knn", "curate"]
-        if until in early:
-            return early[until]
-        if until is Until.curate:
-            return curated
-        if config.selection.strategy == BASE:
-            selected, trained = [], ["model"]
-        else:
-            needed = selection.needs(config.selection)
-            selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
-            if selection.measures_with_base_model(config.selection):
-                selected = ["model", *selected]
-            trained = ["model", "finetune"] if config.finetune.enabled else []
-        chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
-        if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
-            chain = [*chain, "evaluate"]
-        return [*chain, "report"] if until is Until.report else chain
 
     def _report(self) -> Step:
         def compute(folder: Path) -> Outcome:
@@ -186,6 +184,29 @@ class Chain:
         return Step(
             "report", 1, self.name, {"name": self.name}, self._context.inputs(*self._context.steps), compute
         )
+
+
+def stages_of(config: RunConfig) -> list[str]:
+    """The last stage of a run and its ancestors, in order; `model` also where the base model needs no making."""
+    until = config.until
+    early = {Until.rate: ["rate"], Until.embed: ["embed"], Until.knn: ["embed", "knn"]}
+    curated = ["rate", "embed", "knn", "curate"]
+    if until in early:
+        return early[until]
+    if until is Until.curate:
+        return curated
+    if config.selection.strategy == BASE:
+        selected, trained = [], ["model"]
+    else:
+        needed = selection.needs(config.selection)
+        selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
+        if selection.measures_with_base_model(config.selection):
+            selected = ["model", *selected]
+        trained = ["model", "finetune"] if config.finetune.enabled else []
+    chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
+    if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
+        chain = [*chain, "evaluate"]
+    return [*chain, "report"] if until is Until.report else chain
 
 
 def check(config: RunConfig) -> None:

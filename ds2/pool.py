@@ -6,9 +6,10 @@ A pool's fingerprint is its content. Moving a file changes nothing; editing one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 from ds2 import pool_rows
@@ -90,8 +91,17 @@ class Pool:
 class PoolSource:
     """A pool that is known but not yet read: its fingerprint, and the samples when somebody asks."""
 
-    def __init__(self, config: PoolConfig, *, num_scores: int, offline: bool = False) -> None:
+    def __init__(
+        self,
+        config: PoolConfig,
+        *,
+        num_scores: int,
+        offline: bool = False,
+        hash_file: Callable[[Path], str] = file_sha256,
+    ) -> None:
+        """`hash_file` gives a file's SHA-256; one that remembers spares a sweep from reading a large pool again."""
         self.config = config
+        self._hash_file = hash_file
         self.num_scores = num_scores
         self.offline = offline
 
@@ -135,7 +145,7 @@ class PoolSource:
         kept = to_plain(config)
         content = {key: kept[key] for key in ("format", "on_bad_rows", "limit", "source")}
         if isinstance(config, FilesPoolConfig):
-            return content | {"files": [file_sha256(path) for path in pool_rows.files(config.path)]}
+            return content | {"files": [self._hash_file(path) for path in pool_rows.files(config.path)]}
         assert isinstance(config, HubPoolConfig)
         commit = pool_rows.resolve_dataset(config.dataset, config.revision, offline=self.offline)
         return content | {

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +92,30 @@ class ArtifactStore:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        self._verified: dict[Path, float] = {}
+        self._verified: dict[Path, list[tuple[int, int]]] = {}
+        """Artifact -> size and modification time of its record and files when they were last hashed."""
 
     def find(self, step: Step) -> Path | None:
         """The step's finished artifact, or None. Raises DamagedArtifact where two folders claim it."""
-        found = [p for p in (self.root / step.stage).glob(f"*-{step.fingerprint}") if (p / RECORD).is_file()]
+        found = self._claiming(step.stage, step.fingerprint)
         if len(found) > 1:
             raise DamagedArtifact(
                 f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one"
             )
         return found[0] if found else None
 
-    def load(self, step: Step) -> StageResult | None:
+    def holds(self, stage: str, fingerprint: str) -> bool:
+        """Whether there is a finished artifact of that stage and fingerprint."""
+        return bool(self._claiming(stage, fingerprint))
+
+    def _claiming(self, stage: str, fingerprint: str) -> list[Path]:
+        return [p for p in (self.root / stage).glob(f"*-{fingerprint}") if (p / RECORD).is_file()]
+
+    def load(self, step: Step, *, verify: bool = True) -> StageResult | None:
         """The step's artifact, verified, or None where there is none.
+
+        Args:
+            verify: compare its files with their checksums; otherwise only the record with its own.
 
         Raises:
             DamagedArtifact: a file or the record differs from what was written.
@@ -113,7 +124,7 @@ class ArtifactStore:
         path = self.find(step)
         if path is None:
             return None
-        record = self.verify(path)
+        record = self.verify(path) if verify else read_record(path / RECORD)
         if record["fingerprint"] != step.fingerprint:
             raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
         return StageResult(
@@ -221,15 +232,15 @@ class ArtifactStore:
         except OSError:
             shutil.rmtree(final, ignore_errors=True)
             raise
-        self._verified[final] = (final / RECORD).stat().st_mtime
+        self._verified[final] = _stamps(final, record)
         return final
 
     def verify(self, path: Path) -> dict[str, Any]:
         """An artifact's record, after its files were compared with it. Raises DamagedArtifact naming the file."""
         record_path = path / RECORD
         record = read_record(record_path)
-        # Within one process (a sweep of many runs) an artifact is hashed once.
-        if self._verified.get(path) == record_path.stat().st_mtime:
+        # Within one process (a sweep of many runs) an artifact is hashed once, as long as no file of it is touched.
+        if path in self._verified and self._verified[path] == _stamps(path, record):
             return record
         for name, expected_file in record["files"].items():
             file = path / name
@@ -237,8 +248,29 @@ class ArtifactStore:
                 raise DamagedArtifact(f"{file} is missing; delete {path} and run again")
             if file.stat().st_size != expected_file["bytes"] or file_sha256(file) != expected_file["sha256"]:
                 raise DamagedArtifact(f"{file} does not match its checksum; delete {path} and run again")
-        self._verified[path] = record_path.stat().st_mtime
+        self._verified[path] = _stamps(path, record)
         return record
+
+
+def open_store(root: Path | str) -> ArtifactStore:
+    """The store of a folder: one object a process, so that what one run verified the next need not."""
+    return _opened(Path(root), Path.cwd())
+
+
+@cache
+def _opened(root: Path, _working: Path) -> ArtifactStore:
+    return ArtifactStore(root)
+
+
+def _stamps(path: Path, record: Mapping[str, Any]) -> list[tuple[int, int]]:
+    found = []
+    for name in (RECORD, *record["files"]):
+        try:
+            stat = (path / name).stat()
+        except FileNotFoundError:
+            continue  # a stamp fewer: no longer what was hashed
+        found.append((stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -1,25 +1,23 @@
-"""Named grids: `ds2 sweep=NAME` as Hydra multiruns, and the table of what came out.
+"""Named grids: `conf/sweep/NAME.yaml`, expanded to the runs that a person would have typed.
 
-A grid is never part of a composed configuration (Hydra drops a sweep that is itself swept); it is read here and turned into
-the overrides that a person would have typed.
+A grid is never part of a composed configuration (Hydra drops a sweep that is itself swept); it is read here.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ds2 import console, jobs
-from ds2.artifacts import RunResult
 from ds2.errors import UserError
 from ds2.paths import project_root
-from ds2.table import ResultTable
+
+Values = tuple[tuple[str, str], ...]
+"""Choices of one run: (key, value), in the grid's order."""
 
 
 @dataclass
@@ -30,30 +28,99 @@ class Sweep:
     title: str = ""
     note: str = ""
     """What a reader of its table must know; printed beneath it."""
+    baselines: dict[str, str] = field(default_factory=lambda: {"*": "random"})
+    """Method -> the method that its difference is measured to, of the same rater where it has one; `*`: any other method."""
     overrides: list[str] = field(default_factory=list)
     """Given to every run."""
     grids: list[dict[str, list[Any]]] = field(default_factory=list)
     """Several, because methods that read no rater need no row per rater."""
 
-    def multiruns(self, extra: Sequence[str] = ()) -> list[list[str]]:
-        """Hydra overrides of each grid; a choice that `extra` names replaces the grid's own."""
-        own = {override.split("=")[0].lstrip("+~") for override in extra}
-        fixed = [o for o in self.overrides if o.split("=")[0] not in own]
-        runs = []
-        for grid in self.grids:
-            swept = [f"{key}={','.join(map(str, values))}" for key, values in grid.items() if key not in own]
-            runs.append([*fixed, *swept, f"tracking.group={self.name}", *extra])
-        return runs
+    def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
+        """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in it is swept."""
+        return [
+            overrides
+            for grid in self.grids
+            for overrides, _ in _runs(self._fixed(extra), grid, _parse(extra))
+        ]
 
-    def runs(self) -> list[list[str]]:
-        """Overrides of every single run."""
-        combinations = []
+    def multiruns(self, extra: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[list[str]]:
+        """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted` ones of `runs(extra)`."""
+        asked = {tuple(overrides) for overrides in wanted}
+        commands = []
         for grid in self.grids:
-            for values in itertools.product(*grid.values()):
-                combinations.append(
-                    [*self.overrides, *(f"{k}={v}" for k, v in zip(grid, values, strict=True))]
-                )
-        return combinations
+            parsed = _parse(extra)
+            missing = [
+                values
+                for overrides, values in _runs(self._fixed(extra), grid, parsed)
+                if tuple(overrides) in asked
+            ]
+            for box in _boxes(missing):
+                swept = [f"{key}={','.join(values)}" for key, values in box]
+                commands.append([*self._fixed(extra), *swept, *parsed.fixed, *parsed.launcher])
+        return commands
+
+    def _fixed(self, extra: Sequence[str]) -> list[str]:
+        own = {_key(override) for override in extra}
+        group = [] if "tracking.group" in own else [f"tracking.group={self.name}"]
+        return [*(o for o in self.overrides if _key(o) not in own), *group]
+
+
+@dataclass(frozen=True)
+class _Extra:
+    """What a person adds to a sweep."""
+
+    swept: dict[str, list[str]]
+    fixed: list[str]
+    launcher: list[str]
+    """Hydra's own settings: how to launch, nothing of the runs."""
+
+    @property
+    def keys(self) -> set[str]:
+        return {*self.swept, *map(_key, self.fixed)}
+
+
+def _parse(extra: Sequence[str]) -> _Extra:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    launcher = [o for o in extra if o.startswith(("hydra", "-"))]
+    swept, fixed = {}, []
+    parser = OverridesParser.create()
+    for override in extra:
+        if override in launcher:
+            continue
+        parsed = parser.parse_override(override)
+        if parsed.is_discrete_sweep():
+            swept[parsed.get_key_element()] = list(parsed.sweep_string_iterator())
+        else:
+            fixed.append(override)
+    return _Extra(swept, fixed, launcher)
+
+
+def _runs(fixed: list[str], grid: dict[str, list[Any]], extra: _Extra) -> list[tuple[list[str], Values]]:
+    dimensions = {key: [str(v) for v in values] for key, values in grid.items() if key not in extra.keys}
+    dimensions |= extra.swept
+    runs = []
+    for chosen in itertools.product(*dimensions.values()):
+        values = tuple(zip(dimensions, chosen, strict=True))
+        runs.append(([*fixed, *(f"{k}={v}" for k, v in values), *extra.fixed], values))
+    return runs
+
+
+def _boxes(runs: Sequence[Values]) -> list[list[tuple[str, list[str]]]]:
+    """Products of values that cover exactly `runs`: those that differ in one key only are joined, key after key."""
+    boxes: list[list[tuple[str, tuple[str, ...]]]] = [[(key, (value,)) for key, value in run] for run in runs]
+    for at in range(len(boxes[0]) if boxes else 0):
+        joined: dict[Any, list[str]] = {}
+        for box in boxes:
+            rest = tuple(box[:at] + box[at + 1 :])
+            joined.setdefault(rest, []).extend(v for v in box[at][1] if v not in joined.get(rest, []))
+        key = boxes[0][at][0]
+        boxes = [[*rest[:at], (key, tuple(values)), *rest[at:]] for rest, values in joined.items()]
+    return [[(key, list(values)) for key, values in box] for box in boxes]
+
+
+def _key(override: str) -> str:
+    return override.split("=")[0].lstrip("+~")
 
 
 def load_sweep(name: str) -> Sweep:
@@ -69,50 +136,3 @@ def load_sweep(name: str) -> Sweep:
         return cast(Sweep, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
-
-
-def report_sweep(name: str, done: Sequence[jobs.Job]) -> int:
-    """Print the table of a sweep's finished runs and write its report; the exit code."""
-    code = console.summary_of_jobs(done)
-    runs = [run for job in done if job.state == "done" for run in [_finished(job)] if run is not None]
-    if not runs:
-        return code
-    table = ResultTable(runs)
-    folder = Path(runs[0].config.paths.artifacts) / "sweeps" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep = load_sweep(name)
-    console.show(table.rich(title=sweep.title or name))
-    notes = [sweep.note] if sweep.note else []
-    for line in [*notes, *_model_warnings(runs)]:
-        console.line(line)
-    (folder / "table.md").write_text(table.markdown(), encoding="utf-8")
-    table.frame().to_csv(folder / "runs.csv", index=False)
-    _write_report(runs, sweep, folder)
-    console.line(f"table: {folder / 'table.md'}\nreport: {folder / 'report.html'}")
-    return code
-
-
-def _finished(job: jobs.Job) -> RunResult | None:
-    """The job's run from the store; None for a plan, a preparation, or a run without an evaluation."""
-    from ds2.cli import compose
-    from ds2.pipeline import Chain
-
-    config = compose(job.overrides)
-    if config.plan or config.prepare:
-        return None
-    run = Chain(config).load()
-    return run if run is not None and "evaluate" in run.stages else None
-
-
-def _model_warnings(runs: Sequence[RunResult]) -> list[str]:
-    """What was recorded of the base models, such as a pre-training that reached its cap."""
-    lines = [line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]]
-    return list(dict.fromkeys(lines))
-
-
-def _write_report(runs: Sequence[RunResult], sweep: Sweep, folder: Path) -> None:
-    from ds2.report import render_many
-
-    notes = [sweep.note] if sweep.note else []
-    html = render_many(runs, title=sweep.title or sweep.name, notes=notes, folder=folder)
-    (folder / "report.html").write_text(html, encoding="utf-8")

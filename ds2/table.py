@@ -1,128 +1,265 @@
-"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds.
+"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares times 100).
 
-With one seed the spread is the evaluation's own standard error over questions, and the table says so.
+With one seed the spread is the evaluation's own standard error over questions, and the table says so. Differences to a baseline and
+the marks of the best come from `ds2.paired`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
-from rich import box
-from rich.table import Table
 
 from ds2.artifacts import RunResult
-from ds2.selection import chosen
+from ds2.config import RunConfig
+from ds2.paired import AVERAGE, Difference, difference
+from ds2.table_rows import CHOICES, Key, Published, Row, key_of
+from ds2.tabular import BEST, TIED, Table
 
-CHOICES = ("model", "budget", "method", "rater")
-"""What distinguishes rows; a column with one value wherever it has any is left out."""
+__all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]
+
+REFERENCES = ("base", "full", "oracle")
+"""Methods that are not in the running for the best: they select nothing, everything, or by the truth."""
+BASELINES = {"*": "random"}
+"""Method -> the method it is compared with; `*`: any other."""
 
 
 class ResultTable:
-    """The finished runs of a sweep."""
+    """The runs of a sweep.
 
-    def __init__(self, runs: Sequence[RunResult]) -> None:
-        self._runs = list(runs)
+    Args:
+        runs: those that are evaluated.
+        waiting: configuration and state ("missing", "running", ...) of those that are not.
+        baselines: see `BASELINES`.
+        published: what the authors printed, by row and task.
+
+    Raises:
+        UserError: two different runs claim one cell.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[RunResult],
+        waiting: Sequence[tuple[RunConfig, str]] = (),
+        *,
+        baselines: Mapping[str, str] | None = None,
+        published: Mapping[tuple[Key, str], Published] | None = None,
+    ) -> None:
+        self._baselines = BASELINES if baselines is None else baselines
+        self.published = published or {}
+        self.by_key: dict[Key, Row] = {}
+        order = [(run.config, run) for run in runs] + [(config, state) for config, state in waiting]
+        for config, what in order:
+            row = self.by_key.setdefault(key_of(config), Row())
+            if isinstance(what, str):
+                row.waiting.append(what)
+            else:
+                row.add(what)
 
     def frame(self) -> pd.DataFrame:
-        """One row a run and task: the choices, seed, task, value, stderr, n."""
+        """One row a run and task: the choices, seed, task, value (a share), stderr, n."""
         rows = []
-        for run in self._runs:
-            content = run.stages["evaluate"].json("results.json")
-            own = {**_choices(run), "seed": run.config.seed, "run": run.name, "fingerprint": run.fingerprint}
-            for task in content["scores"]:  # a task's own score is its first row; a group's members follow
-                result = next(row for row in content["results"] if row["task"] == task)
-                rows.append(own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")})
-            rows.append(
-                own
-                | {"task": "average", "metric": "", "value": content["average"], "stderr": None, "n": None}
-            )
+        for key, row in self.by_key.items():
+            for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
+                content = answers.content
+                own = {
+                    **dict(zip(CHOICES, key, strict=True)),
+                    "seed": seed,
+                    "run": run.name,
+                    "fingerprint": run.fingerprint,
+                }
+                for task in content[
+                    "scores"
+                ]:  # a task's own score is its first row; a group's members follow
+                    result = next(r for r in content["results"] if r["task"] == task)
+                    rows.append(
+                        own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")}
+                    )
+                average = {
+                    "task": AVERAGE,
+                    "metric": "",
+                    "value": content["average"],
+                    "stderr": None,
+                    "n": None,
+                }
+                rows.append(own | average)
+        return pd.DataFrame(rows)
+
+    def summary(self) -> pd.DataFrame:
+        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one seed), seeds, waiting; the
+        difference to the baseline with its interval; the published value."""
+        rows = []
+        for key, row in self.by_key.items():
+            for task in self.tasks:
+                mean, std, stderr = self._cell(row, task)
+                found = self.differences.get((key, task))
+                printed = self.published.get((key, task))
+                rows.append({
+                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std, "stderr": stderr,
+                    "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
+                    "difference": found and 100 * found.value, "low": found and 100 * found.low,
+                    "high": found and 100 * found.high, "pairs": found and found.pairs, "over": found and found.over,
+                    "published": printed and printed.value, "published_std": printed and printed.std,
+                    "second_hand": printed and printed.second_hand,
+                })  # fmt: skip
         return pd.DataFrame(rows)
 
     @cached_property
-    def _cells(self) -> pd.DataFrame:
-        grouped = self.frame().groupby([*CHOICES, "task"], sort=False, dropna=False)
-        cells = grouped.agg(
-            mean=("value", "mean"), std=("value", "std"), stderr=("stderr", "first"), seeds=("value", "size")
-        )
-        return cells.reset_index()
+    def tasks(self) -> list[str]:
+        """Every task that has a result or is published, then the average."""
+        found = [
+            task for row in self.by_key.values() for a in row.answers.values() for task in a.content["scores"]
+        ]
+        printed = [task for key, task in self.published if key in self.by_key]
+        return [*(task for task in dict.fromkeys([*found, *printed]) if task != AVERAGE), AVERAGE]
+
+    def baseline(self, key: Key) -> str | None:
+        """The method that a row is compared with; None for the baseline itself."""
+        method = str(dict(zip(CHOICES, key, strict=True))["method"])
+        name = self._baselines.get(method, self._baselines.get("*"))
+        return None if name == method else name
+
+    @cached_property
+    def differences(self) -> dict[tuple[Key, str], Difference]:
+        """To the baseline, wherever both have runs."""
+        found = {}
+        for key, row in self.by_key.items():
+            other = self._row_of(key, self.baseline(key))
+            for task in self.tasks if other is not None and other is not row else []:
+                assert other is not None
+                gap = difference(row.answers, other.answers, task)
+                if gap is not None:
+                    found[key, task] = gap
+        return found
+
+    @cached_property
+    def marks(self) -> dict[tuple[Key, str], str]:
+        """The best of each model and budget, and what cannot be told apart from it; where there are two or more to compare."""
+        marks = {}
+        groups: dict[Key, list[Key]] = {}
+        for key, row in self.by_key.items():
+            if row.runs and dict(zip(CHOICES, key, strict=True))["method"] not in REFERENCES:
+                groups.setdefault(key[:2], []).append(key)
+        for keys in groups.values():
+            for task in self.tasks if len(keys) > 1 else []:
+                means = {key: m for key in keys if (m := self._cell(self.by_key[key], task)[0]) is not None}
+                if not means:
+                    continue
+                best = max(means, key=means.__getitem__)
+                marks[best, task] = BEST
+                for key in means.keys() - {best}:
+                    gap = difference(self.by_key[best].answers, self.by_key[key].answers, task)
+                    if means[key] == means[best] or (gap is not None and not gap.clear):
+                        marks[key, task] = TIED
+        return marks
+
+    def averages(self) -> list[dict[str, Any]]:
+        """label, mean and spread (None where unknown) of each row's average over tasks, as shares."""
+        found = []
+        for key, row in self.by_key.items():
+            mean, std, _ = self._cell(row, AVERAGE)
+            if mean is not None:
+                label = " · ".join(str(part) for part in key[2:] if part)
+                found.append(
+                    {"label": label, "mean": mean / 100, "spread": None if std is None else std / 100}
+                )
+        return found
 
     @property
     def several_seeds(self) -> bool:
-        """Whether any cell averages over seeds."""
-        return bool((self._cells["seeds"] > 1).any())
-
-    def averages(self) -> list[dict[str, Any]]:
-        """label, mean and spread (None where unknown) of each row's average over tasks."""
-        cells = self._cells[self._cells["task"] == "average"]
-        return [
-            {
-                "label": " · ".join(filter(None, (_label(cell["method"]), _label(cell["rater"])))),
-                "mean": float(cell["mean"]),
-                "spread": None if pd.isna(cell["std"]) else float(cell["std"]),
-            }
-            for _, cell in cells.iterrows()
-        ]
+        """Whether any row has more than one run."""
+        return any(len(row.runs) > 1 for row in self.by_key.values())
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Header and cells as text."""
-        cells = self._cells
-        shown = [name for name in CHOICES if name == "method" or cells[name].nunique() > 1]
-        tasks = list(dict.fromkeys(cells["task"]))
-        body = []
-        for key, group in cells.groupby(list(CHOICES), sort=False, dropna=False):
+        text = self.table("").text
+        return list(map(str, text.columns)), [list(map(str, line)) for line in text.to_numpy()]
+
+    def table(self, name: str, title: str = "") -> Table:
+        """For people: values beside the published ones, the average's difference to the baseline, seeds done."""
+        shown = [
+            choice
+            for i, choice in enumerate(CHOICES)
+            if choice == "method" or len({k[i] for k in self.by_key} - {None}) > 1
+        ]
+        printed = [task for task in self.tasks if any((key, task) in self.published for key in self.by_key)]
+        gaps = any(task == AVERAGE for _, task in self.differences)
+        lines, marks = [], {}
+        for i, (key, row) in enumerate(self.by_key.items()):
             labels = dict(zip(CHOICES, key, strict=True))
-            by_task = group.set_index("task")
-            values = [_cell(by_task.loc[task]) if task in by_task.index else "missing" for task in tasks]
-            seeds = str(int(group["seeds"].max()))
-            body.append([*(_label(labels[name]) for name in shown), *values, seeds])
-        return [*shown, *tasks, "seeds"], body
+            line = {choice: _label(labels[choice]) for choice in shown}
+            for task in self.tasks:
+                line[task] = self._text(row, task)
+                if (key, task) in self.marks:
+                    marks[i, task] = self.marks[key, task]
+                if task in printed:
+                    line[f"{task} (paper)"] = str(self.published.get((key, task), ""))
+            if gaps:
+                line["to baseline"] = self._difference_text(key)
+            lines.append(line | {"seeds": row.seeds})
+        text = pd.DataFrame(lines, dtype=object)
+        right = tuple(str(column) for column in text if column not in CHOICES)
+        return Table(name, self.summary(), title, shown=text, marks=marks, right=right)
 
-    def rich(self, title: str) -> Table:
-        """For the terminal."""
-        header, body = self.rows()
-        note = (
-            "mean ± standard deviation over seeds"
-            if self.several_seeds
-            else "± standard error over questions"
+    def notes(self) -> list[str]:
+        """How to read it."""
+        several = any(len(row.runs) > 1 for row in self.by_key.values())
+        spread = (
+            "mean ± standard deviation over seeds" if several else "one seed, ± standard error over questions"
         )
-        table = Table(title=f"{title} ({note})", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in header:
-            choice = name in CHOICES
-            table.add_column(name, justify="left" if choice else "right", no_wrap=not choice, overflow="fold")
-        for row in body:
-            table.add_row(*row)
-        return table
+        lines = [f"Points (share of right answers times 100), {spread}."]
+        if self.differences:
+            over = sorted({gap.over for gap in self.differences.values()})
+            names = sorted({str(self.baseline(key)) for key, _ in self.differences})
+            lines.append(
+                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a paired bootstrap over "
+                f"{' or '.join(over)}."
+            )
+        if self.marks:
+            lines.append(
+                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and budget."
+            )
+        return lines
 
-    def markdown(self) -> str:
-        """For a README."""
-        header, body = self.rows()
-        lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body]]
-        return "\n".join(lines) + "\n"
+    def _row_of(self, key: Key, method: str | None) -> Row | None:
+        """The row of another method with the same choices: of the same rater, or of none."""
+        if method is None:
+            return None
+        model, budget, _, rater = key
+        candidates = [
+            (model, budget, method, rater),
+            (model, budget, method, None),
+            (model, None, method, None),
+        ]
+        if budget is None:  # nothing selected: beside the only budget there is
+            budgets = {k[1] for k in self.by_key if k[0] == model and k[2] == method}
+            candidates += [(model, b, method, None) for b in budgets if len(budgets) == 1]
+        return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
 
+    def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
+        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
+        own = [a for a in row.answers.values() if task == AVERAGE or task in a.content["scores"]]
+        values = pd.Series([a.value(task) for a in own if a.content["average"] is not None], dtype=float)
+        if values.empty:
+            return None, None, None
+        errors = [r["stderr"] for a in own for r in a.content["results"] if r["task"] == task][:1]
+        stderr = 100 * errors[0] if len(values) == 1 and errors and errors[0] is not None else None
+        return 100 * float(values.mean()), 100 * float(values.std()) if len(values) > 1 else None, stderr
 
-def _choices(run: RunResult) -> dict[str, str | None]:
-    config, stages = run.config, run.stages
-    method = config.selection.name
-    if "curate" in stages and method in ("ds2", "ds2_without_diversity"):
-        method = f"{method} ({config.curation.method.value})"
-    oracle = config.selection.rater is not None
-    budgeted = "select" in stages and chosen(config.selection).budgeted(config.selection)
-    return {
-        "model": config.model.name,
-        "budget": f"{config.budget.samples:g}" if budgeted else None,
-        "method": method,
-        "rater": config.rater.name if "rate" in stages and not oracle else None,
-    }
+    def _text(self, row: Row, task: str) -> str:
+        mean, std, stderr = self._cell(row, task)
+        if mean is None:
+            return " ".join(dict(Counter(row.waiting).most_common(1))) or "missing"
+        spread = std if std is not None else stderr
+        return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+
+    def _difference_text(self, key: Key) -> str:
+        gap = self.differences.get((key, AVERAGE))
+        return "" if gap is None else f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
 
 
 def _label(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _cell(cell: pd.Series) -> str:
-    spread = cell["std"] if cell["seeds"] > 1 else cell["stderr"]
-    value = f"{cell['mean']:.3f}"
-    return value if spread is None or pd.isna(spread) else f"{value} ± {spread:.3f}"

@@ -73,7 +73,7 @@ def test_a_sweep_ends_in_a_table_and_a_page(arguments, capsys, tmp_path, monkeyp
     monkeypatch.setattr("ds2.sweep.project_root", lambda: tmp_path)
     assert cli.run(["sweep=small", *arguments, "tracking=none"]) == 0
     out = capsys.readouterr().out
-    assert "3 of 3 runs done" in out
+    assert "3 runs: 3 done" in out
     assert "read this" in out
     page = next(
         Path(line.removeprefix("report: ")) for line in out.splitlines() if line.startswith("report: ")

@@ -1,58 +1,48 @@
-"""The table of a sweep: grouping over seeds, honest spreads, nothing lost."""
+"""The table of a sweep: grouping over seeds, honest spreads, nothing lost, nothing mixed."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pytest
+from evaluated import evaluated
 
-from ds2.artifacts import RunResult, StageResult, Status
-from ds2.cli import compose
-from ds2.table import ResultTable
-
-
-def finished(
-    folder: Path, values: dict[str, float], *overrides: str, stages: tuple[str, ...] = ("select",)
-) -> RunResult:
-    config = compose(["experiment=mini", *overrides])
-    path = folder / "-".join([*overrides, "evaluate"]).replace("/", "_")
-    path.mkdir(parents=True)
-    results = [{"task": t, "metric": "em", "value": v, "stderr": 0.01, "n": 100} for t, v in values.items()]
-    average = sum(values.values()) / len(values)
-    (path / "results.json").write_text(json.dumps({"results": results, "scores": values, "average": average}))
-    done = {s: StageResult(s, "f", path, Status.reused, 0.0, {}) for s in (*stages, "evaluate")}
-    return RunResult(config, "run", "f", done)
+from ds2.errors import UserError
+from ds2.table import Published, ResultTable, key_of
+from ds2.tabular import BEST, TIED, markdown
 
 
-def test_cells_are_mean_and_sample_standard_deviation_over_seeds(tmp_path):
+def text(table: ResultTable) -> pd.DataFrame:
+    return table.table("t").text
+
+
+def test_cells_are_mean_and_sample_standard_deviation_over_seeds_in_points(tmp_path):
     values = [0.50, 0.60, 0.76]
-    runs = [finished(tmp_path, {"a": v}, "selection=random", f"seed={i}") for i, v in enumerate(values)]
-    header, rows = ResultTable(runs).rows()
-    assert header == ["method", "a", "average", "seeds"]
-    assert rows == [["random", f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}", rows[0][2], "3"]]
+    runs = [evaluated(tmp_path, {"a": v}, "selection=random", seed=i) for i, v in enumerate(values)]
+    shown = text(ResultTable(runs))
+    assert list(shown) == ["method", "a", "average", "seeds"]
+    expected = f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
+    assert shown.values.tolist() == [["random", expected, expected, "3"]]
 
 
-def test_one_seed_shows_the_evaluation_s_own_error(tmp_path):
-    table = ResultTable([finished(tmp_path, {"a": 0.5}, "selection=random")])
-    assert table.rows()[1] == [["random", "0.500 ± 0.010", "0.500", "1"]]
-    assert not table.several_seeds
+def test_one_seed_shows_the_evaluation_s_own_error_and_the_notes_say_so(tmp_path):
+    table = ResultTable([evaluated(tmp_path, {"a": 0.5}, "selection=random")])
+    assert text(table).values.tolist() == [["random", "50.0 ± 1.0", "50.0", "1"]]
+    assert "standard error over questions" in table.notes()[0]
 
 
 def test_rows_are_methods_and_raters_and_columns_that_do_not_vary_are_left_out(tmp_path):
-    curated = ("rate", "curate", "select")
     runs = [
-        finished(tmp_path, {"a": 0.1}, "selection=base", stages=()),
-        finished(tmp_path, {"a": 0.2}, "rater=simulated_mistral_7b", stages=curated),
-        finished(tmp_path, {"a": 0.3}, "rater=simulated_gpt_4o_mini", stages=curated),
-        finished(tmp_path, {"a": 0.4}, "selection=oracle", stages=curated),
+        evaluated(tmp_path, {"a": 0.1}, "selection=base"),
+        evaluated(tmp_path, {"a": 0.2}, "rater=simulated_mistral_7b"),
+        evaluated(tmp_path, {"a": 0.3}, "rater=simulated_gpt_4o_mini"),
+        evaluated(tmp_path, {"a": 0.4}, "selection=oracle"),
     ]
-    header, rows = ResultTable(runs).rows()
-    assert "model" not in header
-    labels = [
-        tuple(dict(zip(header, row, strict=True))[name] for name in ("method", "rater")) for row in rows
-    ]
-    assert labels == [
+    shown = text(ResultTable(runs))
+    assert "model" not in shown
+    assert list(zip(shown["method"], shown["rater"], strict=True)) == [
         ("base", ""),
         ("ds2 (rank)", "simulated_mistral_7b"),
         ("ds2 (rank)", "simulated_gpt_4o_mini"),
@@ -60,19 +50,96 @@ def test_rows_are_methods_and_raters_and_columns_that_do_not_vary_are_left_out(t
     ]
 
 
-def test_a_missing_task_is_said(tmp_path):
+def test_a_missing_task_and_what_is_not_done_are_said(tmp_path):
+    done = [
+        evaluated(tmp_path, {"a": 0.1, "b": 0.2}, "selection=random"),
+        evaluated(tmp_path, {"a": 0.3}, "selection=full"),
+    ]
+    config = replace(done[0].config, seed=2)
+    other = evaluated(tmp_path, {"a": 0.1}, "selection=length").config
+    shown = text(ResultTable(done, [(config, "running"), (other, "failed")]))
+    assert shown["seeds"].tolist() == ["1 of 2", "1", "0 of 1"]
+    assert shown["b"].tolist() == ["20.0 ± 1.0", "missing", "failed"]
+
+
+def test_a_run_without_a_seed_counts_once(tmp_path):
+    run = evaluated(tmp_path, {"a": 0.5}, "selection=base")
+    again = replace(run, config=replace(run.config, seed=2))
+    assert text(ResultTable([run, again]))["seeds"].tolist() == ["1"]
+
+
+def test_two_different_runs_in_one_cell_are_refused_and_what_differs_is_named(tmp_path):
+    one = evaluated(tmp_path, {"a": 0.5}, "selection=random")
+    other = evaluated(tmp_path, {"a": 0.9}, "selection=random", "finetune.max_steps=60")
+    with pytest.raises(UserError, match=r"differ in finetune.max_steps \(120, 60\)"):
+        ResultTable([one, other])
+
+
+def test_the_published_value_stands_beside_ours_and_a_second_hand_one_is_marked(tmp_path):
     runs = [
-        finished(tmp_path, {"a": 0.1, "b": 0.2}, "selection=random"),
-        finished(tmp_path, {"a": 0.3}, "selection=full"),
+        evaluated(tmp_path, {"a": 0.5}, "selection=random"),
+        evaluated(tmp_path, {"a": 0.6}, "selection=length"),
     ]
-    header, rows = ResultTable(runs).rows()
-    assert rows[1][header.index("b")] == "missing"
+    keys = [key_of(run.config) for run in runs]
+    published = {
+        (keys[0], "average"): Published(58.1, 0.4),
+        (keys[1], "average"): Published(59.0, second_hand=True),
+    }
+    shown = text(ResultTable(runs, published=published))
+    assert list(shown)[:4] == ["method", "a", "average", "average (paper)"]
+    assert shown["average (paper)"].tolist() == ["58.1 ± 0.4", "59.0 (second-hand)"]
 
 
-def test_markdown_has_a_line_a_method(tmp_path):
-    text = ResultTable([finished(tmp_path, {"a": 0.5}, "selection=random")]).markdown()
-    assert text.splitlines() == [
-        "| method | a | average | seeds |",
-        "| --- | --- | --- | --- |",
-        "| random | 0.500 ± 0.010 | 0.500 | 1 |",
-    ]
+def test_a_table_without_any_run_still_shows_what_is_published(tmp_path):
+    config = evaluated(tmp_path, {"a": 0.5}, "selection=random").config
+    table = ResultTable([], [(config, "missing")], published={(key_of(config), "average"): Published(58.1)})
+    assert text(table).values.tolist() == [["random", "missing", "58.1", "0 of 1"]]
+    assert "method" in markdown(table.table("t"))
+
+
+def answers(rng: np.random.Generator, share: float) -> list[float]:
+    return (rng.random(400) < share).astype(float).tolist()
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """random .4, length .8, knn .8 (other questions right), oracle 1.0: three seeds, 400 questions."""
+    rng, runs = np.random.default_rng(0), []
+    for method, share in (("random", 0.4), ("length", 0.8), ("knn", 0.8), ("oracle", 1.0)):
+        for seed in range(3):
+            own = answers(rng, share)
+            runs.append(
+                evaluated(
+                    tmp_path, {"a": np.mean(own)}, f"selection={method}", seed=seed, questions={"a": own}
+                )
+            )
+    return ResultTable(runs)
+
+
+def test_the_best_and_what_cannot_be_told_from_it_are_marked_references_aside(compared):
+    by_method = {str(key[2]): mark for (key, task), mark in compared.marks.items() if task == "a"}
+    assert sorted(by_method) == ["knn", "length"]
+    assert sorted(by_method.values()) == [BEST, TIED]
+
+
+def test_differences_to_the_baseline_come_with_an_interval_and_what_was_resampled(compared):
+    found = {str(key[2]): gap for (key, task), gap in compared.differences.items() if task == "average"}
+    assert sorted(found) == ["knn", "length", "oracle"]
+    assert found["oracle"].over == "seeds and questions"
+    assert found["oracle"].low < 0.6 < found["oracle"].high + 0.05
+    assert found["oracle"].clear
+    shown = text(compared)
+    assert shown["to baseline"][0] == ""
+    assert shown["to baseline"][3].startswith("+")
+    assert any("random" in line and "seeds and questions" in line for line in compared.notes())
+    summary = compared.summary()
+    row = summary[(summary["method"] == "oracle") & (summary["task"] == "average")].iloc[0]
+    assert row["low"] < row["difference"] < row["high"]
+    assert row["baseline"] == "random"
+
+
+def test_a_method_may_have_its_own_baseline(compared):
+    table = ResultTable(
+        [run for row in compared.by_key.values() for run in row.runs.values()], baselines={"knn": "length"}
+    )
+    assert {str(key[2]) for key, _ in table.differences} == {"knn"}

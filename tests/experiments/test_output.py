@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ds2 import plots
+from ds2 import plots, tabular
 from ds2.errors import UserError
 from experiments import output
 from experiments.result import BEST, TIED, Result, Table
@@ -20,7 +20,7 @@ def table() -> Table:
 
 
 def test_markdown_formats_marks_and_escapes(table):
-    assert output.markdown(table).splitlines() == [
+    assert tabular.markdown(table).splitlines() == [
         "| method | share | count |",
         "| --- | ---: | ---: |",
         "| a_b | **50.0%** | 12,345 |",
@@ -29,7 +29,7 @@ def test_markdown_formats_marks_and_escapes(table):
 
 
 def test_latex_is_a_booktabs_tabular_with_escaped_text(table):
-    lines = output.latex(table).splitlines()
+    lines = tabular.latex(table).splitlines()
     assert lines[:3] == [r"\begin{tabular}{lrr}", r"\toprule", r"method & share & count \\"]
     assert r"a\_b & \textbf{50.0\%} & 12,345 \\" in lines
     assert r"c|d &  & 2$^\dagger$ \\" in lines
@@ -44,7 +44,7 @@ def test_files_hold_every_table_and_figure_and_csv_is_unrounded(table, tmp_path)
     assert all(path.stat().st_size > 0 for path in paths)
     assert pd.read_csv(tmp_path / "new" / "shares.csv")["share"][0] == 0.5
     page = (tmp_path / "new" / "README.md").read_text()
-    for part in ("# Title", "Caption.", "Shares of 100 %", "![line](line.svg)", output.LEGEND):
+    for part in ("# Title", "Caption.", "Shares of 100 %", "![line](line.svg)", tabular.LEGEND):
         assert part in page
 
 

@@ -1,0 +1,91 @@
+"""Composed configurations, remembered: Hydra takes a seventh of a second for each, a table has a hundred.
+
+What overrides compose to depends on the files of `conf/`, on the configuration's dataclasses and on the environment; the memory
+is a file named by a hash of these, so a change starts a new one. Losing it costs time only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import ds2.config
+import ds2.selection.config
+from ds2.config import RunConfig
+from ds2.paths import project_root
+from ds2.plain import from_plain, to_plain
+from ds2.stage import fingerprint
+
+_FILES = ".compositions-{}.json"
+
+
+def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
+    """The configuration of each run, from its overrides; Hydra is asked for those that `memory` (a folder) does not know."""
+    file = memory / _FILES.format(_sources())
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # absent, or cut off while it was written: compose again
+        known = json.loads(file.read_text(encoding="utf-8"))
+    keys = [" ".join(overrides) for overrides in runs]
+    unknown = {key: list(overrides) for key, overrides in zip(keys, runs, strict=True) if key not in known}
+    for key, overrides in unknown.items():
+        from ds2.cli import compose
+
+        known[key] = _packed(compose(overrides))
+    if unknown:
+        _save(file, known)
+    return [_unpacked(known[key]) for key in keys]
+
+
+def _packed(config: RunConfig) -> dict[str, Any]:
+    """Plain values, and the class of each group: `pool` may be any kind of pool."""
+    return {
+        f.name: {"class": type(value).__name__, "fields": to_plain(value)}
+        if is_dataclass(value := getattr(config, f.name))
+        else to_plain(value)
+        for f in fields(config)
+    }
+
+
+def _unpacked(packed: dict[str, Any]) -> RunConfig:
+    values = {
+        name: from_plain(_class(value["class"]), value["fields"]) if isinstance(value, dict) else value
+        for name, value in packed.items()
+    }
+    until = get_type_hints(RunConfig)["until"]
+    return RunConfig(**values | {"until": until(values["until"])})
+
+
+@cache
+def _class(name: str) -> type[Any]:
+    module = ds2.config if hasattr(ds2.config, name) else ds2.selection.config
+    found: type[Any] = getattr(module, name)
+    return found
+
+
+@cache
+def _sources() -> str:
+    """A hash of all that decides what overrides compose to."""
+    from importlib.metadata import version
+
+    root = project_root()
+    code = [*Path(ds2.config.__file__).parent.glob("*.py"), Path(ds2.selection.config.__file__)]
+    files = sorted([*(root / "conf").rglob("*.yaml"), *code])
+    content = [[*p.parts[-3:], p.read_text(encoding="utf-8")] for p in files]
+    return fingerprint([content, os.environ.get("DS2_DATA"), version("hydra-core"), version("omegaconf")])
+
+
+def _save(file: Path, known: dict[str, Any]) -> None:
+    with suppress(OSError):  # a read-only store still works, without memory
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for old in file.parent.glob(_FILES.format("*")):
+            if old != file:
+                old.unlink(missing_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(known), encoding="utf-8")
+        draft.replace(file)

@@ -1,0 +1,156 @@
+"""Differences between two methods, with a paired bootstrap interval.
+
+Run i of one method and run i of the other share their seed. Where both kept their answers to the same questions, the difference is
+taken question by question: D (S, n), S pairs of runs, n questions. A resample draws S pairs with replacement and, within them,
+n questions with replacement, the same ones for every pair where the questions are the same; its value is the mean of what it drew.
+Equal columns of D are interchangeable, so a resample of questions is one draw of a multinomial over distinct columns. Without shared
+questions the pairs alone are drawn. The interval is the middle 95 % of the resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ds2.artifacts import RunResult
+
+RESAMPLES = 2000
+AVERAGE = "average"
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two methods on one task, in the task's unit."""
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+    """Pairs of runs, one a seed."""
+    over: str
+    """What was resampled: `questions`, `seeds and questions`, or `seeds`."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+class Answers:
+    """The questions of one evaluated run with their scores, task by task."""
+
+    def __init__(self, run: RunResult) -> None:
+        self._evaluation = run.stages["evaluate"]
+        self.content: Mapping[str, Any] = self._evaluation.json("results.json")
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks whose mean is the average."""
+        asked = self._evaluation.record.get("config", {}).get("eval", {}).get("tasks", self.content["scores"])
+        return [task for task in asked if task in self.content["scores"]]
+
+    def value(self, task: str) -> float:
+        """A task's score, or the average over tasks."""
+        return float(self.content["average"] if task == AVERAGE else self.content["scores"][task])
+
+    def questions(self, task: str) -> pd.Series | None:
+        """Score by (member task, question, target), scaled so that their mean is the task's score; None where it is not such a mean."""
+        if self._samples is None:
+            return None
+        own = self._samples[self._samples["task"].isin(self._members[task])]
+        if own.empty or own["score"].isna().any():
+            return None
+        sizes = own.groupby("task")["score"].transform("size").to_numpy()
+        even = len(own) / (own["task"].nunique() * sizes)
+        keys = pd.MultiIndex.from_frame(own[["task", "doc_id", "target"]])
+        for weight in (np.ones(len(own)), even):  # every question alike, or every member task alike
+            scores = own["score"].to_numpy() * weight
+            if abs(scores.mean() - self.value(task)) < 1e-6:
+                return pd.Series(scores, index=keys)
+        return None
+
+    @cached_property
+    def _samples(self) -> pd.DataFrame | None:
+        path = self._evaluation.path / "samples.parquet"
+        return (
+            pd.read_parquet(path, columns=["task", "doc_id", "target", "score"]) if path.is_file() else None
+        )
+
+    @cached_property
+    def _members(self) -> dict[str, set[str]]:
+        """Task -> itself and, of a group, its members: they follow it in the list of results."""
+        members: dict[str, set[str]] = {}
+        task = ""
+        for row in self.content["results"]:
+            task = row["task"] if row["task"] in self.content["scores"] else task
+            members.setdefault(task, set()).add(row["task"])
+        return members
+
+
+BySeed = Mapping[int | None, Answers]
+"""The runs of a method. None: its only run (a base model has no seed), which is paired with every run of another."""
+
+
+def difference(ours: BySeed, theirs: BySeed, task: str) -> Difference | None:
+    """Ours minus theirs on a task or the average; None where no two runs share a seed, or where one pair has no answers to resample."""
+    pairs = _pairs(ours, theirs)
+    pairs = [(a, b) for a, b in pairs if all(task in (AVERAGE, *x.content["scores"]) for x in (a, b))]
+    if not pairs:
+        return None
+    values = np.array([a.value(task) - b.value(task) for a, b in pairs])
+    rng = np.random.default_rng(0)
+    tasks = pairs[0][0].tasks if task == AVERAGE else [task]
+    per_task = [_resampled_questions(pairs, name, rng) for name in tasks]
+    known = [means for means in per_task if means is not None]
+    if len(known) == len(tasks):
+        means, over = np.mean(known, axis=0), "questions" if len(pairs) == 1 else "seeds and questions"
+    elif len(pairs) > 1:
+        means, over = np.broadcast_to(values, (RESAMPLES, len(pairs))), "seeds"
+    else:
+        return None
+    drawn = rng.multinomial(len(pairs), np.full(len(pairs), 1 / len(pairs)), size=RESAMPLES)
+    low, high = np.quantile((means * drawn).sum(axis=1) / len(pairs), [0.025, 0.975])
+    return Difference(float(values.mean()), float(low), float(high), len(pairs), over)
+
+
+def _pairs(ours: BySeed, theirs: BySeed) -> list[tuple[Answers, Answers]]:
+    if None in theirs:
+        return [(run, theirs[None]) for run in ours.values()]
+    if None in ours:
+        return [(ours[None], run) for run in theirs.values()]
+    return [(run, theirs[seed]) for seed, run in ours.items() if seed in theirs]
+
+
+def _resampled_questions(
+    pairs: Sequence[tuple[Answers, Answers]], task: str, rng: np.random.Generator
+) -> Array | None:
+    """(RESAMPLES, S) means of each pair's differences over resampled questions; None where some pair shares no questions."""
+    columns = []
+    for first, second in pairs:
+        a, b = first.questions(task), second.questions(task)
+        if a is None or b is None or len(a) != len(b):
+            return None
+        if not a.index.equals(b.index):
+            b = b.reindex(a.index)
+            if b.isna().any():
+                return None
+        columns.append(a - b)
+    if all(column.index.equals(columns[0].index) for column in columns):
+        return _means(np.stack([column.to_numpy() for column in columns]), rng)
+    return np.concatenate([_means(column.to_numpy()[None], rng) for column in columns], axis=1)
+
+
+def _means(differences: Array, rng: np.random.Generator) -> Array:
+    """(RESAMPLES, S) from (S, n): row means over resampled columns."""
+    distinct, counts = np.unique(differences.round(9), axis=1, return_counts=True)
+    size = int(counts.sum())
+    draws = rng.multinomial(size, counts / size, size=RESAMPLES)
+    means: Array = draws @ distinct.T / size
+    return means

@@ -1,0 +1,103 @@
+"""The rows of a table of runs: which run stands where, and that no two runs claim one place."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ds2.artifacts import RunResult
+from ds2.config import RunConfig
+from ds2.errors import UserError
+from ds2.paired import Answers
+from ds2.pipeline import stages_of
+from ds2.plain import to_plain
+from ds2.selection import chosen
+
+CHOICES = ("model", "budget", "method", "rater")
+"""What distinguishes rows; a column with one value wherever it has any is left out."""
+Key = tuple[Hashable, ...]
+"""A row's choices, in the order of `CHOICES`."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number that the paper's authors printed, in points."""
+
+    value: float
+    std: float | None = None
+    second_hand: bool = False
+
+    def __str__(self) -> str:
+        spread = "" if self.std is None else f" ± {self.std:.1f}"
+        return f"{self.value:.1f}{spread}{' (second-hand)' if self.second_hand else ''}"
+
+
+@dataclass
+class Row:
+    """The runs of one row."""
+
+    runs: dict[int, RunResult] = field(default_factory=dict)
+    """By seed."""
+    waiting: list[str] = field(default_factory=list)
+    """States of those that are not done."""
+
+    @cached_property
+    def answers(self) -> dict[int | None, Answers]:
+        """Of each run; the only run of a row stands beside every seed of another."""
+        alone = len(self.runs) == 1 and not self.waiting
+        return {None if alone else seed: Answers(run) for seed, run in self.runs.items()}
+
+    def add(self, run: RunResult) -> None:
+        """Put a run at its seed; one that is there already (a base model has no seed) counts once.
+
+        Raises:
+            UserError: another run stands there.
+        """
+        own = run.stages["evaluate"].fingerprint
+        if any(other.stages["evaluate"].fingerprint == own for other in self.runs.values()):
+            return
+        there = self.runs.setdefault(run.config.seed, run)
+        if there is not run:
+            raise UserError(_disagreement(there, run))
+
+    @property
+    def seeds(self) -> str:
+        done = len(self.runs)
+        return f"{done} of {done + len(self.waiting)}" if self.waiting else str(done)
+
+
+def key_of(config: RunConfig) -> Key:
+    """A run's row: its choices, None where a choice has no say."""
+    stages = stages_of(config)
+    method = config.selection.name
+    if "curate" in stages and method in ("ds2", "ds2_without_diversity"):
+        method = f"{method} ({config.curation.method.value})"
+    budgeted = "select" in stages and chosen(config.selection).budgeted(config.selection)
+    rated = "rate" in stages and config.selection.rater is None
+    return (
+        config.model.name,
+        f"{config.budget.samples:g}" if budgeted else None,
+        method,
+        config.rater.name if rated else None,
+    )
+
+
+def _disagreement(first: RunResult, second: RunResult) -> str:
+    a, b = _flat(to_plain(first.config)), _flat(to_plain(second.config))
+    apart = [
+        f"{k} ({a.get(k)}, {b.get(k)})"
+        for k in sorted(a.keys() | b.keys())
+        if a.get(k) != b.get(k) and "runtime" not in k
+    ]
+    return (
+        f"two runs claim one cell, {first.name}: {first.fingerprint} and {second.fingerprint} differ in "
+        f"{', '.join(apart) or 'the content of their inputs'}; leave one out"
+    )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix.rstrip("."): value}
+    return {k: v for name, item in value.items() for k, v in _flat(item, f"{prefix}{name}.").items()}
