@@ -94,7 +94,7 @@ class Ledger:
 
     def ready(self) -> Iterator[Answer]:
         """Stored answers of the requests asked for, each once."""
-        take = f"SELECT key, answer FROM answers JOIN asked USING (key) LIMIT {_AT_ONCE}"
+        take = f"SELECT key, answer FROM asked CROSS JOIN answers USING (key) LIMIT {_AT_ONCE}"
         while rows := self._db.execute(take).fetchall():
             for key, answer in rows:
                 self._db.execute("DELETE FROM asked WHERE key = ?", (key,))
