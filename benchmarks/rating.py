@@ -170,6 +170,7 @@ def write(steps: list[dict[str, float]], speed: float) -> None:
     machine = {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
+        "load average": round(os.getloadavg()[1], 1),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("openai", "httpx2", "numpy")},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

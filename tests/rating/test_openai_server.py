@@ -15,6 +15,7 @@ pytest.importorskip("openai")
 
 from ds2.config import RaterRuntime, Reading, ScaleConfig
 from ds2.errors import UserError
+from ds2.paths import project_root
 from ds2.rating import language_model
 from ds2.rating.backends import openai_server
 from ds2.rating.raters import Ratings
@@ -50,6 +51,7 @@ DELIVERY_FAULTS = {
     "429 with Retry-After": error(429, "slow", retry_after="0.1"),
     "429 with Retry-After in milliseconds": error(429, "slow", retry_after_ms="50"),
     "429 with Retry-After as a date": error(429, "slow", retry_after=LATER),
+    "429 with a Retry-After that says nothing": error(429, "slow", retry_after="soon"),
     "429 without Retry-After": error(429, "slow"),
     "500": error(500, "oops"),
     "503 with a page of HTML": Reply(b"<html>busy</html>", 503),
@@ -257,6 +259,12 @@ def test_all_wait_when_the_server_asks_for_it(tmp_path):
     assert sum(moment - times[0] < 0.45 for moment in times) <= 3
 
 
+def test_a_long_wait_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(openai_server, "LONGEST_WAIT", 0.1)
+    rate(tmp_path, ChatServer(first(error(429, "slow", retry_after="0.3"))))
+    assert capsys.readouterr().out.count("asks to wait 0 seconds") == 1
+
+
 def top(**shares: float) -> dict:
     tokens = [{"token": token.removeprefix("t"), "logprob": float(np.log(p))} for token, p in shares.items()]
     whole = completion("7")
@@ -284,3 +292,14 @@ def test_a_first_token_that_is_hardly_a_digit_is_no_rating(tmp_path):
 def test_a_server_without_probabilities_is_one_error(tmp_path):
     with pytest.raises(UserError, match=r"needs token probabilities \(logprobs\)"):
         rate(tmp_path, ChatServer(), reading=Reading.expected)
+
+
+def test_the_documented_faults_are_the_tested_ones():
+    text = (project_root() / "docs" / "rating.md").read_text()
+    for name in DELIVERY_FAULTS:
+        assert name in text
+    rows = [
+        f"| {name} | {outcome} | {value or ''} |".replace("|  |", "| |")
+        for name, (_, outcome, value) in ANSWER_FAULTS.items()
+    ]
+    assert "\n".join(rows) in text

@@ -15,7 +15,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import aiohttp
@@ -43,7 +43,7 @@ _PASSING = frozenset({408, 409, 425, 429})
 @contextmanager
 def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[ServerBackend]:
     """The server, checked for the model. Raises UserError where it is not there or lacks the model."""
-    backend = ServerBackend(ChatFormat.of(config), config.runtime)
+    backend = ServerBackend(ChatFormat.of(config), config.runtime, place.say)
     try:
         backend.check()
         yield backend
@@ -54,12 +54,14 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
 class ServerBackend:
     """Requests in, answers out, at most `runtime.concurrency` at a time."""
 
-    def __init__(self, format: ChatFormat, runtime: RaterRuntime) -> None:
+    def __init__(
+        self, format: ChatFormat, runtime: RaterRuntime, say: Callable[[str], None] = lambda line: None
+    ) -> None:
         self._format, self._connection, self._runtime = format, format.connection, runtime
         self._loop = asyncio.new_event_loop()
         self._client = self._connection.async_client(runtime.timeout, runtime.concurrency)
         self._requests, self._tokens = Limit(runtime.requests_per_minute), Limit(runtime.tokens_per_minute)
-        self._halt = Halt()
+        self._halt, self._say = Halt(), say
         self._with_schema = format.schema is not None
         self._given_up = 0
         """In a row."""
@@ -173,8 +175,9 @@ class ServerBackend:
                 return answer
             if wait is None:
                 wait = random.uniform(0.5, 1) * min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT)
-            elif wait > 0:
-                self._halt.extend(wait)
+            else:
+                if self._halt.extend(wait) and wait > LONGEST_WAIT:
+                    self._say(f"{self._connection.name} asks to wait {wait:,.0f} seconds")
                 wait *= random.uniform(0, 0.1)  # not all at once when the halt ends
             await asyncio.sleep(wait)
 
@@ -251,20 +254,21 @@ def _model_names(body: bytes) -> list[str]:
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say."""
+    """Seconds that the server asks to wait; None where it does not say, or says none."""
     headers: Mapping[str, str] = error.response.headers
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
+        if math.isfinite(seconds):
+            return seconds if seconds > 0 else None
     try:
         moment = email.utils.parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+    left = moment.timestamp() - time.time()
+    return left if left > 0 else None
 
 
 __all__ = ["ServerBackend", "open"]

@@ -35,9 +35,12 @@ class Halt:
     def __init__(self) -> None:
         self._until = 0.0
 
-    def extend(self, seconds: float) -> None:
-        """Nobody sends for so long from now."""
-        self._until = max(self._until, time.monotonic() + seconds)
+    def extend(self, seconds: float) -> bool:
+        """Nobody sends for so long from now. Returns whether all were free to send before."""
+        now = time.monotonic()
+        free = self._until <= now
+        self._until = max(self._until, now + seconds)
+        return free
 
     async def wait(self) -> None:
         """Until sending is allowed."""
