@@ -233,6 +233,15 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
     assert "max_completion_tokens" in server.bodies[0]
 
 
+def test_openai_itself_is_asked_in_its_newer_words(tmp_path, monkeypatch):
+    with running(ChatServer()) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        language_model.rate(
+            llm(), pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
+        )
+    assert "max_completion_tokens" in server.bodies[0]
+
+
 def test_so_many_requests_are_in_flight_and_no_more(tmp_path):
     server = ChatServer(lambda body, times: Reply(completion(GOOD), delay=0.05))
     rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 7})
