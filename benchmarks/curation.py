@@ -1,10 +1,10 @@
 """Measured claims about curation: accuracy on planted pools, agreement of real raters, time and memory.
 
     python benchmarks/curation.py                 everything, each part in a process of its own
-    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, real, speed, stage, curve,
-                                                  approximate, million
+    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, real, share, speed, stage,
+                                                  curve, approximate, million
 
-Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real` and `stage` need the
+Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`, `share` and `stage` need the
 fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the repository); parts without their data are
 skipped aloud. `planted` also runs cleanlab where it is installed.
 """
@@ -15,6 +15,7 @@ import argparse
 import datetime
 import gzip
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -29,12 +30,14 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import ds2  # noqa: E402
 from ds2.curation.planted import PlantedPool, ordinal_transition, plant_pool  # noqa: E402
 from ds2.curation.posterior import fit_posterior  # noqa: E402
+from ds2.rating.sample import drawn  # noqa: E402
 
 DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
 RESULTS = Path(__file__).parent / "results"
@@ -324,6 +327,34 @@ def real() -> Iterator[dict[str, Any]]:
                     }  # fmt: skip
 
 
+def share() -> Iterator[dict[str, Any]]:
+    """What the posterior says of samples that were not rated, when a share was (`rater.sample`)."""
+    T = ordinal_transition(6, accuracy=0.6)
+    for purity in (1.0, 0.9, 0.7):
+        pool = plant_pool(4000, transitions=T, prior=PRIOR, cluster_size=40, purity=purity)
+        graph = ds2.knn_graph(pool.embeddings, 30)
+        yield from _of_a_share(f"planted, purity {purity:g}", graph, pool.scores, pool.true_scores)
+    graph, scores, _ = real_scores()
+    for rater, own in zip(RATERS, scores.T, strict=True):
+        yield from _of_a_share(f"Alpaca, {rater}", graph, own, own)
+
+
+def _of_a_share(
+    name: str, graph: ds2.KnnGraph, scores: np.ndarray, reference: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """Against the true scores where they are known, else against the rater's own, which the method did not see."""
+    for part, k in itertools.product((0.1, 0.3), (10, 30)):
+        rated = drawn([str(i) for i in range(len(scores))], part, seed=0)
+        found = ds2.curate(graph=graph, scores=np.where(rated, scores, -1), method="posterior", k=k)
+        wanted, level = reference[~rated], np.bincount(scores[rated]).argmax()
+        assert found.posterior is not None
+        means = found.posterior[~rated] @ np.arange(found.posterior.shape[1])
+        yield {
+            "pool": name, "rated": part, "k": k, "equal": (found.curated[~rated] == wanted).mean(),
+            "equal, majority score": (wanted == level).mean(), "Spearman of the mean": spearmanr(means, wanted).statistic,
+        }  # fmt: skip
+
+
 # --- time and memory --------------------------------------------------------------------------------------------------
 
 
@@ -497,7 +528,7 @@ def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
 
 
 PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-    f.__name__: f for f in (golden, planted, ablation, real, speed, stage, curve, approximate, million)
+    f.__name__: f for f in (golden, planted, ablation, real, share, speed, stage, curve, approximate, million)
 }
 
 if __name__ == "__main__":
