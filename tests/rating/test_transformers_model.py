@@ -98,6 +98,32 @@ def test_what_cannot_be_loaded_is_one_clear_line(config, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_question_longer_than_the_model_s_context_is_refused_before_it_is_asked(config, tmp_path):
+    with pytest.raises(UserError, match=r"rater\.max_prompt_tokens=4090 .* more than the 4096 tokens"):
+        ask(replace(config, max_prompt_tokens=4090), tmp_path)
+
+
+def test_whoever_reads_the_answers_is_not_in_inference_mode(config, tmp_path):
+    import torch
+
+    request = Request("k", ({"role": "user", "content": "x"},))
+    with open_backend(config, None, Place(tmp_path)) as backend:
+        for _ in backend.answers([request]):
+            assert not torch.is_inference_mode_enabled()
+
+
+def test_too_little_memory_names_the_setting_to_lower(config, tmp_path, monkeypatch):
+    import torch
+    from transformers import LlamaForCausalLM
+
+    def generate(self, **options):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(LlamaForCausalLM, "generate", generate)
+    with pytest.raises(UserError, match=r"lower rater\.runtime\.batch_size=2"):
+        ask(config, tmp_path)
+
+
 def test_a_tokenizer_without_digits_is_refused():
     class Letters:
         def get_vocab(self):

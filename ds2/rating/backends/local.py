@@ -91,6 +91,19 @@ def batches(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
         yield batch
 
 
+def check_room(config: LlmRaterConfig, context: int | None) -> None:
+    """Refuse a longest question and answer that do not fit the model's context of so many tokens (None: unknown).
+
+    Raises:
+        UserError: they do not.
+    """
+    if context is not None and config.max_prompt_tokens + config.max_new_tokens > context:
+        raise UserError(
+            f"rater.max_prompt_tokens={config.max_prompt_tokens} and rater.max_new_tokens={config.max_new_tokens} are more "
+            f"than the {context} tokens that {config.model} takes; lower rater.max_prompt_tokens"
+        )
+
+
 def unloadable(config: LlmRaterConfig, error: Exception) -> MissingInput:
     """One line for a model that cannot be loaded."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

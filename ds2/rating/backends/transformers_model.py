@@ -17,6 +17,7 @@ from ds2.rating.backends import Answer, Place, Request
 from ds2.rating.backends.local import (
     FOUR_BIT,
     batches,
+    check_room,
     digit_tokens,
     distribution,
     load_tokenizer,
@@ -57,11 +58,12 @@ class TransformersBackend:
                 add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True,
             ).to(self._model.device)  # fmt: skip
             try:
-                with torch.inference_mode():
-                    yield from ask(batch, inputs)
+                with torch.inference_mode():  # left before the caller, who may train, gets the answers
+                    answers = list(ask(batch, inputs))
             except torch.OutOfMemoryError as error:
                 size = self._config.runtime.batch_size
                 raise UserError(f"out of GPU memory: lower rater.runtime.batch_size={size}") from error
+            yield from answers
 
     def _write(self, batch: list[Request], inputs: Any) -> Iterator[Answer]:
         import torch
@@ -123,6 +125,7 @@ def _load_model(config: LlmRaterConfig, revision: str | None) -> Any:
         raise UserError(
             f"rater.model={config.model} does not fit the GPU; try rater.quantization={FOUR_BIT}"
         ) from error
+    check_room(config, getattr(model.config, "max_position_embeddings", None))
     return model.eval()
 
 
