@@ -133,7 +133,7 @@ def explain(cells: Sequence[Cell]) -> list[str]:
             own = " ".join(o for o in cell.overrides if o not in common)
             lines.append(f"failed: {own}: {cell.reason}")
     unknown = _by_reason(cells, State.unknown)
-    lines += [f"cannot be known offline ({n} runs): {reason}" for reason, n in unknown]
+    lines += [f"cannot be known here ({n} runs): {reason}" for reason, n in unknown]
     return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(cells, State.missing))]
 
 

@@ -75,6 +75,17 @@ def compose(overrides: Sequence[str]) -> RunConfig:
         return to_config(hydra.compose("config", overrides=list(overrides)))
 
 
+def compose_seeds(overrides: Sequence[str], seeds: Sequence[int]) -> list[RunConfig]:
+    """`compose([*overrides, "seed=N"])` for each seed, composed once: `seed` is a value, no choice depends on it."""
+    with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
+        cfg = hydra.compose("config", overrides=list(overrides))
+    found = []
+    for seed in seeds:
+        cfg.seed = seed
+        found.append(to_config(cfg))
+    return found
+
+
 def to_config(cfg: DictConfig) -> RunConfig:
     """Dataclasses of a composed configuration. Raises UserError naming a value that is missing."""
     try:

@@ -33,13 +33,27 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
         known = json.loads(file.read_text(encoding="utf-8"))
     keys = [" ".join(overrides) for overrides in runs]
     unknown = {key: list(overrides) for key, overrides in zip(keys, runs, strict=True) if key not in known}
-    for key, overrides in unknown.items():
-        from ds2.cli import compose
-
-        known[key] = _packed(compose(overrides))
     if unknown:
+        known |= {key: _packed(config) for key, config in _compose(unknown).items()}
         _save(file, known)
     return [_unpacked(known[key]) for key in keys]
+
+
+def _compose(runs: dict[str, list[str]]) -> dict[str, RunConfig]:
+    """Runs that differ in their seed alone are composed together."""
+    from ds2.cli import compose, compose_seeds
+
+    found, alike = {}, dict[tuple[str, ...], dict[str, int]]()
+    for key, overrides in runs.items():
+        seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
+        if len(seeds) == 1 and seeds[0].isdecimal():
+            rest = tuple(o for o in overrides if not o.startswith("seed="))
+            alike.setdefault(rest, {})[key] = int(seeds[0])
+        else:
+            found[key] = compose(overrides)
+    for rest, by_key in alike.items():
+        found |= zip(by_key, compose_seeds(rest, list(by_key.values())), strict=True)
+    return found
 
 
 def _packed(config: RunConfig) -> dict[str, Any]:

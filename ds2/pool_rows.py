@@ -213,6 +213,8 @@ def _from_turns(raw: Mapping[str, Any], turns: str, role_key: str, text_key: str
     items = raw.get(turns)
     if not isinstance(items, list) or not items:
         raise BadRow(turns, "is missing" if items is None else "is not a list of turns")
+    if all(isinstance(turn, str) for turn in items):  # LIMA's form: user and assistant take turns
+        return tuple(Message("assistant" if i % 2 else "user", text) for i, text in enumerate(items))
     messages = []
     for i, turn in enumerate(items):
         if not isinstance(turn, Mapping):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ds2 import cells, cli, console, jobs
 from ds2.artifacts import RunResult
-from ds2.cells import Cell
+from ds2.cells import Cell, State
 from ds2.report import render_many
 from ds2.sweep import Sweep, load_sweep
 from ds2.table import ResultTable
@@ -50,7 +50,8 @@ def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[Cell], root: Pat
 def table_of(found: Sequence[Cell], **options: Any) -> ResultTable:
     """The table of expected runs; see `ResultTable` for the options."""
     done = [cell.run for cell in found if cell.run is not None and "evaluate" in cell.run.stages]
-    waiting = [(cell.config, cell.state.value) for cell in found if cell.run is None]
+    states = {State.unknown: State.missing}  # why it cannot be known is said beside the table
+    waiting = [(cell.config, states.get(cell.state, cell.state).value) for cell in found if cell.run is None]
     return ResultTable(done, waiting, **options)
 
 

@@ -7,7 +7,7 @@ the marks of the best come from `ds2.paired`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,7 @@ class ResultTable:
                 row.waiting.append(what)
             else:
                 row.add(what)
+        self.by_key = _ordered(self.by_key)
 
     def frame(self) -> pd.DataFrame:
         """One row a run and task: the choices, seed, task, value (a share), stderr, n."""
@@ -185,18 +186,17 @@ class ResultTable:
             for i, choice in enumerate(CHOICES)
             if choice == "method" or len({k[i] for k in self.by_key} - {None}) > 1
         ]
-        printed = [task for task in self.tasks if any((key, task) in self.published for key in self.by_key)]
         gaps = any(task == AVERAGE for _, task in self.differences)
         lines, marks = [], {}
         for i, (key, row) in enumerate(self.by_key.items()):
             labels = dict(zip(CHOICES, key, strict=True))
             line = {choice: _label(labels[choice]) for choice in shown}
             for task in self.tasks:
-                line[task] = self._text(row, task)
+                column = task.removeprefix("paper_")
+                printed = self.published.get((key, task))
+                line[column] = self._text(row, task) + (f" [{printed}]" if printed else "")
                 if (key, task) in self.marks:
-                    marks[i, task] = self.marks[key, task]
-                if task in printed:
-                    line[f"{task} (paper)"] = str(self.published.get((key, task), ""))
+                    marks[i, column] = self.marks[key, task]
             if gaps:
                 line["to baseline"] = self._difference_text(key)
             lines.append(line | {"seeds": row.seeds})
@@ -218,6 +218,10 @@ class ResultTable:
                 f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a paired bootstrap over "
                 f"{' or '.join(over)}."
             )
+        printed = [self.published[key, task] for key, task in self.published if key in self.by_key]
+        if printed:
+            second_hand = "; *: second-hand" if any(cell.second_hand for cell in printed) else ""
+            lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
         if self.marks:
             lines.append(
                 f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and budget."
@@ -259,6 +263,17 @@ class ResultTable:
     def _difference_text(self, key: Key) -> str:
         gap = self.differences.get((key, AVERAGE))
         return "" if gap is None else f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+
+
+def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
+    """By model, rater, method and budget, each in the order of its first appearance; what has no rater comes first."""
+    seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
+    for key in rows:
+        for places, value in zip(seen, key, strict=True):
+            places.setdefault(value, -1 if value is None else len(places))
+    model, budget, method, rater = seen
+    ranks = {key: (model[key[0]], rater[key[3]], method[key[2]], budget[key[1]]) for key in rows}
+    return {key: rows[key] for key in sorted(rows, key=ranks.__getitem__)}
 
 
 def _label(value: object) -> str:

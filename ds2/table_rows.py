@@ -31,7 +31,7 @@ class Published:
 
     def __str__(self) -> str:
         spread = "" if self.std is None else f" ± {self.std:.1f}"
-        return f"{self.value:.1f}{spread}{' (second-hand)' if self.second_hand else ''}"
+        return f"{self.value:.1f}{spread}{'*' if self.second_hand else ''}"
 
 
 @dataclass

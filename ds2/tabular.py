@@ -63,9 +63,9 @@ def rich(table: Table) -> RichTable:
     """For the terminal."""
     text = table.text
     drawn = RichTable(title=table.caption or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(text):
+    for name in text:
         right = table.numeric(str(name))
-        drawn.add_column(str(name), justify="right" if right else "left", no_wrap=i > 0, overflow="fold")
+        drawn.add_column(str(name), justify="right" if right else "left", overflow="fold")
     for i, row in enumerate(text.itertuples(index=False)):
         cells = []
         for name, value in zip(text, row, strict=True):

@@ -19,8 +19,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ds2.errors import UserError
+
+if TYPE_CHECKING:
+    from experiments.result import Options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,6 +44,10 @@ def _run(arguments: list[str]) -> int:
 
             dashboard(rest)
             return 0
+        case ["status", *rest]:
+            return _status(*_sweeps("status", rest))
+        case ["report", *rest]:
+            return _report(*_sweeps("report", rest))
         case [name, *rest]:
             return _experiment(name, rest)
     raise AssertionError("every list of arguments is matched")
@@ -61,6 +69,43 @@ def _experiment(name: str, arguments: list[str]) -> int:
     for path in output.write(result, folder):
         console.line(f"written: {path}")
     return 0 if result.complete else 1
+
+
+def _sweeps(command: str, arguments: list[str]) -> tuple[list[str], Options]:
+    """Names of sweeps, then overrides."""
+    from experiments.result import Options
+
+    names = [argument for argument in arguments if "=" not in argument]
+    if not names or any(name.startswith("-") for name in names):
+        raise UserError(f"python -m experiments {command} takes names of sweeps, then key=value")
+    return names, Options([argument for argument in arguments if argument not in names])
+
+
+def _status(names: list[str], options: Options) -> int:
+    from ds2 import console
+    from ds2.tabular import rich
+    from experiments import grid
+
+    found = [grid.look(name, options) for name in names]
+    for each in found:
+        console.heading(each.sweep.title or each.sweep.name)
+        console.show(rich(each.states()))
+        for line in each.lines():
+            console.line(line)
+    return 0 if all(each.complete for each in found) else 1
+
+
+def _report(names: list[str], options: Options) -> int:
+    from ds2 import console
+    from experiments import grid
+
+    found = [grid.look(name, options) for name in names]
+    path = grid.page(found)
+    for each in found:
+        for line in each.lines():
+            console.line(line)
+    console.line(f"written: {path}")
+    return 0
 
 
 def _parse(name: str, arguments: list[str]) -> argparse.Namespace:

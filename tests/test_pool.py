@@ -44,6 +44,11 @@ def test_messages_alpaca_and_sharegpt_become_the_same_conversation(tmp_path):
     )
 
 
+def test_turns_without_roles_alternate_as_in_lima(tmp_path):
+    path = write(tmp_path / "l.jsonl", {"conversations": ["Hi", "Hello", "Bye"], "source": "wikihow"})
+    assert turns(source(path).load()) == [[("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]]
+
+
 def test_an_alpaca_input_follows_its_instruction(tmp_path):
     path = write(tmp_path / "a.jsonl", {"instruction": "Add", "input": "1 2", "output": "3"})
     assert turns(source(path).load()) == [[("user", "Add\n1 2"), ("assistant", "3")]]

@@ -44,9 +44,9 @@ def test_rows_are_methods_and_raters_and_columns_that_do_not_vary_are_left_out(t
     assert "model" not in shown
     assert list(zip(shown["method"], shown["rater"], strict=True)) == [
         ("base", ""),
+        ("oracle", ""),
         ("ds2 (rank)", "simulated_mistral_7b"),
         ("ds2 (rank)", "simulated_gpt_4o_mini"),
-        ("oracle", ""),
     ]
 
 
@@ -85,16 +85,27 @@ def test_the_published_value_stands_beside_ours_and_a_second_hand_one_is_marked(
         (keys[0], "average"): Published(58.1, 0.4),
         (keys[1], "average"): Published(59.0, second_hand=True),
     }
-    shown = text(ResultTable(runs, published=published))
-    assert list(shown)[:4] == ["method", "a", "average", "average (paper)"]
-    assert shown["average (paper)"].tolist() == ["58.1 ± 0.4", "59.0 (second-hand)"]
+    table = ResultTable(runs, published=published)
+    assert text(table)["average"].tolist() == ["50.0 [58.1 ± 0.4]", "60.0 [59.0*]"]
+    assert any("*: second-hand" in line for line in table.notes())
 
 
 def test_a_table_without_any_run_still_shows_what_is_published(tmp_path):
     config = evaluated(tmp_path, {"a": 0.5}, "selection=random").config
     table = ResultTable([], [(config, "missing")], published={(key_of(config), "average"): Published(58.1)})
-    assert text(table).values.tolist() == [["random", "missing", "58.1", "0 of 1"]]
+    assert text(table).to_numpy().tolist() == [["random", "missing [58.1]", "0 of 1"]]
     assert "method" in markdown(table.table("t"))
+
+
+def test_rows_of_one_rater_stand_together_after_those_without_one(tmp_path):
+    raters = ("simulated_mistral_7b", "simulated_gpt_4o_mini")
+    choices = [(s, r) for s in ("ds2_without_curation", "ds2") for r in raters]
+    runs = [evaluated(tmp_path, {"a": 0.5}, f"selection={s}", f"rater={r}") for s, r in choices]
+    table = ResultTable([*runs, evaluated(tmp_path, {"a": 0.5}, "selection=base")])
+    assert [(key[2], key[3]) for key in table.by_key] == [
+        ("base", None),
+        *((method, rater) for rater in raters for method in ("ds2_without_curation", "ds2 (rank)")),
+    ]
 
 
 def answers(rng: np.random.Generator, share: float) -> list[float]:

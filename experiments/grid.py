@@ -1,0 +1,146 @@
+"""Experiments that are grids of runs: what is done, how to compute the rest, and the table of what came out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ds2 import cells, cli, jobs, sweep_command
+from ds2.artifacts import RunResult
+from ds2.cells import Cell, State
+from ds2.errors import UserError
+from ds2.sweep import Sweep, load_sweep
+from ds2.table import CHOICES, ResultTable, key_of
+from ds2.tabular import Table
+from experiments.published_cells import PublishedCells
+from experiments.result import Options, Result
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The runs that a sweep expects, and what became of them."""
+
+    sweep: Sweep
+    extra: Sequence[str]
+    """What a person added to the sweep."""
+    root: Path
+    """Of the artifact store."""
+    cells: list[Cell]
+
+    @property
+    def complete(self) -> bool:
+        return all(cell.state is State.done for cell in self.cells)
+
+    @property
+    def runs(self) -> list[RunResult]:
+        """Those that are evaluated."""
+        return [cell.run for cell in self.cells if cell.run is not None and "evaluate" in cell.run.stages]
+
+    @property
+    def command(self) -> str:
+        """What computes the missing runs, and nothing else."""
+        return shlex.join(["ds2", f"sweep={self.sweep.name}", *self.extra])
+
+    def lines(self) -> list[str]:
+        """Counts, reasons, and what to do next."""
+        lines = [f"sweep {self.sweep.name}: {cells.count(self.cells)}", *cells.explain(self.cells)]
+        lines += [f"{path} is damaged and was not read; delete it" for path in jobs.ledger(self.root).damaged]
+        if any(cell.state in (State.missing, State.failed, State.unknown) for cell in self.cells):
+            lines.append(f"to compute what is missing: {self.command}")
+        return lines
+
+    def table(
+        self, published: PublishedCells | None = None, only: Callable[[Cell], bool] = lambda cell: True
+    ) -> ResultTable:
+        """The table of these cells, or of some of them."""
+        chosen = [cell for cell in self.cells if only(cell)]
+        printed = None if published is None else published.values
+        return sweep_command.table_of(chosen, baselines=self.sweep.baselines, published=printed)
+
+    def states(self) -> Table:
+        """How many runs of each row are done, running, failed and missing."""
+        counts: dict[tuple[object, ...], dict[str, int]] = {}
+        for cell in self.cells:
+            row = counts.setdefault(key_of(cell.config), {state.value: 0 for state in State})
+            row[cell.state.value] += 1
+        frame = pd.DataFrame([dict(zip(CHOICES, key, strict=True)) | row for key, row in counts.items()])
+        return Table("states", frame.loc[:, frame.astype(bool).any()])
+
+
+def look(name: str, options: Options) -> Grid:
+    """The grid of a sweep as it stands; with `options.launch`, after its missing runs were made.
+
+    Raises:
+        UserError: an unknown sweep, or choices that contradict each other.
+    """
+    sweep = load_sweep(name)
+    root = cli.artifacts_root([*sweep.overrides, *options.overrides])
+    found = sweep_command.look(sweep, options.overrides, root)
+    if options.launch:
+        wanted = [cell for cell in found if cell.state is not State.done and cell.to_launch]
+        if wanted:
+            sweep_command.launch(sweep, options.overrides, wanted, root)
+            found = sweep_command.look(sweep, options.overrides, root)
+    return Grid(sweep, list(options.overrides), root, found)
+
+
+def sweep_name(name: str, options: Options, *, mini: str | None) -> str:
+    """The sweep of an experiment. Raises UserError where it has no miniature."""
+    if options.mini and mini is None:
+        raise UserError(f"{name} has no miniature; leave --mini out")
+    return mini if options.mini and mini is not None else name
+
+
+def result(
+    grid: Grid,
+    *,
+    caption: str,
+    published: PublishedCells | None = None,
+    name: str,
+) -> Result:
+    """The usual answer of a grid: one table for each base model."""
+    models = dict.fromkeys(cell.config.model.name for cell in grid.cells)
+    tables, notes = [], []
+    for model in models:
+        results = grid.table(published, lambda cell, model=model: cell.config.model.name == model)  # type: ignore[misc]
+        title = f"Base model {model}" if len(models) > 1 else ""
+        tables.append(results.table(f"{name}_{model}" if len(models) > 1 else name, title))
+        notes += results.notes()
+    notes += sweep_command.notes_of(grid.sweep, grid.runs)
+    if published is not None:
+        notes += published.notes()
+    return Result(
+        grid.sweep.title or name,
+        caption,
+        tables,
+        notes=[*dict.fromkeys(notes), *grid.lines()],
+        complete=grid.complete,
+    )
+
+
+def page(grids: Sequence[Grid]) -> Path:
+    """Write the HTML page that compares the finished runs of these sweeps; its path.
+
+    Raises:
+        UserError: none is finished, or two sweeps disagree on a cell.
+    """
+    from ds2.report import render_many
+
+    names = [grid.sweep.name for grid in grids]
+    runs = list({run.fingerprint: run for grid in grids for run in grid.runs}.values())
+    if not runs:
+        raise UserError(f"no run of {', '.join(names)} is finished; to compute: {grids[0].command}")
+    ResultTable(runs)  # two runs in one cell are refused by name
+    folder = grids[0].root / "sweeps" / "-".join(names)
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = [line for grid in grids for line in sweep_command.notes_of(grid.sweep, grid.runs)]
+    title = " · ".join(grid.sweep.title or grid.sweep.name for grid in grids)
+    path = folder / "report.html"
+    path.write_text(
+        render_many(runs, title=title, notes=list(dict.fromkeys(notes)), folder=folder), encoding="utf-8"
+    )
+    return path

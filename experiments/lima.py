@@ -1,0 +1,173 @@
+"""Table 4 and Figure 6: our subsets beside the 1,030 samples of LIMA, on the benchmarks and before a judge.
+
+The judge is no stage of a run: it asks a paid or served model. Its win rates are read from
+
+    <artifacts>/judge/<bench>/<our adapter>-<LIMA's adapter>/rates.json
+
+where an adapter is named by the fingerprint of its `finetune` stage. `requests` writes the specs of the comparisons that are not
+there yet beside it, and says the commands; the prompts of a bench are `<paths.data>/judge/<bench>.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ds2.artifacts import RunResult
+from ds2.errors import UserError
+from ds2.plots.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_title
+from experiments import grid, published
+from experiments.published_cells import RATERS
+from experiments.result import Options, Result, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BENCHES = ("mt_bench", "vicuna_bench", "lima_test")
+OUTCOMES = {"win": ACCENT, "tie": MUTED, "loss": WARM}
+CAPTION = "Table 4 and Figure 6 of the paper: fine-tuned on our 1,000 or 10,000 samples, or on LIMA's 1,030."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Our run and LIMA's, of one base model and seed, on one bench."""
+
+    bench: str
+    ours: RunResult
+    lima: RunResult
+    folder: Path
+
+    @property
+    def rates(self) -> dict[str, Any] | None:
+        """`rates.json`, or None where nobody has asked the judge. Raises UserError where it cannot be read."""
+        path = self.folder / "rates.json"
+        if not path.is_file():
+            return None
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return {**found, **{name: float(found[name]["value"]) for name in OUTCOMES}}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} is no result of python -m eval judge; delete it and judge again"
+            ) from error
+
+
+def run(options: Options) -> Result:
+    """The grid of `sweep=lima` and what the judge said of its runs."""
+    found = grid.look(grid.sweep_name("lima", options, mini=None), options)
+    answer = grid.result(found, caption=CAPTION, name="lima")
+    pairs = list(comparisons(found))
+    rates = judged(pairs)
+    waiting = [pair for pair in pairs if pair.rates is None]
+    notes = [
+        *answer.notes,
+        f"judge: {len(pairs) - len(waiting)} of {len(pairs)} comparisons of finished runs are there",
+    ]
+    for pair in waiting:
+        notes += requests(pair, Path(options.paths.data) / "judge")
+    table = Table(
+        "lima_judge", rates, "Win, tie, loss against LIMA (%)", dict.fromkeys(rates.columns[5:], ".1f")
+    )
+    return replace(
+        answer, tables=[*answer.tables, table], figures={"lima_judge": draw(rates)}, notes=notes,
+        complete=answer.complete and not waiting,
+    )  # fmt: skip
+
+
+def comparisons(found: grid.Grid) -> Iterator[Comparison]:
+    """Each of our finished runs with LIMA's of the same base model and seed, on every bench."""
+    lima = {(r.config.model.name, r.config.seed): r for r in found.runs if r.config.selection.name == "lima"}
+    for ours in found.runs:
+        other = lima.get((ours.config.model.name, ours.config.seed))
+        if other is None or ours is other:
+            continue
+        for bench in BENCHES:
+            name = f"{ours.stages['finetune'].fingerprint}-{other.stages['finetune'].fingerprint}"
+            yield Comparison(bench, ours, other, found.root / "judge" / bench / name)
+
+
+def requests(pair: Comparison, prompts: Path) -> list[str]:
+    """Write what `python -m eval answer` and `python -m eval judge` need for one comparison; the commands."""
+    from ds2.plain import to_plain
+    from eval.judge.spec import AnswerSpec, JudgeSpec
+
+    pair.folder.mkdir(parents=True, exist_ok=True)
+    commands, answers = [], []
+    for run in (pair.ours, pair.lima):
+        tuned, model = run.stages["finetune"], run.config.model
+        answers.append(pair.folder / f"{tuned.fingerprint}.jsonl")
+        spec = AnswerSpec(
+            base_model=str(
+                getattr(model, "path", run.stages["model"].path / "model" if "model" in run.stages else "")
+            ),
+            revision=getattr(model, "revision", None),
+            adapter=str(tuned.path / "adapter"),
+            prompts=str(prompts / f"{pair.bench}.jsonl"),
+            output=str(answers[-1]),
+            seed=run.config.seed,
+            config=run.config.eval,
+        )
+        commands.append(_spec(pair.folder / f"answer-{tuned.fingerprint}.json", to_plain(spec), "answer"))
+    judge = JudgeSpec(first=str(answers[0]), second=str(answers[1]), output_dir=str(pair.folder))
+    return [*commands, _spec(pair.folder / "judge.json", to_plain(judge), "judge")]
+
+
+def _spec(path: Path, content: Any, command: str) -> str:
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return f"python -m eval {command} {path}"
+
+
+def judged(pairs: list[Comparison]) -> pd.DataFrame:
+    """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged); the published ones."""
+    keys = ["base_model", "bench", "budget", "rater"]
+    own = [
+        {
+            "base_model": pair.ours.config.model.name, "bench": pair.bench, "budget": int(pair.ours.config.budget.samples),
+            "rater": pair.ours.config.rater.name, **{name: 100 * rates[name] for name in OUTCOMES},
+        }
+        for pair in pairs
+        if (rates := pair.rates) is not None
+    ]  # fmt: skip
+    printed = published.read("lima_judge").rename(columns={name: f"{name} (paper)" for name in OUTCOMES})
+    printed["rater"] = [RATERS.get(rater, (rater,))[-1] for rater in printed["rater"]]
+    ours = pd.DataFrame(own, columns=[*keys, *OUTCOMES]).groupby(keys)
+    means = ours.mean().assign(seeds=ours.size()).reset_index()
+    joined = means.merge(printed[[*keys, *(f"{name} (paper)" for name in OUTCOMES)]], on=keys, how="outer")
+    joined["seeds"] = joined["seeds"].fillna(0).astype(int)
+    return joined[[*keys, "seeds", *OUTCOMES, *(f"{name} (paper)" for name in OUTCOMES)]]
+
+
+def draw(rates: pd.DataFrame) -> Figure:
+    """A panel a base model and bench: the paper's outcome of each subset, ours above it where it was judged."""
+    models = list(dict.fromkeys(rates["base_model"]))
+    figure, axes = new_figure(11, 3.2 * len(models), nrows=len(models), ncols=len(BENCHES), squeeze=False)
+    for line, model in zip(axes, models, strict=True):
+        for panel, bench in zip(line, BENCHES, strict=True):
+            own = rates[(rates["base_model"] == model) & (rates["bench"] == bench)]
+            _draw_outcomes(panel, own)
+            set_title(panel, bench, model)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _draw_outcomes(panel: Any, rates: pd.DataFrame) -> None:
+    labels = [
+        f"{rater}\n{budget / 1000:g}k" for rater, budget in zip(rates["rater"], rates["budget"], strict=True)
+    ]
+    for suffix, offset, height in (("", 0.2, 0.34), (" (paper)", -0.2, 0.34)):
+        start = pd.Series(0.0, index=rates.index)
+        for outcome, colour in OUTCOMES.items():
+            width = rates[f"{outcome}{suffix}"].fillna(0) / 100
+            panel.barh(
+                [i + offset for i in range(len(rates))], width, height, left=start, color=colour,
+                alpha=0.55 if suffix else 1, label=None if suffix else outcome,
+            )  # fmt: skip
+            start = start + width
+    panel.set_yticks(range(len(rates)), labels, fontsize=7.5)
+    panel.set_xlim(0, 1)
+    percent(panel.xaxis)
