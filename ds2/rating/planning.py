@@ -12,6 +12,7 @@ from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
 from ds2.pool import Pool
 from ds2.rating.answer_log import FILE, AnswerLog
 from ds2.rating.backends import Answer, Request
+from ds2.rating.backends.local import model_path
 from ds2.rating.conversation import estimate_tokens
 from ds2.rating.cost import Price, longest_answer, price_of, prompt_tokens
 from ds2.rating.language_model import SERVED
@@ -157,7 +158,9 @@ def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[st
         try:
             from transformers import AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(config.model, revision=revision, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                model_path(config), revision=revision, local_files_only=True
+            )
         except (ImportError, OSError, ValueError):
             pass  # said by the estimate's name
         else:

@@ -98,6 +98,16 @@ def test_the_slowest_limit_gives_the_time(tmp_path: Path) -> None:
     assert "at most a day" in words(tmp_path, backend=RaterBackend.openai_batch)
 
 
+def test_the_tokens_of_a_local_model_are_counted_by_its_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
+    found = plan(
+        tmp_path, backend=RaterBackend.transformers, model=str(tiny_model), max_prompt_tokens=100_000
+    )
+    assert found.counted_by == "counted by its tokenizer"
+    assert (
+        found.tokens_in > 1.5 * plan(tmp_path).tokens_in
+    )  # the tiny model's tokenizer is no match for a real one
+
+
 def test_the_expected_reading_writes_one_token(tmp_path: Path) -> None:
     found = plan(tmp_path, reading=Reading.expected)
     assert found.tokens_out == found.tokens_out_at_most == 400
