@@ -1,13 +1,11 @@
 # make demo    set up .venv, run the miniature experiment, print its table and the path of its report
 # make test    set up .venv, run the fast tests
 # make lint    ruff and mypy
-# make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines
-# make test-vllm   set up .venv-vllm with vLLM's build for CPUs, run the tests of real engines and servers there
+# make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-VLLM := .venv-vllm
 VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
 

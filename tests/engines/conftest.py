@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from ds2.pool import Message, Pool, Sample
-
+CHAT = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}{{ 'assistant: ' }}"
 START = 240.0
 """Seconds that a server may take to start: engines import and warm up for half a minute on a busy machine."""
 
@@ -74,9 +75,42 @@ def _wait(server: subprocess.Popen, url: str, log: Path) -> None:
     raise RuntimeError(f"no server within {START:g} s:\n{log.read_text()[-3000:]}")
 
 
-def pool_of(count: int) -> Pool:
-    """Conversations that differ in their last words."""
-    turns = [
-        (Message("user", f"What is {i} and {i}?"), Message("assistant", f"It is {2 * i}.")) for i in range(count)
-    ]
-    return Pool([Sample(f"p{i}", i, "s", turn, {}) for i, turn in enumerate(turns)], count)
+@pytest.fixture(scope="session")
+def rater_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny random Llama with a chat template."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("rater")
+    AutoModelForCausalLM.from_pretrained(tiny_model).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def rate(tmp_path: Path, planted_pool: Path) -> Callable[..., tuple[int, str, dict]]:
+    """`ds2 until=rate` on 24 planted samples, as a person runs it: exit code, output, rating report."""
+
+    def run(*overrides: str) -> tuple[int, str, dict]:
+        pool = tmp_path / "pool.jsonl"
+        pool.write_text("\n".join(planted_pool.read_text().splitlines()[:24]))
+        command = [
+            sys.executable,
+            "-m",
+            "ds2",
+            "pool=jsonl",
+            f"pool.path={pool}",
+            "until=rate",
+            "tracking=none",
+        ]
+        paths = [f"paths.artifacts={tmp_path / 'artifacts'}", f"hydra.run.dir={tmp_path / 'hydra'}"]
+        done = subprocess.run(
+            [*command, *paths, *overrides], capture_output=True, text=True, timeout=280, check=False,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "300"},
+        )  # fmt: skip
+        reports = list((tmp_path / "artifacts" / "rate").glob("*/rating_report.json"))
+        report = json.loads(reports[0].read_text()) if reports else {}
+        return done.returncode, done.stdout + done.stderr, report
+
+    return run
