@@ -60,7 +60,7 @@ def _run_command(arguments: Sequence[str]) -> int:
 
         return run_sweep(name, rest)
     with jobs.recorded(artifacts_root(arguments)) as record:
-        hydra_main(arguments)
+        hydra_main(arguments, record)
     return console.summary_of_jobs(record.read())
 
 
@@ -97,10 +97,12 @@ def to_config(cfg: DictConfig) -> RunConfig:
     return cast(RunConfig, OmegaConf.to_object(cfg))
 
 
-def hydra_main(arguments: Sequence[str]) -> None:
-    """Hydra's own command line: one run, or with `--multirun` every combination."""
+def hydra_main(arguments: Sequence[str], record: jobs.JobRecord) -> None:
+    """Hydra's own command line: one run, or with `--multirun` every combination; its jobs go on record."""
     before = sys.argv
-    sys.argv = ["ds2", *arguments]
+    # Hydra's parser wants all overrides in one row: beside the first one, or last.
+    at = next((i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")), len(arguments))
+    sys.argv = ["ds2", *arguments[:at], record.hydra_argument, *arguments[at:]]
     try:
         _main()
     finally:

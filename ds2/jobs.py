@@ -1,6 +1,7 @@
 """What became of each run of a command, also where Hydra's launcher ran it in another process or on another machine.
 
-A command names a folder below the artifact root in the environment, `<artifacts>/.jobs/<command>/`. Each job writes one file there
+A command has a folder below the artifact root, `<artifacts>/.jobs/<command>/`, whose name travels with Hydra's configuration into
+the environment of each job. Each job writes one file there
 when it starts, holds a lock beside it while it lives, and rewrites the file when it ends: a file that says "running" without
 a held lock belongs to a process that died. What failed stays on record until the same run succeeds or fails again.
 """
@@ -60,6 +61,12 @@ class JobRecord:
         self._new_root = not folder.parents[1].exists()
         self._jobs: list[Job] | None = None
 
+    @property
+    def hydra_argument(self) -> str:
+        """Tells the jobs that Hydra starts, wherever they run, where their records belong."""
+        quoted = str(self._folder).replace("\\", "\\\\").replace("'", "\\'")
+        return f"+hydra.job.env_set.{_VARIABLE}='{quoted}'"
+
     def read(self) -> list[Job]:
         """All jobs, in the order in which they started."""
         if self._jobs is None:
@@ -115,12 +122,10 @@ def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
     """Collect the jobs that run inside; `artifacts` is the root of the artifact store."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder = Path(artifacts).absolute() / FOLDER / f"{moment}-{uuid.uuid4().hex[:8]}"
-    os.environ[_VARIABLE] = str(folder)
     record = JobRecord(folder)
     try:
         yield record
     finally:
-        del os.environ[_VARIABLE]
         record.close()
 
 

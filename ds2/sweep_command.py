@@ -43,7 +43,7 @@ def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[Cell], root: Pat
     """Run these with Hydra's launcher; one that fails does not stop the others. The exit code."""
     with jobs.recorded(root) as record:
         for arguments in sweep.multiruns(extra, [cell.overrides for cell in wanted]):
-            cli.hydra_main(["--multirun", *arguments])
+            cli.hydra_main(["--multirun", *arguments], record)
     return console.summary_of_jobs(record.read())
 
 

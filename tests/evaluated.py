@@ -1,4 +1,4 @@
-"""Evaluated runs that were never run: what a table reads of them, from planted scores."""
+"""Evaluated runs that were never run: what a table and a store read of them, from planted scores."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pandas as pd
 from ds2.artifacts import RunResult, StageResult, Status
 from ds2.cli import compose
 from ds2.config import RunConfig
+from ds2.pipeline import Chain
+from ds2.stage import Outcome
 
 
 @cache
@@ -33,15 +35,46 @@ def evaluated(
     name = f"{zlib.crc32(json.dumps([*overrides, seed]).encode()):016x}"
     path = folder / name
     path.mkdir(parents=True)
+    write_evaluation(path, values, questions)
+    evaluation = StageResult("evaluate", name, path, Status.reused, 0.0, {"warnings": []})
+    return RunResult(config, f"run-{name}", name, {"evaluate": evaluation})
+
+
+def write_evaluation(
+    folder: Path, values: Mapping[str, float], questions: Mapping[str, Sequence[float]] | None = None
+) -> None:
+    """`results.json` and, with `questions`, `samples.parquet`."""
     results = [{"task": t, "metric": "em", "value": v, "stderr": 0.01, "n": 100} for t, v in values.items()]
     content = {"results": results, "scores": dict(values), "average": sum(values.values()) / len(values)}
-    (path / "results.json").write_text(json.dumps(content))
+    (folder / "results.json").write_text(json.dumps(content))
     if questions is not None:
         rows = [
             {"task": task, "doc_id": i, "target": f"t{i}", "score": score}
             for task, scores in questions.items()
             for i, score in enumerate(scores)
         ]
-        pd.DataFrame(rows).to_parquet(path / "samples.parquet")
-    evaluation = StageResult("evaluate", name, path, Status.reused, 0.0, {"warnings": []})
-    return RunResult(config, f"run-{name}", name, {"evaluate": evaluation})
+        pd.DataFrame(rows).to_parquet(folder / "samples.parquet")
+
+
+def finish(
+    chain: Chain,
+    values: Mapping[str, float],
+    questions: Mapping[str, Sequence[float]] | None = None,
+    *,
+    warnings: tuple[str, ...] = (),
+    versions: Mapping[str, int] | None = None,
+) -> None:
+    """Put every stage of a run into its store, the evaluation with these scores; `versions` of stages may be older ones."""
+    old: dict[str, str] = {}
+    for step in chain.steps:
+
+        def compute(folder: Path, stage: str = step.stage) -> Outcome:
+            if stage == "evaluate":
+                write_evaluation(folder, values, questions)
+            return Outcome(warnings=warnings if stage == "evaluate" else ())
+
+        inputs = {name: old.get(value, value) for name, value in step.inputs.items()}
+        version = (versions or {}).get(step.stage, step.version)
+        made = replace(step, compute=compute, inputs=inputs, version=version)
+        chain.store.obtain(made)
+        old[step.fingerprint] = made.fingerprint

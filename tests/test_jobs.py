@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,18 @@ from ds2 import jobs
 from ds2.errors import UserError
 
 
+@contextmanager
+def a_job(root: Path, overrides: tuple[str, ...] = ()) -> Iterator[tuple[jobs.JobRecord, jobs.Handle]]:
+    """One job of one command, its environment set as Hydra sets it."""
+    with jobs.recorded(root) as record, pytest.MonkeyPatch.context() as patch:
+        name, _, value = record.hydra_argument.removeprefix("+hydra.job.env_set.").partition("=")
+        patch.setenv(name, value.strip("'"))
+        with jobs.job(overrides, keep_going=True) as job:
+            yield record, job
+
+
 def attempt(root: Path, fingerprint: str, error: Exception | None = None) -> list[jobs.Job]:
-    with jobs.recorded(root) as record, jobs.job(["seed=1"], keep_going=True) as job:
+    with a_job(root, ("seed=1",)) as (record, job):
         job.identify(fingerprint)
         if error is not None:
             raise error
@@ -46,7 +58,7 @@ def test_a_second_failure_replaces_the_first(tmp_path, capsys):
 
 
 def test_a_plan_s_failure_is_not_the_run_s(tmp_path, capsys):
-    with jobs.recorded(tmp_path / "new") as record, jobs.job([], keep_going=True) as job:
+    with a_job(tmp_path / "new") as (record, job):
         job.only_asks()
         raise UserError("no")
     assert record.read()[0].reason == "no"
@@ -55,8 +67,9 @@ def test_a_plan_s_failure_is_not_the_run_s(tmp_path, capsys):
 
 SLEEPER = """
 import sys, time
-from ds2 import jobs
-with jobs.recorded(sys.argv[1]), jobs.job(["seed=1"], keep_going=True) as job:
+from pathlib import Path
+from test_jobs import a_job
+with a_job(Path(sys.argv[1])) as (record, job):
     job.identify("aa")
     print("ready", flush=True)
     time.sleep(60)
@@ -64,9 +77,10 @@ with jobs.recorded(sys.argv[1]), jobs.job(["seed=1"], keep_going=True) as job:
 
 
 def test_a_living_job_is_running_and_a_killed_one_has_died(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+    here = Path(__file__).parent
+    env = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    command = [sys.executable, "-c", SLEEPER, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
     try:
         assert process.stdout.readline() == "ready\n"
         assert jobs.ledger(tmp_path).running == {"aa"}
@@ -90,11 +104,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(UserError, match="cannot write to paths.artifacts"),
-        jobs.recorded(tmp_path / "file"),
-        jobs.job([], keep_going=True),
-    ):
+    with pytest.raises(UserError, match="cannot write to paths.artifacts"), a_job(tmp_path / "file"):
         pass
 
 
