@@ -1,0 +1,202 @@
+"""Experiments that are grids: status, tables of half-finished sweeps, pages, and what they refuse in one line."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from evaluated import evaluated, finish
+
+from ds2.cli import compose
+from ds2.compositions import compose_all
+from ds2.errors import UserError
+from ds2.pipeline import Chain
+from ds2.sweep import load_sweep
+from ds2.table import key_of
+from experiments import data_scaling, lima, published, published_cells
+from experiments.__main__ import main
+
+YAML = """
+title: Small
+note: read this
+overrides: [experiment=mini, pool.samples=60, tracking=none]
+grids:
+  - selection: [random, length]
+    seed: [1, 2]
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> list[list[str]]:
+    """`sweep=small`, an empty store in the working folder; the overrides of its runs."""
+    (tmp_path / "conf" / "sweep").mkdir(parents=True)
+    (tmp_path / "conf" / "sweep" / "small.yaml").write_text(YAML)
+    (tmp_path / "conf" / "sweep" / "other.yaml").write_text(
+        YAML.replace("tracking=none", "tracking=none, finetune.rank=4")
+    )
+    monkeypatch.setattr("ds2.sweep.project_root", lambda: tmp_path)
+    monkeypatch.setattr("experiments.main_table.SWEEP", ("small", "small"))
+    monkeypatch.chdir(tmp_path)
+    return load_sweep("small").runs()
+
+
+def planted(runs: list[list[str]], count: int | None = None) -> None:
+    rng = np.random.default_rng(0)
+    for overrides in runs[:count]:
+        scores = (rng.random(50) < 0.5).astype(float)
+        finish(Chain(compose(overrides)), {"mini_new": float(scores.mean())}, {"mini_new": scores.tolist()})
+
+
+def test_status_counts_every_row_and_says_how_to_compute_the_rest(small, capsys):
+    planted(small, 3)
+    assert main(["status", "small"]) == 1
+    out = capsys.readouterr().out
+    assert "sweep small: 4 runs: 3 done, 1 missing" in out
+    assert "to compute what is missing: ds2 sweep=small" in out
+    planted(small)
+    assert main(["status", "small"]) == 0
+    assert "to compute" not in capsys.readouterr().out
+
+
+def test_a_half_finished_sweep_is_a_table_that_says_so(small, capsys):
+    planted(small, 3)
+    assert main(["main_table", "--mini"]) == 1
+    out = capsys.readouterr().out
+    assert "1 of 2" in out
+    for path in (
+        Path(line.removeprefix("written: ")) for line in out.splitlines() if line.startswith("written: ")
+    ):
+        assert path.stat().st_size > 0
+    table = pd.read_csv("artifacts/experiments/main_table_mini/main_table_mini.csv")
+    assert set(table["waiting"]) == {0, 1}
+    assert main(["main_table", "--mini", "--out", "elsewhere", "seed=1"]) == 0
+    assert Path("elsewhere/README.md").is_file()
+
+
+def test_a_damaged_job_record_is_named(small, capsys):
+    broken = Path("artifacts/.jobs/old/broken.json")
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    main(["status", "small"])
+    assert "broken.json is damaged and was not read; delete it" in capsys.readouterr().out
+
+
+def test_a_page_of_two_sweeps_that_disagree_is_refused_and_the_difference_named(small, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "ds2.report.render_many", lambda runs, **_: f"{len(runs)} runs"
+    )  # stages are planted empty
+    planted(small)
+    assert main(["report", "small"]) == 0
+    assert Path("artifacts/sweeps/small/report.html").read_text() == "4 runs"
+    planted(load_sweep("other").runs())
+    capsys.readouterr()
+    assert main(["report", "small", "other"]) == 2
+    err = capsys.readouterr().err.strip()
+    assert len(err.splitlines()) == 1
+    assert "two runs claim one cell" in err
+    assert "finetune.rank (8, 4)" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status"], "takes names of sweeps"),
+        (["status", "no_such"], "sweep=no_such is unknown; there are: other, small"),
+        (["report", "small"], "no run of small is finished; to compute: ds2 sweep=small"),
+        (["lima", "--mini"], "lima has no miniature"),
+        (["main_table", "--mini", "selection=best"], "selection=best is unknown"),
+    ],
+)
+def test_a_user_s_mistake_is_one_line(small, capsys, arguments, message):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err.strip()
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_table_of_a_hundred_finished_cells_takes_at_most_three_seconds(small, capsys):
+    yaml = YAML.replace("[1, 2]", str(list(range(50))))
+    Path("conf/sweep/small.yaml").write_text(yaml)
+    runs = load_sweep("small").runs()
+    rng = np.random.default_rng(0)
+    for config in compose_all(runs, memory=Path("artifacts")):
+        scores = (rng.random(1000) < 0.5).astype(float)
+        finish(Chain(config), {"mini_new": float(scores.mean())}, {"mini_new": scores.tolist()})
+    began = time.perf_counter()
+    assert main(["main_table", "--mini"]) == 0
+    spent = time.perf_counter() - began
+    assert "100 runs: 100 done" in capsys.readouterr().out
+    assert spent < 3
+
+
+def test_published_cells_stand_at_our_rows_and_tasks():
+    cells = published_cells.main_table().values
+    for rater, value in (("gpt_4o_mini", 61.4), ("llama_3_1_8b", 60.2), ("mistral_7b_v0_3", 61.1)):
+        config = compose(["experiment=paper", f"rater={rater}"])
+        assert cells[key_of(config), "average"].value == value
+    base = compose(["experiment=paper", "selection=base"])
+    assert cells[key_of(base), "average"].value == 46.6
+    mistral = compose(
+        ["experiment=paper", "model=mistral_7b_v0_3", "rater=mistral_7b_v0_3", "selection=deita"]
+    )
+    assert cells[key_of(mistral), "paper_gsm8k"].value == 42.5
+    scaling = published_cells.data_scaling().values
+    random = compose(["experiment=paper", "selection=random", "budget=2.5k"])
+    assert (scaling[key_of(random), "average"].value, scaling[key_of(random), "average"].std) == (54.5, 0.9)
+    assert all("csv" in line for line in published_cells.main_table().notes())
+
+
+def test_curves_hold_ours_and_the_published_ones(tmp_path):
+    from ds2.table import ResultTable
+
+    run = evaluated(tmp_path, {"a": 0.5}, "selection=random")
+    config = replace(compose(["experiment=paper", "selection=random"]), seed=1)
+    printed = published_cells.data_scaling()
+    table = ResultTable([replace(run, config=config)], published=printed.values)
+    found = data_scaling.curves(table, printed)
+    assert found[["budget", "mean", "origin"]].to_numpy().tolist() == [
+        [10000.0, 50.0, "ours"],
+        [10000.0, 57.43, "paper"],
+    ]
+    assert data_scaling.draw(found).axes
+
+
+@pytest.fixture
+def judged_pair(tmp_path) -> lima.Comparison:
+    made = []
+    for selection in (["selection=ds2", "rater=gpt_4o_mini"], ["selection=full", "selection.name=lima"]):
+        run = evaluated(tmp_path, {"a": 0.5}, *selection)
+        config = compose(["experiment=paper", "budget=1k", *selection])
+        tuned = replace(run.stages["evaluate"], name="finetune")
+        made.append(replace(run, config=config, stages={**run.stages, "finetune": tuned}))
+    return lima.Comparison("mt_bench", *made, tmp_path / "judge")
+
+
+def test_a_judge_s_rates_stand_beside_the_published_ones(judged_pair):
+    commands = lima.requests(judged_pair, Path("prompts"))
+    assert [command.split()[3] for command in commands] == ["answer", "answer", "judge"]
+    spec = json.loads(Path(commands[0].split()[-1]).read_text())
+    assert spec["prompts"] == "prompts/mt_bench.jsonl"
+    assert spec["base_model"] == "meta-llama/Llama-3.1-8B"
+    rates = {
+        name: {"value": value, "low": 0, "high": 1}
+        for name, value in (("win", 0.5), ("tie", 0.2), ("loss", 0.3))
+    }
+    (judged_pair.folder / "rates.json").write_text(json.dumps(rates))
+    table = lima.judged([judged_pair])
+    own = table[table["seeds"] == 1].iloc[0]
+    assert (own["win"], own["loss"], own["win (paper)"]) == (50.0, 30.0, 40.6)
+    assert len(table) == len(published.read("lima_judge"))
+    assert lima.draw(table).axes
+
+
+def test_a_damaged_judgement_is_named(judged_pair):
+    judged_pair.folder.mkdir()
+    (judged_pair.folder / "rates.json").write_text('{"win": 1}')
+    with pytest.raises(UserError, match="rates.json is no result of python -m eval judge"):
+        lima.judged([judged_pair])
