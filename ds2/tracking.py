@@ -33,6 +33,11 @@ NOUNS = {
 """Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
 
 
+STAGE_OF = {"rater": "rate", "embedder": "embed", "curation": "curate", "finetune": "finetune"}
+"""Choice -> the stage without which it has no say."""
+NO_SAY = "none"
+
+
 class Tracker:
     """One run at W&B, from `start` to `finish`.
 
@@ -82,7 +87,7 @@ class Tracker:
     def _open(self, name: str, run_id: str) -> None:
         import wandb
 
-        tracking, choices = self._config.tracking, facts.choices(self._config)
+        tracking, choices = self._config.tracking, _choices(self._config)
         folder = Path(self._config.paths.wandb)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
@@ -93,10 +98,10 @@ class Tracker:
             name=name,
             group=tracking.group or name.rpartition("-s")[0] or name,
             job_type="run",
-            tags=[choices["selection"], choices["rater"]],
+            tags=[choices[name] for name in ("selection", "rater") if choices[name] != NO_SAY],
             config={
                 **choices,
-                "budget": self._config.budget.samples,
+                "budget": NO_SAY if choices["budget"] == NO_SAY else self._config.budget.samples,
                 "seed": self._config.seed,
                 "curation_k": self._config.curation.k,
                 "curation_confidence": self._config.curation.confidence,
@@ -185,6 +190,17 @@ def _own_folders(folder: Path) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+def _choices(config: RunConfig) -> dict[str, str]:
+    """The run's choices; `none` where one has no say, as a rater in a random selection."""
+    from ds2.pipeline import stages_of
+    from ds2.table_rows import key_of
+
+    stages, (_, budget, _, _) = stages_of(config), key_of(config)
+    silent = {name for name, stage in STAGE_OF.items() if stage not in stages}
+    silent |= {"budget"} if budget is None else set()
+    return {name: NO_SAY if name in silent else value for name, value in facts.choices(config).items()}
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:

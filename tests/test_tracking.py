@@ -16,7 +16,7 @@ from synthetic_run import make_run
 from ds2.artifacts import RunResult, Status
 from ds2.cli import compose
 from ds2.config import TrackingMode
-from ds2.tracking import Tracker, _costs
+from ds2.tracking import Tracker, _choices, _costs
 
 
 def track(run: RunResult, **options) -> list[str]:
@@ -169,3 +169,17 @@ def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_
     logged = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"rate/outcomes" in logged
     assert b"The rater has collapsed" in logged
+
+
+@pytest.mark.parametrize(
+    ("selection", "silent"),
+    [
+        ("random", {"rater", "embedder", "curation"}),
+        ("base", {"rater", "embedder", "curation", "budget", "finetune"}),
+        ("full", {"rater", "embedder", "curation", "budget"}),
+        ("ds2", set()),
+    ],
+)
+def test_a_choice_without_a_say_is_not_named(selection, silent):
+    choices = _choices(compose(["experiment=mini", f"selection={selection}"]))
+    assert {name for name, value in choices.items() if value == "none"} == silent
