@@ -1,6 +1,7 @@
 """The command line: Hydra composes a configuration, which becomes dataclasses here and nowhere else.
 
-`list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
+`list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns, `experiments` is
+`python -m experiments` for an installed package, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
 run failed, 2 when the user has something to change, 130 when interrupted.
 """
 
@@ -54,6 +55,10 @@ def answer(command: Callable[[], int]) -> int:
 def _run_command(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return store_commands.run(arguments[0], arguments[1:])
+    if arguments and arguments[0] == "experiments":
+        from ds2.launcher import experiments
+
+        return experiments(arguments[1:])
     name, rest = _sweep_name(arguments)
     if name is not None:
         from ds2.sweep_command import run_sweep

@@ -1,4 +1,4 @@
-"""The one place from which `ds2` reaches the leaves `finetune` and `eval`.
+"""The one place from which `ds2` reaches the leaves `finetune` and `eval`, and the experiments.
 
 On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate launch` where
 there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny models would otherwise
@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def finetune(
 def evaluate(spec: Any, runtime: RuntimeConfig) -> None:
     """Run an evaluation; it writes into `spec.output_dir`."""
     _run("eval", spec, runtime, 1)
+
+
+def experiments(arguments: Sequence[str]) -> int:
+    """`python -m experiments ARGUMENTS`, also where the project is an installed package; its exit code."""
+    make_importable()
+    code: int = importlib.import_module("experiments.__main__").main(arguments)
+    return code
 
 
 def _run(

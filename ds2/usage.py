@@ -18,6 +18,7 @@ usage
   ds2 [key=value ...]               run one chain; finished stages are reused
   ds2 -m key=a,b other=c,d ...      run every combination
   ds2 sweep=NAME [key=value ...]    run a named grid and print its table
+  ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
   ds2 --help | --version
 

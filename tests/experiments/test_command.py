@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ds2 import cli
 from experiments.__main__ import main
 
 
@@ -27,3 +28,10 @@ def test_a_user_s_mistake_is_one_line(capsys, arguments, message):
     err = capsys.readouterr().err.strip()
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_an_installed_package_has_the_same_command(capsys):
+    assert cli.run(["experiments"]) == 0
+    assert "main_table" in capsys.readouterr().out
+    assert cli.run(["experiments", "big_table"]) == 2
+    assert "experiment big_table is unknown" in capsys.readouterr().err
