@@ -61,7 +61,10 @@ def answers(base: Path, adapter: Path | None, folder: Path, backend: EvalBackend
     results = evaluate(spec)
     assert results["results"][0]["n"] == 6
     assert results["chat_template"] is (adapter is not None)
-    return pd.read_parquet(folder / "samples.parquet")["answer"].tolist()
+    said = pd.read_parquet(folder / "samples.parquet")["answer"]
+    return [
+        text.replace("<pad>", "") for text in said
+    ]  # a random model writes it, and only transformers leaves it out
 
 
 def test_vllm_answers_with_the_adapter_what_transformers_answers(

@@ -60,6 +60,7 @@ class VllmBackend:
         self._config, self._tokenizer, self._engine = config, tokenizer, engine
         expected = config.reading is Reading.expected
         self._digits = digit_tokens(tokenizer, config.model) if expected else {}
+        self._seeded = _requests_can_be_seeded()
 
     def close(self) -> None:
         """Free the GPU for the stages that follow."""
@@ -73,13 +74,21 @@ class VllmBackend:
 
     def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """See `Backend`."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         for batch in batches(requests, AHEAD * self._config.runtime.batch_size):
-            outputs = self._engine.chat(
-                [list(request.chat) for request in batch],
-                [self._sampling(request) for request in batch],
-                chat_template=self._tokenizer.chat_template,
-                use_tqdm=False,
-            )
+            try:
+                outputs = self._engine.chat(
+                    [list(request.chat) for request in batch],
+                    [self._sampling(request) for request in batch],
+                    chat_template=self._tokenizer.chat_template,
+                    use_tqdm=False,
+                )
+            except EngineDeadError as error:
+                raise UserError(
+                    f"vLLM's engine of rater.model={self._config.model} ended: see its lines above. Answers so far are kept; the "
+                    "same command goes on from there"
+                ) from error
             for request, output in zip(batch, outputs, strict=True):
                 yield self._answer(request, output)
 
@@ -87,7 +96,7 @@ class VllmBackend:
         from vllm.sampling_params import StructuredOutputsParams
 
         config, params = self._config, self._engine.get_default_sampling_params()
-        params.seed = request.seed
+        params.seed = request.seed if self._seeded else None
         if self._digits:
             params.temperature, params.top_p, params.top_k = 1.0, 1.0, 0
             params.max_tokens, params.logprobs = 1, len(self._digits)
@@ -97,7 +106,8 @@ class VllmBackend:
             if (value := getattr(config, name)) is not None:
                 setattr(params, name, value)
         params.max_tokens = config.max_new_tokens
-        params.structured_outputs = StructuredOutputsParams(json=prompt.answer_schema())
+        if config.reading is Reading.answer:
+            params.structured_outputs = StructuredOutputsParams(json=prompt.answer_schema())
         return params
 
     def _answer(self, request: Request, output: Any) -> Answer:
@@ -118,6 +128,13 @@ class VllmBackend:
             distribution=likely,
             model=self._config.model,
         )
+
+
+def _requests_can_be_seeded() -> bool:
+    """Not on a CPU: vLLM 0.32 ends there when a seeded question is read in parts ("CPU Generator does not use offset")."""
+    from vllm.platforms import current_platform
+
+    return not current_platform.is_cpu()
 
 
 def _engine(config: LlmRaterConfig, revision: str | None) -> Any:
