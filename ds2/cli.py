@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import cast
 
@@ -17,13 +18,14 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which 
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2 import console, jobs, store_commands
-from ds2.config import RunConfig, register_schemas
+from ds2.config import PathsConfig, RunConfig, register_schemas
 from ds2.errors import UserError
 from ds2.explain import explain
 from ds2.paths import project_root
@@ -69,9 +71,20 @@ def _run_command(arguments: Sequence[str]) -> int:
     return console.summary_of_jobs(record.read())
 
 
+def paths_of(arguments: Sequence[str]) -> PathsConfig:
+    """`paths` as these arguments leave it, before anything is composed. Raises UserError for another key of `paths`."""
+    parser = OverridesParser.create()
+    given = [parser.parse_override(a) for a in arguments if a.startswith("paths.")]
+    values = {o.get_key_element().removeprefix("paths."): str(o.value()) for o in given}
+    unknown = values.keys() - {f.name for f in fields(PathsConfig)}
+    if unknown:
+        raise UserError(f"paths.{min(unknown)}: no such key")
+    return PathsConfig(**values)
+
+
 def artifacts_root(arguments: Sequence[str]) -> Path:
-    """`paths.artifacts` as these arguments leave it, before anything is composed."""
-    return Path(compose([a for a in arguments if a.startswith("paths.artifacts=")]).paths.artifacts)
+    """`paths.artifacts` of these arguments."""
+    return Path(paths_of(arguments).artifacts)
 
 
 def compose(overrides: Sequence[str]) -> RunConfig:

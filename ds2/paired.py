@@ -43,12 +43,21 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
+@dataclass(frozen=True)
+class Questions:
+    """n answered questions, sorted by `keys`."""
+
+    keys: NDArray[np.uint64]
+    scores: Array
+
+
 class Answers:
     """The questions of one evaluated run with their scores, task by task."""
 
     def __init__(self, run: RunResult) -> None:
         self._evaluation = run.stages["evaluate"]
         self.content: Mapping[str, Any] = self._evaluation.json("results.json")
+        self._questions: dict[str, Questions | None] = {}
 
     @property
     def tasks(self) -> list[str]:
@@ -60,28 +69,36 @@ class Answers:
         """A task's score, or the average over tasks."""
         return float(self.content["average"] if task == AVERAGE else self.content["scores"][task])
 
-    def questions(self, task: str) -> pd.Series | None:
-        """Score by (member task, question, target), scaled so that their mean is the task's score; None where it is not such a mean."""
+    def questions(self, task: str) -> Questions | None:
+        """Its questions, their scores scaled so that the mean is the task's score; None where it is not such a mean."""
+        if task not in self._questions:
+            self._questions[task] = self._find(task)
+        return self._questions[task]
+
+    def _find(self, task: str) -> Questions | None:
         if self._samples is None:
             return None
         own = self._samples[self._samples["task"].isin(self._members[task])]
-        if own.empty or own["score"].isna().any():
+        scores = own["score"].to_numpy(dtype=np.float64)
+        if not len(scores) or np.isnan(scores).any():
             return None
-        sizes = own.groupby("task")["score"].transform("size").to_numpy()
-        even = len(own) / (own["task"].nunique() * sizes)
-        keys = pd.MultiIndex.from_frame(own[["task", "doc_id", "target"]])
-        for weight in (np.ones(len(own)), even):  # every question alike, or every member task alike
-            scores = own["score"].to_numpy() * weight
-            if abs(scores.mean() - self.value(task)) < 1e-6:
-                return pd.Series(scores, index=keys)
+        _, member, sizes = np.unique(own["task"].to_numpy(dtype=str), return_inverse=True, return_counts=True)
+        even = len(own) / (len(sizes) * sizes[member])
+        for weight in (1.0, even):  # every question alike, or every member task alike
+            if abs(float((scores * weight).mean()) - self.value(task)) < 1e-6:
+                order = np.argsort(own["key"].to_numpy())
+                return Questions(own["key"].to_numpy()[order], (scores * weight)[order])
         return None
 
     @cached_property
     def _samples(self) -> pd.DataFrame | None:
+        """task, score, and a hash of what identifies the question: task, number and target."""
         path = self._evaluation.path / "samples.parquet"
-        return (
-            pd.read_parquet(path, columns=["task", "doc_id", "target", "score"]) if path.is_file() else None
-        )
+        if not path.is_file():
+            return None
+        table = pd.read_parquet(path, columns=["task", "doc_id", "target", "score"])
+        keys = pd.util.hash_pandas_object(table[["task", "doc_id", "target"]], index=False)
+        return table[["task", "score"]].assign(key=keys)
 
     @cached_property
     def _members(self) -> dict[str, set[str]]:
@@ -132,19 +149,16 @@ def _resampled_questions(
     pairs: Sequence[tuple[Answers, Answers]], task: str, rng: np.random.Generator
 ) -> Array | None:
     """(RESAMPLES, S) means of each pair's differences over resampled questions; None where some pair shares no questions."""
-    columns = []
+    keys, columns = [], []
     for first, second in pairs:
         a, b = first.questions(task), second.questions(task)
-        if a is None or b is None or len(a) != len(b):
+        if a is None or b is None or not np.array_equal(a.keys, b.keys):
             return None
-        if not a.index.equals(b.index):
-            b = b.reindex(a.index)
-            if b.isna().any():
-                return None
-        columns.append(a - b)
-    if all(column.index.equals(columns[0].index) for column in columns):
-        return _means(np.stack([column.to_numpy() for column in columns]), rng)
-    return np.concatenate([_means(column.to_numpy()[None], rng) for column in columns], axis=1)
+        keys.append(a.keys)
+        columns.append(a.scores - b.scores)
+    if all(np.array_equal(own, keys[0]) for own in keys):
+        return _means(np.stack(columns), rng)
+    return np.concatenate([_means(column[None], rng) for column in columns], axis=1)
 
 
 def _means(differences: Array, rng: np.random.Generator) -> Array:

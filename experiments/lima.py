@@ -150,7 +150,7 @@ def draw(rates: pd.DataFrame) -> Figure:
         for panel, bench in zip(line, BENCHES, strict=True):
             own = rates[(rates["base_model"] == model) & (rates["bench"] == bench)]
             _draw_outcomes(panel, own)
-            set_title(panel, bench, model)
+            set_title(panel, bench, f"{model}; pale: the paper's, strong: ours")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 

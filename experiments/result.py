@@ -34,9 +34,9 @@ class Options:
     @cached_property
     def paths(self) -> PathsConfig:
         """`paths.artifacts`, `paths.data` and `paths.wandb`, as the overrides leave them."""
-        from ds2.cli import compose
+        from ds2.cli import paths_of
 
-        return compose([o for o in self.overrides if o.startswith("paths.")]).paths
+        return paths_of(self.overrides)
 
 
 @dataclass(frozen=True)

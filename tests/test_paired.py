@@ -92,4 +92,4 @@ def test_a_group_s_score_is_the_mean_over_questions_or_over_members_or_not_resam
     found = Answers(run).questions("g")
     assert (found is not None) is known
     if known:
-        assert found.mean() == pytest.approx(value)
+        assert found.scores.mean() == pytest.approx(value)
