@@ -1,17 +1,17 @@
 """Differences between two methods, with a paired bootstrap interval.
 
 Run i of one method and run i of the other share their seed. Where both kept their answers to the same questions, the difference is
-taken question by question: D (S, n), S pairs of runs, n questions. A resample draws S pairs with replacement and, within them,
-n questions with replacement, the same ones for every pair where the questions are the same; its value is the mean of what it drew.
-Equal columns of D are interchangeable, so a resample of questions is one draw of a multinomial over distinct columns. Without shared
-questions the pairs alone are drawn. The interval is the middle 95 % of the resamples.
+taken question by question: d_i (n,), for each of S pairs of runs. A resample draws S pairs with replacement and n questions with
+replacement, the same ones for every pair (what unshared questions then have in common is chance); its value is the mean of what it
+drew. Without shared questions the pairs alone are drawn. The interval is the middle 95 % of the resamples. How often each of n questions
+is drawn does not depend on the runs, so all comparisons of a table share these draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,7 @@ def difference(ours: BySeed, theirs: BySeed, task: str) -> Difference | None:
     values = np.array([a.value(task) - b.value(task) for a, b in pairs])
     rng = np.random.default_rng(0)
     tasks = pairs[0][0].tasks if task == AVERAGE else [task]
-    per_task = [_resampled_questions(pairs, name, rng) for name in tasks]
+    per_task = [_resampled_questions(pairs, name) for name in tasks]
     known = [means for means in per_task if means is not None]
     if len(known) == len(tasks):
         means, over = np.mean(known, axis=0), "questions" if len(pairs) == 1 else "seeds and questions"
@@ -145,26 +145,20 @@ def _pairs(ours: BySeed, theirs: BySeed) -> list[tuple[Answers, Answers]]:
     return [(run, theirs[seed]) for seed, run in ours.items() if seed in theirs]
 
 
-def _resampled_questions(
-    pairs: Sequence[tuple[Answers, Answers]], task: str, rng: np.random.Generator
-) -> Array | None:
+def _resampled_questions(pairs: Sequence[tuple[Answers, Answers]], task: str) -> Array | None:
     """(RESAMPLES, S) means of each pair's differences over resampled questions; None where some pair shares no questions."""
-    keys, columns = [], []
+    means = []
     for first, second in pairs:
         a, b = first.questions(task), second.questions(task)
         if a is None or b is None or not np.array_equal(a.keys, b.keys):
             return None
-        keys.append(a.keys)
-        columns.append(a.scores - b.scores)
-    if all(np.array_equal(own, keys[0]) for own in keys):
-        return _means(np.stack(columns), rng)
-    return np.concatenate([_means(column[None], rng) for column in columns], axis=1)
+        means.append(_drawn(len(a.keys)) @ (a.scores - b.scores).astype(np.float32) / len(a.keys))
+    return np.stack(means, axis=1).astype(np.float64)
 
 
-def _means(differences: Array, rng: np.random.Generator) -> Array:
-    """(RESAMPLES, S) from (S, n): row means over resampled columns."""
-    distinct, counts = np.unique(differences.round(9), axis=1, return_counts=True)
-    size = int(counts.sum())
-    draws = rng.multinomial(size, counts / size, size=RESAMPLES)
-    means: Array = draws @ distinct.T / size
-    return means
+@lru_cache(maxsize=8)
+def _drawn(n: int) -> NDArray[np.float32]:
+    """(RESAMPLES, n): how often a resample of n questions draws each."""
+    rows = np.random.default_rng(n).integers(0, n, size=(RESAMPLES, n))
+    cells = rows + n * np.arange(RESAMPLES)[:, None]
+    return np.bincount(cells.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float32)

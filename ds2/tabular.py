@@ -65,7 +65,7 @@ def rich(table: Table) -> RichTable:
     drawn = RichTable(title=table.caption or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in text:
         right = table.numeric(str(name))
-        drawn.add_column(str(name), justify="right" if right else "left", overflow="fold")
+        drawn.add_column(str(name), justify="right" if right else "left", no_wrap=not right, overflow="fold")
     for i, row in enumerate(text.itertuples(index=False)):
         cells = []
         for name, value in zip(text, row, strict=True):
