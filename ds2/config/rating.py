@@ -131,7 +131,7 @@ class RaterRuntime:
     timeout: float = 120.0
     """Seconds until a request counts as lost."""
     batch_size: int = 64
-    """Conversations at once in a local model."""
+    """Conversations at once in a local model (transformers; vLLM fills its memory by itself)."""
     tensor_parallel: int = 1
     """GPUs that share one copy of the model (vLLM)."""
     data_parallel: int | None = None

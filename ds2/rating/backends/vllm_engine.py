@@ -1,13 +1,16 @@
 """vLLM in this machine: the answer held to its JSON schema, the instructions served from the prefix cache.
 
 With `reading=answer` structured output leaves nothing to ask again but what `max_new_tokens` cuts off. With `reading=expected`
-one token is generated, only digits are allowed, and their probabilities are read after that mask. Several copies of the model
-(`runtime.data_parallel`) run in processes of their own: see `ds2.rating.backends.vllm_copies`.
+one token is generated, only digits are allowed, and their probabilities are read after that mask. The engine always holds more
+requests than it works on, and hands each answer out as it is finished. Several copies of the model (`runtime.data_parallel`) run in
+processes of their own: see `ds2.rating.backends.vllm_copies`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -18,7 +21,7 @@ from ds2.rating import prompt
 from ds2.rating.backends import Answer, Backend, Place, Request
 from ds2.rating.backends.local import (
     FOUR_BIT,
-    batches,
+    check_room,
     digit_tokens,
     distribution,
     load_tokenizer,
@@ -27,19 +30,22 @@ from ds2.rating.backends.local import (
     unloadable,
 )
 
-AHEAD = 16
-"""Batches handed to the engine at once, which orders them itself: enough that the last ones leave it idle for little, few enough
-that a killed process loses little."""
+IN_ENGINE = 1024
+"""Requests that the engine holds at a time: more than it works on at once, so that it never waits for us."""
 _TEMPLATE_TOKENS = 256
 """Room for what a chat template adds around the question."""
 
 
 def open(config: LlmRaterConfig, revision: str | None, place: Place) -> AbstractContextManager[Backend]:
     """The engine, or several. Raises MissingInput without vLLM or the model."""
-    from ds2.rating.backends.vllm_copies import copies, open_copies
+    from ds2.rating.backends.vllm_copies import open_copies, shares
 
-    count = copies(config)
-    return open_copies(config, revision, place, count) if count > 1 else open_one(config, revision, place)
+    gpus = shares(config.runtime)
+    return (
+        open_copies(open_one, config, revision, place, gpus)
+        if len(gpus) > 1
+        else open_one(config, revision, place)
+    )
 
 
 @contextmanager
@@ -54,19 +60,18 @@ def open_one(config: LlmRaterConfig, revision: str | None, place: Place) -> Iter
 
 
 class VllmBackend:
-    """`vllm.LLM.chat`, a few batches at a time."""
+    """`vllm.LLM`, kept full."""
 
-    def __init__(self, config: LlmRaterConfig, tokenizer: Any, engine: Any) -> None:
-        self._config, self._tokenizer, self._engine = config, tokenizer, engine
+    def __init__(self, config: LlmRaterConfig, tokenizer: Any, llm: Any) -> None:
+        self._config, self._tokenizer, self._engine = config, tokenizer, llm.llm_engine
+        self._defaults = llm.get_default_sampling_params
         expected = config.reading is Reading.expected
         self._digits = digit_tokens(tokenizer, config.model) if expected else {}
-        self._seeded = _requests_can_be_seeded()
+        self._seeds = _has_gpu()
 
     def close(self) -> None:
         """Free the GPU for the stages that follow."""
-        core = self._engine.llm_engine.engine_core
-        del self._engine
-        core.shutdown()
+        self._engine.engine_core.shutdown()
 
     def count_tokens(self, text: str) -> int:
         """See `Backend`."""
@@ -76,27 +81,43 @@ class VllmBackend:
         """See `Backend`."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        for batch in batches(requests, AHEAD * self._config.runtime.batch_size):
-            try:
-                outputs = self._engine.chat(
-                    [list(request.chat) for request in batch],
-                    [self._sampling(request) for request in batch],
-                    chat_template=self._tokenizer.chat_template,
-                    use_tqdm=False,
-                )
-            except EngineDeadError as error:
-                raise UserError(
-                    f"vLLM's engine of rater.model={self._config.model} ended: see its lines above. Answers so far are kept; the "
-                    "same command goes on from there"
-                ) from error
-            for request, output in zip(batch, outputs, strict=True):
-                yield self._answer(request, output)
+        source, held = iter(requests), set[str]()
+        try:
+            while True:
+                for request in itertools.islice(source, IN_ENGINE - len(held)):
+                    self._send(request)
+                    held.add(request.key)
+                if not held:
+                    return
+                for output in self._engine.step():
+                    if output.finished:
+                        held.remove(output.request_id)
+                        yield self._answer(output)
+        except EngineDeadError as error:
+            raise UserError(
+                f"vLLM's engine for rater.model={self._config.model} ended: see its lines above; where memory is short, lower "
+                "rater.runtime.gpu_memory. Answers so far are kept; the same command goes on from there"
+            ) from error
+
+    def _send(self, request: Request) -> None:
+        from vllm.exceptions import VLLMValidationError
+
+        tokens = self._tokenizer.apply_chat_template(
+            list(request.chat), add_generation_prompt=True, return_dict=True
+        )["input_ids"]
+        try:
+            self._engine.add_request(request.key, {"prompt_token_ids": tokens}, self._sampling(request))
+        except VLLMValidationError as error:
+            raise UserError(
+                f"vLLM refuses a question of {len(tokens)} tokens to rater.model={self._config.model}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
     def _sampling(self, request: Request) -> Any:
-        from vllm.sampling_params import StructuredOutputsParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        config, params = self._config, self._engine.get_default_sampling_params()
-        params.seed = request.seed if self._seeded else None
+        config, params = self._config, self._defaults()
+        params.output_kind = RequestOutputKind.FINAL_ONLY
         if self._digits:
             params.temperature, params.top_p, params.top_k = 1.0, 1.0, 0
             params.max_tokens, params.logprobs = 1, len(self._digits)
@@ -106,11 +127,13 @@ class VllmBackend:
             if (value := getattr(config, name)) is not None:
                 setattr(params, name, value)
         params.max_tokens = config.max_new_tokens
+        if self._seeds:
+            params.seed = request.seed
         if config.reading is Reading.answer:
             params.structured_outputs = StructuredOutputsParams(json=prompt.answer_schema())
         return params
 
-    def _answer(self, request: Request, output: Any) -> Answer:
+    def _answer(self, output: Any) -> Answer:
         said = output.outputs[0]
         likely = None
         if self._digits:
@@ -119,7 +142,7 @@ class VllmBackend:
                 self._digits, {token: math.exp(entry.logprob) for token, entry in first.items()}
             )
         return Answer(
-            request.key,
+            output.request_id,
             said.text if likely is None else most_likely(likely),
             "length" if said.finish_reason == "length" and likely is None else "stop",
             prompt_tokens=len(output.prompt_token_ids),
@@ -130,14 +153,9 @@ class VllmBackend:
         )
 
 
-def _requests_can_be_seeded() -> bool:
-    """Not on a CPU: vLLM 0.32 ends there when a seeded question is read in parts ("CPU Generator does not use offset")."""
-    from vllm.platforms import current_platform
-
-    return not current_platform.is_cpu()
-
-
 def _engine(config: LlmRaterConfig, revision: str | None) -> Any:
+    # vLLM's account of its own start fills a screen; what goes wrong is an error.
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     try:
         from vllm import LLM
     except ImportError as error:
@@ -146,19 +164,17 @@ def _engine(config: LlmRaterConfig, revision: str | None) -> Any:
         ) from error
 
     expected = config.reading is Reading.expected
-    quantization = "bitsandbytes" if config.quantization == FOUR_BIT else config.quantization
-    new_tokens = 1 if expected else config.max_new_tokens
     options: dict[str, Any] = {
         "revision": revision,
         "tokenizer_revision": revision,
-        "quantization": quantization,
+        "quantization": "bitsandbytes" if config.quantization == FOUR_BIT else config.quantization,
         "tensor_parallel_size": config.runtime.tensor_parallel,
         "gpu_memory_utilization": config.runtime.gpu_memory,
-        "max_model_len": config.max_prompt_tokens + _TEMPLATE_TOKENS + new_tokens,
+        "max_model_len": _context(config, revision),
         "enable_prefix_caching": True,
+        "enforce_eager": not _has_gpu(),  # compiling takes longer than it saves
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "seed": config.seed,
-        "disable_log_stats": True,
     }
     if expected:
         options |= {"logprobs_mode": "processed_logprobs", "max_logprobs": 3 * len(prompt.DIGITS)}
@@ -171,6 +187,27 @@ def _engine(config: LlmRaterConfig, revision: str | None) -> Any:
             f"vLLM could not start rater.model={config.model}: see its lines above; where memory is short, lower "
             "rater.runtime.gpu_memory or rater.max_prompt_tokens, or raise rater.runtime.tensor_parallel"
         ) from error
+
+
+def _context(config: LlmRaterConfig, revision: str | None) -> int:
+    """Tokens of the longest question with its answer: the engine needs memory for no more than that."""
+    from transformers import AutoConfig
+
+    try:
+        own = AutoConfig.from_pretrained(model_path(config), revision=revision).get_text_config()
+    except (OSError, ValueError) as error:
+        raise unloadable(config, error) from error
+    most = getattr(own, "max_position_embeddings", None)
+    check_room(config, most)
+    wanted = config.max_prompt_tokens + _TEMPLATE_TOKENS + config.max_new_tokens
+    return wanted if most is None else min(wanted, most)
+
+
+def _has_gpu() -> bool:
+    """Without one, vLLM 0.32 cannot seed single requests: it ends where a seeded one is prefilled in parts."""
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 __all__ = ["VllmBackend", "open", "open_one"]
