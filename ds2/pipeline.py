@@ -182,7 +182,7 @@ class Chain:
             return Outcome()
 
         return Step(
-            "report", 1, self.name, {"name": self.name}, self._context.inputs(*self._context.steps), compute
+            "report", 2, self.name, {"name": self.name}, self._context.inputs(*self._context.steps), compute
         )
 
 

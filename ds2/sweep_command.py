@@ -72,7 +72,13 @@ def show(sweep: Sweep, found: Sequence[Cell], root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(markdown(table), encoding="utf-8")
     results.frame().to_csv(folder / "runs.csv", index=False)
-    page = render_many(runs, title=sweep.title or sweep.name, notes=notes_of(sweep, runs), folder=folder)
+    page = render_many(
+        runs,
+        title=sweep.title or sweep.name,
+        notes=notes_of(sweep, runs),
+        folder=folder,
+        baselines=sweep.baselines,
+    )
     (folder / "report.html").write_text(page, encoding="utf-8")
     console.line(f"table: {folder / 'table.md'}\nreport: {folder / 'report.html'}")
 

@@ -28,7 +28,9 @@ from ds2.config import (
     RaterConfig,
     RunConfig,
 )  # fmt: skip
+from ds2.pool import PoolSource
 from ds2.selection.config import Ds2SelectionConfig
+from ds2.stage import fingerprint as identify
 
 CHAIN = ("rate", "embed", "knn", "curate", "select", "model", "finetune", "evaluate")
 HOSTILE = "<script>document.title = 'owned'</script> & <b>bold</b>"
@@ -83,7 +85,14 @@ def make_run(
         "finetune": lambda path: _finetune(path, seed),
         "evaluate": lambda path: _evaluate(path, seed),
     }
-    finished = {stage: _stage(root, stage, i, seed, writers[stage]) for i, stage in enumerate(stages)}
+    source = PoolSource(config.pool, num_scores=len(PRIOR))
+    own = {
+        "pool": source.fingerprint if pool_file else "gone",
+        "rater": rater,
+        "budget": budget,
+        "seed": seed,
+    }
+    finished = {stage: _stage(root, stage, i, own, writers[stage]) for i, stage in enumerate(stages)}
     label = name or f"mini {rater} ds2 {budget} seed {config.seed}"
     return RunResult(config, label, finished[stages[-1]].fingerprint, finished)
 
@@ -172,7 +181,11 @@ def _curate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
 
 def _select(path: Path, table: pd.DataFrame, pool: pd.DataFrame, budget: int) -> dict[str, Any]:
     order = table.sort_values(["curated", "long_tail"], ascending=False, kind="stable")
-    order = pd.concat([order.loc[[0]], order.drop(index=0)]).head(budget)
+    order = pd.concat([order.loc[[0]], order.drop(index=0)])
+    following = pool.loc[order.index[budget : budget + 10]]
+    next_in_line = following[["id", "source", "messages"]].to_dict("records")
+    (path / "subset_report.json").write_text(json.dumps({"next_in_line": next_in_line}), encoding="utf-8")
+    order = order.head(budget)
     order.assign(rank=range(budget), reason="highest curated score")[
         ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
     ].to_parquet(path / "subset.parquet")
@@ -252,13 +265,13 @@ def _evaluate(path: Path, seed: int) -> dict[str, Any]:
 
 
 def _stage(
-    root: Path, name: str, place: int, seed: int, write: Callable[[Path], dict[str, Any]]
+    root: Path, name: str, place: int, own: dict[str, Any], write: Callable[[Path], dict[str, Any]]
 ) -> StageResult:
-    fingerprint = f"{place:02x}{seed:02x}c0ffee5eed42"
+    fingerprint = identify({"stage": name, **own})
     path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
     path.mkdir(parents=True, exist_ok=True)
     record = {
-        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": "feedfacefeedface"},
+        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": own["pool"]},
         "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8], "peak_memory_bytes": (place + 2) * 90_000_000,
         "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
         **write(path),

@@ -5,7 +5,7 @@ Path("report.html").write_text(render(run), encoding="utf-8")
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ds2.artifacts import RunResult
@@ -15,7 +15,7 @@ def render(run: RunResult) -> str:
     """The whole page of one run, as HTML.
 
     A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool is shown,
-    never run. The text of rejected samples is read from the pool again; where that is gone, the page says so.
+    never run. Samples that were left out are read from the pool again; where that is gone, the page says so.
     """
     from ds2.report.run_page import render_run
 
@@ -23,14 +23,23 @@ def render(run: RunResult) -> str:
 
 
 def render_many(
-    runs: Sequence[RunResult], *, title: str, notes: Sequence[str] = (), folder: Path | None = None
+    runs: Sequence[RunResult],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    folder: Path | None = None,
+    baselines: Mapping[str, str] | None = None,
 ) -> str:
     """The page that compares evaluated runs, as HTML.
 
     Args:
         notes: what a reader must know of the comparison; shown above its table.
-        folder: where the page will stand, for relative links to the runs' own reports; None: absolute ones.
+        folder: where the page will stand, for relative links to the runs' own reports and to records; None: absolute ones.
+        baselines: what each method is compared with; see `ds2.table.BASELINES`.
+
+    Raises:
+        UserError: two different runs claim one cell of the table.
     """
     from ds2.report.many_page import render_runs
 
-    return render_runs(runs, title=title, notes=notes, folder=folder)
+    return render_runs(runs, title=title, notes=notes, folder=folder, baselines=baselines)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ds2.artifacts import RunResult, StageResult
@@ -113,17 +114,17 @@ def scores(run: RunResult) -> Scores | None:
     curate, rate = run.stages.get("curate"), run.stages.get("rate")
     if curate is None and rate is None:
         return None
+    levels = run.config.scale.num_scores
+    curated = moved = None
     if curate is not None:
-        table = columns(curate, "curation.parquet", ["score", "curated"])
+        table = pd.read_parquet(curate.path / "curation.parquet", columns=["score", "curated"])
     else:
         assert rate is not None
-        table = columns(rate, "ratings.parquet", ["score"])
-    levels = run.config.scale.num_scores
-    given = _levels(table["score"])
+        table = pd.read_parquet(rate.path / "ratings.parquet", columns=["score"])
+    given = table["score"].fillna(-1).to_numpy(dtype=np.int64)
     raw = np.bincount(given[given >= 0], minlength=levels)
-    curated = moved = None
-    if "curated" in table:
-        after = _levels(table["curated"])
+    if curate is not None:
+        after = table["curated"].fillna(-1).to_numpy(dtype=np.int64)
         curated = np.bincount(after[after >= 0], minlength=levels).tolist()
         both = (given >= 0) & (after >= 0)
         joint = np.bincount(given[both] * levels + after[both], minlength=levels * levels)
@@ -136,16 +137,14 @@ def transitions(run: RunResult) -> list[Transition]:
     if "curate" not in run.stages:
         return []
     found = run.stages["curate"].json("transition.json")
-    matrices = found.get("transition")
-    if matrices is None:
-        return []
-    several = isinstance(matrices[0][0], list)  # (R, K, K) for R raters, else (K, K)
-    return [Transition(matrix, found.get("prior")) for matrix in (matrices if several else [matrices])]
+    one, several = found.get("transition"), found.get("transitions")
+    return [Transition(matrix, found.get("prior")) for matrix in (several or ([] if one is None else [one]))]
 
 
 def transition(run: RunResult) -> Transition | None:
-    """The first rater's matrix, or None."""
-    return next(iter(transitions(run)), None)
+    """The rater's matrix; None without one, and where there are several raters."""
+    found = transitions(run)
+    return found[0] if len(found) == 1 else None
 
 
 def diagnostics(run: RunResult) -> dict[str, Any]:

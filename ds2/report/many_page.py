@@ -1,42 +1,154 @@
-"""The page of many runs: one table, matrices and score distributions side by side, every run with a link to its own report."""
+"""The page of many runs. What it shows of a run carries the run's place (`data-runs`, `runs`), so that one choice of raters,
+budgets, methods and models acts on table, charts, matrices, samples and list alike; each number carries its records.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ds2.artifacts import RunResult
-from ds2.report import facts
+from ds2.report import facts, many_costs, many_raters
+from ds2.report.comparison import Comparison, choices
 from ds2.report.page import page
-from ds2.table import ResultTable
+from ds2.report.records import link
+from ds2.report.samples import samples
+from ds2.table import CHOICES
+from ds2.tabular import LEGEND
+
+MOST_SAMPLES = 10_000
 
 
-def render_runs(runs: Sequence[RunResult], *, title: str, notes: Sequence[str], folder: Path | None) -> str:
+def render_runs(
+    runs: Sequence[RunResult],
+    *,
+    title: str,
+    notes: Sequence[str],
+    folder: Path | None,
+    baselines: Mapping[str, str] | None,
+) -> str:
     """See `ds2.report.render_many`."""
-    table = ResultTable(runs)
-    header, body = table.rows()
-    charts: list[dict[str, Any]] = []
-    averages = [row for row in table.averages() if 0 <= row["mean"] <= 1]
-    if averages:
-        charts.append({
-            "id": "chart-average", "kind": "dots", "labels": [row["label"] for row in averages],
-            "value": [row["mean"] for row in averages], "error": [row["spread"] or 0 for row in averages],
-        })  # fmt: skip
+    compared = Comparison(runs, folder, baselines)
+    rows = _rows(compared)
+    cite = compared.records.cite
+    subsets = samples(compared.runs, most=MOST_SAMPLES, label=_subset_label(compared), cite=cite)
+    curations = many_raters.curations(compared)
+    distributions = many_raters.distributions(compared, curations)
+    curves = many_costs.curves(compared)
+    results = _result_charts(compared, rows)
+    times = many_costs.times(compared)
     context = {
-        "title": title,
-        "notes": [*notes, *_warnings(runs)],
-        "header": header,
-        "body": body,
-        "spread": "standard deviation over seeds" if table.several_seeds else "standard error over questions",
-        "average_title": "Mean and standard deviation over seeds" if table.several_seeds else "One seed",
-        "count": len(runs),
-        "charted": len(averages),
-        "curations": _curations(runs, charts),
-        "runs": [_row(run, folder) for run in runs],
+        "title": title, "notes": list(dict.fromkeys([*notes, *_warnings(compared.runs)])),
+        "count": len(compared.runs), "facets": compared.facets, "shown": compared.compared,
+        "columns": [name for name in CHOICES if name in compared.compared or name == "method"],
+        "tasks": compared.table.tasks, "rows": rows, "gaps": any(row["gap"] for row in rows),
+        "reading": [*compared.table.notes(), *([LEGEND.capitalize() + "."] if compared.table.marks else [])],
+        "results": results, "distributions": distributions, "seeds": many_raters.by_seed(curations),
+        "curations": [item for item in curations if item["transitions"]],
+        "stages": many_costs.totals(compared), "samples": subsets, "curves": curves,
+        "runs": [_run(compared, i) for i in range(len(compared.runs))],
+    }  # fmt: skip
+    embedded = {
+        "choices": compared.choices,
+        "facets": compared.compared,
+        "records": compared.records.rows,
     }
-    return page("many.html", charts=charts, data={}, **context)
+    data = {} if subsets is None else {"samples": subsets.data}
+    charts = [*results, *distributions, *curves, times]
+    return page("many.html", charts=charts, data=data, embedded=embedded, **context)
+
+
+def _rows(compared: Comparison) -> list[dict[str, Any]]:
+    """The rows of the table: labels, places of the runs, a cell a task, the difference to the baseline."""
+    cells = {
+        (tuple(None if pd.isna(part) else part for part in line[: len(CHOICES)]), line.task): line
+        for line in compared.table.summary().itertuples(index=False)
+    }
+    rows = []
+    for key, row in compared.table.by_key.items():
+        labels = choices(key)
+        shown = {task: _cell(compared, cells[key, task], row.runs, task) for task in compared.table.tasks}
+        gap = compared.table.differences.get((key, compared.table.tasks[-1]))
+        rows.append({
+            "labels": labels, "label": compared.label(labels), "cells": shown, "seeds": row.seeds,
+            "runs": [i for i, own in enumerate(compared.keys) if own == key], "budget": key[1],
+            "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
+            "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
+            "gap_value": gap and gap.value, "baseline": compared.table.baseline(key),
+        })  # fmt: skip
+    return rows
+
+
+def _cell(compared: Comparison, cell: Any, runs: Mapping[int, RunResult], task: str) -> dict[str, Any] | None:
+    """Mean and spread in points, with the value and the record of each seed; None where no run has the task."""
+    if pd.isna(cell.mean):
+        return None
+    spread = next((float(value) for value in (cell.std, cell.stderr) if not pd.isna(value)), None)
+    values, places = [], []
+    for seed, run in runs.items():
+        content = run.stages["evaluate"].json("results.json")
+        value = content["average"] if task == "average" else content["scores"].get(task)
+        if value is not None:
+            values.append(f"seed {seed}: {100 * value:.2f}")
+            places.append(compared.records.cite(run.stages["evaluate"]))
+    text = f"{cell.mean:.1f}" if spread is None else f"{cell.mean:.1f} ± {spread:.1f}"
+    return {
+        "text": text, "mean": float(cell.mean), "spread": spread, "values": values, "records": places,
+        "title": compared.records.title(places),
+    }  # fmt: skip
+
+
+def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The results of each row and, where several budgets are compared, against the budget; one choice of task for both."""
+    tasks = compared.table.tasks
+    points = []
+    for row in rows:
+        known = {task: cell for task, cell in row["cells"].items() if cell is not None}
+        values = {task: [cell["mean"], cell["spread"] or 0] for task, cell in known.items()}
+        points.append({"label": row["label"], "runs": row["runs"], "values": values})
+    charts: list[dict[str, Any]] = [
+        {"id": "chart-results", "kind": "dots", "points": points, "tasks": tasks, "fit": True, "digits": 2}
+    ]
+    if "budget" in compared.compared:
+        named = ("model", "method", "rater")
+        own = [
+            point | {"x": float(row["budget"]), "series": compared.label(row["labels"], named)}
+            for row, point in zip(rows, points, strict=True)
+            if row["budget"] is not None
+        ]
+        charts.append({"id": "chart-budgets", "kind": "budgets", "points": own, "tasks": tasks, "digits": 2})
+    return charts
+
+
+def _run(compared: Comparison, at: int) -> dict[str, Any]:
+    run = compared.runs[at]
+    own = run.stages.get("report")
+    places = [compared.records.cite(stage) for stage in run.stages.values()]
+    return {
+        "name": run.name, "link": None if own is None else link(own.path / "report.html", compared.folder),
+        "choices": compared.choices[at], "seed": run.config.seed, "records": places,
+        "average": run.stages["evaluate"].json("results.json")["average"],
+        "result": compared.records.cite(run.stages["evaluate"]), "title": compared.records.title(places),
+    }  # fmt: skip
+
+
+def _subset_label(compared: Comparison) -> Callable[[RunResult], str]:
+    """A name for a run's subset: the choices that differ, and the seed where it decides the subset."""
+    names = [compared.label(choice, ("method", "rater", "budget")) for choice in compared.choices]
+    subsets: dict[str, set[str]] = {}
+    for run, name in zip(compared.runs, names, strict=True):
+        if "select" in run.stages:
+            subsets.setdefault(name, set()).add(run.stages["select"].fingerprint)
+    by_run = {run.fingerprint: name for run, name in zip(compared.runs, names, strict=True)}
+
+    def label(run: RunResult) -> str:
+        name = by_run[run.fingerprint]
+        return f"{name} · seed {run.config.seed}" if len(subsets[name]) > 1 else name
+
+    return label
 
 
 def _warnings(runs: Sequence[RunResult]) -> list[str]:
@@ -48,44 +160,3 @@ def _warnings(runs: Sequence[RunResult]) -> list[str]:
         if stage in ("model", "evaluate")
     ]
     return list(dict.fromkeys(found))
-
-
-def _curations(runs: Sequence[RunResult], charts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a rater and method: the estimated matrix, the scores before and after, the warnings; of its first seed."""
-    shown: dict[tuple[str, str], dict[str, Any]] = {}
-    for run in runs:
-        matrix, scores = facts.transition(run), facts.scores(run)
-        key = (run.config.rater.name, run.config.curation.method.value)
-        if matrix is None or scores is None or scores.curated is None or key in shown:
-            continue
-        element = f"chart-scores-{len(shown)}"
-        charts.append({
-            "id": element, "kind": "bars", "x": [str(level) for level in range(len(scores.raw))],
-            "series": [{"name": "as rated", "y": scores.raw, "tone": "muted"},
-                       {"name": "curated", "y": scores.curated, "tone": "accent"}],
-            "xTitle": "score", "yTitle": "samples",
-        })  # fmt: skip
-        shown[key] = {
-            "rater": key[0], "method": key[1], "seed": run.config.seed, "matrix": matrix.matrix, "prior": matrix.prior,
-            "chart": element, "changed": scores.changed, "total": scores.total - scores.unrated,
-            "warnings": run.stages["curate"].record["warnings"],
-        }  # fmt: skip
-    return list(shown.values())
-
-
-def _row(run: RunResult, folder: Path | None) -> dict[str, Any]:
-    own, results = run.stages.get("report"), facts.evaluation(run)
-    link = None if own is None else own.path / "report.html"
-    return {
-        "name": run.name,
-        "link": None
-        if link is None
-        else Path(os.path.relpath(link, folder)).as_posix()
-        if folder
-        else link.as_uri(),
-        "selection": run.config.selection.name,
-        "rater": run.config.rater.name if "rate" in run.stages else "",
-        "seed": run.config.seed,
-        "average": None if results is None else results["average"],
-        "fingerprint": run.fingerprint,
-    }

@@ -16,11 +16,16 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-SCRIPTS = ("core.js", "charts.js", "table.js", "many.js")
+SCRIPTS = ("core.js", "many.js", "charts.js", "samples.js")
 
 
 def page(
-    template: str, *, charts: Sequence[Mapping[str, Any]], data: Mapping[str, Any], **context: Any
+    template: str,
+    *,
+    charts: Sequence[Mapping[str, Any]],
+    data: Mapping[str, Any],
+    embedded: Mapping[str, Any] | None = None,
+    **context: Any,
 ) -> str:
     """The finished HTML.
 
@@ -28,6 +33,7 @@ def page(
         template: file in `assets/`.
         charts: specifications for `charts.js`, each with the id of the element it fills.
         data: name -> JSON value, embedded compressed and read by the scripts when they need it.
+        embedded: name -> JSON value that the scripts need at once.
         context: what the template itself shows.
     """
     script = _script()
@@ -42,7 +48,7 @@ def page(
         style=asset("style.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        charts_json=script_safe_json(list(charts)),
+        page_json=script_safe_json({"charts": list(charts), **(embedded or {})}),
         packed=packed,
     )  # fmt: skip
     return html

@@ -16,6 +16,8 @@ from ds2.report.samples import samples
 
 Chart = dict[str, Any]
 
+MOST_SAMPLES = 4000
+
 MEANINGS = {
     "agreement": "share of neighbour pairs with equal scores",
     "chance": "the same share when the scores are shuffled",
@@ -41,8 +43,8 @@ def render_run(run: RunResult) -> str:
     import yaml
 
     charts: list[Chart] = []
-    rows = samples(run)
-    context = {
+    rows = samples([run], most=MOST_SAMPLES)
+    context: dict[str, Any] = {
         "run": run,
         "choices": _choices(run),
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
@@ -51,6 +53,7 @@ def render_run(run: RunResult) -> str:
         "scores": _scores(run, charts),
         "rating": rating_facts(run),
         "transition": facts.transition(run),
+        "transitions": facts.transitions(run),
         "diagnostics": _diagnostics(run),
         "selected": _selected(run, charts),
         "curves": _curves(run, charts),
@@ -60,7 +63,7 @@ def render_run(run: RunResult) -> str:
         "config_yaml": yaml.safe_dump(to_plain(run.config), sort_keys=False, allow_unicode=True, width=100),
         "record": record_links(run),
     }
-    data = {} if rows is None else {"rows": {"rows": rows.rows, "levels": run.config.scale.num_scores}}
+    data = {} if rows is None else {"samples": rows.data}
     return page("run.html", charts=charts, data=data, **context)
 
 
@@ -250,8 +253,11 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
     ]
     if shown:
         charts.append({
-            "id": "chart-eval", "kind": "dots", "wrap": True, "labels": [f"{row['task']} · {row['metric']}" for row in shown],
-            "value": [row["value"] for row in shown], "error": [row.get("stderr") or 0 for row in shown],
+            "id": "chart-eval", "kind": "dots", "wrap": True,
+            "points": [
+                {"label": f"{row['task']} · {row['metric']}", "value": row["value"], "error": row.get("stderr") or 0}
+                for row in shown
+            ],
         })  # fmt: skip
     return found | {"charted": len(shown)}
 

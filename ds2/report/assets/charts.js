@@ -1,4 +1,8 @@
-// Specifications (kind, data) to plotly figures in the colours of the page.
+// Specifications (kind, data) to plotly figures in the colours of the page. What a spec holds of a run carries its `runs`, so
+// that the filters leave it out.
+const TONES = 10;
+const narrow = () => innerWidth < 700;
+
 function axis({ title = "", ...extra } = {}) {
   const line = colour("line");
   return { title: { text: title, font: { size: 12.5 }, standoff: 8 }, gridcolor: line, linecolor: line, zerolinecolor: line, ticks: "", automargin: true, fixedrange: false, ...extra };
@@ -10,7 +14,7 @@ function layout(extra = {}) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: soft },
     margin: { l: 8, r: 12, t: 8, b: 8 }, bargap: 0.28, bargroupgap: 0.06, dragmode: false, hovermode: "closest",
-    hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") } },
+    hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") }, namelength: -1 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", xanchor: "left" },
     ...extra,
   };
@@ -18,22 +22,56 @@ function layout(extra = {}) {
 
 const total = (values) => values.reduce((sum, value) => sum + value, 0) || 1;
 
+/** The value of the colouring choice that the item's runs made; "" where they differ, or nothing is compared. */
+function groupOf(item) {
+  const values = new Set(view.colour && item.runs ? item.runs.map((run) => PAGE.choices[run][view.colour]) : []);
+  return values.size === 1 ? [...values][0] : "";
+}
+function toneOf(group) {
+  if (!group) return "accent";
+  const values = [...new Set(PAGE.choices.map((choice) => choice[view.colour]))].filter((value) => value !== "none");
+  return group === "none" ? "muted" : `tone-${values.indexOf(group) % TONES}`;
+}
+
+/** Items by colour group, in the order of the groups. */
+function grouped(items) {
+  const groups = new Map();
+  for (const item of items) groups.set(groupOf(item), [...(groups.get(groupOf(item)) || []), item]);
+  return groups;
+}
+
+const task = () => $("#task")?.value;
+
+/** [value, error] of the points with a result in the chosen task; best first where they are compared. */
+function pointsOf(spec) {
+  const points = spec.points.filter(shown).map((point) => ({ ...point, at: point.values ? point.values[task()] : [point.value, point.error] }));
+  const known = points.filter((point) => point.at);
+  return spec.tasks && spec.kind === "dots" ? known.sort((a, b) => b.at[0] - a.at[0]) : known;
+}
+
+function range(points) {
+  const low = Math.min(...points.map(({ at }) => at[0] - at[1]));
+  const high = Math.max(...points.map(({ at }) => at[0] + at[1]));
+  const pad = 0.08 * (high - low) || 0.02;
+  return { range: [low - pad, high + pad], tickformat: low >= 0 && high <= 1 ? ".0%" : "" };
+}
+
 const KINDS = {
   bars(spec) {
-    const traces = spec.series.map((series) => {
+    const traces = spec.series.map((series, i) => {
       const whole = total(series.y);
       const value = spec.shares ? series.y.map((n) => n / whole) : series.y;
       const notes = series.y.map((n) => `${n.toLocaleString()} samples, ${((100 * n) / whole).toFixed(1)} %`);
       const place = spec.horizontal ? { y: spec.x, x: value, orientation: "h" } : { x: spec.x, y: value };
       return {
-        type: "bar", name: series.name, ...place, customdata: notes,
+        type: "bar", name: series.name, ...place, customdata: notes, visible: shown(series),
         hovertemplate: `%{${spec.horizontal ? "y" : "x"}} · ${series.name}<br>%{customdata}<extra></extra>`,
         marker: { color: colour(series.tone), cornerradius: spec.overlay ? 0 : 3 }, opacity: spec.overlay ? 0.72 : 1,
       };
     });
     const category = axis({ title: spec.xTitle, type: spec.overlay ? "linear" : "category", showgrid: false });
     const value = axis({ title: spec.yTitle, tickformat: spec.shares ? ".0%" : ",", rangemode: "tozero", nticks: 6 });
-    const bars = { barmode: spec.overlay ? "overlay" : "group", bargap: spec.overlay ? 0.04 : 0.28 };
+    const bars = { barmode: spec.overlay ? "overlay" : "group", bargap: spec.overlay ? 0.04 : 0.28, showlegend: true };
     return spec.horizontal
       ? [traces, layout({ ...bars, xaxis: value, yaxis: { ...category, autorange: "reversed" } })]
       : [traces, layout({ ...bars, xaxis: category, yaxis: value })];
@@ -49,63 +87,114 @@ const KINDS = {
     return [[trace], layout({ xaxis: axis({ title: spec.xTitle }), yaxis: axis({ title: spec.yTitle }), showlegend: false })];
   },
   dots(spec) {
-    const trace = {
-      type: "scatter", mode: "markers", x: spec.value, y: spec.wrap ? spec.labels.map((label) => label.replace(" · ", "<br>")) : spec.labels, marker: { color: colour("accent"), size: 10 },
-      error_x: { type: "data", array: spec.error, color: colour("accent"), thickness: 1.6, width: 5 },
-      customdata: spec.error, hovertemplate: "%{y}<br>%{x:.4f} ± %{customdata:.4f}<extra></extra>",
-    };
-    const low = Math.min(...spec.value.map((value, i) => value - spec.error[i]));
-    const high = Math.max(...spec.value.map((value, i) => value + spec.error[i]));
-    const pad = Math.max(0.02, 0.2 * (high - low));
-    return [[trace], layout({
-      xaxis: axis({ tickformat: ".0%", range: [low - pad, high + pad], nticks: 5 }),
-      yaxis: axis({ type: "category", autorange: "reversed" }), showlegend: false,
+    const points = pointsOf(spec);
+    const label = (point) => (spec.wrap || narrow() ? point.label.replaceAll(" · ", "<br>") : point.label);
+    const traces = [...grouped(points)].map(([name, own]) => ({
+      type: "scatter", mode: "markers", name, x: own.map(({ at }) => at[0]), y: own.map(label), customdata: own.map(({ at }) => at[1]),
+      marker: { color: colour(toneOf(name)), size: 10 },
+      error_x: { type: "data", array: own.map(({ at }) => at[1]), color: colour(toneOf(name)), thickness: 1.6, width: 5 },
+      hovertemplate: `%{y}<br>%{x:.${spec.digits ?? 4}f} ± %{customdata:.${spec.digits ?? 4}f}<extra></extra>`,
+    }));
+    return [traces, layout({
+      xaxis: axis({ ...range(points), nticks: 6, side: spec.fit ? "top" : "bottom" }), showlegend: false,
+      yaxis: axis({ type: "category", categoryorder: "array", categoryarray: points.map(label), autorange: "reversed", tickfont: { size: narrow() ? 10.5 : 12.5 } }),
+    })];
+  },
+  budgets(spec) {
+    const points = pointsOf(spec);
+    const lines = Map.groupBy ? Map.groupBy(points, (point) => point.series) : points.reduce((all, point) => all.set(point.series, [...(all.get(point.series) || []), point]), new Map());
+    const ticks = [...new Set(spec.points.map((point) => point.x))].sort((a, b) => a - b);
+    const traces = [...lines].map(([name, own]) => {
+      const tone = colour(toneOf(groupOf(own[0])));
+      const sorted = own.toSorted((a, b) => a.x - b.x);
+      return {
+        type: "scatter", mode: "lines+markers", name, x: sorted.map((point) => point.x), y: sorted.map(({ at }) => at[0]),
+        customdata: sorted.map(({ at }) => at[1]), line: { color: tone, width: 2 }, marker: { size: 7 },
+        error_y: { type: "data", array: sorted.map(({ at }) => at[1]), color: tone, thickness: 1.2, width: 4 },
+        hovertemplate: `${name}<br>budget %{x:,}<br>%{y:.2f} ± %{customdata:.2f}<extra></extra>`,
+      };
+    });
+    const text = ticks.map((value) => (value < 1 ? `${+(100 * value).toPrecision(3)} %` : value.toLocaleString()));
+    return [traces, layout({
+      xaxis: axis({ title: ticks[0] < 1 ? "budget" : "budget (samples)", type: "log", tickvals: ticks, ticktext: text }), yaxis: axis(range(points)), showlegend: false,
+    })];
+  },
+  curves(spec) {
+    const traces = [...grouped(spec.series.filter(shown))].flatMap(([name, own]) => own.map((series, i) => ({
+      type: "scatter", mode: "lines", name: name === "none" ? `no ${view.colour}` : name || series.name, legendgroup: name || series.name, showlegend: Boolean(name) && i === 0, x: series.x, y: series.y,
+      line: { color: colour(toneOf(name)), width: 1.4 }, opacity: 0.8, hovertemplate: `${series.name}<br>step %{x:,} · loss %{y:.4f}<extra></extra>`,
+    })));
+    return [traces, layout({ xaxis: axis({ title: spec.xTitle }), yaxis: axis({ title: spec.yTitle }) })];
+  },
+  times(spec) {
+    const rows = spec.rows.filter(shown);
+    const traces = spec.stages.map((stage, i) => ({
+      type: "bar", orientation: "h", name: stage, y: rows.map((row) => row.label), x: rows.map((row) => row.seconds[stage] ?? null),
+      customdata: rows.map((row) => duration(row.seconds[stage])), marker: { color: colour(`tone-${i % TONES}`) },
+      hovertemplate: `%{y}<br>${stage}: %{customdata}<extra></extra>`,
+    }));
+    return [traces, layout({
+      barmode: "stack", bargap: 0.22, xaxis: axis({ title: "seconds", side: "top" }), legend: { orientation: "h", x: 0, y: -0.01, yanchor: "top", xanchor: "left" },
+      yaxis: axis({ type: "category", autorange: "reversed", showticklabels: !narrow(), tickfont: { size: 11 } }),
     })];
   },
 };
 
 /** The same data as a table: for readers of numbers and for screen readers. */
 function numbersTable(spec) {
-  const heads = { bars: () => ["", ...spec.series.map((s) => s.name)], line: () => ["step", "loss"], dots: () => ["", "value", "± s.e."] };
-  const rows = {
-    bars: () => spec.x.map((x, i) => [x, ...spec.series.map((s) => s.y[i].toLocaleString())]),
-    line: () => spec.x.map((x, i) => [x, spec.y[i].toFixed(4)]),
-    dots: () => spec.labels.map((label, i) => [label, spec.value[i].toFixed(4), spec.error[i].toFixed(4)]),
-  };
+  const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(spec.digits ?? 4));
+  const [heads, rows] = {
+    bars: () => {
+      const series = spec.series.filter(shown);
+      return [["", ...series.map((s) => s.name)], spec.x.map((x, i) => [x, ...series.map((s) => s.y[i].toLocaleString())])];
+    },
+    line: () => [["step", "loss"], spec.x.map((x, i) => [x, fixed(spec.y[i])])],
+    dots: () => [["", "value", "±"], pointsOf(spec).map((point) => [point.label, ...point.at.map(fixed)])],
+    budgets: () => [["", "budget", "value", "±"], pointsOf(spec).map((point) => [point.series, point.x.toLocaleString(), ...point.at.map(fixed)])],
+    curves: () => [["run", "first loss", "last loss", "steps"], spec.series.filter(shown).map((s) => [s.name, fixed(s.y[0]), fixed(s.y.at(-1)), s.x.at(-1).toLocaleString()])],
+    times: () => [["run", ...spec.stages], spec.rows.filter(shown).map((row) => [row.label, ...spec.stages.map((stage) => duration(row.seconds[stage]))])],
+  }[spec.kind]();
   const cell = (value, i) => (i ? h("td", { className: "n" }, String(value)) : h("th", { scope: "row" }, String(value)));
   return h("table", { className: "plain" },
-    h("thead", {}, h("tr", {}, ...heads[spec.kind]().map((text, i) => h("th", { scope: "col", className: i ? "n" : "" }, text)))),
-    h("tbody", {}, ...rows[spec.kind]().map((row) => h("tr", {}, ...row.map(cell)))));
+    h("thead", {}, h("tr", {}, ...heads.map((text, i) => h("th", { scope: "col", className: i ? "n" : "" }, text)))),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))));
+}
+
+/** Charts that grow with what they list. */
+function fit(spec, element) {
+  const rows = (spec.points || spec.rows).filter(shown).length;
+  const each = spec.kind === "times" ? 20 : narrow() ? 46 : 27;
+  element.style.setProperty("--h", `${90 + each * rows}px`);
 }
 
 async function setUpCharts() {
-  const specs = JSON.parse($("#charts-json").textContent);
+  const specs = PAGE.charts;
   if (!specs.length) return;
-  for (const details of document.querySelectorAll("details[data-chart]")) {
-    details.addEventListener("toggle", () => {
-      const spec = specs.find((candidate) => candidate.id === details.dataset.chart);
-      if (details.open && spec) $("div", details).replaceChildren(numbersTable(spec));
-    });
-  }
+  const byId = new Map(specs.map((spec) => [spec.id, spec]));
+  const numbers = $$("details[data-chart]");
+  const fill = (details) => details.open && $("div", details).replaceChildren(numbersTable(byId.get(details.dataset.chart)));
+  numbers.forEach((details) => details.addEventListener("toggle", () => fill(details)));
   const source = URL.createObjectURL(new Blob([await unpack("plotly")], { type: "text/javascript" }));
   await new Promise((done, failed) => document.head.append(h("script", { src: source, onload: done, onerror: failed })));
   URL.revokeObjectURL(source);
   const drawn = new Set();
   const draw = (spec) => {
+    const element = document.getElementById(spec.id);
+    if (spec.fit) fit(spec, element);
     const [traces, page] = KINDS[spec.kind](spec);
-    Plotly.react(document.getElementById(spec.id), traces, page, { displayModeBar: false, responsive: true });
+    Plotly.react(element, traces, { ...page, height: element.clientHeight }, { displayModeBar: false, responsive: true });
   };
   const watch = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       watch.unobserve(entry.target);
-      const spec = specs.find((candidate) => candidate.id === entry.target.id);
-      drawn.add(spec);
-      draw(spec);
+      drawn.add(byId.get(entry.target.id));
+      draw(byId.get(entry.target.id));
     }
-  }, { rootMargin: "600px" });
+  }, { rootMargin: "250px" });
   specs.forEach((spec) => watch.observe(document.getElementById(spec.id)));
   themeListeners.push(() => drawn.forEach(draw));
+  view.listeners.push(() => { drawn.forEach(draw); numbers.forEach(fill); });
 }
 
 setUpCharts();

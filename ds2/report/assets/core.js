@@ -1,5 +1,6 @@
-// Shared by every page: elements, packed data, theme, contents.
+// Shared by every page: elements, packed data, theme, contents, records.
 const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 /** An element; children that are strings become text nodes, so no text of a pool is ever parsed as HTML. */
 function h(tag, properties = {}, ...children) {
@@ -20,6 +21,13 @@ async function unpack(name) {
   const bytes = Uint8Array.fromBase64 ? Uint8Array.fromBase64(coded) : Uint8Array.from(atob(coded), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
+
+const PAGE = JSON.parse($("#page-json").textContent);
+
+/** Which runs the filters leave, and which seed stands for its siblings; null: all. A page of one run filters nothing. */
+const view = { runs: null, seed: null, colour: null, listeners: [] };
+const shown = (item) =>
+  (!item.runs || !view.runs || item.runs.some((run) => view.runs.has(run))) && (!item.seeds || view.seed === null || item.seeds.includes(view.seed));
 
 /** What a CSS variable comes to under the theme of the moment, as rgb(). */
 function colour(name) {
@@ -45,7 +53,7 @@ function setUpTheme() {
 
 function setUpContents() {
   const links = new Map();
-  for (const section of document.querySelectorAll("main section[data-title]")) {
+  for (const section of $$("main section[data-title]")) {
     const link = h("a", { href: `#${section.id}` }, section.dataset.title);
     links.set(section, link);
     $(".contents").append(link);
@@ -59,5 +67,47 @@ function setUpContents() {
   links.forEach((_, section) => watch.observe(section));
 }
 
+/** A dialog that a click beside it closes. */
+function openDialog(dialog, ...children) {
+  dialog.replaceChildren(...children);
+  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+const closeButton = (dialog) => h("button", { type: "button", onclick: () => dialog.close() }, "Close");
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 0.995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 99.5) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A number's records: which artifacts it comes from, each with a link to its record.json. */
+function openRecords(title, places, values = []) {
+  const dialog = $("#records");
+  const line = (place, i) => {
+    const record = PAGE.records[place];
+    return h("tr", {},
+      h("th", { scope: "row" }, record.stage), h("td", {}, values[i] || ""), h("td", { className: "n" }, duration(record.seconds)),
+      h("td", {}, h("a", { href: record.href }, h("code", {}, record.fingerprint)), h("code", { className: "path" }, record.path)));
+  };
+  const heads = ["stage", "value", "wall time", "record"].map((text, i) => h("th", { scope: "col", className: i === 2 ? "n" : "" }, text));
+  openDialog(dialog,
+    h("header", {}, h("h3", { id: "records-title" }, title), closeButton(dialog)),
+    h("div", { className: "scroll padded" }, h("table", { className: "plain" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...places.map(line)))));
+}
+
+function setUpRecords() {
+  document.addEventListener("click", (event) => {
+    const cited = event.target.closest("[data-records]");
+    if (!cited) return;
+    openRecords(cited.dataset.of || cited.textContent.trim(), cited.dataset.records.split(" ").map(Number), JSON.parse(cited.dataset.values || "[]"));
+  });
+}
+
 setUpTheme();
 setUpContents();
+setUpRecords();
