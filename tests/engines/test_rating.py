@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from engines.conftest import serving
 from rating.fake_backend import pool_of
@@ -63,6 +65,30 @@ def test_two_copies_share_the_requests(config: LlmRaterConfig, tmp_path: Path) -
         requests = [Request(text, ({"role": "user", "content": text},), 0) for text in TEXTS]
         answers: list[Answer] = list(backend.answers(requests))
     assert sorted(answer.key for answer in answers) == sorted(TEXTS)
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from ds2.config import LlmRaterConfig, RaterBackend
+from ds2.rating.backends import Place, open_backend
+config = LlmRaterConfig(name="tiny", backend=RaterBackend.vllm, model=sys.argv[1])
+with open_backend(config, None, Place(Path(sys.argv[2]))):
+    print("open", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_process_leaves_no_engine_behind(rater_model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HOLD, str(rater_model), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert any(line == "open\n" for line in holder.stdout)
+        engine = psutil.Process(holder.pid).children(recursive=True)
+        holder.kill()
+    assert len(engine) > 2
+    _, alive = psutil.wait_procs(engine, timeout=90)
+    assert not alive
 
 
 def test_a_model_that_is_not_there_is_one_clear_line(config: LlmRaterConfig, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_what_a_copy_cannot_do_is_said_in_its_words(tiny_model, tmp_path):
 def test_a_copy_that_ends_is_one_clear_line(tiny_model, tmp_path):
     with (
         open_copies(named, config_of(tiny_model), None, Place(tmp_path), [None, None]) as backend,
-        pytest.raises(UserError, match=r"a copy of the rater ended \(exit code 3\)"),
+        pytest.raises(UserError, match=r"a process of the rater's model ended \(exit code 3\)"),
     ):
         list(backend.answers([request("a"), request("die"), request("b")]))
 

@@ -1,8 +1,7 @@
-"""Several copies of one model, each in a process of its own with its own GPUs; requests are dealt out one by one, to whichever waits
-for fewest answers.
+"""Copies of one model, each in a process of its own with its own GPUs; requests are dealt out one by one, to whichever holds fewest.
 
-A pipe joins each copy to this process, so that the end of either is known to the other at once: however this process ends, the copies
-end too and free their GPUs.
+A pipe joins each copy to this process, so that the end of either is known to the other at once. That is why a single copy has its
+process too: killed with SIGKILL, this process cannot stop vLLM's own processes, which would keep the GPU; the copy can.
 """
 
 from __future__ import annotations
@@ -146,8 +145,8 @@ class _Copy:
     def _ended(self) -> UserError:
         self.process.join(timeout=5)
         return UserError(
-            f"a copy of the rater ended (exit code {self.process.exitcode}): see its lines above. Answers so far are kept; the "
-            "same command goes on from there"
+            f"a process of the rater's model ended (exit code {self.process.exitcode}): see its lines above. Answers so far are "
+            "kept; the same command goes on from there"
         )
 
 

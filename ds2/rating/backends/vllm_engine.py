@@ -2,8 +2,8 @@
 
 With `reading=answer` structured output leaves nothing to ask again but what `max_new_tokens` cuts off. With `reading=expected`
 one token is generated, only digits are allowed, and their probabilities are read after that mask. The engine always holds more
-requests than it works on, and hands each answer out as it is finished. Several copies of the model (`runtime.data_parallel`) run in
-processes of their own: see `ds2.rating.backends.vllm_copies`.
+requests than it works on, and hands each answer out as it is finished. Each copy of the model (`runtime.data_parallel`), also the only one,
+runs in a process of its own: see `ds2.rating.backends.vllm_copies`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ds2.rating.backends.local import (
     most_likely,
     unloadable,
 )
+from ds2.rating.backends.vllm_copies import open_copies, shares
 
 IN_ENGINE = 1024
 """Requests that the engine holds at a time: more than it works on at once, so that it never waits for us."""
@@ -38,19 +39,12 @@ _TEMPLATE_TOKENS = 256
 
 def open(config: LlmRaterConfig, revision: str | None, place: Place) -> AbstractContextManager[Backend]:
     """The engine, or several. Raises MissingInput without vLLM or the model."""
-    from ds2.rating.backends.vllm_copies import open_copies, shares
-
-    gpus = shares(config.runtime)
-    return (
-        open_copies(open_one, config, revision, place, gpus)
-        if len(gpus) > 1
-        else open_one(config, revision, place)
-    )
+    return open_copies(open_one, config, revision, place, shares(config.runtime))
 
 
 @contextmanager
 def open_one(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[VllmBackend]:
-    """One copy of the model on `runtime.tensor_parallel` GPUs."""
+    """One copy of the model on `runtime.tensor_parallel` GPUs, in this process."""
     tokenizer = load_tokenizer(config, revision, place)
     backend = VllmBackend(config, tokenizer, _engine(config, revision))
     try:
