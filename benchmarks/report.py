@@ -91,7 +91,7 @@ def overrides(pool: Path, root: Path) -> Iterator[list[str]]:
         "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd", "model=mini",
         "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}", f"eval.tasks=[{','.join(TASKS)}]",
     ]  # fmt: skip
-    grid = itertools.product(RATERS, ("ds2", "ds2_posterior"), (2500, 5000), range(1, 6))
+    grid = itertools.product(RATERS, ("ds2", "ds2_posterior"), (2500, 12_500), range(1, 6))
     for rater, selection, budget, seed in grid:
         own = [f"rater.column=scores.{rater}", f"rater.name={rater}", f"selection={selection}"]
         yield [*fixed, *own, f"budget.samples={budget}", f"seed={seed}"]
@@ -233,7 +233,7 @@ def write(found: dict[str, Any]) -> None:
         [shutil.which("chromium") or "chromium", "--version"], capture_output=True, text=True, check=True
     )
     machine = {
-        "machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version(),
+        "machine": platform.machine(), "cores": os.cpu_count(), "load while measured": round(os.getloadavg()[0], 1), "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("pandas", "plotly", "playwright")},
         "browser": version.stdout.strip().split(" built")[0], "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip

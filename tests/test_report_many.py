@@ -60,6 +60,12 @@ def test_a_run_given_twice_is_one(runs):
     assert "1 runs" in render_many([runs[0], runs[0]], title="Twice")
 
 
+def test_a_warning_that_the_notes_tell_is_told_once(runs):
+    (warning,) = runs[0].stages["model"].record["warnings"]
+    assert render_many(runs, title="Known", notes=[warning]).count(warning) == 1
+    assert render_many(runs, title="Unknown").count(warning) == 1
+
+
 def test_text_of_the_pool_is_never_markup(html, runs):
     assert HOSTILE in (runs[0].stages["select"].path / "subset.jsonl").read_text()
     assert HOSTILE not in html

@@ -41,7 +41,7 @@ def render_runs(
     results = _result_charts(compared, rows)
     times = many_costs.times(compared)
     context = {
-        "title": title, "notes": list(dict.fromkeys([*notes, *_warnings(compared.runs)])),
+        "title": title, "notes": [*notes, *_warnings(compared.runs, notes)],
         "count": len(compared.runs), "facets": compared.facets, "shown": compared.compared,
         "columns": [name for name in CHOICES if name in compared.compared or name == "method"],
         "tasks": compared.table.tasks, "rows": rows, "gaps": any(row["gap"] for row in rows),
@@ -151,12 +151,12 @@ def _subset_label(compared: Comparison) -> Callable[[RunResult], str]:
     return label
 
 
-def _warnings(runs: Sequence[RunResult]) -> list[str]:
-    """Each distinct warning of the base models and evaluations: curation's stand beside its matrix."""
+def _warnings(runs: Sequence[RunResult], known: Sequence[str]) -> list[str]:
+    """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its matrix."""
     found = [
         f"{stage}: {text}"
         for run in runs
         for stage, text in facts.warnings(run)
-        if stage in ("model", "evaluate")
+        if stage in ("model", "evaluate") and text not in known
     ]
     return list(dict.fromkeys(found))

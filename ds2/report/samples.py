@@ -134,19 +134,18 @@ def _subsets(runs: Sequence[RunResult], label: Callable[[RunResult], str]) -> li
 def _rows(
     run: RunResult, pool: str, subsets: Sequence[_Subset], most: int, draw: int, notes: list[str]
 ) -> _Rows:
-    """The samples to show of one pool, with their texts: best places first, then next in line, then left out."""
+    """The samples to show of one pool, with their texts: taken, then next in line, then left out."""
     following = {row["id"]: row for subset in subsets for row in subset.next_in_line}
     left_out = _left_out(run, pool, {*following, *(i for s in subsets for i in s.table["id"])}, draw, notes)
-    places: dict[str, int] = {}
+    places: dict[str, int] = dict.fromkeys(following, -1)
     for subset in subsets:
         for name, place in zip(subset.table["id"], _places(len(subset.table)), strict=True):
             places[name] = min(place, places.get(name, place))
-    room = max(most - len(following) - len(left_out), 0)
-    taken = set(sorted(places, key=lambda name: (places[name], name))[:room])
+    shown = set(sorted(places, key=lambda name: (places[name], name))[: most - len(left_out)])
     rows = _Rows()
     known: set[str] = set()
     for subset in subsets:
-        texts = _texts(subset, taken - known)
+        texts = _texts(subset, shown - known)
         for name, source in zip(subset.table["id"], subset.table["source"], strict=True):
             if name in texts:
                 _add(rows, name, source, texts[name])
