@@ -10,7 +10,7 @@ from typing import Any
 from ds2.config import EvalBackend
 from ds2.errors import MissingInput, UserError
 from ds2.models.digest import FILE as BASE_FILE
-from ds2.models.digest import base_digest
+from ds2.models.digest import base_digest, stored_digest
 from eval.spec import EvalSpec
 
 REQUESTS = ("generate_until", "loglikelihood", "loglikelihood_rolling")
@@ -64,7 +64,7 @@ def _transformers(spec: EvalSpec) -> Any:
     if spec.adapter:
         from peft import PeftModel
 
-        _check_base(spec.adapter, lm.model, spec.base_model)
+        _check_base(spec.adapter, base_digest(lm.model), spec.base_model)
         lm._model = PeftModel.from_pretrained(lm.model, spec.adapter).to(lm.device).eval()
     return lm
 
@@ -77,6 +77,8 @@ def _vllm(spec: EvalSpec, adapter: dict[str, Any] | None) -> Any:
     from lm_eval.models.vllm_causallms import VLLM
 
     rank = int(adapter["r"]) if adapter else MAX_LORA_RANK
+    if spec.adapter:
+        _check_base(spec.adapter, stored_digest(spec.base_model, spec.revision), spec.base_model)
     return VLLM(
         pretrained=spec.base_model,
         revision=spec.revision,
@@ -97,12 +99,12 @@ def _adapter_config(adapter: str) -> dict[str, Any]:
     return config
 
 
-def _check_base(adapter: str, model: Any, name: str) -> None:
+def _check_base(adapter: str, digest: str | None, name: str) -> None:
     path = Path(adapter) / BASE_FILE
-    if not path.is_file():
+    if digest is None or not path.is_file():
         return  # not made by this project: only its shapes can be checked, and loading does
     trained_on = json.loads(path.read_text(encoding="utf-8"))
-    if trained_on["digest"] != base_digest(model):
+    if trained_on["digest"] != digest:
         raise UserError(
             f"adapter {adapter} was trained on another base model, {trained_on['name']}, not on {name}"
         )

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from ds2.config import EvalBackend, EvalConfig, EvalRuntime, FinetuneConfig
+from ds2.errors import UserError
+from ds2.models.tiny import build
 from eval.run import evaluate
 from eval.spec import EvalSpec
 from finetune.spec import FinetuneSpec
@@ -62,9 +64,8 @@ def answers(base: Path, adapter: Path | None, folder: Path, backend: EvalBackend
     assert results["results"][0]["n"] == 6
     assert results["chat_template"] is (adapter is not None)
     said = pd.read_parquet(folder / "samples.parquet")["answer"]
-    return [
-        text.replace("<pad>", "") for text in said
-    ]  # a random model writes it, and only transformers leaves it out
+    # A random model writes it, and only transformers leaves it out.
+    return [text.replace("<pad>", "") for text in said]
 
 
 def test_vllm_answers_with_the_adapter_what_transformers_answers(
@@ -74,3 +75,9 @@ def test_vllm_answers_with_the_adapter_what_transformers_answers(
     by_transformers = answers(tiny_model, adapter, tmp_path / "hf", EvalBackend.hf)
     assert by_vllm == by_transformers
     assert by_vllm != answers(tiny_model, None, tmp_path / "base", EvalBackend.hf)
+
+
+def test_vllm_refuses_an_adapter_of_another_base_model(adapter: Path, tmp_path: Path) -> None:
+    build(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match="was trained on another base model"):
+        answers(tmp_path / "other", adapter, tmp_path / "out", EvalBackend.vllm)

@@ -56,3 +56,18 @@ def test_a_base_models_mark_survives_its_dtype(tiny_model: Path) -> None:
         for d in (torch.float32, torch.bfloat16)
     }
     assert len(marks) == 1
+
+
+@pytest.mark.parametrize("shard", ["5GB", "20KB"])
+def test_a_base_models_mark_can_be_read_off_its_files(tiny_model: Path, tmp_path: Path, shard: str) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from ds2.models.digest import base_digest, stored_digest
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model.save_pretrained(tmp_path, max_shard_size=shard)
+    assert (len(list(tmp_path.glob("*.safetensors"))) > 1) is (shard == "20KB")
+    assert stored_digest(str(tmp_path), None) == base_digest(model)
+    for path in tmp_path.glob("*.safetensors"):
+        path.unlink()
+    assert stored_digest(str(tmp_path), None) is None
