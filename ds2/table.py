@@ -128,7 +128,7 @@ class ResultTable:
         """To the baseline, wherever both have runs."""
         found = {}
         for key, row in self.by_key.items():
-            other = self._row_of(key, self.baseline(key))
+            other = self.row_of(key, self.baseline(key))
             for task in self.tasks if other is not None and other is not row else []:
                 assert other is not None
                 gap = difference(row.answers, other.answers, task)
@@ -228,8 +228,8 @@ class ResultTable:
             )
         return lines
 
-    def _row_of(self, key: Key, method: str | None) -> Row | None:
-        """The row of another method with the same choices: of the same rater, or of none."""
+    def row_of(self, key: Key, method: str | None) -> Row | None:
+        """The row of another method with the same choices: of the same rater, or of none; None where there is none with runs."""
         if method is None:
             return None
         model, budget, _, rater = key

@@ -125,6 +125,15 @@ def test_a_number_opens_its_records(page, runs):
     assert stages[0].fingerprint in page.locator("#result-table .cite").first.get_attribute("title")
 
 
+def test_a_point_of_a_chart_opens_its_records(page, runs):
+    point = page.locator("#chart-results .point").last
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    text = page.inner_text("#records")
+    assert any(run.stages["evaluate"].fingerprint in text for run in runs)
+
+
 def test_search_finds_a_script_that_is_shown_and_not_run(page):
     from playwright.sync_api import expect
 

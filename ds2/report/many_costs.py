@@ -26,7 +26,10 @@ def curves(compared: Comparison) -> list[dict[str, Any]]:
                     else artifact.stage.path.name
                 )
                 loss = [round(value, 4) for value in curve.loss]
-                series.append({"name": name, "runs": artifact.runs, "x": curve.step, "y": loss})
+                series.append({
+                    "name": name, "runs": artifact.runs, "x": curve.step, "y": loss,
+                    "records": [compared.records.cite(artifact.stage)],
+                })  # fmt: skip
         if series:
             charts.append({
                 "id": f"chart-curves-{stage}", "kind": "curves", "title": title, "series": series,
@@ -39,12 +42,11 @@ def times(compared: Comparison) -> dict[str, Any]:
     """The chart of each run's wall time by stage, as recorded when the stages were computed."""
     rows = [
         {
-            "label": run.name,
-            "runs": [i],
-            "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
+            "label": run.name, "runs": [i], "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
+            "records": {name: compared.records.cite(stage) for name, stage in run.stages.items()},
         }
         for i, run in enumerate(compared.runs)
-    ]
+    ]  # fmt: skip
     order = [name for name in STAGES if any(name in run.stages for run in compared.runs)]
     return {"id": "chart-times", "kind": "times", "rows": rows, "stages": order, "fit": True}
 

@@ -17,6 +17,7 @@ from ds2.report.page import page
 from ds2.report.records import link
 from ds2.report.samples import samples
 from ds2.table import CHOICES
+from ds2.table_rows import Row
 from ds2.tabular import LEGEND
 
 MOST_SAMPLES = 10_000
@@ -71,15 +72,23 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
     for key, row in compared.table.by_key.items():
         labels = choices(key)
         shown = {task: _cell(compared, cells[key, task], row.runs, task) for task in compared.table.tasks}
+        baseline = compared.table.baseline(key)
+        other = compared.table.row_of(key, baseline)
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
         rows.append({
             "labels": labels, "label": compared.label(labels), "cells": shown, "seeds": row.seeds,
             "runs": [i for i, own in enumerate(compared.keys) if own == key], "budget": key[1],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
-            "gap_value": gap and gap.value, "baseline": compared.table.baseline(key),
+            "gap_value": gap and gap.value, "baseline": baseline, "gap_records": _evaluations(compared, [row, other]),
         })  # fmt: skip
     return rows
+
+
+def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
+    """The records of the evaluations of these rows."""
+    found = [run.stages["evaluate"] for row in rows if row is not None for run in row.runs.values()]
+    return [compared.records.cite(stage) for stage in found]
 
 
 def _cell(compared: Comparison, cell: Any, runs: Mapping[int, RunResult], task: str) -> dict[str, Any] | None:
@@ -108,7 +117,8 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
     for row in rows:
         known = {task: cell for task, cell in row["cells"].items() if cell is not None}
         values = {task: [cell["mean"], cell["spread"] or 0] for task, cell in known.items()}
-        points.append({"label": row["label"], "runs": row["runs"], "values": values})
+        records = sorted({place for cell in known.values() for place in cell["records"]})
+        points.append({"label": row["label"], "runs": row["runs"], "values": values, "records": records})
     charts: list[dict[str, Any]] = [
         {"id": "chart-results", "kind": "dots", "points": points, "tasks": tasks, "fit": True, "digits": 2}
     ]

@@ -66,8 +66,10 @@ def distributions(compared: Comparison, items: Sequence[Mapping[str, Any]]) -> l
             )  # fmt: skip
             tone = f"tone-{raters.index(item['rater']) % TONES}"
             key = (label, *item[column], *item["seeds"])
-            fresh = {"name": label, "y": item[column], "tone": tone, "seeds": item["seeds"], "runs": []}
-            series.setdefault(key, fresh)["runs"].extend(item["runs"])
+            fresh = {"name": label, "y": item[column], "tone": tone, "seeds": item["seeds"]}
+            own = series.setdefault(key, {**fresh, "runs": [], "records": []})
+            own["runs"].extend(item["runs"])
+            own["records"].append(item["record"])
         charts.append({
             "id": f"chart-scores-{name}", "kind": "bars", "shares": True, "series": list(series.values()),
             "x": [str(level) for level in range(max(len(item["raw"]) for item in items))],

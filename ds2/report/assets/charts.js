@@ -64,7 +64,7 @@ const KINDS = {
       const notes = series.y.map((n) => `${n.toLocaleString()} samples, ${((100 * n) / whole).toFixed(1)} %`);
       const place = spec.horizontal ? { y: spec.x, x: value, orientation: "h" } : { x: spec.x, y: value };
       return {
-        type: "bar", name: series.name, ...place, customdata: notes, visible: shown(series),
+        type: "bar", name: series.name, ...place, customdata: notes, visible: shown(series), meta: { records: series.records },
         hovertemplate: `%{${spec.horizontal ? "y" : "x"}} · ${series.name}<br>%{customdata}<extra></extra>`,
         marker: { color: colour(series.tone), cornerradius: spec.overlay ? 0 : 3 }, opacity: spec.overlay ? 0.72 : 1,
       };
@@ -90,7 +90,7 @@ const KINDS = {
     const points = pointsOf(spec);
     const label = (point) => (spec.wrap || narrow() ? point.label.replaceAll(" · ", "<br>") : point.label);
     const traces = [...grouped(points)].map(([name, own]) => ({
-      type: "scatter", mode: "markers", name, x: own.map(({ at }) => at[0]), y: own.map(label), customdata: own.map(({ at }) => at[1]),
+      type: "scatter", mode: "markers", name, meta: { each: own.map((point) => point.records) }, x: own.map(({ at }) => at[0]), y: own.map(label), customdata: own.map(({ at }) => at[1]),
       marker: { color: colour(toneOf(name)), size: 10 },
       error_x: { type: "data", array: own.map(({ at }) => at[1]), color: colour(toneOf(name)), thickness: 1.6, width: 5 },
       hovertemplate: `%{y}<br>%{x:.${spec.digits ?? 4}f} ± %{customdata:.${spec.digits ?? 4}f}<extra></extra>`,
@@ -108,7 +108,7 @@ const KINDS = {
       const tone = colour(toneOf(groupOf(own[0])));
       const sorted = own.toSorted((a, b) => a.x - b.x);
       return {
-        type: "scatter", mode: "lines+markers", name, x: sorted.map((point) => point.x), y: sorted.map(({ at }) => at[0]),
+        type: "scatter", mode: "lines+markers", name, meta: { each: sorted.map((point) => point.records) }, x: sorted.map((point) => point.x), y: sorted.map(({ at }) => at[0]),
         customdata: sorted.map(({ at }) => at[1]), line: { color: tone, width: 2 }, marker: { size: 7 },
         error_y: { type: "data", array: sorted.map(({ at }) => at[1]), color: tone, thickness: 1.2, width: 4 },
         hovertemplate: `${name}<br>budget %{x:,}<br>%{y:.2f} ± %{customdata:.2f}<extra></extra>`,
@@ -121,7 +121,7 @@ const KINDS = {
   },
   curves(spec) {
     const traces = [...grouped(spec.series.filter(shown))].flatMap(([name, own]) => own.map((series, i) => ({
-      type: "scatter", mode: "lines", name: name === "none" ? `no ${view.colour}` : name || series.name, legendgroup: name || series.name, showlegend: Boolean(name) && i === 0, x: series.x, y: series.y,
+      type: "scatter", mode: "lines", meta: { records: series.records }, name: name === "none" ? `no ${view.colour}` : name || series.name, legendgroup: name || series.name, showlegend: Boolean(name) && i === 0, x: series.x, y: series.y,
       line: { color: colour(toneOf(name)), width: 1.4 }, opacity: 0.8, hovertemplate: `${series.name}<br>step %{x:,} · loss %{y:.4f}<extra></extra>`,
     })));
     return [traces, layout({ xaxis: axis({ title: spec.xTitle }), yaxis: axis({ title: spec.yTitle }) })];
@@ -129,7 +129,7 @@ const KINDS = {
   times(spec) {
     const rows = spec.rows.filter(shown);
     const traces = spec.stages.map((stage, i) => ({
-      type: "bar", orientation: "h", name: stage, y: rows.map((row) => row.label), x: rows.map((row) => row.seconds[stage] ?? null),
+      type: "bar", orientation: "h", name: stage, meta: { each: rows.map((row) => (row.records[stage] === undefined ? null : [row.records[stage]])) }, y: rows.map((row) => row.label), x: rows.map((row) => row.seconds[stage] ?? null),
       customdata: rows.map((row) => duration(row.seconds[stage])), marker: { color: colour(`tone-${i % TONES}`) },
       hovertemplate: `%{y}<br>${stage}: %{customdata}<extra></extra>`,
     }));
@@ -178,6 +178,10 @@ async function setUpCharts() {
   await new Promise((done, failed) => document.head.append(h("script", { src: source, onload: done, onerror: failed })));
   URL.revokeObjectURL(source);
   const drawn = new Set();
+  const cite = ({ points: [{ data, pointNumber, x, y }] }) => {
+    const places = data.meta?.each?.[pointNumber] ?? data.meta?.records;
+    if (places) openRecords([data.name, x, y].filter((part) => part && typeof part === "string").join(" · "), places);
+  };
   const draw = (spec) => {
     const element = document.getElementById(spec.id);
     if (spec.fit) fit(spec, element);
@@ -190,6 +194,7 @@ async function setUpCharts() {
       watch.unobserve(entry.target);
       drawn.add(byId.get(entry.target.id));
       draw(byId.get(entry.target.id));
+      entry.target.on("plotly_click", cite);
     }
   }, { rootMargin: "250px" });
   specs.forEach((spec) => watch.observe(document.getElementById(spec.id)));
