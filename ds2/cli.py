@@ -8,6 +8,7 @@ run failed, 2 when the user has something to change, 130 when interrupted.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -87,8 +88,19 @@ def artifacts_root(arguments: Sequence[str]) -> Path:
     return Path(paths_of(arguments).artifacts)
 
 
+def check_choices(overrides: Sequence[str]) -> None:
+    """Refuse a number where the name of a choice belongs (`budget=20`), for which Hydra has a traceback only. Raises UserError."""
+    for override in overrides:
+        group, _, given = override.partition("=")
+        if (project_root() / "conf" / group).is_dir() and re.search(r"(^|,)\s*[-+]?[\d.]+\s*(,|$)", given):
+            known = sorted(path.stem for path in (project_root() / "conf" / group).glob("*.yaml"))
+            number = f"; for a number of samples: budget.samples={given}" if group == "budget" else ""
+            raise UserError(f"{override}: {group} takes a name, one of {', '.join(known)}{number}")
+
+
 def compose(overrides: Sequence[str]) -> RunConfig:
     """The configuration that these overrides give, as `ds2 OVERRIDES` would run it."""
+    check_choices(overrides)
     with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
         return to_config(hydra.compose("config", overrides=list(overrides)))
 
@@ -117,6 +129,7 @@ def to_config(cfg: DictConfig) -> RunConfig:
 
 def hydra_main(arguments: Sequence[str], record: jobs.JobRecord) -> None:
     """Hydra's own command line: one run, or with `--multirun` every combination; its jobs go on record."""
+    check_choices(arguments)
     before = sys.argv
     # Hydra's parser wants all overrides in one row: beside the first one, or last.
     at = next((i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")), len(arguments))

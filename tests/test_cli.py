@@ -44,6 +44,7 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
         ("rater=llama_3_1_8b", "model meta-llama/Llama-3.1-8B-Instruct: revision main"),
         ("runtime.offline=true pool=tulu_300k", "not.in.struct|pool.path|no such key"),
         ("seed=abc", "seed: Value 'abc'"),
+        ("budget=20", "budget takes a name, one of 10k, 1k"),
         ("budget.samples=[1", "budget.samples=[1|extraneous|mismatched|no viable"),
         ("sweep=nothing", "sweep=nothing is unknown; there are: ablations, curation_on_baselines"),
         ("scale.high=20", "give 17 score levels"),
