@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
@@ -156,28 +155,6 @@ class ResultTable:
                     if means[key] == means[best] or (gap is not None and not gap.clear):
                         marks[key, task] = TIED
         return marks
-
-    def averages(self) -> list[dict[str, Any]]:
-        """label, mean and spread (None where unknown) of each row's average over tasks, as shares."""
-        found = []
-        for key, row in self.by_key.items():
-            mean, std, _ = self._cell(row, AVERAGE)
-            if mean is not None:
-                label = " · ".join(str(part) for part in key[2:] if part)
-                found.append(
-                    {"label": label, "mean": mean / 100, "spread": None if std is None else std / 100}
-                )
-        return found
-
-    @property
-    def several_seeds(self) -> bool:
-        """Whether any row has more than one run."""
-        return any(len(row.runs) > 1 for row in self.by_key.values())
-
-    def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Header and cells as text."""
-        text = self.table("").text
-        return list(map(str, text.columns)), [list(map(str, line)) for line in text.to_numpy()]
 
     def table(self, name: str, title: str = "") -> Table:
         """For people: values beside the published ones, the average's difference to the baseline, seeds done."""

@@ -78,7 +78,8 @@ def test_a_sweep_ends_in_a_table_and_a_page(arguments, capsys, tmp_path, monkeyp
     page = next(
         Path(line.removeprefix("report: ")) for line in out.splitlines() if line.startswith("report: ")
     )
-    assert page.read_text(encoding="utf-8").count("<tr data-selection=") == 3
+    of_runs = page.read_text(encoding="utf-8").split('<section id="runs"')[1]
+    assert of_runs.count("<tr data-runs=") == 3
     assert [
         line.split("|")[1].strip() for line in page.with_name("table.md").read_text().splitlines()[2:]
     ] == [
