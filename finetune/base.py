@@ -69,6 +69,30 @@ def add_lora(model: Any, config: FinetuneConfig) -> Any:
         raise UserError(f"LoRA does not fit the base model: {_first_line(error)}") from error
 
 
+def check_packing(model: Any) -> None:
+    """UserError where samples that share a row, told apart by their positions, see each other in this model.
+
+    Another first sample must leave the logits of the second as they are, to the last bit: what is masked weighs nothing.
+    """
+    import torch
+
+    if any(parameter.numel() == 0 for parameter in model.parameters()):
+        raise UserError(
+            "finetune.runtime.packing=true cannot be checked on weights that ZeRO-3 has shared out"
+        )
+    positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]], device=model.device)
+    rows = torch.tensor([[5, 6, 7, 8, 1, 2, 3, 4], [8, 7, 6, 5, 1, 2, 3, 4]], device=model.device)
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        one, other = (model(input_ids=row[None], position_ids=positions).logits[0, 4:] for row in rows)
+    model.train(training)
+    if not torch.equal(one, other):
+        raise UserError(
+            f"packed samples see each other in a model of type {model.config.model_type}: set finetune.runtime.packing=false"
+        )
+
+
 def _nf4(compute_dtype: Any) -> Any:
     from transformers import BitsAndBytesConfig
 

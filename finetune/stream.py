@@ -19,6 +19,8 @@ from finetune.chat import EncodedSamples
 
 IGNORED = -100
 """The label of a token without loss."""
+Sample = tuple[NDArray[np.int32], NDArray[np.bool_]]
+"""Token ids, and whether the loss of each counts."""
 
 
 def count_steps(samples: int, *, epochs: float, max_steps: int | None, total_batch: int) -> int:
@@ -68,25 +70,48 @@ class SampleStream:
     def __len__(self) -> int:
         return len(self._order)
 
-    def __getitem__(self, position: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    def __getitem__(self, position: int) -> Sample:
         row = self._order[position]
         return self._samples.ids[row], self._samples.trained[row]
 
 
-def make_collator(pad_id: int) -> Any:
-    """A function from samples to a batch padded on the right: input_ids, attention_mask, labels."""
+def make_collator(pad_id: int, *, packed: bool = False) -> Any:
+    """A function from samples to a batch: input_ids, labels, and what tells the samples apart.
+
+    Padded on the right, a sample a row, with attention_mask; or packed, one row without padding, with position_ids that
+    begin at 0 with each sample: without an attention_mask, transformers keeps what such positions part from seeing each other.
+    """
+    return pack if packed else lambda batch: pad(batch, pad_id)
+
+
+def pad(batch: Sequence[Sample], pad_id: int) -> dict[str, Any]:
+    """(samples, longest) input_ids, attention_mask and labels."""
+    shape = (len(batch), max(len(ids) for ids, _ in batch))
+    input_ids = np.full(shape, pad_id, dtype=np.int64)
+    attention_mask = np.zeros(shape, dtype=np.int64)
+    labels = np.full(shape, IGNORED, dtype=np.int64)
+    for row, (ids, trained) in enumerate(batch):
+        input_ids[row, : len(ids)] = ids
+        attention_mask[row, : len(ids)] = 1
+        labels[row, : len(ids)] = _labels(ids, trained)
+    return _tensors(input_ids=input_ids, attention_mask=attention_mask, labels=labels)
+
+
+def pack(batch: Sequence[Sample]) -> dict[str, Any]:
+    """(1, all tokens) input_ids, position_ids and labels."""
+    input_ids = np.concatenate([ids for ids, _ in batch]).astype(np.int64)
+    position_ids = np.concatenate([np.arange(len(ids)) for ids, _ in batch])
+    labels = np.concatenate([_labels(ids, trained) for ids, trained in batch])
+    return _tensors(input_ids=input_ids[None], position_ids=position_ids[None], labels=labels[None])
+
+
+def _labels(ids: NDArray[np.int32], trained: NDArray[np.bool_]) -> NDArray[np.int64]:
+    labels = np.where(trained, ids, IGNORED).astype(np.int64)
+    labels[0] = IGNORED  # nothing predicts a first token; in a pack, the sample before it would
+    return labels
+
+
+def _tensors(**arrays: NDArray[np.int64]) -> dict[str, Any]:
     import torch
 
-    def collate(batch: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]]) -> dict[str, Any]:
-        shape = (len(batch), max(len(ids) for ids, _ in batch))
-        input_ids = np.full(shape, pad_id, dtype=np.int64)
-        attention_mask = np.zeros(shape, dtype=np.int64)
-        labels = np.full(shape, IGNORED, dtype=np.int64)
-        for row, (ids, trained) in enumerate(batch):
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
-            labels[row, : len(ids)][trained] = ids[trained]
-        tensors = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
-        return {name: torch.from_numpy(array) for name, array in tensors.items()}
-
-    return collate
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -54,7 +54,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     from transformers.trainer_callback import PrinterCallback
 
     from ds2.models.digest import base_digest
-    from finetune.base import add_lora, load_base, load_tokenizer
+    from finetune.base import add_lora, check_packing, load_base, load_tokenizer
     from finetune.callbacks import ProgressBar, StepRecorder, peak_memory
 
     if config.runtime.threads is not None:
@@ -93,10 +93,12 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         model=model,
         args=arguments,
         train_dataset=SampleStream(samples, order),
-        data_collator=make_collator(tokenizer.pad_token_id),
+        data_collator=make_collator(tokenizer.pad_token_id, packed=config.runtime.packing),
         processing_class=tokenizer,
         callbacks=[StepRecorder(samples.lengths[order].sum(axis=1))],
     )
+    if config.runtime.packing:
+        check_packing(model)
     trainer.remove_callback(PrinterCallback)
     if progress:
         trainer.add_callback(ProgressBar)

@@ -59,6 +59,9 @@ class FinetuneRuntime:
     """Samples per device and forward pass; accumulation follows. None: as many as divide the total batch, at most 8."""
     devices: int | None = None
     """GPUs to use; none: all that are visible."""
+    packing: bool = False
+    """Samples of a device batch in one row, without padding, that do not see each other. Saves most with
+    `attention=flash_attention_2`; the others work through a mask of the whole row."""
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str = "sdpa"

@@ -72,13 +72,24 @@ def test_a_batch_that_does_not_divide_names_the_setting(
         device_batch(total, devices=devices, wanted=wanted)
 
 
+SAMPLES = EncodedSamples(
+    ids=[np.array([5, 6, 7], np.int32), np.array([8, 9], np.int32)],
+    trained=[np.array([False, True, True]), np.array([True, True])],
+)
+
+
 def test_a_batch_is_padded_on_the_right_and_padding_carries_no_loss() -> None:
-    samples = EncodedSamples(
-        ids=[np.array([5, 6, 7], np.int32), np.array([8, 9], np.int32)],
-        trained=[np.array([False, True, True]), np.array([False, True])],
-    )
-    stream = SampleStream(samples, np.array([[0, 1]]))
+    stream = SampleStream(SAMPLES, np.array([[0, 1]]))
     batch = make_collator(pad_id=0)([stream[i] for i in range(len(stream))])
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 9, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
     assert batch["labels"].tolist() == [[IGNORED, 6, 7], [IGNORED, 9, IGNORED]]
+
+
+def test_a_pack_is_one_row_and_no_sample_is_trained_to_follow_another() -> None:
+    stream = SampleStream(SAMPLES, np.array([[0, 1]]))
+    batch = make_collator(pad_id=0, packed=True)([stream[i] for i in range(len(stream))])
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert batch["labels"].tolist() == [[IGNORED, 6, 7, IGNORED, 9]]
+    assert "attention_mask" not in batch

@@ -79,6 +79,27 @@ def test_the_result_does_not_depend_on_the_device_batch(make_spec: MakeSpec) -> 
     assert first["train_loss"] == pytest.approx(second["train_loss"], abs=1e-4)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_samples_do_not_see_each_other(make_spec: MakeSpec, attention: str) -> None:
+    padded, packed = (
+        make_spec(output=name, packing=name == "packed", attention=attention) for name in ("padded", "packed")
+    )
+    first, second = train(padded), train(packed)
+    assert_equal_weights(padded, packed, tolerance=1e-4)
+    assert first["train_loss"] == pytest.approx(second["train_loss"], abs=1e-4)
+    assert first["tokens"] == second["tokens"]
+
+
+def test_a_model_in_which_packed_samples_see_each_other_is_refused(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import masking_utils
+
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda position_ids: None)
+    with pytest.raises(UserError, match=r"set finetune\.runtime\.packing=false"):
+        train(make_spec(packing=True))
+
+
 def test_equal_seeds_give_equal_weights_and_another_seed_others(make_spec: MakeSpec) -> None:
     first, again, other = (
         make_spec(output=name, max_steps=2, dropout=0.1) for name in ("first", "again", "other")
