@@ -7,12 +7,17 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import planted_rows
+from evaluated import evaluated
 
 from ds2 import plots
+from ds2.cli import compose
 from ds2.curation.validation import quadratic_kappa
 from ds2.errors import MissingInput, UserError
+from ds2.sweep import load_sweep
+from ds2.table import ResultTable
 from experiments import (
     clusterability,
     experiment,
@@ -27,6 +32,7 @@ from experiments.agreement import kappa, spread_shares
 from experiments.real_data import METHODS, RATERS, ReleasedScores, Slice, curated_slice, released_scores
 from experiments.result import Options
 
+NO_CELLS = pd.DataFrame(columns=["method", "rater", "budget", "average_mean"])
 FROM_THE_SLICE = ["transition_matrices", "clusterability", "rater_gap", "selection_stability"]
 
 
@@ -125,7 +131,7 @@ def test_shuffling_within_sources_leaves_only_what_sources_tell(few):
 
 
 def test_published_gaps_are_a_row_a_budget_and_way():
-    table = rater_gap.gap_table().pivot(index="budget", columns="curation", values="published")
+    table = rater_gap.gap_table(NO_CELLS).pivot(index="budget", columns="curation", values="published")
     assert table.loc[5000].to_dict() == {"without": 3.83, "with": 1.2}
 
 
@@ -141,7 +147,25 @@ def test_a_budget_that_a_rater_lacks_has_no_gap():
     ours = rater_gap.gap_table(lacking).set_index("budget")["ours"]
     assert ours[5000].isna().all()
     assert ours[10000].notna().all()
-    assert rater_gap.gap_table()["ours"].isna().all()
+    assert rater_gap.gap_table(NO_CELLS)["ours"].isna().all()
+
+
+def test_our_gap_is_read_from_the_runs_of_data_scaling(tmp_path):
+    """Planted evaluations in the sweep's own configurations: raters 61, 63 and 64 points apart with curation, none without."""
+    planted = {"gpt_4o_mini": 0.61, "llama_3_1_8b": 0.63, "mistral_7b_v0_3": 0.64}
+    runs = []
+    for overrides in load_sweep("data_scaling").runs():
+        if "budget=5k" in overrides and "selection=ds2" in overrides:
+            config = compose(overrides)
+            value = planted[config.rater.name] + 0.001 * (config.seed - 43)
+            run = evaluated(tmp_path, {"mmlu": value}, seed=len(runs))
+            runs.append(replace(run, config=config, fingerprint=f"{len(runs):016x}"))
+    assert len(runs) == 9
+    cells = rater_gap.own_averages(ResultTable(runs))
+    assert set(cells["rater"]) == set(RATERS)
+    table = rater_gap.gap_table(cells).set_index(["curation", "budget"])["ours"]
+    assert table["with", 5000] == pytest.approx(3.0)
+    assert table.notna().sum() == 1
 
 
 def test_distance_of_an_estimate_from_the_published_matrix():
