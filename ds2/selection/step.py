@@ -51,7 +51,7 @@ def select(run: Context) -> Step:
     own |= _contents(run, getattr(selection.chosen(config), "FILES", ()))
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
-    return Step("select", 1, slug, own, run.inputs(*sorted(reads), pool=True), compute)
+    return Step("select", 2, slug, own, run.inputs(*sorted(reads), pool=True), compute)
 
 
 def measure(run: Context) -> Step:
