@@ -84,8 +84,11 @@ def paths_of(arguments: Sequence[str]) -> PathsConfig:
 
 
 def artifacts_root(arguments: Sequence[str]) -> Path:
-    """`paths.artifacts` of these arguments."""
-    return Path(paths_of(arguments).artifacts)
+    """`paths.artifacts` of these arguments. Raises UserError where it is a file."""
+    root = Path(paths_of(arguments).artifacts)
+    if root.exists() and not root.is_dir():
+        raise UserError(f"paths.artifacts={root} is not a folder")
+    return root
 
 
 def check_choices(overrides: Sequence[str]) -> None:
@@ -107,6 +110,7 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 
 def compose_seeds(overrides: Sequence[str], seeds: Sequence[int]) -> list[RunConfig]:
     """`compose([*overrides, "seed=N"])` for each seed, composed once: `seed` is a value, no choice depends on it."""
+    check_choices(overrides)
     with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
         cfg = hydra.compose("config", overrides=list(overrides))
     found = []

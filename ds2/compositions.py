@@ -28,15 +28,23 @@ _FILES = ".compositions-{}.json"
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
     """The configuration of each run, from its overrides; Hydra is asked for those that `memory` (a folder) does not know."""
     file = memory / _FILES.format(_sources())
-    known: dict[str, Any] = {}
-    with suppress(OSError, ValueError):  # absent, or cut off while it was written: compose again
-        known = json.loads(file.read_text(encoding="utf-8"))
     keys = [" ".join(overrides) for overrides in runs]
+    packed, known = _read(file, keys)
     unknown = {key: list(overrides) for key, overrides in zip(keys, runs, strict=True) if key not in known}
     if unknown:
-        known |= {key: _packed(config) for key, config in _compose(unknown).items()}
-        _save(file, known)
-    return [_unpacked(known[key]) for key in keys]
+        composed = _compose(unknown)
+        known |= composed
+        _save(file, packed | {key: _packed(config) for key, config in composed.items()})
+    return [known[key] for key in keys]
+
+
+def _read(file: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, RunConfig]]:
+    """What the memory holds, and the configurations among it that are asked for; nothing where it is absent or damaged."""
+    try:
+        packed = dict(json.loads(file.read_text(encoding="utf-8")))
+        return packed, {key: _unpacked(packed[key]) for key in keys if key in packed}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}, {}
 
 
 def _compose(runs: dict[str, list[str]]) -> dict[str, RunConfig]:

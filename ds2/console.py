@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ds2.jobs import Job
     from ds2.pipeline import Chain, Reporter
 
-_WIDTH = None if sys.stdout.isatty() else 120
-"""A log file has no width; its tables need one."""
+_WIDTH = None if sys.stdout.isatty() else 400
+"""A log file has no width: tables are as wide as they need."""
 _out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
 _COUNTS_SHOWN = 4
 """A line holds so many of a stage's counts; its record holds all."""
@@ -100,7 +100,7 @@ def result(run: RunResult, *, brief: bool) -> None:
     """The evaluation's table and where to look; in a sweep, only the average."""
     evaluation = run.stages.get("evaluate")
     if evaluation and brief:
-        _out.print(f"  average {evaluation.json('results.json')['average']:.4f}")
+        _out.print(f"  average {_average(evaluation.json('results.json'))}")
     elif evaluation:
         _out.print(evaluation_table(evaluation))
     if brief:
@@ -120,8 +120,12 @@ def evaluation_table(evaluation: StageResult) -> Table:
     content = evaluation.json("results.json")
     for row in content["results"]:
         table.add_row(row["task"], row["metric"], _share(row["value"]), _share(row["stderr"]), str(row["n"]))
-    table.add_row("[bold]average[/]", "", f"[bold]{content['average']:.4f}[/]", "", "")
+    table.add_row("[bold]average[/]", "", f"[bold]{_average(content)}[/]", "", "")
     return table
+
+
+def _average(results: Mapping[str, Any]) -> str:
+    return _share(results["average"]) or "needs every task"
 
 
 def _share(value: float | None) -> str:

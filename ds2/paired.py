@@ -63,11 +63,29 @@ class Answers:
     def tasks(self) -> list[str]:
         """The tasks whose mean is the average."""
         asked = self._evaluation.record.get("config", {}).get("eval", {}).get("tasks", self.content["scores"])
-        return [task for task in asked if task in self.content["scores"]]
+        return list(asked)
 
-    def value(self, task: str) -> float:
-        """A task's score, or the average over tasks."""
-        return float(self.content["average"] if task == AVERAGE else self.content["scores"][task])
+    @property
+    def whole(self) -> bool:
+        """Whether every task that was asked for has a score."""
+        return all(task in self.content["scores"] for task in self.tasks)
+
+    def value(self, task: str) -> float | None:
+        """A task's score, or the average over tasks; None where the run lacks it: an average needs every task."""
+        if task == AVERAGE:
+            found = self.content["average"] if self.whole else None
+        else:
+            found = self.content["scores"].get(task)
+        return None if found is None else float(found)
+
+    def stderr(self, task: str) -> float | None:
+        """The standard error of a task's score over its questions, or of the average of tasks whose questions are drawn apart."""
+        if task == AVERAGE:
+            errors = [self.stderr(name) for name in self.tasks]
+            known = [error for error in errors if error is not None]
+            return float(np.linalg.norm(known)) / len(errors) if len(known) == len(errors) else None
+        error: float | None = next(row["stderr"] for row in self.content["results"] if row["task"] == task)
+        return error
 
     def questions(self, task: str) -> Questions | None:
         """Its questions, their scores scaled so that the mean is the task's score; None where it is not such a mean."""
@@ -85,7 +103,7 @@ class Answers:
         _, member, sizes = np.unique(own["task"].to_numpy(dtype=str), return_inverse=True, return_counts=True)
         even = len(own) / (len(sizes) * sizes[member])
         for weight in (1.0, even):  # every question alike, or every member task alike
-            if abs(float((scores * weight).mean()) - self.value(task)) < 1e-6:
+            if abs(float((scores * weight).mean()) - self.content["scores"][task]) < 1e-6:
                 order = np.argsort(own["key"].to_numpy())
                 return Questions(own["key"].to_numpy()[order], (scores * weight)[order])
         return None
@@ -117,11 +135,15 @@ BySeed = Mapping[int | None, Answers]
 
 def difference(ours: BySeed, theirs: BySeed, task: str) -> Difference | None:
     """Ours minus theirs on a task or the average; None where no two runs share a seed, or where one pair has no answers to resample."""
-    pairs = _pairs(ours, theirs)
-    pairs = [(a, b) for a, b in pairs if all(task in (AVERAGE, *x.content["scores"]) for x in (a, b))]
+    pairs, gaps = [], []
+    for a, b in _pairs(ours, theirs):
+        first, second = a.value(task), b.value(task)
+        if first is not None and second is not None:
+            pairs.append((a, b))
+            gaps.append(first - second)
     if not pairs:
         return None
-    values = np.array([a.value(task) - b.value(task) for a, b in pairs])
+    values = np.array(gaps)
     rng = np.random.default_rng(0)
     tasks = pairs[0][0].tasks if task == AVERAGE else [task]
     per_task = [_resampled_questions(pairs, name) for name in tasks]

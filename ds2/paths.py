@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from ds2.errors import UserError
 
 
 @cache
@@ -24,3 +28,13 @@ def make_importable() -> None:
     root = str(project_root())
     if root not in sys.path:
         sys.path.append(root)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder and write into it. Raises UserError where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error

@@ -9,10 +9,16 @@ from typing import Any
 from ds2 import cells, cli, console, jobs
 from ds2.artifacts import RunResult
 from ds2.cells import Cell, State
+from ds2.errors import UserError
+from ds2.paths import writing
 from ds2.report import render_many
+from ds2.stage import open_store
 from ds2.sweep import Sweep, load_sweep
-from ds2.table import ResultTable
+from ds2.table import ResultTable, key_of
 from ds2.tabular import LEGEND, markdown, rich
+
+READ = ("rate", "curate", "select", "finetune")
+"""Stages whose files the page reads, besides the evaluations, which are verified where they are found."""
 
 
 def run_sweep(name: str, extra: Sequence[str]) -> int:
@@ -68,19 +74,48 @@ def show(sweep: Sweep, found: Sequence[Cell], root: Path) -> None:
     console.show(rich(table))
     for line in notes:
         console.line(line)
-    folder = root / "sweeps" / sweep.name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown(table), encoding="utf-8")
-    results.frame().to_csv(folder / "runs.csv", index=False)
+    page = write_page([(sweep, found)], root)
+    with writing(page.parent):
+        (page.parent / "table.md").write_text(markdown(table), encoding="utf-8")
+        results.frame().to_csv(page.parent / "runs.csv", index=False)
+    console.line(f"table: {page.parent / 'table.md'}\nreport: {page}")
+
+
+def write_page(sweeps: Sequence[tuple[Sweep, Sequence[Cell]]], root: Path) -> Path:
+    """Write the page that compares the runs of these sweeps, below `sweeps/`; its path.
+
+    Raises:
+        DamagedArtifact: a file that the page reads is not what its record says.
+        UserError: no run is evaluated, two sweeps disagree on a cell, or the folder cannot be written to.
+    """
+    expected = {(key_of(cell.config), cell.config.seed, cell.run and cell.run.fingerprint): cell
+                for _, found in sweeps for cell in found}  # fmt: skip
+    runs = [cell.run for cell in expected.values() if cell.run is not None and "evaluate" in cell.run.stages]
+    names = [sweep.name for sweep, _ in sweeps]
+    if not runs:
+        raise UserError(f"no run of {', '.join(names)} is finished; to compute: ds2 sweep={names[0]}")
+    notes = [line for sweep, _ in sweeps for line in notes_of(sweep, runs)]
+    notes += [f"{sweep.name}: {cells.count(found)}" for sweep, found in sweeps if len(runs) < len(expected)]
+    baselines = [sweep.baselines for sweep, _ in sweeps]
+    if any(other != baselines[0] for other in baselines):
+        notes.append("These sweeps compare with different baselines: no differences are shown here.")
+        baselines = [{}]
+    folder = root / "sweeps" / "-".join(names)
+    store = open_store(root)
+    for path in dict.fromkeys(
+        run.stages[stage].path for run in runs for stage in READ if stage in run.stages
+    ):
+        store.verify(path)
     page = render_many(
         runs,
-        title=sweep.title or sweep.name,
-        notes=notes_of(sweep, runs),
+        title=" · ".join(sweep.title or sweep.name for sweep, _ in sweeps),
+        notes=list(dict.fromkeys(notes)),
         folder=folder,
-        baselines=sweep.baselines,
+        table=table_of(list(expected.values()), baselines=baselines[0]),
     )
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    console.line(f"table: {folder / 'table.md'}\nreport: {folder / 'report.html'}")
+    with writing(folder):
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    return folder / "report.html"
 
 
 def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:

@@ -6,7 +6,6 @@ the marks of the best come from `ds2.paired`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 
@@ -15,7 +14,7 @@ import pandas as pd
 from ds2.artifacts import RunResult
 from ds2.config import RunConfig
 from ds2.paired import AVERAGE, Difference, difference
-from ds2.table_rows import CHOICES, Key, Published, Row, key_of
+from ds2.table_rows import CHOICES, Key, Published, Row, key_of, task_names
 from ds2.tabular import BEST, TIED, Table
 
 __all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]
@@ -81,7 +80,7 @@ class ResultTable:
                 average = {
                     "task": AVERAGE,
                     "metric": "",
-                    "value": content["average"],
+                    "value": answers.value(AVERAGE),
                     "stderr": None,
                     "n": None,
                 }
@@ -152,7 +151,7 @@ class ResultTable:
                 marks[best, task] = BEST
                 for key in means.keys() - {best}:
                     gap = difference(self.by_key[best].answers, self.by_key[key].answers, task)
-                    if means[key] == means[best] or (gap is not None and not gap.clear):
+                    if means[key] == means[best] or gap is None or not gap.clear:
                         marks[key, task] = TIED
         return marks
 
@@ -169,7 +168,7 @@ class ResultTable:
             labels = dict(zip(CHOICES, key, strict=True))
             line = {choice: _label(labels[choice]) for choice in shown}
             for task in self.tasks:
-                column = task.removeprefix("paper_")
+                column = self.names[task]
                 printed = self.published.get((key, task))
                 line[column] = self._text(row, task) + (f" [{printed}]" if printed else "")
                 if (key, task) in self.marks:
@@ -183,11 +182,14 @@ class ResultTable:
 
     def notes(self) -> list[str]:
         """How to read it."""
-        several = any(len(row.runs) > 1 for row in self.by_key.values())
         spread = (
-            "mean ± standard deviation over seeds" if several else "one seed, ± standard error over questions"
+            "mean ± standard deviation over seeds"
+            if self.several
+            else "± standard error over questions (one seed)"
         )
         lines = [f"Points (share of right answers times 100), {spread}."]
+        if self.several and any(len(row.runs) == 1 for row in self.by_key.values()):
+            lines.append("A row of one seed has no ±.")
         if self.differences:
             over = sorted({gap.over for gap in self.differences.values()})
             names = sorted({str(self.baseline(key)) for key, _ in self.differences})
@@ -220,21 +222,32 @@ class ResultTable:
             candidates += [(model, b, method, None) for b in budgets if len(budgets) == 1]
         return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
 
+    @cached_property
+    def several(self) -> bool:
+        """Whether any row has more than one seed."""
+        return any(len(row.runs) > 1 for row in self.by_key.values())
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Each task's column; see `task_names`."""
+        return task_names(self.tasks)
+
     def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
         """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
-        own = [a for a in row.answers.values() if task == AVERAGE or task in a.content["scores"]]
-        values = pd.Series([a.value(task) for a in own if a.content["average"] is not None], dtype=float)
-        if values.empty:
+        found = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
+        if not found:
             return None, None, None
-        errors = [r["stderr"] for a in own for r in a.content["results"] if r["task"] == task][:1]
-        stderr = 100 * errors[0] if len(values) == 1 and errors and errors[0] is not None else None
-        return 100 * float(values.mean()), 100 * float(values.std()) if len(values) > 1 else None, stderr
+        values = pd.Series([value for _, value in found], dtype=float)
+        if len(values) > 1:
+            return 100 * float(values.mean()), 100 * float(values.std()), None
+        stderr = found[0][0].stderr(task)
+        return 100 * float(values[0]), None, None if stderr is None else 100 * stderr
 
     def _text(self, row: Row, task: str) -> str:
         mean, std, stderr = self._cell(row, task)
         if mean is None:
-            return " ".join(dict(Counter(row.waiting).most_common(1))) or "missing"
-        spread = std if std is not None else stderr
+            return row.state
+        spread = std if self.several else stderr  # one sign, one meaning
         return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
 
     def _difference_text(self, key: Key) -> str:
@@ -243,13 +256,13 @@ class ResultTable:
 
 
 def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
-    """By model, rater, method and budget, each in the order of its first appearance; what has no rater comes first."""
+    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater comes first."""
     seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
     for key in rows:
         for places, value in zip(seen, key, strict=True):
             places.setdefault(value, -1 if value is None else len(places))
-    model, budget, method, rater = seen
-    ranks = {key: (model[key[0]], rater[key[3]], method[key[2]], budget[key[1]]) for key in rows}
+    model, _, method, rater = seen
+    ranks = {key: (model[key[0]], rater[key[3]], method[key[2]], float(str(key[1] or 0))) for key in rows}
     return {key: rows[key] for key in sorted(rows, key=ranks.__getitem__)}
 
 

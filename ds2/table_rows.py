@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -63,9 +64,15 @@ class Row:
             raise UserError(_disagreement(there, run))
 
     @property
+    def state(self) -> str:
+        """Of a cell without a value: what most of the runs that wait are."""
+        return Counter(self.waiting).most_common(1)[0][0] if self.waiting else "missing"
+
+    @property
     def seeds(self) -> str:
-        done = len(self.runs)
-        return f"{done} of {done + len(self.waiting)}" if self.waiting else str(done)
+        """`2 of 3`: runs with every task, of those expected."""
+        done, expected = sum(own.whole for own in self.answers.values()), len(self.runs) + len(self.waiting)
+        return f"{done} of {expected}" if done < expected else str(done)
 
 
 def key_of(config: RunConfig) -> Key:
@@ -101,3 +108,8 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {prefix.rstrip("."): value}
     return {k: v for name, item in value.items() for k, v in _flat(item, f"{prefix}{name}.").items()}
+
+
+def task_names(tasks: Sequence[str]) -> dict[str, str]:
+    """Task -> its name in tables, pages and metrics: without `paper_`, unless another task has that name."""
+    return {task: task if (short := task.removeprefix("paper_")) in tasks else short for task in tasks}

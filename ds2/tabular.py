@@ -15,7 +15,7 @@ from rich.text import Text
 
 BEST, TIED = "best", "tied"
 """Marks of a cell: the best of its column, and what cannot be told apart from the best."""
-LEGEND = "bold: best; †: not distinguishable from the best"
+LEGEND = "bold: best; †: not distinguishable from the best (the interval of their difference includes 0, or no run of theirs can be paired)"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$^\dagger$",

@@ -103,8 +103,10 @@ class Tracker:
                 **choices,
                 "budget": NO_SAY if choices["budget"] == NO_SAY else self._config.budget.samples,
                 "seed": self._config.seed,
-                "curation_k": self._config.curation.k,
-                "curation_confidence": self._config.curation.confidence,
+                "curation_k": NO_SAY if choices["curation"] == NO_SAY else self._config.curation.k,
+                "curation_confidence": NO_SAY
+                if choices["curation"] == NO_SAY
+                else self._config.curation.confidence,
                 "run": to_plain(self._config),
             },
             mode="online" if tracking.mode is TrackingMode.online else "offline",
@@ -261,13 +263,15 @@ def _costs(run: RunResult) -> dict[str, float]:
 
 def _scores(results: Mapping[str, Any]) -> dict[str, float]:
     """eval/TASK, its standard error over questions where there is one, and the average."""
-    values = {}
+    from ds2.table_rows import task_names
+
+    values, names = {}, task_names(list(results["scores"]))
     for task, value in results["scores"].items():
-        values[f"eval/{task}"] = value
+        values[f"eval/{names[task]}"] = value
         error = next(row["stderr"] for row in results["results"] if row["task"] == task)  # its first metric's
         if error is not None:
-            values[f"eval/{task}_stderr"] = error
-    return values | {"eval/average": results["average"]}
+            values[f"eval/{names[task]}_stderr"] = error
+    return values if results["average"] is None else values | {"eval/average": results["average"]}
 
 
 def _is_number(value: Any) -> bool:

@@ -33,7 +33,7 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
     """Evaluate as the spec says; write `results.json` and `samples.parquet`; return the results.
 
     `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each one's first
-    metric. A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
+    metric; None where one of them failed. A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
 
     Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task succeeds.
     """
@@ -65,10 +65,12 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
         )
     scores = {task: own[0]["value"] for task, own in rows.items()}
-    counted = [scores[task] for task in spec.config.tasks if task in scores]
+    whole = all(
+        task in scores for task in spec.config.tasks
+    )  # a mean over the others would be another quantity
     results = {
         "results": [row for own in rows.values() for row in own],
-        "average": sum(counted) / len(counted) if counted else None,
+        "average": float(np.mean([scores[task] for task in spec.config.tasks])) if whole else None,
         "scores": scores,
         "missing": list(errors),
         "errors": errors,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """The command with these arguments; its exit code."""
-    if list(arguments) in ([], ["-h"], ["--help"]):
+    if not arguments or ({"-h", "--help"} & set(arguments) and arguments[0] != "dashboard"):
         print(usage())
         return 0
     from ds2.cli import answer
@@ -97,10 +97,11 @@ def _status(names: list[str], options: Options) -> int:
 
 def _report(names: list[str], options: Options) -> int:
     from ds2 import console
+    from ds2.sweep_command import write_page
     from experiments import grid
 
     found = [grid.look(name, options) for name in names]
-    path = grid.page(found)
+    path = write_page([(each.sweep, each.cells) for each in found], found[0].root)
     for each in found:
         for line in each.lines():
             console.line(line)
@@ -109,12 +110,14 @@ def _report(names: list[str], options: Options) -> int:
 
 
 def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m experiments {name}", add_help=False)
+    parser = argparse.ArgumentParser(prog=f"python -m experiments {name}", add_help=False, allow_abbrev=False)
     parser.add_argument("--mini", action="store_true")
     parser.add_argument("--launch", action="store_true")
     parser.add_argument("--out", type=Path)
     given, rest = parser.parse_known_args(arguments)
     given.overrides = rest
+    if given.out is not None and "=" in given.out.name:
+        raise UserError(f"--out takes a folder, not {given.out}")
     for argument in rest:
         if argument.startswith("-") or "=" not in argument:
             raise UserError(f"{argument} is neither an option of python -m experiments nor key=value")

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ds2.errors import UserError
+from ds2.paths import writing
+from ds2.table_rows import task_names
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -58,7 +60,7 @@ def tasks_of(evaluation: str) -> list[str]:
     from ds2.cli import compose
 
     config = compose([f"eval={evaluation}"]).eval
-    return [*config.tasks, *config.companions]
+    return list(task_names([*config.tasks, *config.companions]).values())
 
 
 def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:
@@ -71,11 +73,11 @@ def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:
 
 def write(workspace: Any, report: Any, folder: Path) -> list[Path]:
     """workspace.json and report.json in `folder`; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, content in specs(workspace, report).items():
-        paths.append(folder / f"{name}.json")
-        paths[-1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with writing(folder):
+        for name, content in specs(workspace, report).items():
+            paths.append(folder / f"{name}.json")
+            paths[-1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return paths
 
 

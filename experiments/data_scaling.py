@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = "Figure 5 of the paper: the average over benchmarks against the budget, mean and standard deviation over seeds."
+CAPTION_MINI = "Figure 5 in miniature: shares of 4,000 generated samples, a tiny base model; nothing here is comparable with the paper."
 COLOURS = {
     "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c", "deita": "#8a7a2e",
     "random": SOFT, "less": MUTED,
@@ -29,7 +30,9 @@ def run(options: Options) -> Result:
     """The grid of `sweep=data_scaling`, or of `sweep=mini_data_scaling`."""
     found = grid.look(grid.sweep_name("data_scaling", options, mini="mini_data_scaling"), options)
     printed = None if options.mini else published_cells.data_scaling()
-    answer = grid.result(found, caption=CAPTION, published=printed, name="data_scaling")
+    answer = grid.result(
+        found, caption=CAPTION_MINI if options.mini else CAPTION, published=printed, name="data_scaling"
+    )
     return replace(answer, figures={"data_scaling": draw(curves(found.table(printed), printed))})
 
 

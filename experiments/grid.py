@@ -120,27 +120,3 @@ def result(
         notes=[*dict.fromkeys(notes), *grid.lines()],
         complete=grid.complete,
     )
-
-
-def page(grids: Sequence[Grid]) -> Path:
-    """Write the HTML page that compares the finished runs of these sweeps; its path.
-
-    Raises:
-        UserError: none is finished, or two sweeps disagree on a cell.
-    """
-    from ds2.report import render_many
-
-    names = [grid.sweep.name for grid in grids]
-    runs = list({run.fingerprint: run for grid in grids for run in grid.runs}.values())
-    if not runs:
-        raise UserError(f"no run of {', '.join(names)} is finished; to compute: {grids[0].command}")
-    ResultTable(runs)  # two runs in one cell are refused by name
-    folder = grids[0].root / "sweeps" / "-".join(names)
-    folder.mkdir(parents=True, exist_ok=True)
-    notes = [line for grid in grids for line in sweep_command.notes_of(grid.sweep, grid.runs)]
-    title = " · ".join(grid.sweep.title or grid.sweep.name for grid in grids)
-    path = folder / "report.html"
-    path.write_text(
-        render_many(runs, title=title, notes=list(dict.fromkeys(notes)), folder=folder), encoding="utf-8"
-    )
-    return path

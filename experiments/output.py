@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2 import console, plots
-from ds2.errors import UserError
+from ds2.paths import writing
 from ds2.tabular import LEGEND, latex, markdown, rich
 from experiments.result import Result
 
@@ -25,8 +25,7 @@ def write(result: Result, folder: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         paths = [_save(folder / "README.md", page(result))]
         for table in result.tables:
             paths.append(_save(folder / f"{table.name}.md", markdown(table)))
@@ -35,8 +34,6 @@ def write(result: Result, folder: Path) -> list[Path]:
         for name, figure in result.figures.items():
             plots.save(figure, folder / name)
             paths += [folder / f"{name}.svg", folder / f"{name}.png"]
-    except OSError as error:
-        raise UserError(f"cannot write to --out {folder}: {error.strerror or error}") from error
     return paths
 
 

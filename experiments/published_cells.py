@@ -39,9 +39,10 @@ class PublishedCells:
 
 def main_table() -> PublishedCells:
     """Table 3, as far as it could be had; 10,000 samples of other methods from Figure 5."""
-    scaling = published.read("data_scaling")
+    scaling, by_benchmark = published.read("data_scaling"), published.read("data_scaling_by_benchmark")
     return _joined(
         {
+            "data_scaling_by_benchmark.csv": _over_seeds(by_benchmark[by_benchmark["budget"] == 10000]),
             "data_scaling.csv": _means(scaling[scaling["budget"].isin([0, 10000, 300932])]),
             "main_table_averages.csv": published.read("main_table_averages"),
             "main_table_mistral_7b_base.csv": published.read("main_table_mistral_7b_base"),
@@ -50,8 +51,18 @@ def main_table() -> PublishedCells:
 
 
 def data_scaling() -> PublishedCells:
-    """Figure 5."""
-    return _joined({"data_scaling.csv": _means(published.read("data_scaling"))})
+    """Figure 5, and, of one rater, each benchmark."""
+    return _joined({
+        "data_scaling_by_benchmark.csv": _over_seeds(published.read("data_scaling_by_benchmark")),
+        "data_scaling.csv": _means(published.read("data_scaling")),
+    })  # fmt: skip
+
+
+def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows a seed -> a row a method, rater and budget: mean and standard deviation of each benchmark."""
+    cells = frame.groupby(["method", "rater", "budget", *published.PROVENANCE], dropna=False)[list(TASKS)]
+    found = cells.mean().join(cells.std().add_suffix("_std")).reset_index()
+    return found.assign(provenance=found["provenance"] + "; mean and std over the two or three seeds it has")
 
 
 def _means(frame: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +78,7 @@ def _joined(tables: Mapping[str, pd.DataFrame]) -> PublishedCells:
             for column, task in TASKS.items():
                 if pd.isna(row.get(column)):
                     continue
-                std = row.get("average_std")
+                std = row.get(f"{column}_std")
                 cell = Published(
                     float(row[column]),
                     None if std is None or pd.isna(std) else float(std),

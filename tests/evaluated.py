@@ -29,14 +29,17 @@ def evaluated(
     *overrides: str,
     seed: int = 1,
     questions: Mapping[str, Sequence[float]] | None = None,
+    asked: Sequence[str] | None = None,
 ) -> RunResult:
-    """A run with these scores by task; `questions` are the scores of each question, kept as `samples.parquet`."""
+    """A run with these scores by task; `questions` are the scores of each question, kept as `samples.parquet`; `asked` names the
+    tasks that were asked for, where some gave no score."""
     config = replace(_composed(overrides), seed=seed)
     name = f"{zlib.crc32(json.dumps([*overrides, seed]).encode()):016x}"
+    record = {"warnings": [], "config": {"eval": {"tasks": list(asked or values)}}}
     path = folder / name
     path.mkdir(parents=True)
     write_evaluation(path, values, questions)
-    evaluation = StageResult("evaluate", name, path, Status.reused, 0.0, {"warnings": []})
+    evaluation = StageResult("evaluate", name, path, Status.reused, 0.0, record)
     return RunResult(config, f"run-{name}", name, {"evaluate": evaluation})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds2 import cli
+from experiments.__main__ import main as experiments
 
 torch = pytest.importorskip("torch")
 
@@ -87,6 +88,13 @@ def test_a_sweep_ends_in_a_table_and_a_page(arguments, capsys, tmp_path, monkeyp
         "random",
         "ds2 (rank)",
     ]
+    table = next(page.parents[2].glob("select/*/subset.parquet"))
+    table.chmod(0o644)
+    table.write_bytes(b"x")
+    assert experiments(["report", "small", *arguments, "tracking=none"]) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.splitlines() == [err]
+    assert "does not match its checksum" in err
 
 
 def test_child_processes_give_the_same_adapter_as_this_one(arguments, tmp_path, capsys):

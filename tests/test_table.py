@@ -11,6 +11,7 @@ from evaluated import evaluated
 
 from ds2.errors import UserError
 from ds2.table import Published, ResultTable, key_of
+from ds2.table_rows import task_names
 from ds2.tabular import BEST, TIED, markdown
 
 
@@ -29,8 +30,62 @@ def test_cells_are_mean_and_sample_standard_deviation_over_seeds_in_points(tmp_p
 
 def test_one_seed_shows_the_evaluation_s_own_error_and_the_notes_say_so(tmp_path):
     table = ResultTable([evaluated(tmp_path, {"a": 0.5}, "selection=random")])
-    assert text(table).values.tolist() == [["random", "50.0 ± 1.0", "50.0", "1"]]
+    assert text(table).values.tolist() == [["random", "50.0 ± 1.0", "50.0 ± 1.0", "1"]]
     assert "standard error over questions" in table.notes()[0]
+
+
+def test_the_error_of_an_average_over_tasks_is_that_of_a_mean_of_independent_scores(tmp_path):
+    shown = text(ResultTable([evaluated(tmp_path, {"a": 0.5, "b": 0.7}, "selection=random")]))
+    assert shown["average"].tolist() == [f"60.0 ± {np.hypot(1, 1) / 2:.1f}"]
+
+
+def test_in_a_table_with_several_seeds_the_spread_is_over_seeds_or_nothing(tmp_path):
+    runs = [evaluated(tmp_path, {"a": v}, "selection=random", seed=i) for i, v in enumerate((0.4, 0.6))]
+    table = ResultTable([*runs, evaluated(tmp_path, {"a": 0.7}, "selection=length")])
+    assert text(table)["a"].tolist() == ["50.0 ± 14.1", "70.0"]
+    assert "A row of one seed has no ±." in table.notes()
+
+
+def test_a_run_that_lost_a_task_keeps_the_others_and_has_no_average(tmp_path):
+    """Its average would be over fewer, perhaps easier tasks, and stand beside whole ones."""
+    runs = [
+        evaluated(tmp_path, {"a": 0.2, "b": 0.8}, f"selection={method}", seed=seed)
+        for method in ("random", "length")
+        for seed in (1, 2)
+    ]
+    broken = evaluated(tmp_path, {"b": 0.8}, "selection=length", seed=3, asked=["a", "b"])
+    table = ResultTable([*runs, broken])
+    shown = text(table).set_index("method")
+    assert shown.loc["length", "average"] == shown.loc["random", "average"] == "50.0 ± 0.0"
+    assert shown.loc["length", "seeds"] == "2 of 3"
+    averages = table.frame().query("task == 'average'").set_index(["method", "seed"])["value"]
+    assert np.isnan(averages["length", 3])
+    assert set(table.marks.values()) == {BEST, TIED}
+
+
+def test_rows_without_a_seed_in_common_cannot_be_told_apart(tmp_path):
+    runs = [
+        evaluated(tmp_path, {"a": 0.2}, "selection=random", seed=1),
+        evaluated(tmp_path, {"a": 0.9}, "selection=length", seed=2),
+    ]
+    waiting = [(replace(run.config, seed=3), "missing") for run in runs]
+    table = ResultTable(runs, waiting)
+    assert {key[2]: mark for (key, task), mark in table.marks.items() if task == "a"} == {
+        "length": BEST,
+        "random": TIED,
+    }
+
+
+def test_budgets_stand_by_size(tmp_path):
+    runs = [
+        evaluated(tmp_path, {"a": 0.5}, "selection=random", f"budget.samples={b}") for b in (0.1, 0.025, 0.4)
+    ]
+    assert text(ResultTable(runs))["budget"].tolist() == ["0.025", "0.1", "0.4"]
+
+
+def test_a_task_is_named_without_its_prefix_unless_that_is_another_s_name():
+    assert task_names(["paper_gsm8k", "mmlu"]) == {"paper_gsm8k": "gsm8k", "mmlu": "mmlu"}
+    assert task_names(["paper_gsm8k", "gsm8k"]) == {"paper_gsm8k": "paper_gsm8k", "gsm8k": "gsm8k"}
 
 
 def test_rows_are_methods_and_raters_and_columns_that_do_not_vary_are_left_out(tmp_path):
@@ -86,7 +141,7 @@ def test_the_published_value_stands_beside_ours_and_a_second_hand_one_is_marked(
         (keys[1], "average"): Published(59.0, second_hand=True),
     }
     table = ResultTable(runs, published=published)
-    assert text(table)["average"].tolist() == ["50.0 [58.1 ± 0.4]", "60.0 [59.0*]"]
+    assert text(table)["average"].tolist() == ["50.0 ± 1.0 [58.1 ± 0.4]", "60.0 ± 1.0 [59.0*]"]
     assert any("*: second-hand" in line for line in table.notes())
 
 

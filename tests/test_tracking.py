@@ -16,7 +16,7 @@ from synthetic_run import make_run
 from ds2.artifacts import RunResult, Status
 from ds2.cli import compose
 from ds2.config import TrackingMode
-from ds2.tracking import Tracker, _choices, _costs
+from ds2.tracking import Tracker, _choices, _costs, _scores
 
 
 def track(run: RunResult, **options) -> list[str]:
@@ -78,6 +78,20 @@ def test_results_counts_and_times_are_in_the_summary(told):
     assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
     assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
     assert any("near-equal optima" in text for text in found["summary"]["warnings"])
+
+
+def test_metrics_are_named_as_in_the_tables_and_a_missing_average_is_left_out():
+    rows = [{"task": "paper_gsm8k", "stderr": 0.02}]
+    results = {"scores": {"paper_gsm8k": 0.4}, "results": rows, "average": None}
+    assert _scores(results) == {"eval/gsm8k": 0.4, "eval/gsm8k_stderr": 0.02}
+
+
+def test_settings_of_a_curation_without_say_are_none(tmp_path):
+    run = make_run(tmp_path)
+    config = replace(run.config, selection=compose(["experiment=mini", "selection=random"]).selection)
+    assert track(replace(run, config=config)) == []
+    config = inspect(tmp_path / "wandb" / "wandb")["config"]
+    assert (config["curation_k"], config["curation_confidence"]) == ("none", "none")
 
 
 def test_curve_figures_and_tables_are_logged(told):

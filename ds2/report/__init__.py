@@ -5,10 +5,14 @@ Path("report.html").write_text(render(run), encoding="utf-8")
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ds2.artifacts import RunResult
+
+if TYPE_CHECKING:
+    from ds2.table import ResultTable
 
 
 def render(run: RunResult) -> str:
@@ -28,18 +32,18 @@ def render_many(
     title: str,
     notes: Sequence[str] = (),
     folder: Path | None = None,
-    baselines: Mapping[str, str] | None = None,
+    table: ResultTable | None = None,
 ) -> str:
     """The page that compares evaluated runs, as HTML.
 
     Args:
         notes: what a reader must know of the comparison; shown above its table.
         folder: where the page will stand, for relative links to the runs' own reports and to records; None: absolute ones.
-        baselines: what each method is compared with; see `ds2.table.BASELINES`.
+        table: of these runs and of those that are not done; None: of these alone.
 
     Raises:
         UserError: two different runs claim one cell of the table.
     """
     from ds2.report.many_page import render_runs
 
-    return render_runs(runs, title=title, notes=notes, folder=folder, baselines=baselines)
+    return render_runs(runs, title=title, notes=notes, folder=folder, table=table)

@@ -30,16 +30,14 @@ class Comparison:
 
     Args:
         folder: where the page will stand; see `Records`.
-        baselines: see `ds2.table.BASELINES`.
+        table: of these runs and of those that are not done; None: of these alone.
     """
 
-    def __init__(
-        self, runs: Sequence[RunResult], folder: Path | None, baselines: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, runs: Sequence[RunResult], folder: Path | None, table: ResultTable | None) -> None:
         self.runs = list({run.fingerprint: run for run in runs}.values())
         self.folder = folder
         self.records = Records(folder)
-        self.table = ResultTable(self.runs, baselines=baselines)
+        self.table = table or ResultTable(self.runs)
         self.keys = [key_of(run.config) for run in self.runs]
         self.choices = [choices(key) for key in self.keys]
         """Of each run: model, budget, method and rater as words."""

@@ -16,7 +16,7 @@ from ds2.report.comparison import Comparison, choices
 from ds2.report.page import page
 from ds2.report.records import link
 from ds2.report.samples import samples
-from ds2.table import CHOICES
+from ds2.table import CHOICES, ResultTable
 from ds2.table_rows import Row
 from ds2.tabular import LEGEND
 
@@ -29,10 +29,10 @@ def render_runs(
     title: str,
     notes: Sequence[str],
     folder: Path | None,
-    baselines: Mapping[str, str] | None,
+    table: ResultTable | None,
 ) -> str:
     """See `ds2.report.render_many`."""
-    compared = Comparison(runs, folder, baselines)
+    compared = Comparison(runs, folder, table)
     rows = _rows(compared)
     cite = compared.records.cite
     subsets = samples(compared.runs, most=MOST_SAMPLES, label=_subset_label(compared), cite=cite)
@@ -45,7 +45,7 @@ def render_runs(
         "title": title, "notes": [*notes, *_warnings(compared.runs, notes)],
         "count": len(compared.runs), "facets": compared.facets, "shown": compared.compared,
         "columns": [name for name in CHOICES if name in compared.compared or name == "method"],
-        "tasks": compared.table.tasks, "rows": rows, "gaps": any(row["gap"] for row in rows),
+        "tasks": compared.table.names, "rows": rows, "gaps": any(row["gap"] for row in rows),
         "reading": [*compared.table.notes(), *([LEGEND.capitalize() + "."] if compared.table.marks else [])],
         "results": results, "distributions": distributions, "seeds": many_raters.by_seed(curations),
         "curations": [item for item in curations if item["transitions"]],
@@ -76,7 +76,7 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
         other = compared.table.row_of(key, baseline)
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
         rows.append({
-            "labels": labels, "label": compared.label(labels), "cells": shown, "seeds": row.seeds,
+            "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state, "seeds": row.seeds,
             "runs": [i for i, own in enumerate(compared.keys) if own == key], "budget": key[1],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",

@@ -47,7 +47,9 @@ def planted(runs: list[list[str]], count: int | None = None) -> None:
     rng = np.random.default_rng(0)
     for overrides in runs[:count]:
         scores = (rng.random(50) < 0.5).astype(float)
-        finish(Chain(compose(overrides)), {"mini_new": float(scores.mean())}, {"mini_new": scores.tolist()})
+        mean, answers = float(scores.mean()), scores.tolist()
+        tasks = ("mini_familiar", "mini_new")
+        finish(Chain(compose(overrides)), dict.fromkeys(tasks, mean), dict.fromkeys(tasks, answers))
 
 
 def test_status_counts_every_row_and_says_how_to_compute_the_rest(small, capsys):
@@ -86,7 +88,7 @@ def test_a_damaged_job_record_is_named(small, capsys):
 
 def test_a_page_of_two_sweeps_that_disagree_is_refused_and_the_difference_named(small, capsys, monkeypatch):
     monkeypatch.setattr(
-        "ds2.report.render_many", lambda runs, **_: f"{len(runs)} runs"
+        "ds2.sweep_command.render_many", lambda runs, **_: f"{len(runs)} runs"
     )  # stages are planted empty
     planted(small)
     assert main(["report", "small"]) == 0
@@ -100,9 +102,32 @@ def test_a_page_of_two_sweeps_that_disagree_is_refused_and_the_difference_named(
     assert "finetune.rank (8, 4)" in err
 
 
+def test_the_page_has_the_sweep_s_own_baselines_and_says_what_is_missing(small, capsys, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("ds2.sweep_command.render_many", lambda runs, **given: seen.update(given) or "page")
+    sweep = Path("conf/sweep/small.yaml")
+    sweep.write_text(sweep.read_text() + 'baselines: {"*": "", random: length}\n')
+    planted(small, 3)
+    assert main(["report", "small"]) == 0
+    shown = seen["table"].table("t").text
+    assert shown["seeds"].tolist() == ["2", "1 of 2"]
+    assert shown["to baseline"].map(bool).tolist() == [True, False]
+    assert "small: 4 runs: 3 done, 1 missing" in seen["notes"]
+    other = Path("conf/sweep/other.yaml")
+    other.write_text(YAML.replace("[random, length]", "[knn]"))
+    planted(load_sweep("other").runs())
+    assert main(["report", "small", "other"]) == 0
+    assert any("different baselines" in note for note in seen["notes"])
+    assert not seen["table"].differences
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["main_table", "--mini", "budget=20"], "budget takes a name"),
+        (["main_table", "--min"], "--min is neither an option"),
+        (["main_table", "--out", "paths.artifacts=x"], "--out takes a folder"),
+        (["status", "small", "paths.artifacts=conf/sweep/small.yaml"], "is not a folder"),
         (["status"], "takes names of sweeps"),
         (["status", "no_such"], "sweep=no_such is unknown; there are: other, small"),
         (["report", "small"], "no run of small is finished; to compute: ds2 sweep=small"),

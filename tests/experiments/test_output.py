@@ -57,5 +57,5 @@ def test_the_terminal_shows_title_caption_notes_and_marks(table, capsys):
 
 def test_a_folder_that_cannot_be_written_is_one_line(table, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--out"):
+    with pytest.raises(UserError, match="cannot write to"):
         output.write(Result("t", "c", [table]), tmp_path / "file")

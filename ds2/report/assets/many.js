@@ -33,6 +33,7 @@ function setUpFilters() {
 /** Elements of runs that the filters leave out, and runs whose name lacks the words searched for. */
 function hideOthers() {
   for (const element of $$("[data-runs]")) {
+    if (!element.dataset.runs) continue; // a row of which no run is done
     const item = { runs: element.dataset.runs.split(" ").map(Number), seeds: element.dataset.seeds?.split(" ").map(Number) };
     element.hidden = !shown(item);
   }
