@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from browsing import open_page
@@ -50,7 +51,7 @@ def test_cells_are_means_over_seeds_and_carry_the_records_of_all_of_them(html):
     row = next(row for row in re.findall(r"<tr data-runs.*?</tr>", html, flags=re.S) if "± 0.7" in row)
     assert "72.5 ± 0.7" in row  # of .72 and .73
     assert 'data-runs="0 1"' in row
-    values = re.search(r'data-values="(.*?)"', row)
+    values = re.search(r'data-values="([^"]*)">72\.5', row)
     assert values is not None
     assert "seed 42: 72.00" in values[1]
     assert "seed 43: 73.00" in values[1]
@@ -99,9 +100,88 @@ def test_a_filter_acts_on_all_of_the_page(page):
 
 
 def test_filters_that_exclude_each_other_leave_a_word(page):
+    from playwright.sync_api import expect
+
     page.check("#facets [name=rater][value=llama]")
     page.check("#facets [name=budget][value='120']")
     assert page.locator("#no-run").is_visible()
+    page.locator("#compare").scroll_into_view_if_needed()
+    for name in ("results", "budgets"):
+        expect(page.locator(f"#chart-{name}")).to_be_hidden()
+        expect(page.locator(f"#chart-{name} + .note")).to_have_text(re.compile("^Nothing to draw"))
+    page.click("#facets [type=reset]")
+    page.wait_for_selector("#chart-results .point")
+    assert page.locator("#chart-results + .note").is_hidden()
+
+
+def test_the_count_of_runs_is_of_those_that_filters_and_search_leave(page):
+    from playwright.sync_api import expect
+
+    expect(page.locator("#run-count")).to_have_text("4 of 4 runs")
+    page.fill("#run-query", "gpt")
+    expect(page.locator("#run-count")).to_have_text("3 of 4 runs")
+    page.check("#facets [name=budget][value='60']")
+    expect(page.locator("#run-count")).to_have_text("2 of 4 runs")
+    assert shown(page, "#run-table tbody tr") == 2
+    expect(page.locator("#facets .runs-shown")).to_have_text("3 of 4 runs")  # the search is of the list alone
+
+
+def test_methods_of_one_rater_are_told_apart_by_dash_symbol_and_legend(browser, runs, tmp_path):
+    def by(method, budget, place):
+        run = make_run(tmp_path / f"{method}{budget}", rater="gpt", budget=budget, seed=place)
+        selection = replace(run.config.selection, name=method)
+        return replace(run, config=replace(run.config, selection=selection, seed=7))
+
+    methods = ("ds2_posterior", "ds2_without_curation")
+    more = [by(m, b, 2 + i) for i, (m, b) in enumerate((m, b) for m in methods for b in (60, 120))]
+    page, problems = open_page(browser, render_many([*runs, *more], title="Methods"), tmp_path)
+    page.locator("#chart-budgets").scroll_into_view_if_needed()
+    page.wait_for_selector("#chart-budgets .legendtext")
+    looks = page.evaluate(
+        "document.getElementById('chart-budgets').data.map(({ name, line, marker }) => [name, line.color, line.dash, marker.symbol])"
+    )
+    names = page.locator("#chart-budgets .legendtext").all_text_contents()
+    assert sorted(names) == sorted(name for name, *_ in looks)
+    gpt = [look for look in looks if "gpt" in look[0]]
+    assert len(gpt) == 3
+    assert len({colour for _, colour, _, _ in gpt}) == 1
+    assert len({dash for _, _, dash, _ in gpt}) == len({symbol for *_, symbol in gpt}) == 3
+    same = [look[2:] for look in looks if "ds2 (rank)" in look[0]]
+    assert len(same) == 2
+    assert same[0] == same[1]  # a method looks alike whoever rated
+    assert problems == []
+
+
+def test_every_chart_is_printed_in_light_colours_and_then_as_before(browser, html, tmp_path):
+    page, problems = open_page(browser, html, tmp_path, color_scheme="dark")
+    page.wait_for_selector("#chart-results .main-svg", state="attached")
+    count = page.locator(".chart").count()
+    assert page.locator(".chart:has(.main-svg)").count() < count
+    ink = "getComputedStyle(document.querySelector('#chart-results .xtick text')).fill"
+    width = "document.querySelector('#chart-results .main-svg').clientWidth"
+    dark, wide = page.evaluate(ink), page.evaluate(width)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".chart:has(.main-svg)").count() == count
+    assert page.evaluate(ink) != dark
+    assert max(svg.bounding_box()["width"] for svg in page.locator(".chart .main-svg").all()) < 665  # 17.5 cm
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert (page.evaluate(ink), page.evaluate(width)) == (dark, wide)
+    assert problems == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_dagger_has_room_beside_its_number(browser, html, tmp_path, width):
+    page, problems = open_page(browser, html, tmp_path, viewport={"width": width, "height": 844})
+    needed, room = page.evaluate("""() => {
+        const cell = document.querySelector("#result-table td.n");
+        cell.classList.add("tied");
+        const dagger = getComputedStyle(cell.querySelector(".cite"), "::after");
+        return [parseFloat(dagger.width) + parseFloat(dagger.marginLeft), parseFloat(getComputedStyle(cell).paddingRight)];
+    }""")
+    assert 4 < needed < room - 3
+    assert problems == []
 
 
 def test_one_seed_stands_for_its_siblings(page):
@@ -189,6 +269,14 @@ def test_nothing_is_wider_than_a_phone_and_filters_are_at_hand(browser, html, tm
     page.wait_for_selector("#chart-results .main-svg", state="attached")
     page.wait_for_selector("html[data-samples=ready]", state="attached")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    average = page.locator("#result-table thead th.n").first
+    assert average.inner_text() == "Average"
+    box = average.bounding_box()
+    assert box["x"] + box["width"] < 375
+    cut = page.locator(".scroll:has(#result-table)").evaluate(
+        "e => [e.scrollWidth > e.clientWidth, e.classList.contains('cut')]"
+    )
+    assert cut == [True, True]
     assert not page.locator("#facets").is_visible()
     page.click("#open-facets")
     page.check("#facets [name=rater][value=llama]")

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ds2.artifacts import RunResult
+from ds2.paired import AVERAGE
 from ds2.report import facts, many_costs, many_raters
 from ds2.report.comparison import Comparison, choices
 from ds2.report.page import page
@@ -45,7 +46,7 @@ def render_runs(
         "title": title, "notes": [*notes, *_warnings(compared.runs, notes)],
         "count": len(compared.runs), "facets": compared.facets, "shown": compared.compared,
         "columns": [name for name in CHOICES if name in compared.compared or name == "method"],
-        "tasks": compared.table.names, "rows": rows, "gaps": any(row["gap"] for row in rows),
+        "tasks": _average_first(compared.table.names), "rows": rows, "gaps": any(row["gap"] for row in rows),
         "reading": [*compared.table.notes(), *([LEGEND.capitalize() + "."] if compared.table.marks else [])],
         "results": results, "distributions": distributions, "seeds": many_raters.by_seed(curations),
         "curations": [item for item in curations if item["transitions"]],
@@ -62,6 +63,11 @@ def render_runs(
     return page("many.html", charts=charts, data=data, embedded=embedded, **context)
 
 
+def _average_first(names: Mapping[str, str]) -> dict[str, str]:
+    """Task -> column, the average before the others: a phone shows the first columns alone."""
+    return {AVERAGE: names[AVERAGE], **names}
+
+
 def _rows(compared: Comparison) -> list[dict[str, Any]]:
     """The rows of the table: labels, places of the runs, a cell a task, the difference to the baseline."""
     cells = {
@@ -71,7 +77,7 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
     rows = []
     for key, row in compared.table.by_key.items():
         labels = choices(key)
-        shown = {task: _cell(compared, cells[key, task], row.runs, task) for task in compared.table.tasks}
+        shown = {task: _cell(compared, cells[key, task], row, task) for task in compared.table.tasks}
         baseline = compared.table.baseline(key)
         other = compared.table.row_of(key, baseline)
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
@@ -91,15 +97,15 @@ def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
     return [compared.records.cite(stage) for stage in found]
 
 
-def _cell(compared: Comparison, cell: Any, runs: Mapping[int, RunResult], task: str) -> dict[str, Any] | None:
+def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any] | None:
     """Mean and spread in points, with the value and the record of each seed; None where no run has the task."""
     if pd.isna(cell.mean):
         return None
-    spread = next((float(value) for value in (cell.std, cell.stderr) if not pd.isna(value)), None)
+    deviation = cell.std if compared.table.several else cell.stderr  # one sign, one meaning
+    spread = None if pd.isna(deviation) else float(deviation)
     values, places = [], []
-    for seed, run in runs.items():
-        content = run.stages["evaluate"].json("results.json")
-        value = content["average"] if task == "average" else content["scores"].get(task)
+    for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
+        value = answers.value(task)
         if value is not None:
             values.append(f"seed {seed}: {100 * value:.2f}")
             places.append(compared.records.cite(run.stages["evaluate"]))
@@ -129,7 +135,16 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
             for row, point in zip(rows, points, strict=True)
             if row["budget"] is not None
         ]
-        charts.append({"id": "chart-budgets", "kind": "budgets", "points": own, "tasks": tasks, "digits": 2})
+        charts.append(
+            {
+                "id": "chart-budgets",
+                "kind": "budgets",
+                "points": own,
+                "tasks": tasks,
+                "fit": True,
+                "digits": 2,
+            }
+        )
     return charts
 
 

@@ -1,6 +1,9 @@
 // Specifications (kind, data) to plotly figures in the colours of the page. What a spec holds of a run carries its `runs`, so
 // that the filters leave it out.
 const TONES = 10;
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "star", "triangle-down", "pentagon"];
+const LEGEND = { orientation: "v", itemwidth: 46, font: { size: 12 } }; // wide enough to show a dash
 const narrow = () => innerWidth < 700;
 
 function axis({ title = "", ...extra } = {}) {
@@ -33,6 +36,14 @@ function toneOf(group) {
   return group === "none" ? "muted" : `tone-${values.indexOf(group) % TONES}`;
 }
 
+/** What tells apart lines of one colour, as a number: a dash and a symbol of its own for each choice that the colour does not show. */
+function shapesOf(points) {
+  const names = PAGE.facets.filter((name) => name !== "budget" && name !== view.colour);
+  const rest = ({ runs: [run] }) => names.map((name) => PAGE.choices[run][name]).join(" · ");
+  const known = [...new Set(points.filter(({ runs }) => runs.length).map(rest))];
+  return (point) => known.indexOf(rest(point));
+}
+
 /** Items by colour group, in the order of the groups. */
 function grouped(items) {
   const groups = new Map();
@@ -47,6 +58,13 @@ function pointsOf(spec) {
   const points = spec.points.filter(shown).map((point) => ({ ...point, at: point.values ? point.values[task()] : [point.value, point.error] }));
   const known = points.filter((point) => point.at);
   return spec.tasks && spec.kind === "dots" ? known.sort((a, b) => b.at[0] - a.at[0]) : known;
+}
+
+/** [name, points by budget] of each series, the highest end first: the order in which they reach the right edge. */
+function linesOf(points) {
+  const lines = new Map();
+  for (const point of [...points].sort((a, b) => a.x - b.x)) lines.set(point.series, [...(lines.get(point.series) || []), point]);
+  return [...lines].sort(([, a], [, b]) => b.at(-1).at[0] - a.at(-1).at[0]);
 }
 
 function range(points) {
@@ -102,21 +120,23 @@ const KINDS = {
   },
   budgets(spec) {
     const points = pointsOf(spec);
-    const lines = Map.groupBy ? Map.groupBy(points, (point) => point.series) : points.reduce((all, point) => all.set(point.series, [...(all.get(point.series) || []), point]), new Map());
+    const shape = shapesOf(spec.points); // of all, so that a filter changes no line's looks
+    const lines = linesOf(points);
     const ticks = [...new Set(spec.points.map((point) => point.x))].sort((a, b) => a - b);
-    const traces = [...lines].map(([name, own]) => {
-      const tone = colour(toneOf(groupOf(own[0])));
-      const sorted = own.toSorted((a, b) => a.x - b.x);
+    const traces = lines.map(([name, sorted]) => {
+      const tone = colour(toneOf(groupOf({ runs: sorted.flatMap(({ runs }) => runs) })));
+      const at = shape(sorted[0]);
       return {
         type: "scatter", mode: "lines+markers", name, meta: { each: sorted.map((point) => point.records) }, x: sorted.map((point) => point.x), y: sorted.map(({ at }) => at[0]),
-        customdata: sorted.map(({ at }) => at[1]), line: { color: tone, width: 2 }, marker: { size: 7 },
+        customdata: sorted.map(({ at }) => at[1]), line: { color: tone, width: 2, dash: DASHES[at % DASHES.length] }, marker: { size: 8, symbol: SYMBOLS[at % SYMBOLS.length] },
         error_y: { type: "data", array: sorted.map(({ at }) => at[1]), color: tone, thickness: 1.2, width: 4 },
         hovertemplate: `${name}<br>budget %{x:,}<br>%{y:.2f} ± %{customdata:.2f}<extra></extra>`,
       };
     });
     const text = ticks.map((value) => (value < 1 ? `${+(100 * value).toPrecision(3)} %` : value.toLocaleString()));
     return [traces, layout({
-      xaxis: axis({ title: ticks[0] < 1 ? "budget" : "budget (samples)", type: "log", tickvals: ticks, ticktext: text }), yaxis: axis(range(points)), showlegend: false,
+      xaxis: axis({ title: ticks[0] < 1 ? "budget" : "budget (samples)", type: "log", tickvals: ticks, ticktext: text }), yaxis: axis(range(points)), showlegend: true,
+      legend: narrow() ? { x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom", ...LEGEND } : { x: 1.02, xanchor: "left", y: 1, yanchor: "top", ...LEGEND },
     })];
   },
   curves(spec) {
@@ -160,12 +180,17 @@ function numbersTable(spec) {
     h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))));
 }
 
-/** Charts that grow with what they list. */
-function fit(spec, element) {
-  const rows = (spec.points || spec.rows).filter(shown).length;
-  const each = spec.kind === "times" ? 20 : narrow() ? 46 : 27;
-  element.style.setProperty("--h", `${90 + each * rows}px`);
-}
+/** The height in pixels of a chart that grows with what it lists. */
+const HEIGHTS = {
+  dots: (spec) => 90 + (narrow() ? 46 : 27) * pointsOf(spec).length,
+  times: (spec) => 90 + 20 * spec.rows.filter(shown).length,
+  budgets: (spec) => {
+    const legend = 20 * linesOf(pointsOf(spec)).length;
+    return narrow() ? 330 + legend : Math.max(380, 60 + legend);
+  },
+};
+
+const isEmpty = (traces) => !traces.some(({ visible, x }) => visible !== false && x.length);
 
 async function setUpCharts() {
   const specs = PAGE.charts;
@@ -183,23 +208,35 @@ async function setUpCharts() {
     if (places) openRecords([data.name, x, y].filter((part) => part && typeof part === "string").join(" · "), places);
   };
   const draw = (spec) => {
+    drawn.add(spec);
     const element = document.getElementById(spec.id);
-    if (spec.fit) fit(spec, element);
     const [traces, page] = KINDS[spec.kind](spec);
-    Plotly.react(element, traces, { ...page, height: element.clientHeight }, { displayModeBar: false, responsive: true });
+    const empty = isEmpty(traces);
+    element.hidden = empty;
+    element.nextElementSibling.hidden = !empty;
+    if (empty) return;
+    if (spec.fit) element.style.setProperty("--h", `${HEIGHTS[spec.kind](spec)}px`);
+    const fresh = !element.on;
+    Plotly.react(element, traces, { ...page, width: element.clientWidth, height: element.clientHeight }, { displayModeBar: false, responsive: true });
+    if (fresh) element.on("plotly_click", cite);
   };
   const watch = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      watch.unobserve(entry.target);
-      drawn.add(byId.get(entry.target.id));
-      draw(byId.get(entry.target.id));
-      entry.target.on("plotly_click", cite);
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      watch.unobserve(target);
+      draw(byId.get(target.id));
     }
   }, { rootMargin: "250px" });
   specs.forEach((spec) => watch.observe(document.getElementById(spec.id)));
   themeListeners.push(() => drawn.forEach(draw));
   view.listeners.push(() => { drawn.forEach(draw); numbers.forEach(fill); });
+  // On paper there is no scrolling to a chart: all are drawn, at the paper's width and in light colours (see `.printing`).
+  const drawFor = (paper) => {
+    document.documentElement.classList.toggle("printing", paper);
+    specs.forEach(draw);
+  };
+  addEventListener("beforeprint", () => drawFor(true));
+  addEventListener("afterprint", () => drawFor(false));
 }
 
 setUpCharts();

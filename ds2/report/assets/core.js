@@ -108,6 +108,13 @@ function setUpRecords() {
   });
 }
 
+/** A table wider than its place says that it scrolls. */
+function setUpScrolling() {
+  const watch = new ResizeObserver((entries) => entries.forEach(({ target }) => target.classList.toggle("cut", target.scrollWidth > target.clientWidth)));
+  $$(".scroll").forEach((element) => watch.observe(element));
+}
+
 setUpTheme();
 setUpContents();
 setUpRecords();
+setUpScrolling();

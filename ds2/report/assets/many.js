@@ -30,7 +30,7 @@ function setUpFilters() {
   update();
 }
 
-/** Elements of runs that the filters leave out, and runs whose name lacks the words searched for. */
+/** Hides elements of runs that the filters leave out and runs whose row lacks the words searched for; counts the rows left. */
 function hideOthers() {
   for (const element of $$("[data-runs]")) {
     if (!element.dataset.runs) continue; // a row of which no run is done
@@ -38,7 +38,9 @@ function hideOthers() {
     element.hidden = !shown(item);
   }
   const words = $("#run-query").value.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const row of $$("#run-table tbody tr")) row.hidden ||= !words.every((word) => row.textContent.toLowerCase().includes(word));
+  const rows = $$("#run-table tbody tr");
+  for (const row of rows) row.hidden ||= !words.every((word) => row.textContent.toLowerCase().includes(word));
+  $("#run-count").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} runs`;
 }
 
 function setUpSorting() {
