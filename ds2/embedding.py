@@ -1,6 +1,8 @@
 """Texts to unit rows.
 
 No embedder emits a zero row: a text that has none of the vocabulary's terms gets one fixed unit vector, and is counted.
+Rows of `tfidf_svd` are the same bit for bit however many threads there are; those of a neural encoder are rounded as its
+device and its threads have it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from ds2.config import EmbedderConfig, SentenceEmbedderConfig, TfidfEmbedderConfig
 from ds2.errors import MissingInput, UserError
 from ds2.pool import Pool
+from ds2.threads import one_blas_thread
 
 _SMALL_POOL = 100
 """Below this, document-frequency cuts would leave no vocabulary; they are lifted."""
@@ -55,7 +58,7 @@ def embed(
 def tfidf_svd(
     texts: Sequence[str], *, dimensions: int = 128, min_df: int = 3, max_df: float = 0.2
 ) -> NDArray[np.float32]:
-    """TF-IDF with sublinear term frequency, reduced by a truncated SVD; rows are not normalised.
+    """TF-IDF with sublinear term frequency, reduced by a truncated SVD on one thread; rows are not normalised.
 
     Args:
         texts: N texts. Under 100, the document-frequency cuts are lifted.
@@ -83,7 +86,9 @@ def tfidf_svd(
         ) from error
     if min(terms.shape) <= dimensions:  # nothing to reduce
         return np.asarray(terms.toarray(), dtype=np.float32)
-    return np.asarray(TruncatedSVD(dimensions, random_state=0).fit_transform(terms), dtype=np.float32)
+    # With more threads, sums are rounded otherwise, and the power iterations make of it differences up to 4e-4.
+    with one_blas_thread():
+        return np.asarray(TruncatedSVD(dimensions, random_state=0).fit_transform(terms), dtype=np.float32)
 
 
 def _unit_rows(vectors: NDArray[np.float32]) -> Embeddings:

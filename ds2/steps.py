@@ -171,7 +171,7 @@ def embed(run: Context) -> Step:
         warnings = (f"{without} texts have no known term; they share one fixed vector",) if without else ()
         return Outcome({"samples": count, "dimensions": width, "without_terms": without}, warnings)
 
-    return Step("embed", 1, f"{run.pool.name}-{embedder.name}", own, run.inputs(pool=True), compute)
+    return Step("embed", 2, f"{run.pool.name}-{embedder.name}", own, run.inputs(pool=True), compute)
 
 
 def knn(run: Context) -> Step:

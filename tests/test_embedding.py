@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ds2.config import SentenceEmbedderConfig, TfidfEmbedderConfig
 from ds2.embedding import embed
@@ -62,6 +63,19 @@ def test_the_same_pool_embeds_to_the_same_rows():
     pool = pool_of(random_texts(200))
     first, second = (embed(TfidfEmbedderConfig(name="t", dimensions=8), pool).vectors for _ in range(2))
     np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_the_number_of_threads_does_not_change_a_bit():
+    """Large enough that the SVD of BLAS with two threads differs from that with one by 6e-5."""
+    rng = np.random.default_rng(0)
+    words = np.array([f"word{i}" for i in range(2000)])
+    frequencies = 1 / (20 + np.arange(len(words)))
+    pool = pool_of([" ".join(rng.choice(words, 20, p=frequencies / frequencies.sum())) for _ in range(2000)])
+    rows = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            rows.append(embed(TfidfEmbedderConfig(name="t", dimensions=64), pool).vectors)
+    np.testing.assert_array_equal(*rows, strict=True)
 
 
 def test_a_sentence_transformers_folder_embeds_by_mean_pooling(tmp_path):

@@ -27,10 +27,10 @@ from ds2.curation.detection import detect_errors
 from ds2.curation.evidence import both_ways, gather_evidence, neighbor_edges
 from ds2.curation.posterior import apply_model, fit_composition, fitting_rows
 from ds2.curation.result import Array, CurationResult, Interval, Uncertainty
-from ds2.curation.threads import one_blas_thread
 from ds2.curation.transition import Consensus, hoc_adam, true_given_rated
 from ds2.knn import KnnGraph
 from ds2.selection.ranking import select
+from ds2.threads import one_blas_thread
 
 STEPS = 25
 """EM steps of a resample, from the full fit."""

@@ -36,8 +36,8 @@ from ds2.curation.composition import (
 from ds2.curation.evidence import BINS, Evidence, both_ways, gather_evidence, neighbor_edges
 from ds2.curation.result import FitSummary
 from ds2.curation.smoothing import smoothed_prior
-from ds2.curation.threads import one_blas_thread
 from ds2.knn import KnnGraph
+from ds2.threads import one_blas_thread
 
 FIT_ROWS = 12_000
 """Samples on which parameters are fitted; their neighbours may be any of the pool's."""

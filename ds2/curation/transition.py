@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ds2.curation.subsample import neighbors_within, subsample_size
-from ds2.curation.threads import one_blas_thread
 from ds2.knn import KnnGraph
+from ds2.threads import one_blas_thread
 
 Array = NDArray[np.float64]
 
