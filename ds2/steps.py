@@ -218,7 +218,7 @@ def curate(run: Context) -> Step:
 
     own = identity(config) | {"num_scores": scale.num_scores}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
-    return Step("curate", 2, slug, own, run.inputs("rate", "embed", "knn", pool=True), compute)
+    return Step("curate", 3, slug, own, run.inputs("rate", "embed", "knn", pool=True), compute)
 
 
 def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ tell the same story twice: drawing them one by one would make every interval too
 full fit on what was drawn, and curates the whole pool again. A sample that is many others' neighbour is drawn more often; each draw
 of it counts for less by as much, so that every sample has the same expected weight. Then
 
-    interval of T, prior, ratio     x + quantiles over b of (x_b - mean_b x_b), 2.5 and 97.5 %: x the estimate, x_b a resample's.
-                                    It is the spread alone: a bias of the method, such as one naming of true scores, is not in it
+    interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B resamples', t the 97.5 %
+                                    point of Student's distribution. It is the spread alone: a bias of the method, such as
+                                    one naming of true scores, is not in it
     error_n                       = mean_b P_b(true y_n != s_n)                        `rank`: share of resamples that flag n
     stability(m)                  = expected |S_b and S_b'| / m of two resamples,  S_b = the m samples chosen after b
                                   = sum_n h_n (h_n - 1) / (B (B - 1) m),           h_n = number of resamples that choose n
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from ds2.curation.composition import run_em
 from ds2.curation.detection import detect_errors
@@ -127,7 +129,7 @@ def _posterior_resamples(
         posterior = apply_model(around, all_around, model)
         wrong = 1.0 - np.take_along_axis(posterior, np.maximum(scores, 0), axis=1)
         T = model.T[0] if scores.shape[1] == 1 else model.T
-        yield _Resample(T, posterior.mean(axis=0), posterior.argmax(axis=1), wrong, mass)
+        yield _Resample(T, np.average(posterior, axis=0, weights=mass), posterior.argmax(axis=1), wrong, mass)
 
 
 def _rank_resamples(
@@ -202,6 +204,6 @@ def _ratios(agreement: Array, scores: NDArray[np.int64], K: int, mass: Array) ->
 def _interval(estimate: Array | None, resampled: list[Array], most: float = np.inf) -> Interval:
     """The module's head; within 0 and `most`."""
     assert estimate is not None
-    values = np.stack(resampled)
-    low, high = np.quantile(values - values.mean(axis=0), [0.025, 0.975], axis=0)
-    return Interval(np.clip(estimate + low, 0, most), np.clip(estimate + high, 0, most))
+    B = len(resampled)
+    half = student.ppf(0.975, B - 1) * np.std(resampled, axis=0, ddof=1)
+    return Interval(np.clip(estimate - half, 0, most), np.clip(estimate + half, 0, most))

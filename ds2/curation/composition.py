@@ -181,12 +181,17 @@ def _rows_under_order(counts: Array, order_weight: float) -> Array:
     return np.asarray(T / T.sum(axis=1, keepdims=True))
 
 
-def penalised(model: Composition, evidence: Evidence, e: Expectation, order_weight: float) -> float:
-    """The objective: mean log-likelihood minus the order penalty, which counts every score seen, own and neighbours'."""
-    K, R = len(model.p), evidence.num_raters
-    seen = evidence.counts.sum(dtype=np.float64) / R + (evidence.scores >= 0).sum() / R
+def penalised(
+    model: Composition, evidence: Evidence, e: Expectation, mass: Array32 | None, order_weight: float
+) -> float:
+    """The objective: mean log-likelihood minus the order penalty, which counts every score seen, own and neighbours'.
+
+    mass: as in `maximise`; both must weigh rows alike, or what the one raises the other sees fall.
+    """
+    K = len(model.p)
+    seen = (evidence.counts.sum(axis=1) + (evidence.scores >= 0).sum(axis=1)) / evidence.num_raters
     misses = np.einsum("i,rij,ij->", true_share(model), model.T, order_distance(K))
-    return float(e.loglik.mean() - order_weight * seen / max(len(e.loglik), 1) * misses)
+    return float(np.average(e.loglik - order_weight * misses * seen, weights=mass))
 
 
 def true_share(model: Composition) -> Array:
@@ -208,12 +213,12 @@ def run_em(
     last = -np.inf
     for step in range(steps):
         e = expect(model, evidence)
-        value = penalised(model, evidence, e, order_weight)
+        value = penalised(model, evidence, e, mass, order_weight)
         if value - last < tolerance:
             return model, value, step
         last = value
         model = maximise(model, evidence, e, mass, order_weight)
-    return model, penalised(model, evidence, expect(model, evidence), order_weight), steps
+    return model, penalised(model, evidence, expect(model, evidence), mass, order_weight), steps
 
 
 def local_prior(model: Composition, evidence: Evidence) -> Array:

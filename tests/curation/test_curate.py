@@ -183,23 +183,6 @@ def test_what_is_wrong_with_a_rater_is_said():
     assert any("has collapsed: one score takes 90%" in line for line in collapsed)
 
 
-@pytest.mark.parametrize("method", ["rank", "posterior"])
-def test_the_bootstrap_covers_the_planted_matrix_and_knows_wrong_scores(method, pool, pool_graph):
-    result = ds2.curate(pool.embeddings, pool.scores, graph=pool_graph, method=method, bootstrap=12)
-    u = result.uncertainty
-    assert (u.transition.low <= u.transition.high).all()
-    for estimate, interval in ((result.transition, u.transition), (result.prior, u.prior)):
-        assert ((interval.low <= estimate) & (estimate <= interval.high)).all()
-    inside = (u.transition.low - 0.05 <= pool.transitions[0]) & (
-        pool.transitions[0] <= u.transition.high + 0.05
-    )
-    assert inside.mean() > 0.8
-    wrong = pool.scores != pool.true_scores
-    assert u.error_probability[wrong].mean() > u.error_probability[~wrong].mean() + 0.4
-    assert u.clusterability.low[0] < result.diagnostics.clusterability.ratio < u.clusterability.high[0]
-    assert ((u.stability > 0.3) & (u.stability <= 1)).all()
-
-
 def test_several_raters_can_be_resampled_and_kept_raw():
     pool = plant_pool(
         800, transitions=[ordinal_transition(4, accuracy=a) for a in (0.6, 0.7)], unrated=0.1, seed=6
@@ -212,13 +195,3 @@ def test_several_raters_can_be_resampled_and_kept_raw():
     kept = ds2.curate(noise, pool.scores, num_scores=4, method="posterior", on_uninformative="keep_raw")
     assert kept.diagnostics.kept_raw
     assert ((kept.curated >= -1) & (kept.curated < 4)).all()
-
-
-def test_a_sample_that_is_many_others_neighbor_weighs_no_more_in_a_resample(pool_graph):
-    from ds2.curation.bootstrap import _draws
-
-    near = pool_graph.truncate(10)
-    popularity = np.bincount(near.neighbors.ravel(), minlength=near.num_samples)
-    mean = np.mean(list(_draws(near, 400, np.random.default_rng(0))), axis=0)
-    most, least = popularity >= np.quantile(popularity, 0.9), popularity <= np.quantile(popularity, 0.1)
-    assert mean[most].mean() == pytest.approx(mean[least].mean(), abs=0.03)

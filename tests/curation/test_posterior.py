@@ -17,7 +17,7 @@ from ds2.curation.composition import (
 )
 from ds2.curation.evidence import both_ways, gather_evidence, neighbor_edges
 from ds2.curation.planted import ordinal_transition, plant_pool
-from ds2.curation.posterior import close_namings, name_scores
+from ds2.curation.posterior import close_namings, fit_composition, name_scores
 from ds2.knn import knn_graph
 
 
@@ -144,16 +144,25 @@ def test_a_longer_graph_is_truncated_to_k(pool, pool_graph):
     np.testing.assert_array_equal(long.posterior, short.posterior)
 
 
-def test_em_never_lowers_the_likelihood_without_the_order_penalty(pool, pool_graph):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_em_never_lowers_the_likelihood_without_the_order_penalty(pool, pool_graph, weighted):
     near = pool_graph.truncate(8)
     evidence = gather_evidence(neighbor_edges(near), pool.scores[:, None], 6)
+    mass = np.random.default_rng(0).poisson(1.0, 2000).astype(np.float32) if weighted else None
     model = start_from(0.5 * np.eye(6)[None] + 0.5 / 6, evidence.num_bins)
     values = []
     for _ in range(12):
         e = expect(model, evidence)
-        values.append(penalised(model, evidence, e, 0.0))
-        model = maximise(model, evidence, e, None, 0.0)
+        values.append(penalised(model, evidence, e, mass, 0.0))
+        model = maximise(model, evidence, e, mass, 0.0)
     assert (np.diff(values) > -1e-4).all()
+
+
+def test_a_resample_makes_all_its_steps_from_the_optimum_of_the_whole(pool, pool_graph):
+    evidence = gather_evidence(neighbor_edges(pool_graph.truncate(10)), pool.scores[:, None], 6)
+    full, _ = fit_composition(evidence)
+    mass = np.random.default_rng(0).poisson(1.0, 2000).astype(np.float32)
+    assert run_em(full, evidence, steps=25, mass=mass)[2] == 25
 
 
 def test_the_e_step_is_bayes_on_a_small_case():
