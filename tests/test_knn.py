@@ -88,6 +88,8 @@ def test_the_first_bad_row_is_named(value, word):
         (np.ones((1, 2)), 1, ValueError),
         (np.ones(5), 1, ValueError),
         (np.array([["a", "b"], ["c", "d"]]), 1, TypeError),
+        ([[1.0, 2.0], [3.0]], 1, TypeError),
+        (np.ma.masked_greater(np.arange(1.0, 11).reshape(5, 2), 6), 1, ValueError),
     ],
 )
 def test_inputs_that_cannot_work_are_refused(x, k, error):
@@ -100,14 +102,44 @@ def test_truncate_keeps_the_nearest():
     assert graph.truncate(4).neighbors.tolist() == graph.neighbors[:, :4].tolist()
     with pytest.raises(ValueError, match="stores 10"):
         graph.truncate(11)
+    with pytest.raises(ValueError, match="at least 1"):
+        graph.truncate(0)
+    for k in ("a", 2.0):
+        with pytest.raises(TypeError, match="k must be an integer"):
+            graph.truncate(k)
 
 
 def test_a_graph_is_rebuilt_from_its_arrays():
     graph = knn_graph(np.random.default_rng(8).normal(size=(40, 5)), 6)
     again = KnnGraph(neighbors=graph.neighbors, distances=graph.distances)
     assert (again.num_samples, again.k) == (40, 6)
-    with pytest.raises(ValueError, match="same shape"):
-        KnnGraph(neighbors=graph.neighbors, distances=graph.distances[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("neighbors", "distances", "error", "words"),
+    [
+        ([[1], [0]], [[0.5], [0.5]], TypeError, "numpy arrays"),
+        (np.array([[1], [0]]), np.zeros((2, 2)), ValueError, "same shape"),
+        (np.zeros((0, 3), int), np.zeros((0, 3)), ValueError, "at least one"),
+        (np.array([[1.0], [0.0]]), np.zeros((2, 1)), TypeError, "integer neighbors"),
+        (np.array([[1], [0]]), np.zeros((2, 1), int), TypeError, "float distances"),
+        (np.array([[1], [2]]), np.zeros((2, 1)), ValueError, "rows 0..1, got 1 to 2"),
+        (np.array([[1], [-1]]), np.zeros((2, 1)), ValueError, "got -1 to 1"),
+        (np.array([[1], [1]]), np.zeros((2, 1)), ValueError, "its own neighbor"),
+        (np.array([[1, 2]] + [[0, 3 - n] for n in (1, 2)]), np.array([[0.2, 0.1]] * 3), ValueError, "ascend"),
+        (np.array([[1], [0]]), np.array([[0.1], [np.nan]]), ValueError, "finite"),
+        (np.array([[1], [0]]), np.array([[0.1], [np.inf]]), ValueError, "finite"),
+        (np.array([[1], [0]]), np.array([[0.1], [-0.1]]), ValueError, "at least 0"),
+    ],
+)
+def test_arrays_that_are_no_graph_are_refused_before_anything_reads_them(neighbors, distances, error, words):
+    with pytest.raises(error, match=words):
+        KnnGraph(neighbors, distances)
+
+
+def test_the_approximate_search_does_not_pretend_to_use_a_gpu():
+    with pytest.raises(ValueError, match="CPU only"):
+        knn_graph(np.eye(4), 2, method="approximate", device="cuda")
 
 
 def recall(found, true):
@@ -169,10 +201,15 @@ def test_the_approximate_graph_puts_exact_duplicates_first():
     assert recall(graph, knn_graph(x[rows], 12)) > 0.95
 
 
-def test_torch_search_equals_faiss():
+@pytest.mark.parametrize(
+    "block", [65536, 100, 10]
+)  # all at once; blocks that are merged; fewer rows than k in a block
+def test_torch_search_equals_faiss(block, monkeypatch):
     pytest.importorskip("torch")
+    from ds2 import _knn_torch
     from ds2._knn_torch import search_torch
 
+    monkeypatch.setattr(_knn_torch, "BASE", block)
     x = unit_rows(np.random.default_rng(10).normal(size=(700, 24)))
     near, distance = search_torch(x[:300], x, 15, device="cpu")
     expected, expected_distance = search_exact(x[:300], x, 15)
