@@ -1,8 +1,8 @@
 """Measured claims about curation: accuracy on planted pools, agreement of real raters, time and memory.
 
     python benchmarks/curation.py                 everything, each part in a process of its own
-    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, real, share, speed, stage,
-                                                  curve, approximate, million
+    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, bootstrap, real, share,
+                                                  speed, stage, curve, approximate, million
 
 Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`, `share` and `stage` need the
 fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the repository); parts without their data are
@@ -285,6 +285,31 @@ def ablation() -> Iterator[dict[str, Any]]:
         yield row
 
 
+def bootstrap() -> Iterator[dict[str, Any]]:
+    """The bootstrap's 95 % intervals against the scatter of the estimate over 20 planted pools, by entries of T and the prior.
+
+    "holds the truth" counts the bias of the method too, "holds the mean" (of the estimates over the pools) only the spread.
+    """
+    T, K = ordinal_transition(6, accuracy=0.6), 6
+    for method, size in itertools.product(("posterior", "rank"), (8, 15, 40)):
+        found = []
+        for seed in range(20):
+            pool = plant_pool(2000, transitions=T, cluster_size=size, purity=0.92, seed=seed)
+            found.append(ds2.curate(pool.embeddings, pool.scores, method=method, bootstrap=20))
+        row: dict[str, Any] = {"method": method, "samples a cluster": size}
+        for label, name, truth in (("T", "transition", T), ("prior", "prior", np.full(K, 1 / K))):
+            estimates = np.array([getattr(f, name) for f in found])
+            low, high = (
+                np.array([getattr(getattr(f.uncertainty, name), end) for f in found])
+                for end in ("low", "high")
+            )
+            scatter = 2 * 1.96 * estimates.std(axis=0, ddof=1)
+            row[f"{label}: width / scatter"] = float((high - low).mean() / scatter.mean())
+            for what, value in (("truth", truth), ("mean", estimates.mean(axis=0))):
+                row[f"{label}: holds the {what}"] = float(((low <= value) & (value <= high)).mean())
+        yield row
+
+
 # --- real raters ------------------------------------------------------------------------------------------------------
 
 
@@ -528,7 +553,8 @@ def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
 
 
 PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-    f.__name__: f for f in (golden, planted, ablation, real, share, speed, stage, curve, approximate, million)
+    f.__name__: f
+    for f in (golden, planted, ablation, bootstrap, real, share, speed, stage, curve, approximate, million)
 }
 
 if __name__ == "__main__":
