@@ -15,7 +15,7 @@ from ds2.knn import KnnGraph
 
 
 def long_tail_scores(graph: KnnGraph, k: int = 10) -> NDArray[np.float64]:
-    """Long-tail score of every sample, (N,); k counts the sample itself and is cut to what the graph stores plus one."""
-    others = min(k - 1, graph.k)
+    """Long-tail score of every sample, (N,); k counts the sample itself: 1 to graph.k others are averaged, whatever k."""
+    others = min(max(k - 1, 1), graph.k)
     mean_distance = graph.distances[:, :others].sum(axis=1, dtype=np.float64) / (others + 1)
     return np.asarray(np.tanh(mean_distance / 2))  # = 2 / (1 + exp(-x)) - 1

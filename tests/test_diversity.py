@@ -7,10 +7,14 @@ from ds2.knn import KnnGraph, knn_graph
 
 
 def test_is_the_papers_formula_with_k_counting_the_sample():
-    distances = np.array([[0.1, 0.2, 0.3, 0.9]], dtype=np.float32)
-    graph = KnnGraph(neighbors=np.zeros((1, 4), np.int32), distances=distances)
-    x = (0 + 0.1 + 0.2 + 0.3) / 4
-    np.testing.assert_allclose(long_tail_scores(graph, k=4), [2 / (1 + np.exp(-x)) - 1], rtol=1e-6)
+    graph = KnnGraph(np.array([[1, 2], [0, 2], [0, 1]]), np.array([[0.1, 0.2], [0.1, 0.4], [0.2, 0.4]]))
+    x = np.array([0 + 0.1 + 0.2, 0 + 0.1 + 0.4, 0 + 0.2 + 0.4]) / 3
+    np.testing.assert_allclose(long_tail_scores(graph, k=3), 2 / (1 + np.exp(-x)) - 1, rtol=1e-6)
+
+
+def test_one_other_is_counted_even_where_k_is_the_sample_alone():
+    graph = knn_graph(np.random.default_rng(1).normal(size=(30, 3)), 5)
+    np.testing.assert_array_equal(long_tail_scores(graph, k=1), long_tail_scores(graph, k=2))
 
 
 def test_a_lone_sample_scores_higher_than_a_crowded_one():

@@ -11,6 +11,7 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ds2.checks import number_array
 from ds2.errors import UserError
 
 
@@ -19,9 +20,10 @@ def select(scores: ArrayLike, long_tail: ArrayLike, budget: int) -> NDArray[np.i
 
     scores (N,): curated scores, or soft ones (a posterior mean). long_tail (N,): tie-breaker, higher first.
     Equal pairs keep row order, so the result is the same everywhere and a smaller budget is a prefix of a larger one.
-    ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: a budget that is not an integer.
+    ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: what is not a number, or a budget that
+    is not an integer.
     """
-    first, second = np.asarray(scores), np.asarray(long_tail)
+    first, second = number_array("scores", scores), number_array("long_tail", long_tail)
     if first.ndim != 1 or first.shape != second.shape:
         raise UserError(
             f"scores and long_tail must be (N,) arrays of one length, got {first.shape} and {second.shape}"
