@@ -24,6 +24,9 @@ MAX_SUBSAMPLE = 50_000
 """Largest subsample of a round (the authors')."""
 SHARE = 0.9
 """Largest share of the pool in a round (the authors')."""
+MAX_WIDTH = 128
+"""Neighbours beyond which no graph is stored: where one sample in ten or fewer is drawn, a hundred exact searches among the
+drawn cost less than the search of the whole pool."""
 
 
 def subsample_size(num_rated: int) -> int:
@@ -35,11 +38,11 @@ def graph_width(num_samples: int, k: int, num_rated: int | None = None) -> int:
     """Neighbours to store so that about one row in a thousand, or fewer, runs out of sampled ones.
 
     The number sampled among w neighbours is about Binomial(w, q); w is the smallest that leaves k of them 2.9
-    standard deviations below the mean.
+    standard deviations below the mean, at most MAX_WIDTH.
     """
     q = subsample_size(num_rated or num_samples) / max(num_samples, 1)
     w = k
-    while w * q - 2.9 * math.sqrt(w * q * (1 - q)) < k and w < 4096:
+    while w * q - 2.9 * math.sqrt(w * q * (1 - q)) < k and w < MAX_WIDTH:
         w += 4
     return max(1, min(w, num_samples - 1))
 

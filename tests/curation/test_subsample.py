@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import ds2
+from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.curation.subsample import graph_width, neighbors_within, subsample_size
 from ds2.knn import knn_graph, unit_rows
 
@@ -58,3 +60,12 @@ def test_sizes_follow_the_authors():
     assert subsample_size(300_932) == 50_000
     assert graph_width(3000, 9) < 20
     assert 90 <= graph_width(300_932, 9) <= 140
+
+
+def test_where_few_are_rated_a_narrow_graph_and_exact_searches_give_the_same():
+    assert graph_width(5000, 9, 100) == 128 + 1  # steps of 4 from k
+    pool = plant_pool(5000, transitions=ordinal_transition(6), cluster_size=100, unrated=0.98, seed=0)
+    narrow = ds2.curate(pool.embeddings, pool.scores)
+    wide = ds2.curate(pool.embeddings, pool.scores, graph=knn_graph(pool.embeddings, 2000))
+    np.testing.assert_array_equal(narrow.curated, wide.curated)
+    np.testing.assert_array_equal(narrow.confidence, wide.confidence)
