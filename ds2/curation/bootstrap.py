@@ -26,9 +26,11 @@ from scipy.stats import t as student
 
 from ds2.curation.composition import run_em
 from ds2.curation.detection import detect_errors
+from ds2.curation.diagnostics import neighbor_agreement
 from ds2.curation.evidence import both_ways, gather_evidence, neighbor_edges
 from ds2.curation.posterior import apply_model, fit_composition, fitting_rows
 from ds2.curation.result import Array, CurationResult, Interval, Uncertainty
+from ds2.curation.subsample import neighbors_within
 from ds2.curation.transition import Consensus, hoc_adam, true_given_rated
 from ds2.knn import KnnGraph
 from ds2.selection.ranking import select
@@ -81,7 +83,8 @@ def bootstrap_curation(
     chosen = np.zeros((len(budgets), N))
     wrong = np.zeros((N, R))
     T, p, ratios = [], [], []
-    agreement = _agreements(graph, scores, k)
+    near = graph.neighbors[:, : min(k, graph.k)]
+    agreement = np.stack([neighbor_agreement(own, own[near]) for own in scores.T], axis=1)
     for run in runs:
         T.append(run.T)
         p.append(run.p)
@@ -144,10 +147,10 @@ def _rank_resamples(
     embeddings: NDArray[np.float32] | None,
 ) -> Iterator[_Resample]:
     assert T is not None
-    first, second = graph.neighbors[:, 0], graph.neighbors[:, min(1, graph.k - 1)]
-    rated = np.flatnonzero((scores >= 0) & (scores[first] >= 0) & (scores[second] >= 0))
-    share = np.bincount(scores[scores >= 0], minlength=K) / max((scores >= 0).sum(), 1)
-    triple = (scores[rated] * K + scores[first[rated]]) * K + scores[second[rated]]
+    rated = np.flatnonzero(scores >= 0)
+    share = np.bincount(scores[rated], minlength=K) / len(rated)
+    first, second = neighbors_within(graph, rated, 2, embeddings).rows.T  # the nearest rated, as in the fit
+    triple = (scores[rated] * K + scores[first]) * K + scores[second]
     start = np.log(np.maximum(T, 1e-4))
     for mass in _draws(graph.truncate(min(k, graph.k)), resamples, rng):
         counts = np.bincount(triple, weights=mass[rated], minlength=K**3)
@@ -157,7 +160,7 @@ def _rank_resamples(
             graph,
             scores,
             true_given_rated(fit.T, fit.p, share),
-            k=min(k, int((scores >= 0).sum())),
+            k=min(k, len(rated)),
             confidence=confidence,
             rounds=ROUNDS,
             seed=int(rng.integers(2**31)),
@@ -174,19 +177,6 @@ def _draws(graph: KnnGraph, resamples: int, rng: np.random.Generator) -> Iterato
         seeds = rng.integers(0, N, max(1, round(N / (k + 1))))
         drawn = np.concatenate([seeds, graph.neighbors[seeds].ravel()])
         yield np.bincount(drawn, minlength=N) / expected
-
-
-def _agreements(graph: KnnGraph, scores: NDArray[np.int64], k: int) -> Array:
-    """Share of each sample's rated neighbours that have its score, (N, R); NaN where the sample or all of them are unrated."""
-    near = graph.neighbors[:, : min(k, graph.k)]
-    out = np.full(scores.shape, np.nan)
-    for r in range(scores.shape[1]):
-        own = scores[:, r]
-        counted = (own[near] >= 0) & (own >= 0)[:, None]
-        total = counted.sum(axis=1)
-        has = total > 0
-        out[has, r] = ((own[near] == own[:, None]) & counted).sum(axis=1)[has] / total[has]
-    return out
 
 
 def _ratios(agreement: Array, scores: NDArray[np.int64], K: int, mass: Array) -> Array:

@@ -66,18 +66,26 @@ def measure_clusterability(
     )
 
 
+def neighbor_agreement(own: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
+    """Share of each sample's rated neighbours that have its score, (n,); NaN where it or all of them are unrated.
+
+    own (n,), theirs (n, k): scores, -1 unrated.
+    """
+    counted = (theirs >= 0) & (own >= 0)[:, None]
+    total = counted.sum(axis=1)
+    equal = ((theirs == own[:, None]) & counted).sum(axis=1)
+    return np.where(total > 0, equal / np.maximum(total, 1), np.nan)
+
+
 def _pair_agreement(
     scores: NDArray[np.int64], rated: NDArray[np.int64], near: NDArray[np.int32]
 ) -> tuple[float, float]:
     """Mean agreement over samples with a rated neighbour, and its standard error."""
-    theirs = scores[near]
-    counted = theirs >= 0
-    total = counted.sum(axis=1)
-    has = total > 0
-    if not has.any():
+    shares = neighbor_agreement(scores[rated], scores[near])
+    shares = shares[~np.isnan(shares)]
+    if not shares.size:
         return 0.0, 0.0
-    equal = ((theirs == scores[rated][:, None]) & counted).sum(axis=1)[has] / total[has]
-    return float(equal.mean()), float(equal.std() / np.sqrt(len(equal)))
+    return float(shares.mean()), float(shares.std() / np.sqrt(len(shares)))
 
 
 def _triple_agreement(scores: NDArray[np.int64], rated: NDArray[np.int64], near: NDArray[np.int32]) -> float:

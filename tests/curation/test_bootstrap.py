@@ -47,3 +47,12 @@ def test_a_sample_that_is_many_others_neighbor_weighs_no_more_in_a_resample(pool
     mean = np.mean(list(_draws(near, 400, np.random.default_rng(0))), axis=0)
     most, least = popularity >= np.quantile(popularity, 0.9), popularity <= np.quantile(popularity, 0.1)
     assert mean[most].mean() == pytest.approx(mean[least].mean(), abs=0.03)
+
+
+def test_ranks_intervals_are_those_of_the_triples_it_was_fitted_on_where_hardly_any_sample_is_rated():
+    pool = plant_pool(
+        3000, transitions=ordinal_transition(4, accuracy=0.65), cluster_size=60, unrated=0.97, seed=0
+    )
+    result = ds2.curate(pool.embeddings, pool.scores, num_scores=4, bootstrap=8)
+    interval = result.uncertainty.transition
+    assert 0.2 < (interval.high - interval.low).mean() < 0.8  # 90 rated samples tell little, not nothing
