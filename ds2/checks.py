@@ -37,7 +37,7 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
         raise UserError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
-def number_array(name: str, values: ArrayLike) -> NDArray[Any]:
+def number_array(name: str, values: ArrayLike | Sequence[ArrayLike]) -> NDArray[Any]:
     """`values` as an array of real numbers, of whatever shape, none of them masked."""
     if np.ma.is_masked(values):
         raise UserError(f"{name} hold masked entries, which have no meaning here")

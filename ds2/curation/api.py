@@ -15,7 +15,9 @@ from ds2.curation.inputs import (
     Method,
     OnUninformative,
     check_options,
+    check_resampling,
     check_scores,
+    check_settings,
     gather_inputs,
 )
 from ds2.curation.rank import curate_by_rank, double_graph, halve
@@ -58,23 +60,21 @@ def curate(
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """
-    check_options(
-        method, num_scores, k, confidence, hoc_solver, hoc_rounds, rounds, bootstrap, on_uninformative
+    check_options(method, num_scores, k, confidence, seed)
+    check_settings(
+        method, duplicate_pool, hoc_solver, hoc_rounds, rounds, bootstrap, on_uninformative, device
     )
-    if duplicate_pool and method != "rank":
-        raise UserError(
-            f"duplicate_pool reproduces the released code's `rank`; it has no meaning for {method!r}"
-        )
-    if bootstrap and (duplicate_pool or method == "none"):
-        raise UserError("bootstrap needs method='rank' or 'posterior' on the pool as it is")
     given = check_scores(scores, num_scores, method)
+    check_resampling(given, bootstrap)
     inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
     result = _run(
         inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
     )
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
-    if bootstrap:
+    if bootstrap and result.diagnostics.kept_raw:
+        result.diagnostics.warnings.append("no bootstrap: nothing was curated that could be resampled")
+    elif bootstrap:
         from ds2.curation.bootstrap import bootstrap_curation
 
         uncertainty = bootstrap_curation(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ds2.checks import number_array, number_within, one_of, whole_number
 from ds2.curation.result import Array
 from ds2.curation.subsample import graph_width
 from ds2.errors import UserError
@@ -17,6 +18,9 @@ from ds2.knn import Device, KnnGraph, knn_graph, unit_rows
 Method = Literal["rank", "posterior", "none"]
 HocSolver = Literal["adam", "multistart"]
 OnUninformative = Literal["warn", "fail", "keep_raw"]
+
+FEWEST_TO_RESAMPLE = 30
+"""Rated samples below which a bootstrap is refused: a resample may hold hardly any of them."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,20 @@ def gather_inputs(
     N = len(scores)
     if embeddings is None and graph is None:
         raise UserError("give embeddings, or a graph made from them")
+    if graph is not None and not isinstance(graph, KnnGraph):
+        raise TypeError(f"graph must be a KnnGraph (ds2.knn_graph makes one), got {type(graph).__name__}")
     rows = None if embeddings is None else unit_rows(embeddings)
     if rows is not None and len(rows) != N:
         raise UserError(f"{len(rows)} embeddings but {N} scores")
+    if texts is not None and (isinstance(texts, str) or not all(isinstance(t, str) for t in texts)):
+        raise TypeError("texts must be a sequence of strings, one a sample")
+    if texts is not None and len(texts) != N:
+        raise UserError(f"{len(texts)} texts but {N} scores")
+    if lengths is None and texts is not None:
+        lengths = [len(t) for t in texts]
+    size = None if lengths is None else number_array("lengths", lengths).astype(np.float64)
+    if size is not None and (size.shape != (N,) or not np.isfinite(size).all()):
+        raise UserError(f"lengths must be {N} finite numbers")
     if graph is None:
         assert rows is not None
         if N < 2:
@@ -60,73 +75,76 @@ def gather_inputs(
         graph = knn_graph(rows, needed, device=device)
     if method == "posterior":
         graph = graph.truncate(min(k, graph.k))
-    if texts is not None and len(texts) != N:
-        raise UserError(f"{len(texts)} texts but {N} scores")
-    if lengths is None and texts is not None:
-        lengths = [len(t) for t in texts]
-    size = None if lengths is None else np.asarray(lengths, dtype=np.float64)
-    if size is not None and (size.shape != (N,) or not np.isfinite(size).all()):
-        raise UserError(f"lengths must be {N} finite numbers")
     return Inputs(scores, graph, rows, size)
 
 
-def check_scores(scores: ArrayLike | None, K: int, method: Method) -> NDArray[np.int64]:
-    """Scores as (N, R) int64 with -1 for unrated."""
+def check_scores(scores: Any, K: int, method: Method) -> NDArray[np.int64]:
+    """Scores as (N, R) int64 with -1 for unrated, masked ones among them."""
     if scores is None:
         raise TypeError("curate needs scores: (N,) integers in 0..K-1, -1 where unrated")
-    s = np.asarray(scores)
+    if isinstance(scores, np.ma.MaskedArray):
+        scores = np.where(scores.mask, np.int64(-1), scores.data)
+    s = number_array("scores", scores)
     if s.ndim not in (1, 2) or s.size == 0:
         raise UserError(f"scores must be a non-empty (N,) or (N, R) array, got shape {s.shape}")
+    s = s[:, None] if s.ndim == 1 else s
     if s.dtype.kind == "f":
         bad = np.argwhere(~np.isfinite(s))
         if bad.size:
             raise UserError(f"scores row {int(bad[0][0])} is NaN or infinite; mark unrated samples with -1")
         if (s != np.round(s)).any():
             raise TypeError("scores must be integers; round or compress ratings first")
-    elif s.dtype.kind not in "iu":
-        raise TypeError(f"scores must be integers, got dtype {s.dtype}")
-    out: NDArray[np.int64] = (s[:, None] if s.ndim == 1 else s).astype(np.int64)
-    bad = np.argwhere((out < -1) | (out >= K))
+    bad = np.argwhere((s < -1) | (s >= K))
     if bad.size:
-        n, r = (int(i) for i in bad[0])
-        raise UserError(f"scores row {n} is {out[n, r]}, outside 0..{K - 1} (and not -1, unrated)")
-    if out.shape[1] > 1 and method != "posterior":
+        n, r = bad[0]
+        raise UserError(f"scores row {n} is {s[n, r]:g}, outside 0..{K - 1} (and not -1, unrated)")
+    if s.shape[1] > 1 and method != "posterior":
         raise UserError(f"method {method!r} takes one rater's scores; several raters need method='posterior'")
-    if method != "none" and (out < 0).all():
+    if method != "none" and (s < 0).all():
         raise UserError("no sample is rated")
-    return out
+    return s.astype(np.int64)
 
 
-def check_options(
-    method: str,
-    num_scores: int,
-    k: int,
-    confidence: float,
-    hoc_solver: str,
-    hoc_rounds: int,
-    rounds: int,
-    bootstrap: int,
-    on_uninformative: str,
-) -> None:
-    for name, value, allowed in (
-        ("method", method, get_args(Method)),
-        ("hoc_solver", hoc_solver, get_args(HocSolver)),
-        ("on_uninformative", on_uninformative, get_args(OnUninformative)),
-    ):
-        if value not in allowed:
-            raise UserError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-    for name, number, low in (
-        ("num_scores", num_scores, 2),
-        ("k", k, 1 if method == "posterior" else 2),
-        ("hoc_rounds", hoc_rounds, 1),
-        ("rounds", rounds, 1),
-        ("bootstrap", bootstrap, 2 if bootstrap else 0),
-    ):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise TypeError(f"{name} must be an integer, got {number!r}")
-        if number < low:
-            raise UserError(f"{name} must be at least {low}, got {number}")
-    if num_scores > 11:
+def check_options(method: Any, num_scores: Any, k: Any, confidence: Any, seed: Any) -> None:
+    """What every call that curates takes."""
+    one_of("method", method, get_args(Method))
+    if whole_number("num_scores", num_scores, 2) > 11:
         raise UserError(f"num_scores must be at most 11, got {num_scores}")
-    if not 0 <= confidence <= 1:
-        raise UserError(f"confidence must be in 0..1, got {confidence}")
+    whole_number("k", k, 1 if method == "posterior" else 2)
+    number_within("confidence", confidence, 0, 1)
+    whole_number("seed", seed, 0)
+
+
+def check_settings(
+    method: str,
+    duplicate_pool: Any,
+    hoc_solver: Any,
+    hoc_rounds: Any,
+    rounds: Any,
+    bootstrap: Any,
+    on_uninformative: Any,
+    device: Any,
+) -> None:
+    """The rest of what `curate` takes."""
+    one_of("hoc_solver", hoc_solver, get_args(HocSolver))
+    one_of("on_uninformative", on_uninformative, get_args(OnUninformative))
+    one_of("device", device, get_args(Device))
+    whole_number("hoc_rounds", hoc_rounds, 1)
+    whole_number("rounds", rounds, 1)
+    if whole_number("bootstrap", bootstrap, 0) == 1:
+        raise UserError("bootstrap must be at least 2 (0 for none), got 1")
+    if not isinstance(duplicate_pool, bool):
+        raise TypeError(f"duplicate_pool must be True or False, got {duplicate_pool!r}")
+    if duplicate_pool and method != "rank":
+        raise UserError(
+            f"duplicate_pool reproduces the released code's `rank`; it has no meaning for {method!r}"
+        )
+    if bootstrap and (duplicate_pool or method == "none"):
+        raise UserError("bootstrap needs method='rank' or 'posterior' on the pool as it is")
+
+
+def check_resampling(scores: NDArray[np.int64], bootstrap: int) -> None:
+    """Enough rated samples for a bootstrap. scores (N, R)."""
+    rated = int((scores >= 0).any(axis=1).sum())
+    if bootstrap and rated < FEWEST_TO_RESAMPLE:
+        raise UserError(f"bootstrap needs at least {FEWEST_TO_RESAMPLE} rated samples, got {rated}")

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ds2.checks import number_array, number_within, whole_number
+from ds2.errors import UserError
+
 Array = NDArray[np.float64]
 
 
@@ -64,14 +67,27 @@ def plant_pool(
     prior: (K,), uniform where left out. cluster_size: samples a cluster (equal up to one). purity: share of a cluster's samples that hold
     its main score for certain. spread: noise of an embedding relative to its center. unrated: share of scores lost (-1).
     """
-    T = np.asarray(transitions, dtype=np.float64)
+    for name, count in (
+        ("num_samples", num_samples),
+        ("dimensions", dimensions),
+        ("cluster_size", cluster_size),
+    ):
+        whole_number(name, count, 1)
+    number_within("purity", purity, 0, 1)
+    number_within("unrated", unrated, 0, 1)
+    number_within("spread", spread, 0, 1e6)
+    T = number_array("transitions", transitions).astype(np.float64)
     single = T.ndim == 2
     T = T[None] if single else T
-    T = T / T.sum(axis=2, keepdims=True)
+    if T.ndim != 3 or T.shape[1] != T.shape[2]:
+        raise UserError(f"transitions must be (K, K) or (R, K, K), got shape {T.shape}")
+    T = _shares("transitions", T)
     K = T.shape[1]
-    p = np.full(K, 1 / K) if prior is None else np.asarray(prior, dtype=np.float64)
-    p = p / p.sum()
-    rng = np.random.default_rng(seed)
+    p = np.full(K, 1 / K) if prior is None else number_array("prior", prior).astype(np.float64)
+    if p.shape != (K,):
+        raise UserError(f"prior must hold {K} shares, one a true score, got shape {p.shape}")
+    p = _shares("prior", p)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     clusters = max(1, round(num_samples / cluster_size))
     member = rng.permutation(num_samples) % clusters
     main = rng.choice(K, clusters, p=p)
@@ -85,3 +101,11 @@ def plant_pool(
     s = (u > np.cumsum(T, axis=2).transpose(1, 0, 2)[y]).sum(axis=2).clip(0, K - 1)
     s[rng.random(s.shape) < unrated] = -1
     return PlantedPool(x.astype(np.float32), y, s[:, 0] if single else s, T, p)
+
+
+def _shares(name: str, weights: Array) -> Array:
+    """`weights`, rows scaled to sum to 1."""
+    total = weights.sum(axis=-1, keepdims=True)
+    if not ((weights >= 0).all() and (total > 0).all() and np.isfinite(total).all()):
+        raise UserError(f"{name} must be finite shares, none negative, with a sum above 0 in every row")
+    return np.asarray(weights / total)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from ds2.curation.api import curate
-from ds2.curation.inputs import Method
+from ds2.curation.inputs import Method, check_options, check_scores, gather_inputs
 from ds2.errors import UserError
 from ds2.knn import KnnGraph
 
@@ -68,13 +68,15 @@ def leave_one_rater_out(
     scores: (N, R), R at least 2, -1 unrated; the rest as in `curate`. names: R labels. ValueError for fewer raters, or none
     of a rater's samples rated by another.
     """
-    s = np.asarray(scores)
-    if s.ndim != 2 or s.shape[1] < 2:
-        raise UserError(f"leave_one_rater_out needs scores of at least 2 raters, (N, R), got shape {s.shape}")
+    check_options(method, num_scores, k, confidence, seed)
+    s = check_scores(scores, num_scores, "posterior")  # the method that takes several raters
+    if s.shape[1] < 2:
+        raise UserError("leave_one_rater_out needs scores of at least 2 raters, (N, R)")
     labels = [f"rater {r}" for r in range(s.shape[1])] if names is None else list(names)
     if len(labels) != s.shape[1]:
         raise UserError(f"{len(labels)} names for {s.shape[1]} raters")
-    size = None if lengths is None else np.asarray(lengths, dtype=np.float64)
+    inputs = gather_inputs(s, embeddings, graph, None, lengths, method, k, "cpu")
+    size = inputs.lengths
     out = []
     for r, label in enumerate(labels):
         others = np.delete(s, r, axis=1)
@@ -84,8 +86,8 @@ def leave_one_rater_out(
             raise UserError(f"{label} shares fewer than 3 rated samples with the other raters")
         target = np.where(others >= 0, others, 0).sum(axis=1)[both] / counted[both]
         result = curate(
-            embeddings, s[:, r], num_scores=num_scores, method=method, k=k, seed=seed, graph=graph,
-            confidence=confidence,
+            inputs.embeddings, s[:, r], num_scores=num_scores, method=method, k=k, seed=seed,
+            graph=inputs.graph, confidence=confidence,
         )  # fmt: skip
         soft = result.curated if result.posterior_mean is None else result.posterior_mean
         length = None if size is None else size[both]

@@ -69,7 +69,7 @@ def good(**changed):
         ({"scores": np.full(40, -2)}, ValueError, "row 0 is -2"),
         ({"scores": np.full(40, 1.5)}, TypeError, "must be integers"),
         ({"scores": np.full(40, np.nan)}, ValueError, "row 0 is NaN"),
-        ({"scores": ["a"] * 40}, TypeError, "must be integers"),
+        ({"scores": ["a"] * 40}, TypeError, "scores must be numbers"),
         ({"scores": np.zeros((40, 2), int)}, ValueError, "several raters need method='posterior'"),
         ({"scores": np.full(40, -1)}, ValueError, "no sample is rated"),
         ({"scores": np.zeros((0,), int), "embeddings": np.zeros((0, 3))}, ValueError, "non-empty"),
@@ -85,6 +85,28 @@ def good(**changed):
         ({"duplicate_pool": True, "method": "posterior"}, ValueError, "duplicate_pool"),
         ({"bootstrap": 1}, ValueError, "bootstrap must be at least 2"),
         ({"bootstrap": 5, "method": "none"}, ValueError, "bootstrap needs"),
+        (
+            {"bootstrap": 5, "scores": np.r_[np.arange(6), np.full(34, -1)]},
+            ValueError,
+            "30 rated samples, got 6",
+        ),
+        ({"scores": np.full(40, 1e300)}, ValueError, r"row 0 is 1e\+300, outside 0..5"),
+        ({"scores": [[1, 2], [3]]}, TypeError, "scores must be an array: its rows differ"),
+        ({"embeddings": [[1.0, 2.0], [3.0]]}, TypeError, "embeddings must be an array: its rows differ"),
+        ({"embeddings": np.ma.masked_greater(np.ones((40, 2)), 0)}, ValueError, "embeddings hold masked"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer"),
+        ({"confidence": "a"}, TypeError, "confidence must be a number"),
+        ({"confidence": np.nan}, ValueError, "confidence must be in 0..1"),
+        ({"method": ["rank"]}, TypeError, "method must be one of"),
+        ({"duplicate_pool": "no"}, TypeError, "duplicate_pool must be True or False"),
+        ({"graph": "x"}, TypeError, "graph must be a KnnGraph"),
+        ({"device": "gpu"}, ValueError, "device must be one of cpu, cuda"),
+        ({"device": "gpu", "graph": knn_graph(np.eye(40), 20)}, ValueError, "device must be one of"),
+        ({"texts": list(range(40))}, TypeError, "texts must be a sequence of strings"),
+        ({"texts": "a" * 40}, TypeError, "texts must be a sequence of strings"),
+        ({"lengths": ["a"] * 40}, TypeError, "lengths must be numbers"),
+        ({"lengths": [[1], [1, 2]]}, TypeError, "lengths must be an array"),
         ({"texts": ["x"]}, ValueError, "1 texts but 40 scores"),
         ({"lengths": np.full(40, np.nan)}, ValueError, "lengths must be 40 finite"),
     ],
@@ -93,6 +115,35 @@ def test_inputs_that_cannot_work_are_refused_in_one_line(changed, error, words):
     with pytest.raises(error, match=words) as refused:
         ds2.curate(**good(**changed))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"cluster_size": 0}, ValueError, "cluster_size must be at least 1"),
+        ({"num_samples": 2.5}, TypeError, "num_samples must be an integer"),
+        ({"transitions": -np.eye(3)}, ValueError, "transitions must be finite shares"),
+        ({"transitions": np.zeros((3, 3))}, ValueError, "transitions must be finite shares"),
+        ({"transitions": np.ones((2, 3))}, ValueError, r"\(K, K\) or \(R, K, K\)"),
+        ({"prior": [1, 1]}, ValueError, "prior must hold 3 shares"),
+        ({"prior": [1, np.nan, 1]}, ValueError, "prior must be finite shares"),
+        ({"purity": 2}, ValueError, "purity must be in 0..1"),
+        ({"spread": np.nan}, ValueError, "spread must be in 0"),
+        ({"seed": "a"}, TypeError, "seed must be an integer"),
+    ],
+)
+def test_pools_that_cannot_be_planted_are_refused_in_one_line(changed, error, words):
+    with pytest.raises(error, match=words):
+        plant_pool(**{"num_samples": 30, "transitions": np.eye(3), **changed})
+
+
+def test_a_masked_score_is_an_unrated_one(pool, pool_graph):
+    hidden = np.arange(2000) < 500
+    masked = np.ma.masked_array(pool.scores.astype(np.uint8), mask=hidden)
+    one = ds2.curate(graph=pool_graph, scores=masked, method="posterior")
+    two = ds2.curate(graph=pool_graph, scores=np.where(hidden, -1, pool.scores), method="posterior")
+    assert one.diagnostics.raters[0].num_rated == 1500
+    np.testing.assert_array_equal(one.curated, two.curated)
 
 
 def test_a_graph_of_another_pool_is_refused():
@@ -151,6 +202,9 @@ def test_neighbours_without_information_are_called_so_and_the_policy_is_obeyed()
     np.testing.assert_array_equal(kept.curated, scores)
     assert kept.diagnostics.kept_raw
     assert not kept.flagged.any()
+    with_bootstrap = ds2.curate(x, scores, on_uninformative="keep_raw", bootstrap=3)
+    assert with_bootstrap.uncertainty is None
+    assert any(line.startswith("no bootstrap") for line in with_bootstrap.diagnostics.warnings)
     with pytest.raises(ValueError, match="no information"):
         ds2.curate(x, scores, on_uninformative="fail")
 

@@ -144,6 +144,11 @@ def test_a_longer_graph_is_truncated_to_k(pool, pool_graph):
     np.testing.assert_array_equal(long.posterior, short.posterior)
 
 
+def test_one_neighbour_still_gives_a_long_tail(pool):
+    result = ds2.curate(pool.embeddings, pool.scores, method="posterior", k=1)
+    assert np.ptp(result.long_tail) > 0
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_em_never_lowers_the_likelihood_without_the_order_penalty(pool, pool_graph, weighted):
     near = pool_graph.truncate(8)

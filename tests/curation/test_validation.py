@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 import ds2
 from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.curation.validation import agreement, quadratic_kappa
+from ds2.knn import knn_graph
 
 DATA = Path(os.environ.get("DS2_DATA", Path(__file__).resolve().parents[3] / "shared"))
 
@@ -50,6 +51,37 @@ def test_kappa_is_one_for_perfect_zero_for_chance_and_below_for_opposite():
 def test_one_rater_is_refused():
     with pytest.raises(ValueError, match="at least 2 raters"):
         ds2.leave_one_rater_out(np.eye(4), np.zeros(4, int))
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"scores": np.full((40, 2), 7)}, ValueError, "row 0 is 7, outside 0..5"),
+        ({"scores": np.full((40, 2), "a")}, TypeError, "scores must be numbers"),
+        ({"scores": None}, TypeError, "needs scores"),
+        ({"lengths": np.ones(39)}, ValueError, "lengths must be 40 finite"),
+        ({"lengths": np.full(40, np.nan)}, ValueError, "lengths must be 40 finite"),
+        ({"k": "a"}, TypeError, "k must be an integer"),
+        ({"names": ["one"]}, ValueError, "1 names for 2 raters"),
+        ({"embeddings": np.ones((39, 3))}, ValueError, "39 embeddings but 40 scores"),
+    ],
+)
+def test_inputs_that_cannot_work_are_refused_in_one_line(changed, error, words):
+    rng = np.random.default_rng(0)
+    call = {"embeddings": rng.normal(size=(40, 3)), "scores": rng.integers(0, 6, (40, 2))}
+    with pytest.raises(error, match=words):
+        ds2.leave_one_rater_out(**{**call, **changed})
+
+
+@pytest.mark.parametrize("method", ["rank", "posterior"])
+def test_one_graph_serves_every_rater(method, monkeypatch):
+    from ds2.curation import inputs
+
+    built = []
+    monkeypatch.setattr(inputs, "knn_graph", lambda *a, **kw: built.append(1) or knn_graph(*a, **kw))
+    pool = plant_pool(300, transitions=[ordinal_transition(6)] * 3, seed=0)
+    ds2.leave_one_rater_out(pool.embeddings, pool.scores, method=method)
+    assert built == [1]
 
 
 @pytest.mark.slow
