@@ -21,7 +21,7 @@ from ds2.curation.inputs import (
     gather_inputs,
 )
 from ds2.curation.rank import curate_by_rank, double_graph, halve
-from ds2.curation.result import CurationResult, Diagnostics, FitSummary
+from ds2.curation.result import CurationResult, Diagnostics
 from ds2.diversity import long_tail_scores
 from ds2.errors import UserError
 from ds2.knn import Device, KnnGraph
@@ -151,7 +151,7 @@ def _run(
         embeddings=embeddings,
     )
     seen = halve(found.detection, N)
-    bare.fit = FitSummary(found.fit.loss, found.fit.starts, found.fit.steps, found.fit.spread)
+    bare.fit = found.summary
     return CurationResult(
         found.fit.T, found.fit.p, seen.curated, seen.confidence, seen.flagged, None, long_tail, bare
     )
@@ -183,8 +183,8 @@ def _diagnose(
             f"near-equal optima differ by up to {result.diagnostics.fit.spread:.2f} in an entry of T: "
             "the matrix is not well identified"
         )
-    raw = inputs.scores[:, 0]
-    changed = int(((raw >= 0) & (result.curated != raw)).sum()) if R == 1 else 0
+    raw = median_score(inputs.scores)
+    changed = int(((raw >= 0) & (result.curated != raw)).sum())
     diagnostics = replace(
         result.diagnostics,
         raters=raters,
@@ -205,6 +205,8 @@ def _mind_uninformative(
     if policy == "warn" or result.transition is None or any(c.informative for c in measured):
         return result
     line = "neighbours carry no information about the scores"
+    if not measured:
+        line = "too few rated samples to tell whether neighbours carry information"
     if policy == "fail":
         raise UserError(f"{line}; on_uninformative='keep_raw' keeps the given scores, 'warn' curates anyway")
     diagnostics = replace(
@@ -214,12 +216,11 @@ def _mind_uninformative(
         num_changed=0,
         warnings=[*result.diagnostics.warnings, f"{line}: the given scores were kept"],
     )
-    # Several raters have no single given score: keep the median of each sample's.
-    kept = scores[:, 0] if scores.shape[1] == 1 else _median_score(scores)
+    kept = median_score(scores)
     nothing = np.zeros(len(kept))
     return replace(
         result,
-        curated=kept.copy(),
+        curated=kept,
         confidence=nothing,
         flagged=nothing > 0,
         posterior=None,
@@ -227,8 +228,8 @@ def _mind_uninformative(
     )
 
 
-def _median_score(scores: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Lower median of each row's rated scores; -1 where there are none."""
+def median_score(scores: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Lower median of each sample's rated scores, (N,); -1 where there are none. Of one rater, its score."""
     ordered = np.sort(np.where(scores < 0, np.iinfo(np.int64).max, scores), axis=1)
     count = (scores >= 0).sum(axis=1)
     middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]

@@ -123,6 +123,8 @@ def describe_rater(
 
 def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
     """One line for each thing a person should know about this rater; label names it ("this rater", "rater 2")."""
+    if rater.num_rated == 0:
+        return [f"{label} rated nothing"]
     said = []
     c = rater.clusterability
     if c is not None and not c.informative:
@@ -134,7 +136,7 @@ def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
         said.append(
             f"neighbours tell little about {label}: they agree only {c.ratio:.2f} times as often as by chance"
         )
-    if rater.num_rated and rater.largest_share >= 1.0:
+    if rater.largest_share >= 1.0:
         said.append(f"{label} gives one score only: there is nothing to curate")
     elif rater.largest_share > COLLAPSED:
         said.append(f"{label} has collapsed: one score takes {rater.largest_share:.0%} of the samples")

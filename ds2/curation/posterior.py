@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
 from ds2.curation.composition import (
@@ -36,6 +35,7 @@ from ds2.curation.composition import (
 from ds2.curation.evidence import BINS, Evidence, both_ways, gather_evidence, neighbor_edges
 from ds2.curation.result import FitSummary
 from ds2.curation.smoothing import smoothed_prior
+from ds2.curation.transition import best_naming
 from ds2.knn import KnnGraph
 from ds2.threads import one_blas_thread
 
@@ -132,13 +132,8 @@ def fit_composition(evidence: Evidence, order_weight: float = ORDER_WEIGHT) -> t
 
 
 def name_scores(model: Composition) -> Composition:
-    """The naming of true scores under which the raters are right most often: the largest sum_i P(i) T[i, i].
-
-    The likelihood cannot tell one naming from another; only an assumption about raters can, and this is the mildest.
-    """
-    gain = true_share(model)[:, None] * model.T.mean(axis=0)
-    _, column = linear_sum_assignment(-gain)
-    return reorder(model, np.argsort(column))
+    """The same model under the best naming of true scores (`best_naming`)."""
+    return reorder(model, best_naming(true_share(model)[:, None] * model.T.mean(axis=0)))
 
 
 def close_namings(model: Composition) -> list[tuple[int, int]]:

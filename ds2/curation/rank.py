@@ -8,15 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.curation.detection import Detection, detect_errors
-from ds2.curation.transition import TransitionFit, count_consensus, hoc_adam, hoc_multistart, true_given_rated
+from ds2.curation.result import FitSummary
+from ds2.curation.transition import TransitionFit, count_consensus, fit_transition, true_given_rated
 from ds2.knn import KnnGraph
 
 
 @dataclass(frozen=True)
 class RankCuration:
-    """A transition fit and the detection that used it."""
+    """A transition fit, how it went, and the detection that used it."""
 
     fit: TransitionFit
+    summary: FitSummary
     detection: Detection
 
 
@@ -35,7 +37,7 @@ def curate_by_rank(
 ) -> RankCuration:
     """HOC, then detection over subsampled rounds that all read `graph`; k counts the sample itself."""
     target = count_consensus(graph, scores, num_scores, rounds=hoc_rounds, seed=seed, embeddings=embeddings)
-    fit = hoc_multistart(target) if hoc_solver == "multistart" else hoc_adam(target)
+    fit, summary = fit_transition(target, hoc_solver)
     rated = np.bincount(scores[scores >= 0], minlength=num_scores) / max((scores >= 0).sum(), 1)
     detection = detect_errors(
         graph,
@@ -47,7 +49,7 @@ def curate_by_rank(
         seed=seed,
         embeddings=embeddings,
     )
-    return RankCuration(fit, detection)
+    return RankCuration(fit, summary, detection)
 
 
 def double_graph(graph: KnnGraph) -> KnnGraph:

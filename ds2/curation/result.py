@@ -43,7 +43,7 @@ class FitSummary:
     iterations: int
     """Optimiser or EM steps of the chosen start."""
     spread: float
-    """Largest entrywise difference of T among near-equal optima; 0 with one start."""
+    """Largest entrywise difference of T between the chosen optimum and those that fit nearly as well, from other starts."""
     neighbor_worth: float | None = None
     """`posterior`: how concentrated neighbourhoods are in one true score, 0 (as the pool) to 1 (all the same)."""
 
@@ -106,7 +106,7 @@ class Diagnostics:
     """Samples at distance 0 from their nearest neighbour."""
     num_flagged: int = 0
     num_changed: int = 0
-    """Rated samples whose curated score differs from the given one."""
+    """Rated samples whose curated score differs from the given one; of several raters, from the median of their scores."""
     kept_raw: bool = False
     """True where curation was declined (`on_uninformative="keep_raw"`) and the given scores stand."""
     warnings: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class CurationResult:
     confidence: Array
     """(N,) in [0, 1]: `rank`, the certainty of the suggested score; `posterior`, the probability of the curated one."""
     flagged: NDArray[np.bool_]
-    """(N,) samples whose given score is judged wrong."""
+    """(N,) samples whose given score is judged wrong; with several raters, more than half of the scores it was given."""
     posterior: Array | None
     """P(true i | everything), (N, K); None for `rank` and `none`."""
     long_tail: Array

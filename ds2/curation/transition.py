@@ -13,18 +13,18 @@ The left sides are counted (mean over random subsamples), the right sides fitted
 
     L = ||c1 - ĉ1|| + ||c2 - ĉ2|| + ||c3 - ĉ3||      T = row-softmax(A), p = softmax(b), unsquared Frobenius norms
 
-The minimum is identified only up to a permutation of the true scores, and near-equal minima exist; see `hoc_multistart`.
+The minimum is identified only up to a permutation of the true scores, and near-equal minima exist; see `fit_transition`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from ds2.curation.result import FitSummary
 from ds2.curation.subsample import neighbors_within, subsample_size
 from ds2.knn import KnnGraph
 from ds2.threads import one_blas_thread
@@ -43,17 +43,12 @@ class Consensus:
 
 @dataclass(frozen=True)
 class TransitionFit:
-    """A fitted transition matrix `T` (K, K) and prior `p` (K,) with its loss, and how far near-equal optima lie from it."""
+    """A fitted transition matrix `T` (K, K) and prior `p` (K,), its loss and the optimiser's steps."""
 
     T: Array
     p: Array
     loss: float
-    spread: float = 0.0
-    """Largest entrywise difference of T between this optimum and any other whose loss is within 2 %."""
-    starts: int = 1
-    """Starting points tried."""
-    steps: int = 0
-    """Optimiser steps of each start."""
+    steps: int
 
 
 def count_consensus(
@@ -139,40 +134,37 @@ def hoc_adam(
     return TransitionFit(T=S[:K], p=S[K], loss=float(best[0]), steps=steps)
 
 
-def align_rows(T: Array, p: Array) -> tuple[Array, Array]:
-    """The naming of true scores under which the rater is right most often: the largest sum_i p_i T[i, i]."""
-    _, column = linear_sum_assignment(-p[:, None] * T)
-    order = np.argsort(column)
-    return T[order], p[order]
+def best_naming(gain: Array) -> NDArray[np.int64]:
+    """The order of the true scores under which the raters are right most often: the largest sum_i gain[order_i, i].
+
+    gain (K, K): P(true i) T[i, j]. Nothing observed tells one naming from another; only an assumption about raters can, and
+    this is the mildest.
+    """
+    _, column = linear_sum_assignment(-gain)
+    return np.asarray(np.argsort(column))
 
 
-@one_blas_thread()
-def hoc_multistart(target: Consensus, *, starts: int = 4, steps: int = 1501) -> TransitionFit:
-    """Deterministic restarts of `hoc_adam`, rows aligned to columns, and how far near-equal optima differ.
+def fit_transition(target: Consensus, solver: str) -> tuple[TransitionFit, FitSummary]:
+    """T and p, with how far optima of nearly the same loss differ: within 2 % of the lowest, the moments cannot tell.
 
-    Of the optima within 2 % of the lowest loss, which the moments cannot tell apart, the one where the rater is right most often.
-
-    Starts: the paper's; a sharp and a flat diagonal; a diagonal with ordinal neighbours; then fixed pseudo-random ones.
+    Both solvers run `hoc_adam` from four fixed starts: the paper's; a sharper diagonal; two that decay with distance. `adam`
+    returns the first as it is, `multistart` names every one's true scores and returns, of the near-equal ones, that where the
+    rater is right most often.
     """
     K = len(target.c1)
     gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
-    rng = np.random.default_rng(0)
-    first = [5 * np.eye(K) - 1, 2.0 * np.eye(K), -1.5 * gap, -0.7 * gap]
-    more = [-1.0 * gap + rng.normal(0, 0.7, (K, K)) for _ in range(starts - len(first))]
-    fits = []
-    for A in [*first, *more][:starts]:
-        fit = hoc_adam(target, start=A, steps=steps)
-        T, p = align_rows(fit.T, fit.p)
-        fits.append(TransitionFit(T, p, fit.loss, steps=steps))
-    return _best_with_spread(fits)
-
-
-def _best_with_spread(fits: Sequence[TransitionFit]) -> TransitionFit:
+    fits = [hoc_adam(target, start=A) for A in (None, 2.0 * np.eye(K), -1.5 * gap, -0.7 * gap)]
     lowest = min(f.loss for f in fits)
-    near = [f for f in fits if f.loss <= 1.02 * lowest]
-    best = max(near, key=lambda f: float(f.p @ np.diag(f.T)))
-    spread = max(float(np.abs(f.T - best.T).max()) for f in near)
-    return TransitionFit(best.T, best.p, best.loss, spread=spread, starts=len(fits), steps=best.steps)
+    near = [_named(f) for f in fits if f.loss <= 1.02 * lowest]
+    kindest = max(near, key=lambda f: float(f.p @ np.diag(f.T)))
+    fit = kindest if solver == "multistart" else fits[0]
+    spread = max(float(np.abs(f.T - fit.T).max()) for f in near)
+    return fit, FitSummary(objective=fit.loss, starts=len(fits), iterations=fit.steps, spread=spread)
+
+
+def _named(fit: TransitionFit) -> TransitionFit:
+    order = best_naming(fit.p[:, None] * fit.T)
+    return replace(fit, T=fit.T[order], p=fit.p[order])
 
 
 def true_given_rated(T: Array, p: Array, rated: Array) -> Array:

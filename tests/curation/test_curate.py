@@ -249,3 +249,26 @@ def test_several_raters_can_be_resampled_and_kept_raw():
     kept = ds2.curate(noise, pool.scores, num_scores=4, method="posterior", on_uninformative="keep_raw")
     assert kept.diagnostics.kept_raw
     assert ((kept.curated >= -1) & (kept.curated < 4)).all()
+
+
+def test_several_raters_are_compared_with_their_median():
+    pool = plant_pool(600, transitions=[ordinal_transition(6, accuracy=0.6)] * 3, cluster_size=20, seed=0)
+    result = ds2.curate(pool.embeddings, pool.scores, method="posterior")
+    moved = (result.curated != np.median(pool.scores, axis=1)).sum()
+    assert result.diagnostics.num_changed == moved > 0
+
+
+def test_a_rater_that_rated_nothing_is_said_to_in_one_line():
+    pool = plant_pool(400, transitions=ordinal_transition(6, accuracy=0.7), cluster_size=20, seed=0)
+    scores = np.stack([pool.scores, np.full(400, -1)], axis=1)
+    said = ds2.curate(pool.embeddings, scores, method="posterior").diagnostics.warnings
+    assert [line for line in said if "rater 1" in line] == ["rater 1 rated nothing"]
+
+
+def test_too_few_ratings_to_measure_anything_are_called_that():
+    few = good(method="posterior", scores=np.r_[np.arange(6), np.full(34, -1)])
+    with pytest.raises(ValueError, match="too few rated samples to tell"):
+        ds2.curate(**few, on_uninformative="fail")
+    kept = ds2.curate(**few, on_uninformative="keep_raw")
+    assert any("too few rated samples to tell" in line for line in kept.diagnostics.warnings)
+    np.testing.assert_array_equal(kept.curated, few["scores"])

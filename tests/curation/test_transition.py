@@ -9,11 +9,11 @@ from ds2.curation.planted import ordinal_transition, plant_pool
 from ds2.curation.transition import (
     Consensus,
     _loss_and_gradient,
-    align_rows,
+    best_naming,
     count_consensus,
+    fit_transition,
     hoc_adam,
     hoc_loss,
-    hoc_multistart,
     softmax,
     true_given_rated,
 )
@@ -48,13 +48,14 @@ def test_the_gradient_equals_finite_differences(K):
 
 
 @pytest.mark.parametrize("K", [2, 3, 6])
-@pytest.mark.parametrize("solver", [hoc_adam, hoc_multistart])
+@pytest.mark.parametrize("solver", ["adam", "multistart"])
 def test_recovers_a_planted_matrix_from_its_exact_moments(K, solver):
     T = ordinal_transition(K, accuracy=0.7)
     p = np.linspace(1, 2, K) / np.linspace(1, 2, K).sum()
-    fit = solver(consensus_of(T, p))
+    fit, summary = fit_transition(consensus_of(T, p), solver)
     np.testing.assert_allclose(fit.T, T, atol=0.02)
     np.testing.assert_allclose(fit.p, p, atol=0.02)
+    assert (summary.starts, summary.iterations) == (4, 1501)
 
 
 @pytest.mark.parametrize("name", ["a", "b"])
@@ -76,7 +77,7 @@ def test_counts_of_agreement_equal_the_authors(golden, name):
 def test_rows_and_prior_sum_to_one_whatever_the_moments():
     rng = np.random.default_rng(3)
     noise = rng.dirichlet(np.ones(27)).reshape(3, 3, 3)
-    fit = hoc_multistart(Consensus(noise.sum(axis=(1, 2)), noise.sum(axis=2), noise))
+    fit, _ = fit_transition(Consensus(noise.sum(axis=(1, 2)), noise.sum(axis=2), noise), "multistart")
     np.testing.assert_allclose(fit.T.sum(axis=1), 1)
     assert fit.p.sum() == pytest.approx(1)
     assert (fit.T >= 0).all()
@@ -86,10 +87,10 @@ def test_multistart_is_deterministic_aligned_and_under_a_second_each():
     pool = plant_pool(1500, transitions=ordinal_transition(6, accuracy=0.55), seed=2)
     target = count_consensus(knn_graph(pool.embeddings, 20), pool.scores, 6, embeddings=pool.embeddings)
     start = time.perf_counter()
-    first = hoc_multistart(target)
+    first, _ = fit_transition(target, "multistart")
     seconds = time.perf_counter() - start
-    np.testing.assert_array_equal(first.T, hoc_multistart(target).T)
-    np.testing.assert_array_equal(first.T, align_rows(first.T, first.p)[0])
+    np.testing.assert_array_equal(first.T, fit_transition(target, "multistart")[0].T)
+    np.testing.assert_array_equal(best_naming(first.p[:, None] * first.T), np.arange(6))
     assert first.loss <= 1.02 * hoc_adam(target).loss
     assert seconds < 4  # four starts; well under one on an idle core
 
@@ -97,8 +98,10 @@ def test_multistart_is_deterministic_aligned_and_under_a_second_each():
 def test_of_near_equal_optima_multistart_takes_the_one_kindest_to_the_rater(golden):
     z = golden("b")  # two basins lie within 1 % in loss; the lower one has two true scores trade names
     target = Consensus(*(z[f"consensus{i}"].astype(np.float64) for i in (1, 2, 3)))
-    fit = hoc_multistart(target)
+    fit, summary = fit_transition(target, "multistart")
     assert np.abs(fit.T - z["noise_T"]).sum(axis=1).mean() < 0.2
+    assert summary.spread > 0.3
+    assert fit_transition(target, "adam")[1].spread > 0.3
 
 
 def test_unrated_samples_are_not_counted():
