@@ -14,8 +14,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """For the time inside, also as a decorator. Searches of the graph are outside, and OpenMP keeps its threads."""
-    from threadpoolctl import threadpool_limits
+    """For the time inside, also as a decorator. Searches of the graph are outside, and OpenMP keeps its threads.
 
+    Without threadpoolctl BLAS keeps its threads too: the library needs no more than numpy and scipy.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+        return
     with threadpool_limits(limits=1, user_api="blas"):
         yield

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ds2.config import SelectionConfig
 from ds2.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ds2.knn import KnnGraph
     from ds2.pool import Pool
 
@@ -89,7 +90,7 @@ class Request:
     @property
     def curation(self) -> pd.DataFrame:
         """The curation artifact's table, N rows."""
-        return cast(pd.DataFrame, self._read("curation"))
+        return cast("pd.DataFrame", self._read("curation"))
 
     @property
     def values(self) -> NDArray[np.float64]:
