@@ -33,7 +33,8 @@ def run(options: Options) -> Result:
     answer = grid.result(
         found, caption=CAPTION_MINI if options.mini else CAPTION, published=printed, name="data_scaling"
     )
-    return replace(answer, figures={"data_scaling": draw(curves(found.table(printed), printed))})
+    known = curves(found.table(printed), printed)
+    return replace(answer, figures={} if known.empty else {"data_scaling": draw(known)})
 
 
 def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
@@ -61,9 +62,9 @@ def draw(found: pd.DataFrame) -> Figure:
             _draw_curve(panel, str(method), str(origin), curve)
         panel.set_xscale("log")
         ticks = sorted(own["budget"].unique())
-        panel.set_xticks(ticks, [f"{b / 1000:g}k" if b > 1 else f"{b:.1%}" for b in ticks])
+        panel.set_xticks(ticks, [f"{100 * b:g} %" if b < 1 else f"{b / 1000:g}k" for b in ticks])
         panel.minorticks_off()
-        panel.set_xlabel("samples selected")
+        panel.set_xlabel("share of the pool selected" if ticks[-1] < 1 else "samples selected")
         set_title(panel, str(rater or ""))
     axes[0][0].set_ylabel("average (points)")
     handles: dict[str, Any] = {}

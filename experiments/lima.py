@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ds2.artifacts import RunResult
 from ds2.errors import UserError
-from ds2.plots.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_title
+from ds2.plots.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
 from experiments import grid, published
 from experiments.published_cells import RATERS
 from experiments.result import Options, Result, Table
@@ -143,31 +144,43 @@ def judged(pairs: list[Comparison]) -> pd.DataFrame:
 
 
 def draw(rates: pd.DataFrame) -> Figure:
-    """A panel a base model and bench: the paper's outcome of each subset, ours above it where it was judged."""
+    """A row of panels a base model, a panel a bench: the paper's outcome of each subset, ours above it where it was judged."""
     models = list(dict.fromkeys(rates["base_model"]))
-    figure, axes = new_figure(11, 3.2 * len(models), nrows=len(models), ncols=len(BENCHES), squeeze=False)
+    figure, axes = new_figure(
+        11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row", squeeze=False
+    )  # fmt: skip
     for line, model in zip(axes, models, strict=True):
+        own = rates[rates["base_model"] == model].set_index(["budget", "rater"])
+        subsets = own.index.unique().sort_values()
         for panel, bench in zip(line, BENCHES, strict=True):
-            own = rates[(rates["base_model"] == model) & (rates["bench"] == bench)]
-            _draw_outcomes(panel, own)
-            set_title(panel, bench, f"{model}; pale: the paper's, strong: ours")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+            _draw_outcomes(panel, own[own["bench"] == bench].reindex(subsets))
+        line[0].set_yticks(range(len(subsets)), [f"{rater}, {budget / 1000:g}k" for budget, rater in subsets])
+        line[0].invert_yaxis()
+        line[0].set_ylabel(model, fontsize=10.5, fontweight="bold")
+    for panel, bench in zip(axes[0], BENCHES, strict=True):
+        set_title(panel, bench)
+    figure.get_layout_engine().set(wspace=0.05)  # 100 % of a panel stays apart from 0 % of the next
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    judged_here = "strong: ours" if rates["seeds"].any() else "ours: none is judged yet"
+    set_caption(
+        figure,
+        f"Judged against LIMA's 1,030 samples, share of the questions. Pale: the paper's; {judged_here}.",
+    )
     return figure
 
 
 def _draw_outcomes(panel: Any, rates: pd.DataFrame) -> None:
-    labels = [
-        f"{rater}\n{budget / 1000:g}k" for rater, budget in zip(rates["rater"], rates["budget"], strict=True)
-    ]
-    for suffix, offset, height in (("", 0.2, 0.34), (" (paper)", -0.2, 0.34)):
-        start = pd.Series(0.0, index=rates.index)
+    """Stacked shares; rates: a row a bar."""
+    places = np.arange(len(rates))
+    for suffix, offset in (("", -0.2), (" (paper)", 0.2)):
+        start = np.zeros(len(rates))
         for outcome, colour in OUTCOMES.items():
-            width = rates[f"{outcome}{suffix}"].fillna(0) / 100
+            width = rates[f"{outcome}{suffix}"].fillna(0).to_numpy(float) / 100
             panel.barh(
-                [i + offset for i in range(len(rates))], width, height, left=start, color=colour,
-                alpha=0.55 if suffix else 1, label=None if suffix else outcome,
+                places + offset, width, 0.34, left=start, color=colour, alpha=0.55 if suffix else 1,
+                label=None if suffix else outcome,
             )  # fmt: skip
             start = start + width
-    panel.set_yticks(range(len(rates)), labels, fontsize=7.5)
     panel.set_xlim(0, 1)
+    panel.tick_params(axis="y", length=0)
     percent(panel.xaxis)

@@ -168,7 +168,9 @@ def _draw_gaps(axes: Any, gaps: pd.DataFrame) -> None:
                       fontsize=8.5, color=SOFT if way == "without" else colour)  # fmt: skip
     budgets = gaps["budget"].unique()
     axes.set_xticks(range(len(budgets)), [f"{b / 1000:g}k" for b in budgets])
-    axes.set_ylim(0, None)
+    axes.set_ylim(
+        0, 1.18 * gaps[["ours", "published"]].max(axis=None)
+    )  # room for a label above the highest point
     axes.set_xlabel("budget (samples)")
     axes.set_ylabel("points of the average")
     set_title(

@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
                               textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
         budgets = own[own["method"] == "rank"]
         each.set_xticks(budgets["share"], [f"{s:.0%}".rstrip("%") for s in budgets["share"]])
-        each.set_xlim(0, 0.56)
+        each.set_xlim(-0.025, 0.56)  # room for the first number beside the axis
         each.set_xlabel("budget (% of the pool)")
         set_title(each, label)
     axes[0].text(0.54, 0.2, "two random subsets", fontsize=8.5, color=SOFT, ha="right")
