@@ -19,6 +19,12 @@ def test_a_heatmap_prints_every_entry_and_the_prior():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0  (p 0.30)", "1  (p 0.70)"]
 
 
+@pytest.mark.parametrize("entry", [float("nan"), -0.1])
+def test_a_matrix_that_holds_no_shares_is_refused(entry):
+    with pytest.raises(ValueError, match="NaN, infinite or negative"):
+        plots.transition_heatmap([[entry, 1.0], [0.5, 0.5]])
+
+
 def test_bars_have_the_given_heights():
     axes = plots.score_distribution([3, 5], [4, 4]).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [3, 5, 4, 4]
@@ -39,13 +45,24 @@ def test_a_flow_shows_every_way_that_a_sample_took_unrated_ones_too():
     axes = plots.score_flow([0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 2, 2], 3).axes[0]
     bands = {patch.get_gid() for patch in axes.patches if (patch.get_gid() or "").startswith("flow-")}
     assert bands == {"flow-0-0", "flow-0-1", "flow-1-1", "flow-2-2", "flow-unrated-2"}
+    key = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert key == ["raised 1 (17%)", "kept 4 (67%)", "filled in 1 (17%)"]
     with pytest.raises(ValueError, match="given"):
         plots.score_flow([0, 1], [0], 2)
+
+
+def test_a_thin_band_of_a_flow_keeps_its_colour():
+    axes = plots.score_flow([0] * 999 + [1], [0] * 998 + [1, 1], 2).axes[0]
+    bands = {patch.get_gid(): patch for patch in axes.patches}
+    assert bands["flow-0-1"].get_edgecolor() == bands["flow-0-1"].get_facecolor()
+    assert bands["flow-0-0"].get_edgecolor() != bands["flow-0-0"].get_facecolor()
 
 
 def test_a_confidence_histogram_holds_every_sample():
     axes = plots.confidence_histogram([0.05, 0.95, 0.96, 0.97], [True, False, False, True]).axes[0]
     assert sum(patch.get_height() for patch in axes.patches) == 4
+    assert "curated" in axes.get_xlabel()
+    assert "suggested" in plots.confidence_histogram([0.5], of="suggested").axes[0].get_xlabel()
     with pytest.raises(ValueError, match="confidence"):
         plots.confidence_histogram([1.5], [True])
 
@@ -67,5 +84,10 @@ def test_reliability_says_how_far_the_confidence_is_off():
 def test_stability_is_drawn_beside_chance():
     axes = plots.stability_curve([10, 50], {"rank": [0.7, 0.9], "posterior": [0.8, 0.95]}, 100).axes[0]
     assert {"0.70", "0.90", "0.80", "0.95"} <= set(texts(axes))
+    four = plots.stability_curve([10, 50], {name: [0.7, 0.9] for name in "abcd"}, 100).axes[0]
+    assert [text.get_text() for text in four.get_legend().get_texts()] == list("abcd")
+    assert texts(four) == ["two random subsets"]
+    with pytest.raises(ValueError, match="1 to 4 curves, got 5"):
+        plots.stability_curve([10, 50], {name: [0.7, 0.9] for name in "abcde"}, 100)
     with pytest.raises(ValueError, match="budgets"):
         plots.stability_curve([0, 50], {"rank": [0.7, 0.9]}, 100)

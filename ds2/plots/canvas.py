@@ -57,6 +57,13 @@ def set_caption(figure: Figure, text: str) -> None:
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT)
 
 
+def legend_beneath(axes: Any, columns: int, *, drop: float = 0.2, **more: Any) -> None:
+    """The legend under the axes, where it can cover no data; drop: how far, in heights of the axes."""
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -drop), ncols=columns, frameon=False, fontsize=9, **more
+    )
+
+
 def thousands(axis: Any) -> None:
     """Tick labels as 12,000."""
     axis.set_major_formatter("{x:,.0f}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ds2.checks import one_of
 from ds2.errors import UserError
 from ds2.plots.canvas import (
     ACCENT,
     INK,
     MUTED,
     SOFT,
+    legend_beneath,
     new_figure,
     same_length,
     set_title,
@@ -28,6 +30,7 @@ def confidence_histogram(
     confidence: ArrayLike,
     changed: ArrayLike | None = None,
     *,
+    of: Literal["curated", "suggested"] = "curated",
     bins: int = 20,
     title: str = "",
     note: str = "",
@@ -35,7 +38,10 @@ def confidence_histogram(
     """How sure curation is of each score: samples by confidence, stacked by whether curation changed the score.
 
     confidence: (N,) in [0, 1]. changed: (N,) bool, whether the curated score differs from the given one.
+    of: the score that the confidence speaks of: `posterior` gives the probability of the curated score, `rank` the certainty
+    of the other score that it suggests, near 0 where it would keep the given one.
     """
+    one_of("of", of, ("curated", "suggested"))
     sure = shares_in("confidence", confidence)
     moved = np.zeros(len(sure), dtype=bool) if changed is None else np.asarray(changed, dtype=bool)
     same_length(confidence=sure, changed=moved)
@@ -55,11 +61,15 @@ def confidence_histogram(
         below += count
     axes.set_xlim(0, 1)
     axes.set_xticks(np.linspace(0, 1, 11))
-    axes.set_xlabel("confidence in the curated score (probability)")
+    axes.set_xlabel(
+        "confidence in the curated score (probability)"
+        if of == "curated"
+        else "confidence in the other score that is suggested"
+    )
     axes.set_ylabel("samples")
     thousands(axes.yaxis)
     if changed is not None:
-        axes.legend(frameon=False, loc="upper left", fontsize=9, reverse=True)
+        legend_beneath(axes, 2, reverse=True)
     set_title(axes, title, note)
     return figure
 

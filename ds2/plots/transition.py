@@ -89,4 +89,6 @@ def _square(matrix: ArrayLike) -> NDArray[np.float64]:
     T = np.asarray(matrix, dtype=np.float64)
     if T.ndim != 2 or T.shape[0] != T.shape[1]:
         raise UserError(f"a transition matrix is square, got the shape {T.shape}")
+    if not (np.isfinite(T) & (T >= 0)).all():
+        raise UserError("a transition matrix holds shares: an entry is NaN, infinite or negative")
     return T

@@ -16,6 +16,7 @@ from ds2.plots.canvas import (
     MUTED,
     SOFT,
     WARM,
+    legend_beneath,
     new_figure,
     percent,
     same_length,
@@ -26,6 +27,9 @@ from ds2.plots.canvas import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+COLOURS = (ACCENT, WARM, SOFT, MUTED)
+"""Of the curves in one figure."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,10 @@ def reliability(
             found.edges, found.count, width, align="edge", color=MUTED, edgecolor="white", linewidth=0.8
         )
         beneath.set_xlim(0, 1)
-        beneath.set_xticks(np.linspace(0, 1, 6))
+        beneath.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
         beneath.set_xlabel("confidence (probability)")
         thousands(beneath.yaxis)
+    grid[0, 0].legend(frameon=False, loc="upper left", fontsize=8.5, labelcolor=SOFT)
     grid[0, 0].set_ylabel("share of scores that are right")
     grid[1, 0].set_ylabel("samples")
     if title:
@@ -105,11 +110,9 @@ def reliability(
 
 
 def _calibration(axes: Any, found: Calibration) -> None:
-    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        "as often as said", (0.17, 0.17), (0, 4), textcoords="offset points", rotation=45, fontsize=8.5,
-        color=SOFT, ha="center", va="bottom", rotation_mode="anchor", transform_rotates_text=True,
-    )  # fmt: skip
+    axes.plot(
+        [0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="as often as said"
+    )
     low, high = found.interval()
     colours = np.where(found.right < found.said, WARM, ACCENT)
     axes.vlines(found.said, found.said, found.right, colors=colours, linewidth=5, alpha=0.35, zorder=2)
@@ -125,8 +128,11 @@ def stability_curve(
     """How much of a selection another sample of the pool would choose too, against the budget, beside chance.
 
     budgets: (B,) samples chosen, `Uncertainty.stability_budgets`. overlap: name -> (B,) expected shares of the subset that
-    two resamples have in common, `Uncertainty.stability`. Two random subsets of size m share m / N: the dashed line.
+    two resamples have in common, `Uncertainty.stability`; at most four, and the numbers are printed for two. Two random subsets
+    of size m share m / N: the dashed line.
     """
+    if not 1 <= len(overlap) <= len(COLOURS):
+        raise UserError(f"stability_curve draws 1 to {len(COLOURS)} curves, got {len(overlap)}")
     size = np.asarray(budgets, dtype=np.float64)
     figure, axes = new_figure(7, 3.6)
     share = size / pool_size
@@ -138,25 +144,18 @@ def stability_curve(
         end * 0.985, end * 0.985, "two random subsets", color=SOFT, fontsize=9, ha="right", va="bottom",
         rotation=0,
     )  # fmt: skip
-    # The first curve's numbers stand above it and the others' below, so that near-equal curves stay legible.
-    offsets = (8, -15, 8, -15)
-    for (name, values), colour, offset in zip(
-        overlap.items(), (ACCENT, WARM, SOFT, MUTED), offsets, strict=False
-    ):
+    for (name, values), colour, offset in zip(overlap.items(), COLOURS, (8, -15, None, None), strict=False):
         both = shares_in(f"overlap of {name}", values)
         same_length(budgets=size, overlap=both)
         axes.plot(share, both, "o-", color=colour, linewidth=1.8, markersize=5.5, label=name)
+        if len(overlap) > 2:
+            continue  # numbers of more curves than one above and one below would overprint
         for x, y in zip(share, both, strict=True):
             axes.annotate(
-                f"{y:.2f}",
-                (x, y),
-                (0, offset),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8.5,
+                f"{y:.2f}", (x, y), (0, offset), textcoords="offset points", ha="center", fontsize=8.5,
                 color=colour,
-            )
-    axes.legend(frameon=False, loc="center left", fontsize=9)
+            )  # fmt: skip
+    legend_beneath(axes, len(overlap), drop=0.32)
     axes.set_xticks(share, [f"{m:,.0f}\n{s:.0%}" for m, s in zip(size, share, strict=True)])
     axes.set_xlim(0, end)
     axes.set_ylim(0, 1.12)
