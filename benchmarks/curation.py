@@ -1,8 +1,8 @@
 """Measured claims about curation: accuracy on planted pools, agreement of real raters, time and memory.
 
     python benchmarks/curation.py                 everything, each part in a process of its own
-    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, bootstrap, real, share,
-                                                  speed, stage, curve, approximate, million
+    python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
+                                                  real, share, speed, stage, curve, approximate, million
 
 Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`, `share` and `stage` need the
 fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the repository); parts without their data are
@@ -285,6 +285,34 @@ def ablation() -> Iterator[dict[str, Any]]:
         yield row
 
 
+def impure() -> Iterator[dict[str, Any]]:
+    """Where `posterior` loses, and whether a diagnostic tells: accuracy by purity, and two pools of low worth that it helps."""
+    cases = [
+        (
+            f"accuracy {a:g}, purity {p:g}",
+            ordinal_transition(6, accuracy=a),
+            {"purity": p, "cluster_size": 15},
+        )
+        for a, p in itertools.product((0.45, 0.6, 0.75, 0.9), (0.3, 0.6, 0.8, 1.0))
+    ]
+    cases += [case for case in CASES if case[0] in ("accuracy .6, clusters of 6", "K = 3")]
+    rows = []
+    for name, T, settings in cases:
+        for seed in range(4):
+            prior = PRIOR if len(T) == 6 else None
+            pool = plant_pool(3000, transitions=T, prior=prior, seed=seed, **settings)
+            found = ds2.curate(pool.embeddings, pool.scores, num_scores=len(T), method="posterior")
+            raw, right = ((s == pool.true_scores).mean() for s in (pool.scores, found.curated))
+            rows.append({
+                "planted pool": name, "raw": raw, "posterior": right, "gain": right - raw,
+                "ratio": found.diagnostics.clusterability.ratio,
+                "neighbor_worth": found.diagnostics.fit.neighbor_worth,
+                "mean confidence": found.confidence.mean(),
+                "changed": found.diagnostics.num_changed / 3000,
+            })  # fmt: skip
+    yield from itertools.islice(averaged(rows, "planted pool"), len(cases))
+
+
 def bootstrap() -> Iterator[dict[str, Any]]:
     """The bootstrap's 95 % intervals against the scatter of the estimate over 20 planted pools, by entries of T and the prior.
 
@@ -554,7 +582,20 @@ def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
 
 PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     f.__name__: f
-    for f in (golden, planted, ablation, bootstrap, real, share, speed, stage, curve, approximate, million)
+    for f in (
+        golden,
+        planted,
+        ablation,
+        impure,
+        bootstrap,
+        real,
+        share,
+        speed,
+        stage,
+        curve,
+        approximate,
+        million,
+    )
 }
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class RaterDiagnostics:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % bootstrap interval, entry by entry."""
+    """A 95 % bootstrap interval, entry by entry; docs/curation.md says how often it holds the truth on planted pools."""
 
     low: Array
     high: Array
@@ -77,7 +77,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Bootstrap over samples (`bootstrap=B`)."""
+    """Bootstrap over neighbourhoods (`bootstrap=B`)."""
 
     resamples: int
     transition: Interval
