@@ -24,6 +24,8 @@ _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MILLION = 1e6
 _MESSAGE = 8
 """Tokens that a chat template puts around a message."""
+_KNOWN = 20
+"""Answers that tell how a server counts tokens."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,26 @@ def _table() -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
+def limit_price(config: LlmRaterConfig) -> Price | None:
+    """The price by which `rater.max_cost` is kept; None without a limit.
+
+    Raises:
+        UserError: a limit below zero, or on a model whose price is not known.
+    """
+    price = price_of(config)
+    if config.max_cost is None:
+        return None
+    if config.max_cost < 0:
+        raise UserError(f"rater.max_cost={config.max_cost:g} must not be negative")
+    if price is None:
+        raise UserError(
+            f"rater.max_cost needs the price of {config.model}, which conf/price.yaml does not list; give "
+            "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or leave "
+            "rater.max_cost out"
+        )
+    return price
+
+
 def prompt_tokens(request: Request, count_tokens: Callable[[str], int]) -> int:
     """Tokens of a question, with those that mark its messages."""
     return sum(count_tokens(message["content"]) + _MESSAGE for message in request.chat)
@@ -83,56 +105,97 @@ def longest_answer(config: LlmRaterConfig) -> int:
     return 1 if config.reading is Reading.expected else config.max_new_tokens
 
 
+@dataclass(frozen=True)
+class _Hold:
+    """A question as it is counted before its answer is there."""
+
+    estimate: int
+    """Tokens of its prompt, as the back end counts them."""
+    dollars: float
+    """The most that it is taken to cost."""
+
+
 class Budget:
     """Holds back questions that could take the cost of a rating past `rater.max_cost`.
 
-    What every answer cost counts, those of earlier runs included, and for each question in flight the most that it can
-    cost: its whole prompt uncached and the longest answer. Without a limit nothing is counted.
+    What every answer cost counts, those of earlier runs included, and for each question in flight the most that it is taken
+    to cost: its whole prompt uncached and the longest answer. A prompt is taken to have a token for each byte, which no
+    tokenizer exceeds, until `_KNOWN` answers have told how a server counts; then its estimate, times the largest ratio of
+    counted to estimated tokens seen so far. An answer without such counts costs what was held for it. Without a limit
+    nothing is counted.
+
+    Args:
+        count_tokens: of a text, as the back end does.
+        say: tells the person one line.
 
     Raises:
         UserError: a limit below zero, or on a model whose price is not known.
     """
 
-    def __init__(self, config: LlmRaterConfig) -> None:
-        self._limit, self._longest = config.max_cost, longest_answer(config)
-        self._in_flight: dict[str, float] = {}
+    def __init__(
+        self,
+        config: LlmRaterConfig,
+        count_tokens: Callable[[str], int],
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._limit, self._price = config.max_cost, limit_price(config)
+        self._model, self._count_tokens, self._say = config.model, count_tokens, say
+        self._longest, self._ratio, self._known = longest_answer(config), 1.0, 0
+        self._in_flight: dict[str, _Hold] = {}
         self._held = 0.0
+        self._silent = False
+        """Whether the server was seen to answer without saying what it counted."""
         self.spent = 0.0
         """US dollars."""
-        price = price_of(config)
-        if self._limit is None:
-            return
-        if self._limit < 0:
-            raise UserError(f"rater.max_cost={self._limit:g} must not be negative")
-        if price is None:
-            raise UserError(
-                f"rater.max_cost needs the price of {config.model}, which conf/price.yaml does not list; give "
-                "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or leave "
-                "rater.max_cost out"
-            )
-        self._price = price
 
     @property
     def limited(self) -> bool:
         return self._limit is not None
 
-    def allows(self, request: Request, count_tokens: Callable[[str], int]) -> bool:
+    def allows(self, request: Request) -> bool:
         """Whether the question can be paid for whatever its answer; if so it is in flight from now on."""
         if self._limit is None:
             return True
-        most = self._price.of(prompt_tokens(request, count_tokens), self._longest)
-        if self.spent + self._held + most > self._limit:
+        hold = self._hold(request)
+        if self.spent + self._held + hold.dollars > self._limit:
             return False
-        self._in_flight[request.key] = most
-        self._held += most
+        self._in_flight[request.key] = hold
+        self._held += hold.dollars
         return True
 
     def settle(self, answer: Answer) -> None:
         """Count the answer to an allowed question."""
         if self._limit is not None:
-            self._held -= self._in_flight.pop(answer.key, 0.0)
-            self.spent += self.cost(answer)
+            hold = self._in_flight.pop(answer.key)
+            self._held -= hold.dollars
+            self._count(answer, hold)
 
-    def cost(self, answer: Answer) -> float:
-        """US dollars, under a limit."""
-        return self._price.of(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
+    def recall(self, request: Request, answer: Answer) -> None:
+        """Count an answer of an earlier run."""
+        self._count(answer, self._hold(request))
+
+    def _hold(self, request: Request) -> _Hold:
+        assert self._price is not None
+        estimate = prompt_tokens(request, self._count_tokens)
+        most = estimate * self._ratio
+        if self._known < _KNOWN:
+            most = max(most, prompt_tokens(request, lambda text: len(text.encode("utf-8", "replace"))))
+        return _Hold(estimate, self._price.of(most, self._longest))
+
+    def _count(self, answer: Answer, hold: _Hold) -> None:
+        assert self._price is not None
+        if answer.finish == "failed":
+            return
+        if answer.prompt_tokens:
+            self._known += 1
+            self._ratio = max(self._ratio, answer.prompt_tokens / hold.estimate)
+            self._longest = max(self._longest, answer.completion_tokens)
+            self.spent += self._price.of(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
+            return
+        self.spent += hold.dollars
+        if not self._silent:
+            self._silent = True
+            self._say(
+                f"{self._model} answers without a count of tokens: for rater.max_cost such an answer counts as the most that "
+                "it can cost"
+            )

@@ -99,7 +99,7 @@ class _Session:
     ) -> None:  # fmt: skip
         self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
         self._questions = Questions(config, pool, model, backend.count_tokens)
-        self._budget = Budget(config)
+        self._budget = Budget(config, backend.count_tokens, tqdm.write)
         shape = (len(pool), config.repeats)
         self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
         self._outcomes = np.full(shape, len(Outcome), dtype=np.int8)
@@ -119,8 +119,9 @@ class _Session:
     def run(self) -> None:
         """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not suffice."""
         if self._budget.limited:
-            known = self._questions.history(self._log)
-            self._budget.spent = sum(self._budget.cost(past) for past in known if isinstance(past, Answer))
+            for request, answer in self._questions.history(self._log):
+                if answer is not None:
+                    self._budget.recall(request, answer)
         asked = self._questions.first()
         self._wanted = len(asked)
         self._bar.reset(total=self._wanted)
@@ -148,7 +149,7 @@ class _Session:
                     again.extend(self._take([ask], known, last=last, replayed=True))
                 elif request.key in waiting:
                     waiting[request.key].append(ask)
-                elif self._budget.allows(request, self._backend.count_tokens):
+                elif self._budget.allows(request):
                     waiting[request.key] = [ask]
                     yield request
                 else:

@@ -88,6 +88,10 @@ def _read_distribution(answer: Answer) -> Verdict:
         return Verdict(
             Outcome.unreadable, reason=f"no digit 1..9 among the likely first tokens of {answer.text[:40]!r}"
         )
+    if not shares:
+        return Verdict(
+            Outcome.unreadable, reason="the server gave no probabilities of the first token (logprobs)"
+        )
     usable = len(shares) == len(DIGITS) and all(math.isfinite(p) and p >= 0 for p in shares)
     if not usable or not math.isclose(math.fsum(shares), 1, abs_tol=1e-3):
         return Verdict(Outcome.unreadable, reason="the probabilities are not a distribution over 1..9")

@@ -14,7 +14,7 @@ from ds2.rating.answer_log import FILE, AnswerLog
 from ds2.rating.backends import Answer, Request
 from ds2.rating.backends.local import model_path
 from ds2.rating.conversation import estimate_tokens
-from ds2.rating.cost import Price, longest_answer, price_of, prompt_tokens
+from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
 from ds2.rating.language_model import SERVED
 from ds2.rating.prompt import CRITERIA
 from ds2.rating.questions import Questions
@@ -56,7 +56,12 @@ class Forecast:
 def forecast(
     config: LlmRaterConfig, pool: Pool, *, model: Mapping[str, Any], revision: str | None, folder: Path
 ) -> Forecast:
-    """Count what the answer log lacks; tokens on a random sample of it. Arguments as in `language_model.rate`."""
+    """Count what the answer log lacks; tokens on a random sample of it. Arguments as in `language_model.rate`.
+
+    Raises:
+        UserError: a limit on costs that the rating itself would refuse.
+    """
+    limit_price(config)
     count_tokens, counted_by = _counter(config, revision)
     questions = Questions(config, pool, model, count_tokens)
     wanted = len(questions.first())
@@ -84,13 +89,13 @@ class _Tally:
         with AnswerLog(folder) as log:
             yield from self._count(questions.history(log))
 
-    def _count(self, history: Iterator[Answer | Request]) -> Iterator[Request]:
-        for known in history:
-            if isinstance(known, Answer):
+    def _count(self, history: Iterator[tuple[Request, Answer | None]]) -> Iterator[Request]:
+        for request, answer in history:
+            if answer is not None:
                 self.answered += 1
             else:
                 self.open += 1
-                yield known
+                yield request
 
 
 def lines(config: LlmRaterConfig, pool_size: int, found: Forecast, curation: CurationMethod) -> list[str]:

@@ -69,8 +69,8 @@ class Questions:
         key = own.hexdigest()[:32]
         return Request(key, chat, seed=int(key[:8], 16) >> 1), cut
 
-    def history(self, log: AnswerLog | None) -> Iterator[Answer | Request]:
-        """Each answer that the log holds to these questions, and each question that is to be asked next, once.
+    def history(self, log: AnswerLog | None) -> Iterator[tuple[Request, Answer | None]]:
+        """Each of these questions that the log answers, with its answer, and each that is to be asked next, once.
 
         Args:
             log: None: nothing was ever asked.
@@ -82,6 +82,6 @@ class Questions:
                 answer = None if log is None else log.get(request.key)
                 if request.key not in seen:
                     seen.add(request.key)
-                    yield request if answer is None else answer
+                    yield request, answer
                 if answer is None or read(answer, self._config.reading).outcome.rated:
                     break

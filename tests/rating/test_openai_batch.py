@@ -16,7 +16,7 @@ import pytest
 from rating.batch_server import BatchServer
 from rating.fake_backend import GOOD, llm, pool_of
 
-from ds2.config import PriceConfig, RaterBackend, RaterRuntime, ScaleConfig
+from ds2.config import PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
 from ds2.errors import UserError
 from ds2.rating import language_model
 from ds2.rating.backends import Answer, Request, openai_batch
@@ -286,6 +286,19 @@ def test_a_server_that_refuses_for_good_is_one_clear_line(
     server.before = lambda seen: 0
     assert set(ask(server.url, tmp_path)) == set(KEYS)
     assert max(server.paid.values()) == 1
+
+
+def test_a_batch_with_answers_without_probabilities_is_collected(server: BatchServer, tmp_path: Path) -> None:
+    config = llm(
+        backend=RaterBackend.openai_batch, base_url=server.url, reading=Reading.expected, max_unrated=1.0,
+        runtime=RaterRuntime(poll_seconds=0.01),
+    )  # fmt: skip
+    found = language_model.rate(
+        config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None, folder=tmp_path,
+        progress=False,
+    )  # fmt: skip
+    assert found.details is not None
+    assert set(found.details.outcomes) == {"unreadable"}
 
 
 def test_a_second_process_does_not_touch_the_batches_of_the_first(

@@ -298,9 +298,40 @@ def test_a_first_token_that_is_hardly_a_digit_is_no_rating(tmp_path):
     assert found.details.outcomes == ("unreadable",)
 
 
-def test_a_server_without_probabilities_is_one_error(tmp_path):
+def test_a_server_without_probabilities_is_one_error_and_leaves_nothing_to_be_replayed(tmp_path):
+    texts = [f"q{i}" for i in range(100)]
     with pytest.raises(UserError, match=r"needs token probabilities \(logprobs\)"):
-        rate(tmp_path, ChatServer(), reading=Reading.expected)
+        rate(tmp_path, ChatServer(), texts, reading=Reading.expected)
+    found = rate(tmp_path, ChatServer(lambda body, times: top(t7=1.0)), texts, reading=Reading.expected)
+    assert found.ratings.tolist() == [7] * 100
+
+
+WITHOUT_PROBABILITIES = {
+    "filtered": (completion(None, "content_filter"), "refused"),
+    "empty": (completion(""), "unreadable"),
+    "written": (completion("Sure"), "unreadable"),
+}
+
+
+@pytest.mark.parametrize(("sent", "outcome"), WITHOUT_PROBABILITIES.values(), ids=WITHOUT_PROBABILITIES)
+@pytest.mark.parametrize("others", [0, 30])
+def test_an_answer_without_probabilities_leaves_its_sample_unrated_and_no_other(
+    tmp_path, sent, outcome, others
+):
+    texts = ["odd one", *(f"q{i}" for i in range(others))]
+    server = ChatServer(lambda body, times: sent if "odd one" in str(body) else top(t7=1.0))
+    found = rate(tmp_path, server, texts, reading=Reading.expected)
+    assert found.details is not None
+    assert found.details.outcomes == (outcome, *["parsed"] * others)
+
+
+@pytest.mark.parametrize("likely", [[None], [{}], [{"token": "7"}], [{"token": "7", "logprob": None}]])
+def test_probabilities_of_another_form_are_no_rating(tmp_path, likely):
+    whole = completion("7")
+    whole["choices"][0]["logprobs"] = {"content": [{"top_logprobs": likely}]}
+    found = rate(tmp_path, ChatServer(lambda body, times: whole), ["one"], reading=Reading.expected)
+    assert found.details is not None
+    assert found.details.outcomes == ("unreadable",)
 
 
 def test_the_documented_faults_are_the_tested_ones():

@@ -11,6 +11,7 @@ from rating.fake_backend import GOOD, FakeBackend, llm, pool_of
 
 from ds2 import cli
 from ds2.config import CurationMethod, PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
+from ds2.errors import UserError
 from ds2.rating import language_model, planning
 from ds2.rating.cost import prompt_tokens
 
@@ -88,6 +89,11 @@ def test_a_price_that_is_not_known_is_said_and_is_not_zero(tmp_path: Path) -> No
     assert "price: not known: conf/price.yaml does not list my-deployment" in said
     assert "$" not in said
     assert "price: none, the model runs on this machine" in words(tmp_path, backend=RaterBackend.transformers)
+
+
+def test_a_limit_that_the_rating_would_refuse_is_refused_by_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="rater.max_cost needs the price of my-deployment"):
+        plan(tmp_path, model="my-deployment", max_cost=1.0)
 
 
 def test_the_slowest_limit_gives_the_time(tmp_path: Path) -> None:

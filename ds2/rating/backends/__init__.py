@@ -44,7 +44,8 @@ class Answer:
     """Of the prompt's tokens, those that the server took from its prefix cache."""
     completion_tokens: int = 0
     distribution: tuple[float, ...] | None = None
-    """With `rater.reading=expected`: probabilities of the ratings 1, 2, ..., 9, summing to 1."""
+    """With `rater.reading=expected`: probabilities of the ratings 1, 2, ..., 9, summing to 1; None where the first token is
+    hardly ever one of these digits, () where the server gave no probabilities."""
     model: str = ""
     """The model as the server names it in its answer."""
 

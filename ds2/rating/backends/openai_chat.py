@@ -148,11 +148,7 @@ class ChatFormat:
         return body
 
     def answer(self, key: str, completion: Any) -> Answer:
-        """The answer in a chat completion; `failed` where it is none.
-
-        Raises:
-            UserError: probabilities were asked for and the server gives none.
-        """
+        """The answer in a chat completion; `failed` where it is none."""
         try:
             choice = completion["choices"][0]
             message = choice["message"]
@@ -180,19 +176,16 @@ class ChatFormat:
         return whole.replace(self.connection.key, "***") if self.connection.key else whole
 
     def _distribution(self, choice: Mapping[str, Any]) -> tuple[float, ...] | None:
-        """P(1), ..., P(9) of the first token; None where it is hardly ever a digit."""
+        """P(1), ..., P(9) of the first token; None where it is hardly ever a digit, () where no probabilities came."""
         tokens = _mapping(choice.get("logprobs")).get("content")
         likely = _mapping(tokens[0]).get("top_logprobs") if isinstance(tokens, list) and tokens else None
         if not isinstance(likely, list):
-            raise UserError(
-                f"rater.reading=expected needs token probabilities (logprobs), which {self.model} at "
-                f"{self.connection.name} does not give; use rater.reading=answer"
-            )
+            return ()
         mass = dict.fromkeys(prompt.DIGITS, 0.0)
-        for entry in likely:
-            digit = str(entry["token"]).strip(" ▁Ġ\n")
-            if digit in mass:
-                mass[digit] += math.exp(entry["logprob"])
+        for entry in map(_mapping, likely):
+            digit, log = str(entry.get("token")).strip(" ▁Ġ\n"), entry.get("logprob")
+            if digit in mass and isinstance(log, int | float):
+                mass[digit] += math.exp(min(log, 0.0))
         total = math.fsum(mass.values())
         return tuple(share / total for share in mass.values()) if total >= _LEAST_MASS else None
 

@@ -35,7 +35,8 @@ LIMITED = 100
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds: the first wait, and the longest without a Retry-After."""
 HOPELESS = 20
-"""Requests given up in a row, without an answer between them, that end the stage."""
+"""Requests given up in a row, without an answer between them, that end the stage; first answers without probabilities too,
+where they are read."""
 CHECK_TIMEOUT = 30.0
 _PASSING = frozenset({408, 409, 425, 429})
 
@@ -65,6 +66,9 @@ class ServerBackend:
         self._with_schema = format.schema is not None
         self._given_up = 0
         """In a row."""
+        self._probable = False
+        """Whether an answer came with probabilities."""
+        self._withheld: list[Answer] = []
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.close())
@@ -129,6 +133,7 @@ class ServerBackend:
                     task.add_done_callback(finished)
                     running.add(task)
                 if not running:
+                    yield from self._release()
                     return
                 self._loop.run_until_complete(some())
                 ended, done[:] = list(done), []
@@ -136,7 +141,7 @@ class ServerBackend:
                 errors = [error for task in ended if (error := task.exception()) is not None]
                 for task in ended:
                     if task.exception() is None:
-                        yield self._counted(task.result())
+                        yield from self._counted(task.result())
                 if errors:  # after the answers that came with them, which are paid for
                     raise errors[0]
         finally:
@@ -148,15 +153,38 @@ class ServerBackend:
         if running:
             self._loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
 
-    def _counted(self, answer: Answer) -> Answer:
-        """Raises UserError where nothing is delivered any more."""
+    def _counted(self, answer: Answer) -> list[Answer]:
+        """The answers that can be handed on now.
+
+        Those without probabilities wait for the first one that has some: where none has, a server that gives none would
+        leave unreadable answers in the log, to be replayed when it does.
+
+        Raises:
+            UserError: nothing is delivered any more, or no probabilities are.
+        """
         self._given_up = self._given_up + 1 if answer.finish == "failed" else 0
         if self._given_up >= HOPELESS:
             raise UserError(
                 f"{self._connection.name} gave no answer to {HOPELESS} requests in a row, the last time: {answer.text}. "
                 "The answers so far are kept; the same command goes on from there"
             )
-        return answer
+        written = answer.finish in ("stop", "length") and answer.text
+        if not self._format.digits or self._probable or not written:
+            return [answer]
+        self._withheld.append(answer)
+        if answer.distribution != ():
+            self._probable = True
+            return self._release()
+        if len(self._withheld) == HOPELESS:
+            raise UserError(
+                f"rater.reading=expected needs token probabilities (logprobs), which {self._format.model} at "
+                f"{self._connection.name} does not give; use rater.reading=answer"
+            )
+        return []
+
+    def _release(self) -> list[Answer]:
+        released, self._withheld = self._withheld, []
+        return released
 
     async def _deliver(self, request: Request) -> Answer:
         """Send until there is an answer, or `failed` with the last reason."""
