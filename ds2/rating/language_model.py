@@ -83,8 +83,8 @@ def rate(
     check(config, scale)
     with (
         AnswerLog(folder) as log,
-        open_backend(config, revision, Place(folder, tqdm.write)) as backend,
         tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
+        open_backend(config, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run()

@@ -50,6 +50,10 @@ class BatchServer:
     """Call, such as `POST /batches` -> a status to give instead of doing it; 0: do it."""
     after: Callable[[str], bool] = lambda call: True
     """Whether to reply once the call was done; else the connection is cut."""
+    instead: Callable[[str, str], bytes | None] = lambda call, path: None
+    """Method and path, such as `GET`, `/files/file-0/content` -> the body to send in place of the reply to a call that was done."""
+    cut: Callable[[str, str], bool] = lambda call, path: False
+    """Whether the connection is cut within the body."""
 
     @property
     def uploads(self) -> int:
@@ -172,6 +176,7 @@ class BatchServer:
                     status = server.before(call)
                     done = None if status else server.handle(method, path, body)
                     heard = server.after(call)
+                    done = server.instead(method, path) or done
                 if not heard:
                     self.close_connection = True
                     return
@@ -184,6 +189,10 @@ class BatchServer:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
+                if server.cut(method, path):
+                    self.wfile.write(payload[: len(payload) // 2])
+                    self.close_connection = True
+                    return
                 self.wfile.write(payload)
 
             def log_message(self, *_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(url: str, ledger: Ledger, **runtime: Any) -> BatchBackend:
     settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
-    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger, print)
+    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger)
 
 
 def requests(keys: list[str]) -> list[Request]:
@@ -195,6 +196,130 @@ def test_a_busy_server_is_asked_again(server: BatchServer, tmp_path: Path) -> No
     server.before = lambda call: next(statuses, 0)
     assert set(ask(server.url, tmp_path)) == set(KEYS)
     assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+@pytest.mark.parametrize("where", ["/content", "/batches/batch-0", "/batches", "/files"])
+def test_a_connection_that_breaks_within_a_reply_is_tried_again(
+    server: BatchServer, tmp_path: Path, where: str
+) -> None:
+    broken = iter([True] * 3)
+    server.cut = lambda method, path: path.endswith(where) and next(broken, False)
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert next(broken, None) is None
+    assert server.paid == dict.fromkeys(KEYS, 1)
+    assert (server.uploads, len(server.batches)) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>busy</html>", b"[]", b"{}", b'"x"', b"null", b'{"data": 3, "id": 4}']
+)
+@pytest.mark.parametrize(
+    "call", ["POST /files", "POST /batches", "GET /batches/batch-0", "GET /batches", "GET /files"]
+)
+def test_a_page_that_is_not_of_the_api_is_no_reply(
+    server: BatchServer, tmp_path: Path, call: str, body: bytes
+) -> None:
+    method, where = call.split()
+    made, lost = (f"POST {where}" if method == "GET" else ""), iter([True])
+    server.after = lambda seen: not (seen == made and next(lost, False))  # so that the list is asked for
+    odd = iter([body] * 2)
+    server.instead = lambda seen, path: next(odd, None) if (seen, path) == (method, where) else None
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert next(odd, None) is None
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+def results(path: str) -> bool:
+    return path.startswith("/files/output")
+
+
+def test_a_damaged_download_is_fetched_again_and_nothing_paid_for_twice(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    pages = iter([b"<html>busy 1</html>", b"<html>busy 2</html>", b"<html>busy 2</html>"])
+    server.instead = lambda method, path: next(pages, None) if results(path) else None
+    assert {answer.finish for answer in ask(server.url, tmp_path).values()} == {"stop"}
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+def test_results_that_stay_damaged_are_given_up_only_when_they_are_always_the_same(
+    server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.instead = lambda method, path: b"<html>gone</html>" if results(path) else None
+    assert {answer.finish for answer in ask(server.url, tmp_path / "a").values()} == {"failed"}
+    assert sum(call == "GET /files" for call in server.calls) == 3 * openai_batch.DOWNLOADS
+    monkeypatch.setattr(openai_batch, "PATIENCE", 6)
+    pages = count()
+    server.instead = lambda method, path: b"<html>%d</html>" % next(pages) if results(path) else None
+    with pytest.raises(UserError, match="0 lines of the results of batch batch-3 can be read, of 2"):
+        ask(server.url, tmp_path / "b")
+    server.instead = lambda method, path: None
+    assert {answer.finish for answer in ask(server.url, tmp_path / "b").values()} == {"stop"}
+    assert server.paid == dict.fromkeys(KEYS, 2)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_batch_of_unknown_outcome_is_kept_where_the_list_of_batches_is_refused(
+    server: BatchServer, tmp_path: Path, status: int
+) -> None:
+    state = {"lost": 0}
+
+    def heard(call: str) -> bool:
+        state["lost"] += call == "POST /batches"
+        return call != "POST /batches"
+
+    server.after = heard
+    server.before = lambda call: status if call == "GET /batches" else 0
+    with pytest.raises(UserError, match=f"refuses: status {status}"):
+        ask(server.url, tmp_path)
+    assert state["lost"] == 3
+    server.after, server.before = lambda call: True, lambda call: 0
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert (server.paid, len(server.batches)) == (dict.fromkeys(KEYS, 1), 3)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425])
+def test_a_submission_that_may_have_been_done_is_looked_for(
+    server: BatchServer, tmp_path: Path, status: int
+) -> None:
+    said = iter([status])
+    server.before = lambda call: next(said, 0) if call == "POST /batches" else 0
+    assert set(ask(server.url, tmp_path)) == set(KEYS)
+    assert server.paid == dict.fromkeys(KEYS, 1)
+
+
+ODD_LINES = [
+    ({"response": {"status_code": 400, "body": {"error": "bad"}}}, "bad"),
+    ({"response": {"status_code": 400, "body": "bad"}}, "status 400"),
+    ({"response": "bad", "error": None}, "status None"),
+    ({"response": None, "error": "bad"}, "bad"),
+    ({"response": {"status_code": 200, "body": "bad"}}, "the server sent no chat completion but '{}'"),
+    ({"response": None, "error": {"message": {"of": "parts"}}}, "{'of': 'parts'}"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), ODD_LINES)
+def test_a_line_of_another_form_is_an_unanswered_request(
+    server: BatchServer, tmp_path: Path, line: dict[str, Any], reason: str
+) -> None:
+    body = json.dumps({"custom_id": "k4", **line}).encode()
+    server.instead = lambda method, path: body if path == "/files/output_file_id-2/content" else None
+    log = ask(server.url, tmp_path)
+    assert {key: answer.finish for key, answer in log.items() if key != "k4"} == dict.fromkeys(
+        KEYS[:4], "stop"
+    )
+    assert (log["k4"].finish, log["k4"].text) == ("failed", reason)
+
+
+def test_progress_is_shown_once_a_look_over_all_batches(server: BatchServer, tmp_path: Path) -> None:
+    server.looks, shown = 3, list[str]()
+    with Ledger(tmp_path) as ledger:
+        settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
+        found = BatchBackend(ChatFormat(Connection(server.url), "m", 16), settings, ledger, shown.append)
+        assert len(list(found.answers(requests(KEYS)))) == 5
+    assert shown[0] == "0 of 0 done in 3 batches at the server"
+    assert len(shown) == 3
+    assert shown[-1].startswith("5 of 5 done in 3 batches at the server, ")
 
 
 def test_answers_that_came_are_kept_for_a_log_that_lost_them(server: BatchServer, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class Place:
     """For what must outlive the process, such as batches at a server; made by the back end that needs it."""
     say: Callable[[str], None] = lambda line: None
     """Tells the person one line while the back end works."""
+    show: Callable[[str], None] = lambda state: None
+    """Shows the person how things stand, in place of what was shown before; empty: nothing."""
 
 
 Opener = Callable[[LlmRaterConfig, str | None, Place], AbstractContextManager[Backend]]

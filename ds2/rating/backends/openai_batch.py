@@ -12,39 +12,27 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import openai
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request, openai_server
+from ds2.rating.backends.batch_api import BatchApi, Refused, Remote, Unavailable
 from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger
-from ds2.rating.backends.openai_chat import ChatFormat
+from ds2.rating.backends.openai_chat import ChatFormat, mapping
 from ds2.rating.conversation import estimate_tokens
 
-if TYPE_CHECKING:
-    from openai.types import Batch as Remote
-    from openai.types import BatchRequestCounts, FileObject
-
-    Entry = TypeVar("Entry", Remote, FileObject)
-
-METADATA = "ds2_batch"
-"""Key of the batch's name in its metadata."""
 PATIENCE = 30
 """Looks in a row at a server that does not answer, before the wait for it ends."""
-UPLOAD_TIMEOUT = 600.0
-"""Seconds for one call, at least: an input file may be large."""
-CLOCKS = 86_400
-"""Seconds by which the server's clock may differ from this one's."""
+DOWNLOADS = 3
+"""Times that a damaged download must be the same until it is taken for what the server has."""
 ENDED = frozenset({"completed", "expired", "cancelled"})
 QUEUE_FULL = "token_limit_exceeded"
 """The account has as many tokens waiting in batches as it may."""
-UNAVAILABLE = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
-"""The server may have done what was asked, or not; another time it will say."""
 
 
 @contextmanager
@@ -54,7 +42,7 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
     server = hashlib.sha256(format.connection.name.encode()).hexdigest()[:8]
     folder = place.folder / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
     with openai_server.open(config, revision, place), Ledger(folder) as ledger:
-        backend = BatchBackend(format, config.runtime, ledger, place.say)
+        backend = BatchBackend(format, config.runtime, ledger, place.show)
         with closing(backend):
             yield backend
 
@@ -67,19 +55,20 @@ class BatchBackend:
         format: ChatFormat,
         runtime: RaterRuntime,
         ledger: Ledger,
-        say: Callable[[str], None],
+        show: Callable[[str], None] = lambda state: None,
     ) -> None:
         self._format, self._connection = format, format.connection
-        self._runtime, self._ledger, self._say = runtime, ledger, say
-        self._endpoint: Any = (
-            "/v1/chat/completions" if self._connection.api_version is None else "/chat/completions"
-        )
-        self._client = self._connection.client(max(runtime.timeout, UPLOAD_TIMEOUT))
-        self._counts: dict[str, BatchRequestCounts] = {}
-        self._done, self._started = 0, time.monotonic()
+        self._runtime, self._ledger, self._show = runtime, ledger, show
+        self._api = BatchApi(format.connection, runtime.timeout)
+        self._remotes: dict[str, Remote] = {}
+        """Each batch of this run as it was last seen."""
+        self._first: tuple[float, int] | None = None
+        """When this run first looked at its batches, and what was done by then."""
+        self._damaged: dict[str, list[str]] = {}
+        """Hashes of the downloads of a batch that could not be read in full."""
 
     def close(self) -> None:
-        self._client.close()
+        self._api.close()
 
     def count_tokens(self, text: str) -> int:
         """See `Backend`; a server's tokenizer is not at hand."""
@@ -104,17 +93,16 @@ class BatchBackend:
                     ended = ended or failed is not None
                     yield from failed or ()
                 unheard = 0
-            except UNAVAILABLE as error:
+            except Unavailable as error:
                 unheard += 1
                 if unheard == PATIENCE:
                     raise UserError(
-                        f"{self._connection.name} does not answer ({self._connection.reason(error)}); batches submitted go on there: "
-                        "run the same command again to collect them"
+                        f"{self._connection.name} does not answer ({error}); batches submitted go on there: run the same "
+                        "command again to collect them"
                     ) from error
-            except openai.APIStatusError as error:
-                raise UserError(
-                    f"{self._connection.name} refuses: {self._connection.reason(error)}"
-                ) from error
+            except Refused as error:
+                raise UserError(f"{self._connection.name} refuses: {error}") from error
+            self._show(self._progress())
             if not ended:
                 time.sleep(self._runtime.poll_seconds)
 
@@ -122,7 +110,7 @@ class BatchBackend:
         line = {
             "custom_id": request.key,
             "method": "POST",
-            "url": self._endpoint,
+            "url": self._api.endpoint,
             "body": self._format.body(request),
         }
         return json.dumps(line, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n"
@@ -143,7 +131,7 @@ class BatchBackend:
     def _try_send(self, batch: Batch) -> None:
         try:
             self._send(batch)
-        except UNAVAILABLE:
+        except Unavailable:
             return  # it waits in the ledger for the next look
 
     def _send(self, batch: Batch) -> Batch:
@@ -152,60 +140,45 @@ class BatchBackend:
         Raises:
             UserError: the server refuses; the requests are then free again.
         """
-        try:
-            return self._submit(self._upload(batch))
-        except UNAVAILABLE as error:
-            if error.code == "insufficient_quota":
-                raise UserError(f"{self._connection.name} has no credit left for this key") from error
-            raise
-        except openai.APIStatusError as error:
-            self._ledger.finish(batch, ())
-            raise UserError(
-                f"{self._connection.name} refuses a batch: {self._connection.reason(error)}"
-            ) from error
+        return self._submit(self._upload(batch))
 
     def _upload(self, batch: Batch) -> Batch:
         if batch.step not in ("sealed", "uploading"):
             return batch
-        file_id = self._find(batch, self._uploaded) if batch.step == "uploading" else None
+        path = self._ledger.input_file(batch.name)
+        look = partial(self._api.uploaded, path.name, batch.sealed_at)
+        file_id = self._find(look) if batch.step == "uploading" else None
         if file_id is None:
             self._ledger.move(batch, "uploading")
-            path = self._ledger.input_file(batch.name)
-            with path.open("rb") as content:
-                file_id = self._client.files.create(file=(path.name, content), purpose="batch").id
+            file_id = self._make(batch, partial(self._api.upload, path))
         return self._ledger.move(batch, "uploaded", file_id=file_id)
 
     def _submit(self, batch: Batch) -> Batch:
         if batch.step not in ("uploaded", "submitting"):
             return batch
-        batch_id = self._find(batch, self._submitted) if batch.step == "submitting" else None
+        look = partial(self._api.submitted, batch.name, batch.sealed_at)
+        batch_id = self._find(look) if batch.step == "submitting" else None
         if batch_id is None:
             assert batch.file_id is not None
             self._ledger.move(batch, "submitting")
-            made = self._client.batches.create(
-                input_file_id=batch.file_id, endpoint=self._endpoint, completion_window="24h",
-                metadata={METADATA: batch.name},
-            )  # fmt: skip
-            batch_id = made.id
+            batch_id = self._make(batch, partial(self._api.submit, batch.file_id, batch.name))
         return self._ledger.move(batch, "submitted", batch_id=batch_id)
 
-    def _find(self, batch: Batch, look: Callable[[Batch], str | None]) -> str | None:
+    def _make(self, batch: Batch, call: Callable[[], str]) -> str:
+        """The id of what the call makes. Raises UserError where it is refused: then nothing was made."""
+        try:
+            return call()
+        except Refused as error:
+            self._ledger.finish(batch, ())
+            raise UserError(f"{self._connection.name} refuses a batch: {error}") from error
+
+    def _find(self, look: Callable[[], str | None]) -> str | None:
         """What a call of unknown outcome made, if it did; looked for twice, because lists lag."""
-        found = look(batch)
+        found = look()
         if found is None:
             time.sleep(self._runtime.poll_seconds)
-            found = look(batch)
+            found = look()
         return found
-
-    def _uploaded(self, batch: Batch) -> str | None:
-        name = self._ledger.input_file(batch.name).name
-        recent = _since(self._client.files.list(purpose="batch", order="desc"), batch.sealed_at)
-        return next((file.id for file in recent if file.filename == name and file.status != "error"), None)
-
-    def _submitted(self, batch: Batch) -> str | None:
-        recent = _since(self._client.batches.list(limit=100), batch.sealed_at)
-        named = (b for b in recent if (b.metadata or {}).get(METADATA) == batch.name and b.status != "failed")
-        return next((remote.id for remote in named), None)
 
     def _look(self, batch: Batch) -> list[Answer] | None:
         """None while a batch runs. Once it has ended, its answers are stored; returns what it did not answer.
@@ -216,13 +189,15 @@ class BatchBackend:
         batch = self._send(batch)
         assert batch.batch_id is not None
         try:
-            remote = self._client.batches.retrieve(batch.batch_id)
-        except openai.NotFoundError as error:
+            remote = self._api.retrieve(batch.batch_id)
+        except Refused as error:
+            if error.status != 404:
+                raise
             raise UserError(
                 f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use the account "
                 f"it was submitted with, or delete {self._ledger.folder} to pay for its requests again"
             ) from error
-        self._show(batch, remote)
+        self._remotes[batch.name] = remote
         if remote.status == "failed":
             self._put_off(batch, remote)
             return None
@@ -236,19 +211,13 @@ class BatchBackend:
             )
         return failed
 
-    def _show(self, batch: Batch, remote: Remote) -> None:
-        """Say how far the batches of this run are, when that has changed."""
-        if remote.request_counts is not None:
-            self._counts[batch.name] = remote.request_counts
-        done = sum(counts.completed + counts.failed for counts in self._counts.values())
-        if done == self._done:
-            return
-        minutes = (time.monotonic() - self._started) / 60
-        total = sum(counts.total for counts in self._counts.values())
-        self._say(
-            f"{len(self._counts)} batches: {done:,} of {total:,} done at the server, {done / minutes:,.0f}/min"
-        )
-        self._done = done
+    def _progress(self) -> str:
+        """How far the batches of this run are, and how fast since it first looked."""
+        done, now = sum(remote.done for remote in self._remotes.values()), time.monotonic()
+        first, before = self._first = self._first or (now, done)
+        total = sum(remote.total for remote in self._remotes.values())
+        pace = f", {(done - before) / (now - first) * 60:,.0f}/min" if done > before else ""
+        return f"{done:,} of {total:,} done in {len(self._remotes)} batches at the server{pace}"
 
     def _put_off(self, batch: Batch, remote: Remote) -> None:
         """Submit a batch later that was refused because others fill the queue.
@@ -256,8 +225,7 @@ class BatchBackend:
         Raises:
             UserError: it was refused for good.
         """
-        errors = (remote.errors and remote.errors.data) or []
-        if any(error.code == QUEUE_FULL for error in errors):
+        if any(code == QUEUE_FULL for code, _ in remote.errors):
             if any(other.step == "submitted" and other != batch for other in self._ledger.waiting()):
                 self._ledger.move(batch, "uploaded")
                 return
@@ -265,54 +233,76 @@ class BatchBackend:
         else:
             advice = ""
         self._ledger.finish(batch, ())
-        said = (
-            "; ".join(
-                dict.fromkeys(self._connection.without_key(error.message or error.code) for error in errors)
-            )
-            or "no reason given"
-        )
+        messages = dict.fromkeys(self._connection.without_key(message) for _, message in remote.errors)
+        said = "; ".join(messages) or "no reason given"
         raise UserError(f"{self._connection.name} refused batch {remote.id}: {said}{advice}")
 
     def _collect(self, batch: Batch, remote: Remote) -> list[Answer]:
-        """Store an ended batch's answers; returns what was not answered."""
+        """Store an ended batch's answers; returns what was not answered.
+
+        Raises:
+            Unavailable: its files are not what the server says of them.
+        """
         reasons: dict[str, str] = {}
 
         def answered() -> Iterator[Answer]:
-            for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
-                for line in self._lines(file_id):
-                    answer = self._outcome(line)
-                    if answer.finish == "failed":
-                        reasons[answer.key] = answer.text
-                    else:
-                        yield answer
+            for line in _lines(paths):
+                answer = self._outcome(line)
+                if answer.finish == "failed":
+                    reasons[answer.key] = answer.text
+                else:
+                    yield answer
 
+        paths = [self._ledger.folder / f"download-{i}" for i in range(len(remote.files))]
+        for file_id, path in zip(remote.files, paths, strict=True):
+            self._api.download(file_id, path)
+        self._check(batch, remote, paths)
         unanswered = self._ledger.finish(batch, answered())
+        for path in paths:
+            path.unlink()
         why = f"batch {remote.id} ended without an answer ({remote.status})"
         return [Answer(key, reasons.get(key, why), finish="failed") for key in unanswered]
 
-    def _lines(self, file_id: str) -> Iterator[dict[str, Any]]:
-        path = self._ledger.folder / "download"
-        with self._client.files.with_streaming_response.content(file_id) as response:
-            response.stream_to_file(path)
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    yield dict(json.loads(line))
-                except (ValueError, TypeError):
-                    continue  # a damaged line answers nothing: its request is among the unanswered
-        path.unlink()
+    def _check(self, batch: Batch, remote: Remote, paths: Sequence[Path]) -> None:
+        """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the same.
+
+        What is in it was paid for: forgotten too early, it would be paid for again.
+        """
+        readable, expected = sum(1 for _ in _lines(paths)), max(remote.done, len(paths))
+        if readable >= expected:
+            return
+        seen = self._damaged.setdefault(batch.name, [])
+        seen.append("".join(_digest(path) for path in paths))
+        if seen[-DOWNLOADS:] != [seen[-1]] * DOWNLOADS:
+            raise Unavailable(
+                f"{readable:,} lines of the results of batch {remote.id} can be read, of {expected:,}"
+            )
 
     def _outcome(self, line: dict[str, Any]) -> Answer:
         """What one line of an output or error file says."""
-        key, response, error = str(line.get("custom_id")), line.get("response") or {}, line.get("error") or {}
-        body = response.get("body") or {}
+        key, response, error = str(line["custom_id"]), mapping(line.get("response")), line.get("error")
+        body = mapping(response.get("body"))
         if response.get("status_code") == 200 and not error:
             return self._format.answer(key, body)
-        refusal = error or body.get("error") or {}
-        said = self._connection.without_key(refusal.get("message") or f"status {response.get('status_code')}")
-        return Answer(key, said, finish="filtered" if refusal.get("code") == "content_filter" else "failed")
+        refusal = error or body.get("error")
+        message = mapping(refusal).get("message") or refusal or f"status {response.get('status_code')}"
+        filtered = mapping(refusal).get("code") == "content_filter"
+        return Answer(key, self._connection.without_key(message), finish="filtered" if filtered else "failed")
 
 
-def _since(listed: Iterable[Entry], moment: int) -> Iterator[Entry]:
-    """The newest entries of a list that runs from new to old."""
-    return takewhile(lambda entry: entry.created_at >= moment - CLOCKS, listed)
+def _digest(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _lines(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The lines of downloaded files that name their request; a damaged line answers nothing."""
+    for path in paths:
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    found = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(found, dict) and "custom_id" in found:
+                    yield found

@@ -19,6 +19,8 @@ from ds2.errors import UserError
 from ds2.rating import prompt
 from ds2.rating.backends import Answer, Request
 
+PASSING = frozenset({408, 409, 425, 429})
+"""Statuses below 500 after which the same call may succeed."""
 _LIKELY_TOKENS = 20
 """First tokens whose probabilities a server gives, at most."""
 _LEAST_MASS = 0.5
@@ -158,14 +160,14 @@ class ChatFormat:
             return Answer(key, f"the server sent no chat completion but {said!r}", finish="failed")
         if isinstance(text, list):  # content in parts
             text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
-        usage = _mapping(completion.get("usage"))
+        usage = mapping(completion.get("usage"))
         return Answer(
             key,
             self._clean(refusal or text or ""),
             "refusal" if refusal else _FINISH.get(choice.get("finish_reason"), "stop"),
-            _count(usage.get("prompt_tokens")),
-            _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-            _count(usage.get("completion_tokens")),
+            count(usage.get("prompt_tokens")),
+            count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            count(usage.get("completion_tokens")),
             self._distribution(choice) if self.digits and not refusal else None,
             str(completion.get("model") or ""),
         )
@@ -177,12 +179,12 @@ class ChatFormat:
 
     def _distribution(self, choice: Mapping[str, Any]) -> tuple[float, ...] | None:
         """P(1), ..., P(9) of the first token; None where it is hardly ever a digit, () where no probabilities came."""
-        tokens = _mapping(choice.get("logprobs")).get("content")
-        likely = _mapping(tokens[0]).get("top_logprobs") if isinstance(tokens, list) and tokens else None
+        tokens = mapping(choice.get("logprobs")).get("content")
+        likely = mapping(tokens[0]).get("top_logprobs") if isinstance(tokens, list) and tokens else None
         if not isinstance(likely, list):
             return ()
         mass = dict.fromkeys(prompt.DIGITS, 0.0)
-        for entry in map(_mapping, likely):
+        for entry in map(mapping, likely):
             digit, log = str(entry.get("token")).strip(" ▁Ġ\n"), entry.get("logprob")
             if digit in mass and isinstance(log, int | float):
                 mass[digit] += math.exp(min(log, 0.0))
@@ -193,9 +195,11 @@ class ChatFormat:
 _FINISH = {"length": "length", "content_filter": "filtered"}
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """A part of a reply that should be an object; empty where it is something else."""
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """A part of a reply that should be a number; 0 where it is something else."""
     return value if isinstance(value, int) else 0

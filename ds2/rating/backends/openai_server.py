@@ -24,7 +24,7 @@ import openai
 from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request
-from ds2.rating.backends.openai_chat import ChatFormat
+from ds2.rating.backends.openai_chat import PASSING, ChatFormat
 from ds2.rating.backends.pace import Halt, Limit
 from ds2.rating.conversation import estimate_tokens
 
@@ -38,7 +38,6 @@ HOPELESS = 20
 """Requests given up in a row, without an answer between them, that end the stage; first answers without probabilities too,
 where they are read."""
 CHECK_TIMEOUT = 30.0
-_PASSING = frozenset({408, 409, 425, 429})
 
 
 @contextmanager
@@ -223,7 +222,7 @@ class ServerBackend:
             if error.code == "content_filter":
                 words = self._connection.reason(error)
                 return Answer(request.key, words, finish="filtered"), None, 1
-            passing = error.status_code in _PASSING or error.status_code >= 500
+            passing = error.status_code in PASSING or error.status_code >= 500
             return self._failed(request, error), _retry_after(error), DELIVERIES if passing else 1
         except openai.APIConnectionError as error:
             return self._failed(request, error), None, DELIVERIES
