@@ -178,12 +178,13 @@ class _Session:
         self.report.count_answer(answer, replayed=replayed)
         if verdict.reason:
             self.report.reasons[_kind(verdict)] += 1
+        undelivered = verdict.outcome is Outcome.undelivered
+        settled = answer.final if undelivered else asks[0].attempt + 1 == self._questions.tries
         for ask in asks:
-            if verdict.outcome.rated or last:
+            if verdict.outcome.rated or settled or last:
                 self._settle(ask, answer.key, verdict)
             else:
                 # An answer that never came is asked for under its own key: a rerun must not ask anew for it.
-                undelivered = verdict.outcome is Outcome.undelivered
                 yield Ask(ask.position, ask.repeat, ask.attempt + (not undelivered))
 
     def _settle(self, ask: Ask, key: str, verdict: Verdict) -> None:
@@ -204,7 +205,7 @@ class _Session:
         """
         seen = self._read / self._tried
         share = min(1.0, seen + 3 * ((seen * (1 - seen) + 0.01) / self._tried) ** 0.5)
-        if (1 - share) ** (self._config.retries + 1) > self._config.max_unrated:
+        if (1 - share) ** self._questions.tries > self._config.max_unrated:
             reasons = ", ".join(
                 f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3)
             )

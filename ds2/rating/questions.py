@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ds2.config import LlmRaterConfig
+from ds2.config import LlmRaterConfig, Reading
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.answer_log import AnswerLog
@@ -54,6 +54,11 @@ class Questions:
         decides = {name: str(getattr(config, name)) for name in _SAMPLING}
         self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": decides}))
 
+    @property
+    def tries(self) -> int:
+        """Questions about one rating, at most; probabilities are the same each time."""
+        return 1 if self._config.reading is Reading.expected else self._config.retries + 1
+
     def first(self) -> list[Ask]:
         """The first try at every rating that is wanted: each repeat of each sample in `rater.sample`."""
         positions = np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)).tolist()
@@ -77,7 +82,7 @@ class Questions:
         """
         seen: set[str] = set()
         for ask in self.first():
-            for attempt in range(self._config.retries + 1):
+            for attempt in range(self.tries):
                 request, _ = self.request(replace(ask, attempt=attempt))
                 answer = None if log is None else log.get(request.key)
                 if request.key not in seen:

@@ -59,6 +59,8 @@ class RatingReport:
     """All answers read, also those that were asked again."""
     replayed: int = 0
     """Of these, answers that the log held already."""
+    without_schema: int = 0
+    """Of these, answers that came in this run and only without the JSON schema, which the server refused."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -75,6 +77,7 @@ class RatingReport:
         """Every answer, read or not, costs its tokens."""
         self.answers += 1
         self.replayed += replayed
+        self.without_schema += answer.without_schema
         self.prompt_tokens += answer.prompt_tokens
         self.cached_tokens += answer.cached_tokens
         self.completion_tokens += answer.completion_tokens
@@ -114,7 +117,7 @@ class RatingReport:
     def counts(self) -> dict[str, Any]:
         """The numbers of the stage's record."""
         tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
-        names = ("cut", "answers", "replayed", *tokens)
+        names = ("cut", "answers", "replayed", "without_schema", *tokens)
         return {
             **self.total,
             **{name: getattr(self, name) for name in names},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from ds2.config import RaterRuntime, Reading, ScaleConfig
 from ds2.errors import UserError
 from ds2.paths import project_root
 from ds2.rating import language_model
-from ds2.rating.backends import openai_server
+from ds2.rating.backends import Place, Request, openai_server, pace
+from ds2.rating.backends.openai_chat import ChatFormat, Connection
 from ds2.rating.raters import Ratings
 
 KEY = "sk-test-0123456789abcdef"
@@ -40,17 +43,20 @@ def rate(tmp_path, server: ChatServer, texts=("one", "two", "three"), **options)
         )  # fmt: skip
 
 
+def asks(body, text: str) -> bool:
+    """Whether a request is about the conversation with this text."""
+    return f"{text}\n" in body["messages"][-1]["content"]
+
+
 def first(fault):
     """The fault once for each conversation, then a good answer."""
     return lambda body, times: GOOD if times else fault
 
 
-LATER = email.utils.formatdate(time.time() + 1, usegmt=True)
-
 DELIVERY_FAULTS = {
     "429 with Retry-After": error(429, "slow", retry_after="0.1"),
     "429 with Retry-After in milliseconds": error(429, "slow", retry_after_ms="50"),
-    "429 with Retry-After as a date": error(429, "slow", retry_after=LATER),
+    "429 with Retry-After as a date": error(429, "slow", retry_after="Mon, 01 Jan 2024 00:00:00 GMT"),
     "429 with a Retry-After that says nothing": error(429, "slow", retry_after="soon"),
     "429 without Retry-After": error(429, "slow"),
     "500": error(500, "oops"),
@@ -179,14 +185,31 @@ def test_a_server_that_goes_down_ends_the_stage_and_keeps_the_answers(tmp_path, 
     assert again.asked.total() == 100
 
 
-def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(tmp_path):
+@pytest.mark.parametrize(
+    ("message", "least", "most"), [("unknown field: response_format", 1, 4), ("bad request", 3, 8)]
+)
+def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(
+    tmp_path, capsys, message, least, most
+):
     def say(body, times):
-        return error(400, "unknown field: response_format") if "response_format" in body else GOOD
+        return error(400, message) if "response_format" in body else GOOD
 
     server = ChatServer(say)
     found = rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 4})
     assert found.ratings.tolist() == [6] * 40
-    assert sum("response_format" in body for body in server.bodies) <= 4
+    assert least <= sum("response_format" in body for body in server.bodies) <= most
+    assert capsys.readouterr().out.count("refuses the JSON schema") == 1
+    assert found.details is not None
+    assert found.details.report.to_dict()["without_schema"] == 40
+
+
+def test_a_refusal_that_does_not_name_the_schema_leaves_it_on(tmp_path, capsys):
+    server = ChatServer(lambda body, times: error(400, "hiccup") if asks(body, "q20") and not times else GOOD)
+    found = rate(tmp_path, server, [f"q{i}" for i in range(200)], runtime={"concurrency": 2})
+    assert sum("response_format" not in body for body in server.bodies) == 1
+    assert found.details is not None
+    assert found.details.report.without_schema == 1
+    assert not capsys.readouterr().out
 
 
 def test_the_schema_is_asked_for_and_only_what_was_set_is_sent(tmp_path):
@@ -268,6 +291,184 @@ def test_all_wait_when_the_server_asks_for_it(tmp_path):
     assert sum(moment - times[0] < 0.45 for moment in times) <= 3
 
 
+class FakeClock:
+    """Time that passes only while something waits; for one request at a time."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    fake = FakeClock()
+    monkeypatch.setattr(pace, "now", fake.now)
+    monkeypatch.setattr(pace, "sleep", fake.sleep)
+    monkeypatch.setattr(openai_server, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(openai_server, "LONGEST_WAIT", 60.0)
+    return fake
+
+
+def in_seconds(seconds: float) -> str:
+    return email.utils.formatdate(time.time() + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        (lambda: {"retry_after": "20"}, 20, 22),
+        (lambda: {"retry_after_ms": "20000"}, 20, 22),
+        (lambda: {"retry_after_ms": "20000", "retry_after": "7"}, 20, 22),
+        (lambda: {"retry_after": in_seconds(300)}, 290, 330),
+        (lambda: {"retry_after": in_seconds(-300)}, 0.25, 0.5),
+        (lambda: {"retry_after_ms": "10"}, 0.25, 0.5),
+        (lambda: {"retry_after": "-5"}, 0.25, 0.5),
+        (lambda: {"retry_after": "nan"}, 0.25, 0.5),
+        (lambda: {"retry_after": "soon"}, 0.25, 0.5),
+        (dict, 0.25, 0.5),
+    ],
+)
+def test_the_next_try_is_as_late_as_the_server_says_or_later(tmp_path, clock, status, headers, least, most):
+    fault = error(status, "slow", **headers())
+    assert rate(tmp_path, ChatServer(first(fault)), ["one"]).ratings.tolist() == [6]
+    assert least <= clock.time - 1000 <= most
+
+
+def test_a_busy_server_is_waited_for_by_the_clock_however_small_a_wait_it_asks_for(tmp_path, clock):
+    busy = error(429, "slow", retry_after_ms="10")
+    server = ChatServer(lambda body, times: GOOD if clock.time > 1000 + 1800 else busy)
+    assert rate(tmp_path, server, ["one"], retries=0).ratings.tolist() == [6]
+    assert server.asked.total() < 60
+
+
+def test_a_server_that_stays_busy_is_given_up_after_an_hour(tmp_path, clock):
+    server = ChatServer(lambda body, times: error(429, "slow"))
+    found = rate(tmp_path, server, ["one"], retries=0)
+    assert found.details is not None
+    assert found.details.outcomes == ("undelivered",)
+    assert 3600 <= clock.time - 1000 <= 3660
+
+
+def test_a_server_that_asks_for_long_waits_is_asked_ten_times(tmp_path, clock):
+    server = ChatServer(lambda body, times: error(429, "tomorrow", retry_after="86400"))
+    rate(tmp_path, server, ["one"], retries=0)
+    assert server.asked.total() == openai_server.DELIVERIES
+
+
+def test_a_busy_server_takes_no_tries_from_other_faults(tmp_path, clock):
+    def say(body, times):
+        return error(429, "slow") if times < 12 else error(500, "oops") if times < 21 else GOOD
+
+    assert rate(tmp_path, ChatServer(say), ["one"], retries=0).ratings.tolist() == [6]
+
+
+def test_tokens_that_were_not_used_are_given_back(tmp_path, clock):
+    """At one token a second: the second question waits for the 120 that the first used, not for its estimate."""
+    pace = {"concurrency": 1, "tokens_per_minute": 60.0}
+    rate(tmp_path / "a", ChatServer(), ["one", "two"], runtime=pace)
+    assert 119 <= clock.time - 1000 <= 121
+    clock.time = 1000.0
+    rate(tmp_path / "b", ChatServer(first(error(500, "oops"))), ["one"], runtime=pace)
+    assert clock.time - 1000 <= 0.5
+
+
+def turns(limit: float, halts: list[tuple[float, float]], count: int = 20) -> list[float]:
+    """When each of so many requests may be sent, with the server asking for a halt at some moments (second, length)."""
+    place = Place(Path())
+    backend = openai_server.ServerBackend(
+        ChatFormat(Connection("http://127.0.0.1:9"), "m", 1), RaterRuntime(requests_per_minute=limit), place
+    )
+    started, sent = time.monotonic(), []
+
+    async def one() -> None:
+        await backend._turn(0)
+        sent.append(time.monotonic() - started)
+
+    async def halt(at: float, length: float) -> None:
+        if at:
+            await asyncio.sleep(at)
+        backend._halt.extend(length)
+
+    async def everything() -> None:
+        await asyncio.gather(*(halt(*each) for each in halts), *(one() for _ in range(count)))
+
+    backend._loop.run_until_complete(everything())
+    backend.close()
+    return sent
+
+
+def test_the_pace_is_kept_when_a_halt_ends():
+    sent = turns(6000.0, [(0.0, 0.3)])
+    assert all(moment >= 0.3 + 0.01 * i - 0.005 for i, moment in enumerate(sent))
+
+
+def test_nobody_sends_in_a_halt_that_began_while_they_waited_for_their_turn():
+    sent = turns(6000.0, [(0.055, 0.3)])
+    early = sum(moment < 0.08 for moment in sent)
+    assert 0 < early < 10
+    assert all(moment >= 0.35 + 0.01 * i - 0.005 for i, moment in enumerate(sent[early:]))
+
+
+def test_why_nothing_comes_is_said_once_and_shown_until_something_does(tmp_path):
+    said, shown = [], []
+    down = error(500, "oops")
+    server = ChatServer(lambda body, times: GOOD if times > 4 else down)
+    with running(server):
+        config = llm(base_url=server.url)
+        with openai_server.open(config, None, Place(tmp_path, said.append, shown.append)) as backend:
+            requests = [Request(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
+            assert {answer.finish for answer in backend.answers(requests)} == {"stop"}
+    assert said == [f"{server.url} gives no answers (status 500, oops); it is asked again"]
+    assert shown[0] == "status 500, oops"
+    assert shown[-1] == ""
+
+
+def test_the_key_is_removed_before_an_odd_body_is_cut(tmp_path):
+    for before in range(60, 110):
+        body = b"x" * before + b" Bearer " + KEY.encode() + b" rest"
+        found = rate(
+            tmp_path / str(before), ChatServer(lambda b, t, body=body: Reply(body)), ["one"], retries=0
+        )
+        assert found.details is not None
+        assert "sk-test" not in str(found.details.unrated)
+
+
+def test_a_question_that_is_refused_is_not_asked_again_and_the_others_are_rated(tmp_path):
+    server = ChatServer(lambda body, times: error(400, "context too long") if asks(body, "q5") else GOOD)
+    found = rate(tmp_path, server, [f"q{i}" for i in range(30)], retries=10)
+    assert found.details is not None
+    assert [(one.position, one.reason) for one in found.details.unrated] == [
+        (5, "status 400, context too long")
+    ]
+    assert max(server.asked.values()) == 2  # with the schema and without
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_one_conversation_that_is_forbidden_is_no_refused_key(tmp_path, others):
+    server = ChatServer(lambda body, times: error(403, "flagged") if asks(body, "odd one") else GOOD)
+    found = rate(tmp_path, server, ["odd one", *(f"q{i}" for i in range(others))])
+    assert found.details is not None
+    assert found.details.outcomes == ("undelivered", *["parsed"] * others)
+    assert min(server.asked.values()) == max(server.asked.values()) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 10])
+def test_probabilities_that_are_no_rating_are_not_asked_for_again(tmp_path, retries):
+    server = ChatServer(lambda body, times: top(The=1.0) if asks(body, "odd one") else top(t7=1.0))
+    for _ in range(2):
+        found = rate(tmp_path, server, ["odd one", "two"], reading=Reading.expected, retries=retries)
+        assert found.details is not None
+        assert found.details.outcomes == ("unreadable", "parsed")
+        assert set(server.asked.values()) == {1}
+
+
 def test_a_long_wait_is_said_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(openai_server, "LONGEST_WAIT", 0.1)
     rate(tmp_path, ChatServer(first(error(429, "slow", retry_after="0.3"))))
@@ -319,7 +520,7 @@ def test_an_answer_without_probabilities_leaves_its_sample_unrated_and_no_other(
     tmp_path, sent, outcome, others
 ):
     texts = ["odd one", *(f"q{i}" for i in range(others))]
-    server = ChatServer(lambda body, times: sent if "odd one" in str(body) else top(t7=1.0))
+    server = ChatServer(lambda body, times: sent if asks(body, "odd one") else top(t7=1.0))
     found = rate(tmp_path, server, texts, reading=Reading.expected)
     assert found.details is not None
     assert found.details.outcomes == (outcome, *["parsed"] * others)

@@ -48,6 +48,10 @@ class Answer:
     hardly ever one of these digits, () where the server gave no probabilities."""
     model: str = ""
     """The model as the server names it in its answer."""
+    final: bool = False
+    """Of a `failed` answer: the server refuses this question, and would again."""
+    without_schema: bool = False
+    """Asked for without the JSON schema that it should have been held to, because the server refused that."""
 
 
 class Backend(Protocol):

@@ -6,8 +6,9 @@ it or not and will say another time (no connection, a busy server, a page that i
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,3 +175,22 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"a reply without {name}")
     return value
+
+
+def digest(path: Path) -> str:
+    """A file's hash."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def readable(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The lines of downloaded results that name their request; a damaged line is left out."""
+    for path in paths:
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    found = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(found, dict) and "custom_id" in found:
+                    yield found

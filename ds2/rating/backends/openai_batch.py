@@ -21,9 +21,9 @@ from typing import Any
 from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request, openai_server
-from ds2.rating.backends.batch_api import BatchApi, Refused, Remote, Unavailable
+from ds2.rating.backends.batch_api import BatchApi, Refused, Remote, Unavailable, digest, readable
 from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger
-from ds2.rating.backends.openai_chat import ChatFormat, mapping
+from ds2.rating.backends.openai_chat import PASSING, ChatFormat, count, mapping
 from ds2.rating.conversation import estimate_tokens
 
 PATIENCE = 30
@@ -243,13 +243,13 @@ class BatchBackend:
         Raises:
             Unavailable: its files are not what the server says of them.
         """
-        reasons: dict[str, str] = {}
+        failed: dict[str, Answer] = {}
 
         def answered() -> Iterator[Answer]:
-            for line in _lines(paths):
+            for line in readable(paths):
                 answer = self._outcome(line)
                 if answer.finish == "failed":
-                    reasons[answer.key] = answer.text
+                    failed[answer.key] = answer
                 else:
                     yield answer
 
@@ -261,21 +261,21 @@ class BatchBackend:
         for path in paths:
             path.unlink()
         why = f"batch {remote.id} ended without an answer ({remote.status})"
-        return [Answer(key, reasons.get(key, why), finish="failed") for key in unanswered]
+        return [failed.get(key, Answer(key, why, finish="failed")) for key in unanswered]
 
     def _check(self, batch: Batch, remote: Remote, paths: Sequence[Path]) -> None:
         """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the same.
 
         What is in it was paid for: forgotten too early, it would be paid for again.
         """
-        readable, expected = sum(1 for _ in _lines(paths)), max(remote.done, len(paths))
-        if readable >= expected:
+        lines, expected = sum(1 for _ in readable(paths)), max(remote.done, len(paths))
+        if lines >= expected:
             return
         seen = self._damaged.setdefault(batch.name, [])
-        seen.append("".join(_digest(path) for path in paths))
+        seen.append("".join(digest(path) for path in paths))
         if seen[-DOWNLOADS:] != [seen[-1]] * DOWNLOADS:
             raise Unavailable(
-                f"{readable:,} lines of the results of batch {remote.id} can be read, of {expected:,}"
+                f"{lines:,} lines of the results of batch {remote.id} can be read, of {expected:,}"
             )
 
     def _outcome(self, line: dict[str, Any]) -> Answer:
@@ -286,23 +286,7 @@ class BatchBackend:
             return self._format.answer(key, body)
         refusal = error or body.get("error")
         message = mapping(refusal).get("message") or refusal or f"status {response.get('status_code')}"
-        filtered = mapping(refusal).get("code") == "content_filter"
-        return Answer(key, self._connection.without_key(message), finish="filtered" if filtered else "failed")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _lines(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """The lines of downloaded files that name their request; a damaged line answers nothing."""
-    for path in paths:
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    found = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(found, dict) and "custom_id" in found:
-                    yield found
+        finish = "filtered" if mapping(refusal).get("code") == "content_filter" else "failed"
+        status = count(response.get("status_code"))
+        final = finish == "failed" and 400 <= status < 500 and status not in PASSING
+        return Answer(key, self._connection.without_key(message), finish, final=final)

@@ -4,46 +4,48 @@ One event loop, stepped in the caller's thread: while the caller reads an answer
 from the caller's iterator only as one of the `concurrency` places falls free. What can pass (429, 5xx, timeouts, broken
 connections, bodies that are no completion) is sent again, after `Retry-After` where the server says it, else after a
 doubling wait with jitter. What cannot pass (wrong key, unknown model, no credit) ends the stage at once.
+`ds2.rating.backends.chat_calls` sends one question once and says which of these it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
-import email.utils
 import json
 import math
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import aiohttp
 import openai
 
 from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
-from ds2.rating.backends import Answer, Place, Request
-from ds2.rating.backends.openai_chat import PASSING, ChatFormat
-from ds2.rating.backends.pace import Halt, Limit
+from ds2.rating.backends import Answer, Place, Request, pace
+from ds2.rating.backends.chat_calls import ChatCalls, Delivery
+from ds2.rating.backends.openai_chat import ChatFormat
 from ds2.rating.conversation import estimate_tokens
 
 DELIVERIES = 10
-"""Times a request is sent before it is given up: about three minutes of waiting."""
-LIMITED = 100
-"""The same where the server answers 429 each time: it is there, and says that it is busy."""
+"""Times a request is sent before it is given up: about three minutes of waiting, and the timeouts."""
+BUSY = 3600.0
+"""Seconds for which a server may answer a request with 429 before it is given up; `DELIVERIES` times at least."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds: the first wait, and the longest without a Retry-After."""
 HOPELESS = 20
 """Requests given up in a row, without an answer between them, that end the stage; first answers without probabilities too,
 where they are read."""
+SEVERAL = 5
+"""Deliveries that fail in a row before the person is told why, at most once a minute."""
 CHECK_TIMEOUT = 30.0
 
 
 @contextmanager
 def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[ServerBackend]:
     """The server, checked for the model. Raises UserError where it is not there or lacks the model."""
-    backend = ServerBackend(ChatFormat.of(config), config.runtime, place.say)
+    backend = ServerBackend(ChatFormat.of(config), config.runtime, place)
     try:
         backend.check()
         yield backend
@@ -54,15 +56,17 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
 class ServerBackend:
     """Requests in, answers out, at most `runtime.concurrency` at a time."""
 
-    def __init__(
-        self, format: ChatFormat, runtime: RaterRuntime, say: Callable[[str], None] = lambda line: None
-    ) -> None:
+    def __init__(self, format: ChatFormat, runtime: RaterRuntime, place: Place) -> None:
         self._format, self._connection, self._runtime = format, format.connection, runtime
+        self._place = place
         self._loop = asyncio.new_event_loop()
         self._client = self._connection.async_client(runtime.timeout, runtime.concurrency)
-        self._requests, self._tokens = Limit(runtime.requests_per_minute), Limit(runtime.tokens_per_minute)
-        self._halt, self._say = Halt(), say
-        self._with_schema = format.schema is not None
+        self._calls = ChatCalls(format, self._client, place.say)
+        self._requests = pace.Limit(runtime.requests_per_minute)
+        self._tokens = pace.Limit(runtime.tokens_per_minute)
+        self._halt = pace.Halt()
+        self._failing, self._told = 0, -math.inf
+        """Deliveries that failed in a row, and when the person was last told why."""
         self._given_up = 0
         """In a row."""
         self._probable = False
@@ -90,12 +94,16 @@ class ServerBackend:
                 self._client.models.with_raw_response.list(timeout=min(self._runtime.timeout, CHECK_TIMEOUT))
             ).content
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise self._refused(error) from None
+            raise self._calls.refused(error) from None
         except openai.APIStatusError:
             return  # there is a server, and it has no such list
         except openai.APIConnectionError:
             raise UserError(
                 f"no server answers at {self._connection.name}: start it, or check rater.base_url"
+            ) from None
+        except aiohttp.ClientError as error:  # raised by what is no HTTP at all
+            raise UserError(
+                f"what answers at {self._connection.name} is no HTTP server ({type(error).__name__}): check rater.base_url"
             ) from None
         names = _model_names(listed)
         if names and self._format.model not in names:
@@ -188,87 +196,72 @@ class ServerBackend:
     async def _deliver(self, request: Request) -> Answer:
         """Send until there is an answer, or `failed` with the last reason."""
         tokens = self.count_tokens(request.chat[-1]["content"]) + self._format.max_new_tokens
-        attempt = 0
+        tries = _Tries()
         while True:
+            await self._turn(tokens)
+            delivery = await self._calls.send(request)
+            answer = delivery.answer
+            self._tokens.give_back(tokens - answer.prompt_tokens - answer.completion_tokens)
+            self._notice(answer)
+            if answer.finish != "failed" or answer.final:
+                return answer
+            wait = tries.wait_after(delivery)
+            if wait is None:
+                return answer
+            if (
+                delivery.wait is not None
+                and self._halt.extend(delivery.wait)
+                and delivery.wait > LONGEST_WAIT
+            ):
+                self._place.say(f"{self._connection.name} asks to wait {delivery.wait:,.0f} seconds")
+            await pace.sleep(wait)
+
+    async def _turn(self, tokens: float) -> None:
+        """Wait until a request may be sent: the server asked nobody to wait, and the pace allows it."""
+        while True:
+            await self._halt.wait()
             await self._requests.take(1)
             await self._tokens.take(tokens)
-            await self._halt.wait()
-            answer, wait, most = await self._try(request)
-            if answer.finish != "failed":
-                self._tokens.give_back(tokens - answer.prompt_tokens - answer.completion_tokens)
-                return answer
-            attempt += 1
-            if attempt >= most:
-                return answer
-            if wait is None:
-                wait = random.uniform(0.5, 1) * min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT)
-            else:
-                if self._halt.extend(wait) and wait > LONGEST_WAIT:
-                    self._say(f"{self._connection.name} asks to wait {wait:,.0f} seconds")
-                wait *= random.uniform(0, 0.1)  # not all at once when the halt ends
-            await asyncio.sleep(wait)
+            if not self._halt.on:  # else its place has passed, unused
+                return
 
-    async def _try(self, request: Request) -> tuple[Answer, float | None, int]:
-        """One delivery: the answer; where it failed, seconds to wait as the server says and how often to try at most."""
-        try:
-            return await self._send(request), None, DELIVERIES
-        except openai.RateLimitError as error:
-            if error.code == "insufficient_quota":
-                raise self._refused(error) from None
-            return self._failed(request, error), _retry_after(error), LIMITED
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise self._refused(error) from None
-        except openai.APIStatusError as error:
-            if error.code == "content_filter":
-                words = self._connection.reason(error)
-                return Answer(request.key, words, finish="filtered"), None, 1
-            passing = error.status_code in PASSING or error.status_code >= 500
-            return self._failed(request, error), _retry_after(error), DELIVERIES if passing else 1
-        except openai.APIConnectionError as error:
-            return self._failed(request, error), None, DELIVERIES
-        except (
-            aiohttp.ClientError
-        ) as error:  # what the client does not translate, such as a garbled status line
-            words = f"{type(error).__name__}: {self._connection.without_key(error)}"
-            return Answer(request.key, words[:300], finish="failed"), None, DELIVERIES
+    def _notice(self, answer: Answer) -> None:
+        """Tell the person why nothing comes, and that it does again."""
+        if answer.finish != "failed":
+            if self._failing >= SEVERAL:
+                self._place.show("")
+            self._failing = 0
+            return
+        self._failing += 1
+        if self._failing < SEVERAL:
+            return
+        self._place.show(answer.text[:60])
+        if pace.now() - self._told > 60:
+            self._told = pace.now()
+            self._place.say(f"{self._connection.name} gives no answers ({answer.text}); it is asked again")
 
-    async def _send(self, request: Request) -> Answer:
-        with_schema = self._with_schema
-        try:
-            return await self._post(request, with_schema=with_schema)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            if not with_schema or error.code == "content_filter":
-                raise
-        answer = await self._post(request, with_schema=False)
-        self._with_schema = False  # it was the schema that the server refused: never sent again
-        return answer
 
-    async def _post(self, request: Request, *, with_schema: bool) -> Answer:
-        body = self._format.body(request, with_schema=with_schema)
-        model, messages = body.pop("model"), body.pop("messages")
-        raw = await self._client.chat.completions.with_raw_response.create(
-            model=model, messages=messages, extra_body=body
-        )
-        try:
-            # Not valid UTF-8 somewhere: the digits may still be there.
-            completion = json.loads(raw.content.decode("utf-8", errors="replace"))
-        except ValueError:
-            said = self._connection.without_key(raw.content[:100].decode("utf-8", errors="replace"))
-            return Answer(request.key, f"the server sent no JSON but {said!r}", finish="failed")
-        return self._format.answer(request.key, completion)
+@dataclass
+class _Tries:
+    """How often one request failed."""
 
-    def _failed(self, request: Request, error: openai.APIError) -> Answer:
-        return Answer(request.key, self._connection.reason(error), finish="failed")
+    faults: int = 0
+    busy: int = 0
+    since: float = 0.0
+    """When the server first said that it is busy."""
 
-    def _refused(self, error: openai.APIStatusError) -> UserError:
-        reason = self._connection.reason(error)
-        if error.status_code in (401, 403):
-            return UserError(
-                f"{self._connection.name} refuses the key in {self._connection.variable} ({reason})"
-            )
-        if error.status_code == 404:
-            return UserError(f"{self._connection.name} has no model {self._format.model} ({reason})")
-        return UserError(f"{self._connection.name} has no credit left for this key ({reason})")
+    def wait_after(self, delivery: Delivery) -> float | None:
+        """Seconds to wait after a failed delivery: as the server says, and longer each time; None: enough."""
+        if delivery.busy:
+            self.since = self.since if self.busy else pace.now()
+            self.busy += 1
+            tries, enough = self.busy, self.busy >= DELIVERIES and pace.now() - self.since >= BUSY
+        else:
+            self.faults += 1
+            tries, enough = self.faults, self.faults >= DELIVERIES
+        own = random.uniform(0.5, 1) * min(FIRST_WAIT * 2 ** min(tries - 1, 30), LONGEST_WAIT)
+        said = (delivery.wait or 0.0) * random.uniform(1, 1.1)  # not all at once when the halt ends
+        return None if enough else max(own, said)
 
 
 def _model_names(body: bytes) -> list[str]:
@@ -278,24 +271,6 @@ def _model_names(body: bytes) -> list[str]:
         return sorted(str(entry["id"]) for entry in listed)
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say, or says none."""
-    headers: Mapping[str, str] = error.response.headers
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds):
-            return seconds if seconds > 0 else None
-    try:
-        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    left = moment.timestamp() - time.time()
-    return left if left > 0 else None
 
 
 __all__ = ["ServerBackend", "open"]

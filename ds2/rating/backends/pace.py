@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+now = time.monotonic
+sleep = asyncio.sleep
+"""All clocks and waits of the back end, in one place."""
+
 
 class Limit:
     """At most `per_minute` units a minute, spread evenly; None: no limit. One event loop uses it."""
@@ -17,11 +21,11 @@ class Limit:
         """Wait until it is these units' turn."""
         if self._seconds is None:
             return
-        now = time.monotonic()
-        turn = max(now, self._free_at)
+        asked = now()
+        turn = max(asked, self._free_at)
         self._free_at = turn + units * self._seconds
-        if turn > now:
-            await asyncio.sleep(turn - now)
+        if turn > asked:
+            await sleep(turn - asked)
 
     def give_back(self, units: float) -> None:
         """Units that were taken and then not used (negative: more were used)."""
@@ -37,12 +41,15 @@ class Halt:
 
     def extend(self, seconds: float) -> bool:
         """Nobody sends for so long from now. Returns whether all were free to send before."""
-        now = time.monotonic()
-        free = self._until <= now
-        self._until = max(self._until, now + seconds)
+        free = not self.on
+        self._until = max(self._until, now() + seconds)
         return free
+
+    @property
+    def on(self) -> bool:
+        return self._until > now()
 
     async def wait(self) -> None:
         """Until sending is allowed."""
-        while (left := self._until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
+        while (left := self._until - now()) > 0:
+            await sleep(left)
