@@ -4,14 +4,16 @@
     D(n, m)  = 1 - <x_n, x_m>, at least 0                 cosine distance
     graph[n] = the k samples m != n of smallest D(n, m), ascending, ties by row index
 
-Invariants: a sample is never its own neighbour; every row holds k different samples; the exact graph is the same on
-every machine up to neighbours whose distances lie within float32 rounding (1e-6) of each other. Exact duplicate rows are
-collapsed before the search and expanded after it: a sample's copies are its first neighbours, at distance 0, in row order.
+Invariants: a sample is never its own neighbour; every row holds k different samples; the graph is the same bit for bit
+however many threads search on a CPU, and the exact one the same on every machine up to neighbours whose distances lie within
+float32 rounding (1e-6) of each other. Exact duplicate rows are collapsed before the search and expanded after it: a sample's
+copies are its first neighbours, at distance 0, in row order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,12 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ds2.checks import number_array, one_of, whole_number
 from ds2.errors import UserError
+from ds2.threads import one_blas_thread
 
 Method = Literal["exact", "approximate"]
 Device = Literal["cpu", "cuda"]
 
-_BLOCK = 8192
-"""Queries searched at a time: bounds memory, and is what progress is counted in."""
+_BLOCK = 4096
+"""Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
 _RECALL = 0.96
 """Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's error."""
 _SAMPLE = 1000
@@ -169,8 +172,9 @@ def _search_inverted_file(
     cells = max(1, min(round(4 * n**0.5), n // 40))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, cells, faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = 6, 64, 1
-    index.train(x)
-    index.add(x)
+    with one_blas_thread():
+        index.train(x)
+        index.add(x)
     _choose_probes(index, x, cells)
     near, dist = _in_blocks(index, x, k, progress)
     short = np.flatnonzero((near < 0).any(axis=1))
@@ -199,18 +203,30 @@ def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> None:
 def _in_blocks(
     index: Any, queries: NDArray[np.float32], k: int, progress: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Blocks are searched side by side, each on one thread: threads inside a product would round it as they divide it, and
+    of neighbours equally far within rounding the nearer would depend on their number."""
+    import faiss
+
     near = np.empty((len(queries), k), dtype=np.int32)
     dist = np.empty((len(queries), k), dtype=np.float32)
-    starts: Iterable[int] = range(0, len(queries), _BLOCK)
-    if progress:
-        from tqdm import tqdm
 
-        starts = tqdm(starts, desc="neighbours", unit="block")
-    for start in starts:
+    def search(start: int) -> None:
+        faiss.omp_set_num_threads(1)  # of the worker that asks, not of the process
         rows = slice(start, start + _BLOCK)
         similarity, ids = index.search(queries[rows], k)
         near[rows] = ids
         np.maximum(1.0 - similarity, 0.0, out=dist[rows])
+
+    starts = range(0, len(queries), _BLOCK)
+    threads = faiss.omp_get_max_threads()
+    with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
+        done: Iterable[None] = workers.map(search, starts)
+        if progress:
+            from tqdm import tqdm
+
+            done = tqdm(done, total=len(starts), desc="neighbours", unit="block")
+        for _ in done:
+            pass
     return near, dist
 
 

@@ -192,7 +192,7 @@ def knn(run: Context) -> Step:
         return Outcome({"samples": graph.num_samples, "k": graph.k})
 
     return Step(
-        "knn", 1, f"{run.pool.name}-{config.method.value}", identity(config), run.inputs("embed"), compute
+        "knn", 2, f"{run.pool.name}-{config.method.value}", identity(config), run.inputs("embed"), compute
     )
 
 

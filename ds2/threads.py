@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """For the time inside, also as a decorator. Searches of the graph are outside, and OpenMP keeps its threads.
+    """For the time inside, also as a decorator. Searches of the graph divide their queries among threads themselves.
 
     Without threadpoolctl BLAS keeps its threads too: the library needs no more than numpy and scipy.
     """

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from ds2.curation.planted import plant_pool
 from ds2.knn import KnnGraph, collapse_duplicates, knn_graph, search_exact, unit_rows
@@ -31,6 +32,20 @@ def test_a_sample_is_never_its_own_neighbour_and_distances_ascend():
     assert (graph.neighbors != np.arange(300)[:, None]).all()
     assert (np.diff(graph.distances, axis=1) >= 0).all()
     assert all(len(set(row)) == 20 for row in graph.neighbors.tolist())
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_the_number_of_threads_does_not_change_a_bit(method):
+    """Large enough that a search by BLAS with two threads rounds one distance in 25 otherwise than with one."""
+    import faiss  # noqa: F401  (a limit reaches the libraries that are loaded)
+
+    x = np.random.default_rng(0).normal(size=(5000, 64))
+    graphs = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            graphs.append(knn_graph(x, 32, method=method))
+    np.testing.assert_array_equal(graphs[0].neighbors, graphs[1].neighbors)
+    np.testing.assert_array_equal(graphs[0].distances, graphs[1].distances)
 
 
 def test_the_scale_of_a_row_does_not_matter():
