@@ -51,7 +51,8 @@ def gather_inputs(
     rows = None if embeddings is None else unit_rows(embeddings)
     if rows is not None and len(rows) != N:
         raise UserError(f"{len(rows)} embeddings but {N} scores")
-    if texts is not None and (isinstance(texts, str) or not all(isinstance(t, str) for t in texts)):
+    listed = hasattr(texts, "__len__") and not isinstance(texts, str)
+    if texts is not None and not (listed and all(isinstance(t, str) for t in texts)):
         raise TypeError("texts must be a sequence of strings, one a sample")
     if texts is not None and len(texts) != N:
         raise UserError(f"{len(texts)} texts but {N} scores")

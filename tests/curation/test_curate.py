@@ -104,6 +104,7 @@ def good(**changed):
         ({"device": "gpu"}, ValueError, "device must be one of cpu, cuda"),
         ({"device": "gpu", "graph": knn_graph(np.eye(40), 20)}, ValueError, "device must be one of"),
         ({"texts": list(range(40))}, TypeError, "texts must be a sequence of strings"),
+        ({"texts": (str(n) for n in range(40))}, TypeError, "texts must be a sequence of strings"),
         ({"texts": "a" * 40}, TypeError, "texts must be a sequence of strings"),
         ({"lengths": ["a"] * 40}, TypeError, "lengths must be numbers"),
         ({"lengths": [[1], [1, 2]]}, TypeError, "lengths must be an array"),
