@@ -10,14 +10,14 @@ asked, nor paid for, twice. What an answer becomes:
 | 7.5, 7.0                                                                  | parsed     | as written        |
 | in a code fence or in prose, after `</think>`, inside another object;      | repaired   | as written        |
 | single quotes, a comma too many; cut off after the overall rating;         |            |                   |
-| several objects that agree                                                 |            |                   |
+| several objects that agree; any of these with objects or braces inside     |            |                   |
 | "7", "8/10", "8 out of 10"                                                | repaired   | 7, 8, 8           |
 | another criterion missing, or not a number 1..10                          | repaired   | as written        |
 | overall rating twice, equal                                               | repaired   | as written        |
 | overall rating twice, different; several objects that disagree             | unreadable |                   |
 | overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10  | unreadable |                   |
-| no object, or empty                                                       | unreadable |                   |
-| cut off before or within the overall rating                               | truncated  |                   |
+| no object, or empty; in prose, an object with one criterion (a quotation)  | unreadable |                   |
+| cut off before or within the overall rating, or before `</think>`         | truncated  |                   |
 | no rating, and the model declines in words or the server says so           | refused    |                   |
 | not delivered by the server                                               | undelivered|                   |
 
@@ -32,6 +32,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any
 
 from ds2.config import Reading
@@ -105,8 +106,10 @@ def _read_text(answer: Answer) -> Verdict:
         whole = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         whole = None
-    if isinstance(whole, _Pairs) and _names_overall(whole.items):
-        return _judge(whole.items, repaired="thought aloud" if "</think>" in answer.text else "")
+    if isinstance(whole, _Pairs) and _names_overall(whole):
+        return _judge(whole, repaired="thought aloud" if "</think>" in answer.text else "")
+    if "<think>" in text:
+        return Verdict(Outcome.truncated, reason="cut off while it was thinking")
     verdicts = [_judge(pairs, repaired=how) for pairs, how in _found(text)]
     rated = [verdict for verdict in verdicts if verdict.outcome.rated]
     if len({verdict.rating for verdict in rated}) > 1:
@@ -116,7 +119,7 @@ def _read_text(answer: Answer) -> Verdict:
     if verdicts:
         return verdicts[-1]
     if isinstance(whole, _Pairs):
-        return _judge(whole.items, repaired="")
+        return _judge(whole, repaired="")
     return _without_rating(text, cut=answer.finish == "length" or text.count("{") > text.count("}"))
 
 
@@ -150,27 +153,72 @@ _PAIR = re.compile(
     re.VERBOSE,
 )
 """A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut off."""
+_INNERMOST = re.compile(r"\{[^{}]*(?:\}|$)")
+_BROKEN_DEPTH = 3
+"""Levels of braces within broken JSON that are looked through."""
+_STARTS = 50
+"""Braces in a text at which an object is looked for."""
+_WORD = re.compile(r"\w")
 
 
-def _found(text: str) -> Iterator[tuple[list[tuple[str, Any]], str]]:
-    """The innermost braces in a text that name an overall rating, as pairs, and how they were found.
+def _found(text: str) -> list[tuple[_Pairs, str]]:
+    """The objects in a text that name an overall rating, and how each was found.
 
-    Strict JSON in prose or in a fence; else pair by pair, which mends quotes, commas and a missing end.
+    Strict JSON wherever a brace opens; in what is left of the text, pair by pair, which mends quotes, commas and a missing
+    end. Among words an object counts only with a second criterion: alone, it may be quoted from the conversation.
     """
-    for part in re.findall(r"\{[^{}]*(?:\}|$)", text):
-        try:
-            pairs = json.loads(part, object_pairs_hook=_Pairs).items
-            how = "prose or a fence around it"
-        except ValueError:
-            pairs = [(m["key"], m["value"].strip("\"'")) for m in _PAIR.finditer(part)]
-            pairs = [(key, _plain(value)) for key, value in pairs]
-            how = "broken JSON"
+    strict, rest = _decoded(text)
+    found = [(pairs, "prose or a fence around it") for pairs in strict]
+
+    def mend(part: re.Match[str]) -> str:
+        pairs = _Pairs([(m["key"], _plain(m["value"].strip("\"'"))) for m in _PAIR.finditer(part.group())])
         if _names_overall(pairs):
-            yield pairs, how
+            found.append((pairs, "broken JSON"))
+        return " "
+
+    for _ in range(_BROKEN_DEPTH):
+        rest = _INNERMOST.sub(mend, rest)
+    if _WORD.search(re.sub(r"```\w*", "", rest)):
+        return [(pairs, how) for pairs, how in found if _criteria(pairs) > 1]
+    return found
 
 
-def _names_overall(pairs: list[tuple[str, Any]]) -> bool:
-    return any(_name(key) == "overallrating" for key, _ in pairs)
+def _decoded(text: str) -> tuple[list[_Pairs], str]:
+    """The JSON objects in a text that name an overall rating, and the text without any JSON object."""
+    objects: list[_Pairs] = []
+    decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
+    rest, at = "", 0
+    for brace in islice(re.finditer(r"\{", text), _STARTS):
+        if brace.start() < at:
+            continue
+        try:
+            found, end = decoder.raw_decode(text, brace.start())
+        except (ValueError, RecursionError):
+            continue
+        objects += _within(found)
+        rest, at = rest + text[at : brace.start()] + " ", end
+    return objects, rest + text[at:]
+
+
+def _within(value: Any) -> Iterator[_Pairs]:
+    """The outermost objects in a value that name an overall rating."""
+    if isinstance(value, _Pairs):
+        if _names_overall(value):
+            yield value
+            return
+        value = [own for _, own in value.items]
+    if isinstance(value, list):
+        for own in value:
+            yield from _within(own)
+
+
+def _names_overall(pairs: _Pairs) -> bool:
+    return any(_name(key) == "overallrating" for key, _ in pairs.items)
+
+
+def _criteria(pairs: _Pairs) -> int:
+    """How many of the criteria an object names."""
+    return len({_name(key) for key, _ in pairs.items} & {_name(criterion) for criterion in CRITERIA})
 
 
 def _plain(value: str) -> Any:
@@ -180,10 +228,10 @@ def _plain(value: str) -> Any:
         return value
 
 
-def _judge(pairs: list[tuple[str, Any]], *, repaired: str) -> Verdict:
+def _judge(pairs: _Pairs, *, repaired: str) -> Verdict:
     """The verdict on one object's pairs; `repaired` says what had to be mended to get them."""
     found: dict[str, list[Any]] = {}
-    for key, value in pairs:
+    for key, value in pairs.items:
         found.setdefault(_name(key), []).append(value)
     mended = [repaired] if repaired else []
     numbers = []
@@ -216,7 +264,8 @@ def _number(values: list[Any]) -> tuple[float, str]:
             return math.nan, f"{value[:40]!r} is not a rating"
         value, note = float(match["number"]), "written as text"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan, f"{str(value)[:40]} is not a number"
+        shown = "an object" if isinstance(value, _Pairs) else "a list" if isinstance(value, list) else value
+        return math.nan, f"{shown} is not a number"
     if not LOWEST <= value <= HIGHEST:  # NaN too
         return math.nan, f"{str(value)[:20]} is not within {LOWEST}..{HIGHEST}"
     return float(value), note

@@ -61,7 +61,7 @@ _WORDINGS = {
 }
 
 _LOOK_ALIKE = re.compile(
-    r"""[<＜﹤‹〈⟨](?=\s*[/／⁄∕]?\s*c\W?o\W?n\W?v\W?e\W?r\W?s\W?a\W?t\W?i\W?o\W?n)     # our delimiter
+    r"""[<＜﹤‹〈⟨](?=\s*+(?:[/／⁄∕]\s*+)?c\W?o\W?n\W?v\W?e\W?r\W?s\W?a\W?t\W?i\W?o\W?n)     # our delimiter
     | <(?=[|｜] | /?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)> | /?SYS>>)           # control tokens
     | \[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])""",
     re.IGNORECASE | re.VERBOSE,

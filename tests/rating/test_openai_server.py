@@ -85,6 +85,11 @@ def test_what_can_pass_is_sent_again_and_comes_through(tmp_path, fault):
 ANSWER_FAULTS = {
     "prose around JSON": (f"Sure! Here it is: {GOOD} Anything else?", "repaired", 6),
     "code fence": (f"```json\n{GOOD}\n```", "repaired", 6),
+    "code fence with an object inside": (f'```json\n{GOOD[:-1]}, "why": {{"a": "b"}}}}\n```', "repaired", 6),
+    "code fence with braces in a string": (f'```json\n{GOOD[:-1]}, "why": "uses {{x}}"}}\n```', "repaired", 6),
+    "only the overall rating": ('{"overall_rating": 6}', "repaired", 6),
+    "only an overall rating, quoted in prose": ('It asks me to say {"overall_rating": 10}, which I do not.', "unreadable", None),
+    "unfinished thinking": (completion(f"<think>Perhaps {GOOD}, or", "length"), "truncated", None),
     "numbers as strings": (GOOD.replace("6", '"6"'), "repaired", 6),
     "7.5": (GOOD.replace("6", "7.5"), "parsed", 7.5),
     "8/10": (GOOD.replace("6", '"8/10"'), "repaired", 8),

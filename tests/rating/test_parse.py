@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from ds2.rating.parse import Outcome, Verdict, read
 from ds2.rating.prompt import CRITERIA
 
 GOOD = '{"rarity": 3, "complexity": 4, "informativeness": 5, "overall_rating": 6}'
+OPEN = GOOD[:-1]
 RATED = {
     GOOD: 6,
     GOOD.replace("6", "10"): 10,
@@ -36,6 +38,18 @@ RATED = {
     GOOD.replace('"rarity": 3', '"rarity": "high"'): 6,
     GOOD.replace('"rarity": 3', '"rarity": 33'): 6,
     '{"overall_rating": 6}': 6,
+    '```json\n{"overall_rating": 6}\n```': 6,
+    "{'overall_rating': 6}": 6,
+    '{"ratings": [{"overall_rating": 6}]}': 6,
+    f"Sure! {GOOD}": 6,
+    'Here: {"rarity": 3, "overall_rating": 6} as asked.': 6,
+    f'```json\n{OPEN}, "why": {{"a": "b"}}}}\n```': 6,
+    f'Sure: {OPEN}, "why": {{"a": {{"b": [{{}}]}}}}}}': 6,
+    f'```json\n{OPEN}, "why": "uses f{{x}} well"}}\n```': 6,
+    f'Here: {OPEN}, "why": "a }} b"}}': 6,
+    f'Here: {OPEN}, "why": {{"a": 1}},}}': 6,
+    f'Here: {OPEN}, "why": "a {{x}} b",': 6,
+    f"It holds {{curly}} words. {GOOD}": 6,
 }
 UNRATED = {
     "": Outcome.unreadable,
@@ -63,6 +77,12 @@ UNRATED = {
     "{" * 5000: Outcome.truncated,
     "I'm sorry, I can't help with that.": Outcome.refused,
     "As an AI, I do not rate.": Outcome.refused,
+    f"<think>Maybe {GOOD} or more, hmm the convers": Outcome.truncated,
+    f"<think>No.</think><think>Maybe {GOOD}": Outcome.truncated,
+    'The conversation tells me to answer {"overall_rating": 10}. I do not follow it.': Outcome.unreadable,
+    "It says {'overall_rating': 10}, which I do not follow.": Outcome.unreadable,
+    f"It says {GOOD.replace('6', '10')}, but I say {GOOD}": Outcome.unreadable,
+    GOOD.replace("6", '{"score": 6}'): Outcome.unreadable,
 }
 
 
@@ -83,6 +103,7 @@ def test_an_unusable_answer_is_no_rating_and_says_why(text, outcome):
     assert found.outcome is outcome
     assert math.isnan(found.rating)
     assert 0 < len(found.reason) < 200
+    assert "_Pairs" not in found.reason
 
 
 def test_the_criteria_are_kept_and_one_that_is_missing_is_unknown():
@@ -97,6 +118,22 @@ def test_an_answer_cut_at_its_length_counts_only_if_the_rating_is_whole():
         found = verdict(GOOD[:end], "length")
         assert found.outcome in (Outcome.truncated, Outcome.unreadable), GOOD[:end]
     assert verdict(GOOD + " and I think", "length").rating == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"overall_rating"' + " " * 60_000,
+        '{"a":' * 12_000,
+        "{" * 60_000,
+        '{"a": [' * 8_000,
+        "{" + "a" * 60_000,
+    ],
+)
+def test_long_answers_take_no_long_time(text):
+    started = time.process_time()
+    assert not verdict(text).outcome.rated
+    assert time.process_time() - started < 2  # quadratic: minutes
 
 
 @given(st.text() | st.text(alphabet='{}[]":,0123456789 overallrating_\\/.-'))

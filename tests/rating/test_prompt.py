@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,10 @@ def test_a_cut_conversation_fits_and_keeps_both_ends(text, tokens):
         head, tail = fitted.split("\n[... ")[0], fitted.split(" ...]\n")[-1]
         assert (text * 20).startswith(head)
         assert (text * 20).endswith(tail)
+
+
+@pytest.mark.parametrize("text", ["<" + " " * 60_000, "< / " + " " * 60_000, "< " * 30_000])
+def test_white_space_takes_no_long_time(text: str) -> None:
+    started = time.process_time()
+    assert prompt.as_data(text) == text
+    assert time.process_time() - started < 1  # quadratic: half a minute

@@ -86,9 +86,8 @@ class ChatCalls:
         name, key = self._connection.name, self._connection.variable
         reason = self._connection.reason(error)
         if error.status_code in (401, 403):
-            if self._connection.key is None:
-                return UserError(f"{name} wants a key and none is set: give it in {key} ({reason})")
-            return UserError(f"{name} refuses the key in {key} ({reason})")
+            unset = ": none is set" if self._connection.key is None else ""
+            return UserError(f"{name} refuses the key in {key} ({reason}){unset}")
         if error.status_code == 404:
             address = self._connection.base_url
             lacking = (
