@@ -51,7 +51,9 @@ def answer(command: Callable[[], int]) -> int:
         console.error(explain(error))
         return 2
     except KeyboardInterrupt:
-        console.error("interrupted; the same command continues from the last finished stage")
+        console.error(
+            "interrupted; the same command continues from the last finished stage, a rating from its last answer: all are kept"
+        )
         return 130
 
 

@@ -143,10 +143,15 @@ def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
     """Write ratings, whoever gave them, and say what they are."""
     artifacts.write_ratings(folder, pool, ratings)
     scores = ratings.scores[ratings.scores >= 0]
+    asked = np.ones(len(pool), dtype=bool) if ratings.asked is None else ratings.asked
+    rated = np.isfinite(ratings.ratings)
+    named = {"asked": int(asked.sum()), "rated": int((asked & rated).sum()), "repaired": 0}
     counts = {
+        **(
+            named if ratings.details is not None else {}
+        ),  # `repaired` has its place here, its number in the report
+        "unrated": int((asked & ~rated).sum()),
         "samples": len(pool),
-        **({} if ratings.asked is None else {"asked": int(ratings.asked.sum())}),
-        "unrated": len(pool) - len(scores),
         "scores": np.bincount(scores, minlength=run.config.scale.num_scores).tolist(),
         "dropped": pool.dropped,
         **({} if ratings.details is None else ratings.details.report.counts()),

@@ -30,7 +30,7 @@ class AnswerLog:
     """The log in one folder, open. Safe to share between processes; an instance belongs to one thread.
 
     Raises:
-        UserError: the folder cannot be written, or the file is not a log.
+        UserError: the folder or the file cannot be written or read, then or later, or the file is not a log.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class AnswerLog:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"the answer log {self.path} cannot be used: {error}") from error
+            raise self._unusable(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +54,7 @@ class AnswerLog:
 
     def get(self, key: str) -> Answer | None:
         """The answer with this key, if it was ever received."""
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)).fetchone()
+        row = self._execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", key).fetchone()
         if row is None:
             return None
         key, text, finish, prompt, cached, completion, distribution, model = row
@@ -67,11 +67,17 @@ class AnswerLog:
             return
         shares = None if answer.distribution is None else json.dumps(answer.distribution)
         text = answer.text.encode("utf-8", "replace").decode()  # a lone surrogate has no place in a file
-        self._db.execute(
+        self._execute(
             f"INSERT OR IGNORE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens,
-             answer.completion_tokens, shares, answer.model),
+            answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens, shares,
+            answer.model,
         )  # fmt: skip
 
-    def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])
+    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as error:  # a full disk, a damaged file
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UserError:
+        return UserError(f"the answer log {self.path} cannot be used: {error}")

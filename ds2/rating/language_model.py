@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +21,7 @@ from ds2.rating import prompt
 from ds2.rating.agreement import between_repeats
 from ds2.rating.answer_log import AnswerLog
 from ds2.rating.backends import Answer, Backend, Place, Request, open_backend
+from ds2.rating.backends.address import check_address
 from ds2.rating.cost import Budget
 from ds2.rating.parse import Outcome, Verdict, read
 from ds2.rating.questions import Ask, Questions
@@ -33,6 +33,10 @@ SERVED = (RaterBackend.openai, RaterBackend.openai_batch)
 """Back ends that know a model by its name at a server, not by its weights."""
 FOLDER = "answers"
 """Of the answer log, below the artifact store's root."""
+_POSITIVE = (
+    "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds", "batch_requests",
+    "batch_megabytes",
+)  # fmt: skip
 _EVIDENCE = 500
 """First answers, and each further time so many, after which a rater that cannot succeed is stopped."""
 
@@ -54,15 +58,11 @@ def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
             raise UserError(f"rater.{name}={getattr(config, name)} must be at least {low}")
     if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
         raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
-    for name in ("concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute"):
+    for name in _POSITIVE:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:
             raise UserError(f"rater.runtime.{name}={value} must be positive")
-    address = urlsplit(config.base_url or "")
-    if address.username or address.password or address.query:
-        raise UserError(
-            "rater.base_url must hold no user name, password or query: it is written into records; a key belongs into "
-            "the environment"
-        )
+    if config.backend in SERVED:
+        check_address(config.base_url)
 
 
 def rate(

@@ -12,6 +12,7 @@ from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
 from ds2.pool import Pool
 from ds2.rating.answer_log import FILE, AnswerLog
 from ds2.rating.backends import Answer, Request
+from ds2.rating.backends.batch_ledger import folder_of, sent
 from ds2.rating.backends.local import model_path
 from ds2.rating.conversation import estimate_tokens
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
@@ -35,7 +36,9 @@ class Forecast:
     answered: int
     """Answers that the log holds already."""
     questions: int
-    """To be asked now; further tries after unreadable answers come on top."""
+    """To be sent now; further tries after unreadable answers come on top."""
+    waiting: int
+    """Questions that are in batches at the server: paid for there."""
     tokens_in: float
     tokens_out: float
     tokens_out_at_most: float
@@ -65,22 +68,23 @@ def forecast(
     count_tokens, counted_by = _counter(config, revision)
     questions = Questions(config, pool, model, count_tokens)
     wanted = len(questions.first())
-    tally = _Tally()
+    tally = _Tally(sent(folder_of(config, folder)) if config.backend is RaterBackend.openai_batch else set())
     drawn = heapq.nsmallest(_COUNTED, tally.requests(questions, folder), key=lambda request: request.key)
     n = tally.open
     mean = sum(prompt_tokens(request, count_tokens) for request in drawn) / max(len(drawn), 1)
     longest = longest_answer(config)
     typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
     return Forecast(
-        wanted, tally.answered, n, n * mean, float(n * typical), float(n * longest), counted_by, price_of(config)
+        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest), counted_by, price_of(config)
     )  # fmt: skip
 
 
 class _Tally:
-    """Counts questions by whether the log answers them, while they pass."""
+    """Counts questions by whether the log answers them or a batch holds them, while they pass."""
 
-    def __init__(self) -> None:
-        self.answered = self.open = 0
+    def __init__(self, sent: set[str]) -> None:
+        self._sent = sent
+        self.answered = self.waiting = self.open = 0
 
     def requests(self, questions: Questions, folder: Path) -> Iterator[Request]:
         if not (folder / FILE).exists():  # a plan leaves nothing behind, a log neither
@@ -93,6 +97,8 @@ class _Tally:
         for request, answer in history:
             if answer is not None:
                 self.answered += 1
+            elif request.key in self._sent:
+                self.waiting += 1
             else:
                 self.open += 1
                 yield request
@@ -102,9 +108,10 @@ def lines(config: LlmRaterConfig, pool_size: int, found: Forecast, curation: Cur
     """The forecast in words, with a word on samples that will have no score."""
     share = f" in a share of {config.sample:g} of {pool_size:,}" if config.sample < 1 else ""
     times = f", {config.repeats} of each sample" if config.repeats > 1 else ""
+    waiting = f"{found.waiting:,} questions wait in batches at the server, " if found.waiting else ""
     said = [
         f"{found.wanted:,} ratings by {config.model}{share}{times}: {found.answered:,} answers are in the log, "
-        f"{found.questions:,} questions to ask (and again where an answer cannot be read)"
+        f"{waiting}{found.questions:,} questions to ask (and again where an answer cannot be read)"
     ]
     if config.sample < 1 and curation is not CurationMethod.posterior:
         said.append(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,19 @@ from ds2.rating.answer_log import FILE, AnswerLog
 from ds2.rating.backends import Answer
 
 ANSWER = Answer("k", "text \u00e9", "length", 10, 4, 3, (0.5, 0.5), "m")
+
+
+def logged(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / FILE)) as db:
+        return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    with AnswerLog(tmp_path) as log:
+        log.add(ANSWER)
+        log._db.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(UserError, match=r"the answer log .* cannot be used: database or disk is full"):
+            log.add(Answer("large", "text" * 10_000))
 
 
 def test_an_answer_comes_back_as_it_was(tmp_path):
@@ -27,7 +42,7 @@ def test_the_first_answer_under_a_key_stays(tmp_path):
         log.add(ANSWER)
         log.add(Answer("k", "another"))
         assert log.get("k") == ANSWER
-        assert len(log) == 1
+        assert logged(tmp_path) == 1
 
 
 def test_a_failed_delivery_is_no_answer(tmp_path):
@@ -58,8 +73,7 @@ def test_processes_write_at_once(tmp_path):
     for child in children:
         child.join()
     assert [child.exitcode for child in children] == [0, 0, 0]
-    with AnswerLog(tmp_path) as log:
-        assert len(log) == 4 * 300
+    assert logged(tmp_path) == 4 * 300
 
 
 def test_a_file_that_is_no_log_is_one_error(tmp_path):

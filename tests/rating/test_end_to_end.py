@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from rating.chat_server import GOOD, ChatServer, Reply, completion, error, runni
 pytest.importorskip("openai")
 
 from ds2 import cli
-from ds2.rating.answer_log import AnswerLog
+from ds2.rating.answer_log import FILE
 
 KEY = "sk-do-not-print-5f1c9b27"
 
@@ -25,7 +27,7 @@ KEY = "sk-do-not-print-5f1c9b27"
 def command(folder: Path, server: ChatServer, *overrides: str) -> list[str]:
     return [
         "until=rate", "pool=jsonl", f"pool.path={folder / 'pool.jsonl'}", "rater=openai_compatible", "rater.model=m",
-        f"rater.base_url={server.url}", f"paths.artifacts={folder / 'artifacts'}", f"paths.wandb={folder / 'wandb'}",
+        f"rater.base_url={server.url or 'http://127.0.0.1:9/v1'}", f"paths.artifacts={folder / 'artifacts'}", f"paths.wandb={folder / 'wandb'}",
         *overrides,
     ]  # fmt: skip
 
@@ -63,10 +65,11 @@ def test_a_killed_run_loses_no_answer_and_asks_at_most_what_was_in_flight_again(
                 time.sleep(0.005)
             child.send_signal(signal.SIGKILL)
             assert child.wait() == -signal.SIGKILL
-            with AnswerLog(tmp_path / "artifacts" / "answers") as log:
-                assert len(log) >= len(set(server.answered)) - in_flight
+            with closing(sqlite3.connect(tmp_path / "artifacts" / "answers" / FILE)) as log:
+                (kept,) = log.execute("SELECT count(*) FROM answers").fetchone()
+                assert kept >= len(set(server.answered)) - in_flight
         done = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert "samples 400, asked 400, unrated 0" in done.stdout
+    assert "asked 400, rated 400, repaired 0, unrated 0" in done.stdout
     again = {chat for chat, times in server.asked.items() if times > 1}
     assert len(server.asked) == count
     assert len(again) <= len(kills) * in_flight

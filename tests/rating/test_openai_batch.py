@@ -17,10 +17,10 @@ import pytest
 from rating.batch_server import BatchServer
 from rating.fake_backend import GOOD, llm, pool_of
 
-from ds2.config import PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
+from ds2.config import CurationMethod, PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
 from ds2.errors import UserError
-from ds2.rating import language_model
-from ds2.rating.backends import Answer, Request, openai_batch
+from ds2.rating import language_model, planning
+from ds2.rating.backends import Answer, Place, Request, openai_batch
 from ds2.rating.backends.batch_ledger import Ledger
 from ds2.rating.backends.openai_batch import BatchBackend
 from ds2.rating.backends.openai_chat import ChatFormat, Connection
@@ -424,6 +424,44 @@ def test_a_batch_with_answers_without_probabilities_is_collected(server: BatchSe
     )  # fmt: skip
     assert found.details is not None
     assert set(found.details.outcomes) == {"unreadable"}
+
+
+def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    config = llm(
+        backend=RaterBackend.openai_batch, base_url=server.url,
+        runtime=RaterRuntime(poll_seconds=0.01, batch_requests=4, price=PriceConfig(input=1.0, output=2.0)),
+    )  # fmt: skip
+    pool = pool_of([f"question {i}" for i in range(10)])
+
+    def plan() -> planning.Forecast:
+        return planning.forecast(config, pool, model={"served": "m"}, revision=None, folder=tmp_path)
+
+    sent = iter([0, 0])
+    server.before = lambda call: next(sent, 400) if call == "POST /batches" else 0
+    with pytest.raises(UserError, match="refuses a batch"):
+        language_model.rate(
+            config, pool, ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path, progress=False
+        )
+    found = plan()
+    assert (found.answered, found.waiting, found.questions) == (0, 8, 2)
+    said = planning.lines(config, 10, found, CurationMethod.rank)[0]
+    assert "8 questions wait in batches at the server, 2 questions to ask" in said
+
+
+def test_a_full_disk_is_one_line(server: BatchServer, tmp_path: Path) -> None:
+    config = llm(backend=RaterBackend.openai_batch, base_url=server.url)
+
+    def run() -> None:
+        with openai_batch.open(config, None, Place(tmp_path)) as found:
+            found._ledger._db.execute("PRAGMA max_page_count = 1")
+            list(found.answers(requests([f"k{i}" for i in range(2000)])))
+
+    with pytest.raises(
+        UserError, match=r"the state of batches in .* cannot be kept: database or disk is full"
+    ):
+        run()
 
 
 def test_a_second_process_does_not_touch_the_batches_of_the_first(

@@ -14,18 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
+from ds2.config import LlmRaterConfig
 from ds2.errors import UserError
 from ds2.rating.backends import Answer
+from ds2.rating.backends.address import server_name
 
+_FILE = "batches.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, step TEXT, file_id TEXT, batch_id TEXT,
@@ -38,6 +42,26 @@ CREATE TEMP TABLE asked (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _AT_ONCE = 1000
 """Answers read from disk at a time."""
+
+
+def folder_of(config: LlmRaterConfig, answers: Path) -> Path:
+    """Where a rater's ledger is, below the folder of its answer log: one for each model at each server."""
+    server = hashlib.sha256(server_name(config.base_url).encode()).hexdigest()[:8]
+    return answers / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
+
+
+def sent(folder: Path) -> set[str]:
+    """Keys of the requests that are in batches at the server, or answered by one; reads a ledger that others may use."""
+    if not (folder / _FILE).exists():
+        return set()
+    known = """
+        SELECT key FROM requests JOIN batches ON batch = name WHERE step IN ('submitting', 'submitted')
+        UNION SELECT key FROM answers"""
+    try:
+        with closing(sqlite3.connect(f"{(folder / _FILE).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return {key for (key,) in db.execute(known)}
+    except sqlite3.Error as error:
+        raise UserError(f"cannot read the state of batches in {folder}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -72,7 +96,7 @@ class Ledger:
             ) from error
         except OSError as error:
             raise UserError(f"cannot write the state of batches to {folder}: {error.strerror}") from error
-        self._db = sqlite3.connect(folder / "batches.sqlite", isolation_level=None)
+        self._db = sqlite3.connect(folder / _FILE, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
         self._remove_strays()
 

@@ -8,9 +8,8 @@ has an unknown outcome is looked for in the server's list, by the name in its me
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,7 +21,7 @@ from ds2.config import LlmRaterConfig, RaterRuntime
 from ds2.errors import UserError
 from ds2.rating.backends import Answer, Place, Request, openai_server
 from ds2.rating.backends.batch_api import BatchApi, Refused, Remote, Unavailable, digest, readable
-from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger
+from ds2.rating.backends.batch_ledger import Batch, Draft, Ledger, folder_of
 from ds2.rating.backends.openai_chat import PASSING, ChatFormat, count, mapping
 from ds2.rating.conversation import estimate_tokens
 
@@ -38,13 +37,14 @@ QUEUE_FULL = "token_limit_exceeded"
 @contextmanager
 def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[BatchBackend]:
     """The server, checked for the model, and its batches. Raises UserError where either cannot be had."""
-    format = ChatFormat.of(config)
-    server = hashlib.sha256(format.connection.name.encode()).hexdigest()[:8]
-    folder = place.folder / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
-    with openai_server.open(config, revision, place), Ledger(folder) as ledger:
-        backend = BatchBackend(format, config.runtime, ledger, place.show)
-        with closing(backend):
-            yield backend
+    folder = folder_of(config, place.folder)
+    try:
+        with openai_server.open(config, revision, place), Ledger(folder) as ledger:
+            backend = BatchBackend(ChatFormat.of(config), config.runtime, ledger, place.show)
+            with closing(backend):
+                yield backend
+    except sqlite3.Error as error:
+        raise UserError(f"the state of batches in {folder} cannot be kept: {error}") from error
 
 
 class BatchBackend:

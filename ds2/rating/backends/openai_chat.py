@@ -18,6 +18,7 @@ from ds2.config import LlmRaterConfig, Reading
 from ds2.errors import UserError
 from ds2.rating import prompt
 from ds2.rating.backends import Answer, Request
+from ds2.rating.backends.address import server_name
 
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same call may succeed."""
@@ -60,7 +61,7 @@ class Connection:
     @property
     def name(self) -> str:
         """For messages."""
-        return self.base_url or os.environ.get("OPENAI_BASE_URL") or "OpenAI"
+        return server_name(self.base_url)
 
     def without_key(self, text: object) -> str:
         """One line of a server's words, without the key."""
@@ -77,8 +78,7 @@ class Connection:
     def async_client(self, timeout: float, concurrency: int) -> openai.AsyncOpenAI:
         """A client for many calls at once, which tries each once.
 
-        Over aiohttp, because the default transport looks at every open connection for each request: twice the time
-        (benchmarks/rating.py).
+        Over aiohttp, because the default transport looks at every open connection for each request.
         """
         limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
             max_connections=concurrency, max_keepalive_connections=concurrency
