@@ -136,7 +136,7 @@ def _rate_with_model(run: Context, rater: LlmRaterConfig) -> Step:
 
     own = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    return Step("rate", 1, slug, own, run.inputs(pool=True), compute, forecast)
+    return Step("rate", 2, slug, own, run.inputs(pool=True), compute, forecast)
 
 
 def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
