@@ -145,11 +145,12 @@ def _rated(run: Context, folder: Path, pool: Pool, ratings: Ratings) -> Outcome:
     scores = ratings.scores[ratings.scores >= 0]
     asked = np.ones(len(pool), dtype=bool) if ratings.asked is None else ratings.asked
     rated = np.isfinite(ratings.ratings)
-    named = {"asked": int(asked.sum()), "rated": int((asked & rated).sum()), "repaired": 0}
+    # What a person reads first comes first; how many were repaired is in a model's report.
+    first = {"samples": len(pool)}
+    if ratings.details is not None:
+        first = {"asked": int(asked.sum()), "rated": int((asked & rated).sum()), "repaired": 0}
     counts = {
-        **(
-            named if ratings.details is not None else {}
-        ),  # `repaired` has its place here, its number in the report
+        **first,
         "unrated": int((asked & ~rated).sum()),
         "samples": len(pool),
         "scores": np.bincount(scores, minlength=run.config.scale.num_scores).tolist(),

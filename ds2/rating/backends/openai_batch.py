@@ -43,7 +43,7 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
             backend = BatchBackend(ChatFormat.of(config), config.runtime, ledger, place.show)
             with closing(backend):
                 yield backend
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise UserError(f"the state of batches in {folder} cannot be kept: {error}") from error
 
 
