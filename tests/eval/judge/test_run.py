@@ -55,6 +55,7 @@ def test_wins_ties_and_losses_are_counted_over_both_orders(spec: JudgeSpec, fake
 
 
 def test_replies_are_never_asked_for_twice(spec: JudgeSpec, fake_server: Any) -> None:
+    spec.judge.runtime.concurrency = 1  # what is in flight when the run stops may be asked for again
     fake_server.statuses += [200] * 3 + [401] * 100
     with pytest.raises(UserError, match="refuses the key"):
         compare(spec)
