@@ -35,8 +35,8 @@ from scipy.stats import spearmanr
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import ds2  # noqa: E402
-from ds2.curation.planted import PlantedPool, ordinal_transition, plant_pool  # noqa: E402
-from ds2.curation.posterior import fit_posterior  # noqa: E402
+from ds2.method.curation.planted import PlantedPool, ordinal_transition, plant_pool  # noqa: E402
+from ds2.method.curation.posterior import fit_posterior  # noqa: E402
 from ds2.rating.sample import drawn  # noqa: E402
 
 DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
@@ -274,7 +274,7 @@ def ablation() -> Iterator[dict[str, Any]]:
             "planted: row error": float(np.mean(errors)),
         }
         if real_pool is not None:
-            from ds2.curation.validation import agreement
+            from ds2.method.curation.validation import agreement
 
             graph, scores, lengths = real_pool
             for r, name in enumerate(RATERS):
@@ -353,7 +353,7 @@ def alpaca() -> tuple[list[str], np.ndarray]:
 
 
 def embed(texts: list[str]) -> np.ndarray:
-    from ds2.embedding import tfidf_svd
+    from ds2.method.embedding import tfidf_svd
 
     x = tfidf_svd(texts, dimensions=128)
     x[np.linalg.norm(x, axis=1) < 1e-9] = 1.0
@@ -573,7 +573,7 @@ def graphs_compared(
 
 def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     """The k nearest others of some rows by exact search, in a pool without equal rows."""
-    from ds2.knn import search_exact, unit_rows
+    from ds2.method.knn import search_exact, unit_rows
 
     x = unit_rows(x)
     near, _ = search_exact(x[rows], x, k + 1)

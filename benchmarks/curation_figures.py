@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from curation import DATA, PRIOR, PUBLISHED, alpaca, embed  # noqa: E402
 
 import ds2  # noqa: E402
-from ds2 import plots  # noqa: E402
-from ds2.curation.planted import PlantedPool, ordinal_transition  # noqa: E402
+from ds2.method.curation.planted import PlantedPool, ordinal_transition  # noqa: E402
+from ds2.report import figures as plots  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--png", type=Path, help="folder for PNGs")

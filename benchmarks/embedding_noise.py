@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import ds2  # noqa: E402
-from ds2.artifacts import RunResult, read_embeddings, read_graph, read_rater_scores  # noqa: E402
-from ds2.cli import compose  # noqa: E402
-from ds2.knn import KnnGraph  # noqa: E402
-from ds2.pipeline import Chain  # noqa: E402
+from ds2.artifacts.graph import read_embeddings, read_graph  # noqa: E402
+from ds2.artifacts.ratings import read_rater_scores  # noqa: E402
+from ds2.artifacts.run import RunResult  # noqa: E402
+from ds2.config.compose import compose  # noqa: E402
+from ds2.method.knn import KnnGraph  # noqa: E402
+from ds2.runs.chain import Chain  # noqa: E402
 from experiments.real_data import RATERS, curation_overrides  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"

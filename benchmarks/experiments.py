@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from evaluated import finish  # noqa: E402
 
-from ds2.compositions import compose_all  # noqa: E402
-from ds2.pipeline import Chain  # noqa: E402
-from ds2.sweep import load_sweep  # noqa: E402
+from ds2.config.compose_cache import compose_all  # noqa: E402
+from ds2.config.sweep import load_sweep  # noqa: E402
+from ds2.runs.chain import Chain  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = "seed=1,2,3,4,5,6,7,8"

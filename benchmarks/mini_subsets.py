@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ds2.artifacts import RunResult
-from ds2.cli import compose
-from ds2.pipeline import Chain
+from ds2.artifacts.run import RunResult
+from ds2.config.compose import compose
+from ds2.runs.chain import Chain
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SELECTIONS = (

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, ScaleConfig
+from ds2.models.chat import Answer, Backend, Request, open_backend
 from ds2.pool import Message, Pool, Sample
-from ds2.rating import language_model
-from ds2.rating.backends import Answer, Backend, Request, open_backend
+from ds2.rating import by_model as language_model
 
 RESULTS = Path(__file__).resolve().parent / "results"
 STEP = 10_000

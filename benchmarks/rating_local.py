@@ -28,8 +28,8 @@ from typing import Any
 from rating import pool_of
 
 from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, Reading
-from ds2.rating.backends import Answer, Place, Request, open_backend
-from ds2.rating.backends.local import FOUR_BIT, batches, load_tokenizer, model_path
+from ds2.models.chat import Answer, Place, Request, open_backend
+from ds2.models.chat.local.tokens import FOUR_BIT, batches, load_tokenizer, model_path
 from ds2.rating.parse import read
 from ds2.rating.questions import Questions
 

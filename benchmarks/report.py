@@ -30,13 +30,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ds2.artifacts import RunResult, write_json
-from ds2.cells import compose_all
-from ds2.pipeline import Chain
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import Outcome, Step
+from ds2.base.json_files import write_json
 from ds2.report import render_many
-from ds2.report.many_page import MOST_SAMPLES
-from ds2.report.samples import samples
-from ds2.stage import Outcome, Step
+from ds2.report.page.many_page import MOST_SAMPLES
+from ds2.report.page.samples import samples
+from ds2.runs.chain import Chain
+from ds2.runs.expected import compose_all
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES, TOPICS, WORDS = 30_000, 60, 20_000

@@ -26,12 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ds2 import selection
 from ds2.config import Score
-from ds2.knn import KnnGraph
+from ds2.config.selection import STRATEGIES, FilterConfig, SourceQuota
+from ds2.method.knn import KnnGraph
 from ds2.pool import Message, Pool, Sample
-from ds2.selection import Inputs, Request
-from ds2.selection.config import FilterConfig, SourceQuota
+from ds2.selection import Choice, Readers, Request, choose
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -88,13 +87,11 @@ def synthetic(size: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def timed(
-    inputs: dict[str, Any], strategy: str, count: int, **options: Any
-) -> tuple[float, selection.Choice]:
-    config = selection.strategy(strategy).CONFIG(name=strategy, strategy=strategy, **options)
+def timed(inputs: dict[str, Any], strategy: str, count: int, **options: Any) -> tuple[float, Choice]:
+    config = STRATEGIES[strategy](name=strategy, strategy=strategy, **options)
     loaders: dict[str, Callable[[], Any]] = {name: (lambda v=value: v) for name, value in inputs.items()}
     started = time.perf_counter()
-    choice = selection.strategy(strategy).choose(Request(config, count, BUDGET, 0, Inputs(**loaders)))
+    choice = choose(Request(config, count, BUDGET, 0, Readers(**loaders)))
     return time.perf_counter() - started, choice
 
 
@@ -132,7 +129,7 @@ def speed() -> list[dict[str, Any]]:
     return rows
 
 
-def _row(label: str, pool: str, seconds: float, choice: selection.Choice) -> dict[str, Any]:
+def _row(label: str, pool: str, seconds: float, choice: Choice) -> dict[str, Any]:
     print(f"{label:40} {pool:40} {seconds:8.2f} s  {len(choice.positions):,}", flush=True)
     return {"strategy": label, "pool": pool, "seconds": round(seconds, 3), "selected": len(choice.positions)}
 
@@ -164,8 +161,8 @@ def pool() -> list[dict[str, Any]]:
     if not path.is_file():
         print(f"pool: skipped, {path} is absent")
         return []
-    from ds2.cli import compose
-    from ds2.pipeline import Chain
+    from ds2.config.compose import compose
+    from ds2.runs.chain import Chain
 
     store = Path(os.environ.get("DS2_ARTIFACTS", ROOT / "artifacts"))
     target = store / "target.jsonl"

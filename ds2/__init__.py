@@ -12,28 +12,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ds2.curation.api import curate as curate
-    from ds2.curation.planted import PlantedPool as PlantedPool
-    from ds2.curation.planted import plant_pool as plant_pool
-    from ds2.curation.result import CurationResult as CurationResult
-    from ds2.curation.result import Diagnostics as Diagnostics
-    from ds2.curation.validation import leave_one_rater_out as leave_one_rater_out
-    from ds2.knn import KnnGraph as KnnGraph
-    from ds2.knn import knn_graph as knn_graph
-    from ds2.selection.ranking import select as select
+    from ds2.method.curation.api import curate as curate
+    from ds2.method.curation.planted import PlantedPool as PlantedPool
+    from ds2.method.curation.planted import plant_pool as plant_pool
+    from ds2.method.curation.result import CurationResult as CurationResult
+    from ds2.method.curation.result import Diagnostics as Diagnostics
+    from ds2.method.curation.validation import leave_one_rater_out as leave_one_rater_out
+    from ds2.method.knn import KnnGraph as KnnGraph
+    from ds2.method.knn import knn_graph as knn_graph
+    from ds2.method.ranking import select as select
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "curate": "ds2.curation.api",
-    "CurationResult": "ds2.curation.result",
-    "Diagnostics": "ds2.curation.result",
-    "KnnGraph": "ds2.knn",
-    "knn_graph": "ds2.knn",
-    "leave_one_rater_out": "ds2.curation.validation",
-    "PlantedPool": "ds2.curation.planted",
-    "plant_pool": "ds2.curation.planted",
-    "select": "ds2.selection.ranking",
+    "curate": "ds2.method.curation.api",
+    "CurationResult": "ds2.method.curation.result",
+    "Diagnostics": "ds2.method.curation.result",
+    "KnnGraph": "ds2.method.knn",
+    "knn_graph": "ds2.method.knn",
+    "leave_one_rater_out": "ds2.method.curation.validation",
+    "PlantedPool": "ds2.method.curation.planted",
+    "plant_pool": "ds2.method.curation.planted",
+    "select": "ds2.method.ranking",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

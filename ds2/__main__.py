@@ -1,15 +1,17 @@
-"""The `ds2` command: answers `--help` without loading anything, and leaves the rest to `ds2.cli`."""
+"""The door: answers `--help` and `--version` without loading anything, opens the experiments, leaves the rest to `ds2.cli`."""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Sequence
 
 
 def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
     if arguments and arguments[0] in ("-h", "--help", "help"):
-        from ds2.usage import usage
+        from ds2.cli.usage import usage
 
         print(usage())
         return
@@ -18,9 +20,20 @@ def main() -> None:
 
         print(f"ds2 {__version__}")
         return
-    from ds2.cli import run
+    from ds2.cli.main import answer, run
 
+    if arguments and arguments[0] == "experiments":
+        sys.exit(answer(lambda: experiments(arguments[1:])))
     sys.exit(run(arguments))
+
+
+def experiments(arguments: Sequence[str]) -> int:
+    """`python -m experiments ARGUMENTS`, also where the project is an installed package; its exit code."""
+    from ds2.base.paths import make_importable
+
+    make_importable()
+    code: int = importlib.import_module("experiments.__main__").main(arguments)
+    return code
 
 
 if __name__ == "__main__":

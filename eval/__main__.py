@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ds2.errors import UserError
-from ds2.plain import from_plain
+from ds2.base.dataclass_json import from_plain
+from ds2.base.errors import UserError
 
 USAGE = "usage: python -m eval SPEC.json | score FILE.jsonl | answer SPEC.json | judge SPEC.json"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ds2.errors import MissingInput
+from ds2.base.errors import MissingInput
 
 SUBSET_SEED = 42
 """Of the paper's random subsets."""

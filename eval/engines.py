@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ds2.base.errors import MissingInput, UserError
 from ds2.config import EvalBackend
-from ds2.errors import MissingInput, UserError
 from ds2.models.digest import FILE as BASE_FILE
 from ds2.models.digest import base_digest, stored_digest
 from eval.spec import EvalSpec

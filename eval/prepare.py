@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ds2.base.errors import MissingInput, UserError
 from ds2.config import EvalConfig
-from ds2.errors import MissingInput, UserError
 from eval import truthful
 from eval.run import task_manager
 from eval.spec import EvalSpec
@@ -34,7 +34,7 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
 
 
 def _missing_judges(config: EvalConfig) -> list[str]:
-    from ds2.hub import fetch
+    from ds2.base.hub import fetch
 
     missing = []
     for judge in (config.truth_judge, config.info_judge):

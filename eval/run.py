@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ds2.errors import MissingInput, UserError
+from ds2.base.errors import MissingInput, UserError
 from ds2.models.quiet import quiet_transformers
 from eval import truthful
 from eval.engines import has_chat_template, load_engine

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ds2.base.dataclass_json import from_plain, to_plain
 from ds2.config import EvalConfig
-from ds2.plain import from_plain, to_plain
 
 
 @dataclass

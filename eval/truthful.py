@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ds2.errors import MissingInput
+from ds2.base.errors import MissingInput
 from eval.spec import EvalSpec
 
 TASK = "paper_truthfulqa"

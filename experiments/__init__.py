@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, cast
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from experiments.result import Options, Result
 
 EXPERIMENTS = {

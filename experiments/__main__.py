@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.result import Options
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or ({"-h", "--help"} & set(arguments) and arguments[0] != "dashboard"):
         print(usage())
         return 0
-    from ds2.cli import answer
+    from ds2.cli.main import answer
 
     return answer(lambda: _run(list(arguments)))
 
@@ -54,7 +54,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _experiment(name: str, arguments: list[str]) -> int:
-    from ds2 import console
+    from ds2.cli import console
     from experiments import experiment, output
     from experiments.result import Options
 
@@ -82,8 +82,8 @@ def _sweeps(command: str, arguments: list[str]) -> tuple[list[str], Options]:
 
 
 def _status(names: list[str], options: Options) -> int:
-    from ds2 import console
-    from ds2.tabular import rich
+    from ds2.cli import console
+    from ds2.report.table_text import rich
     from experiments import grid
 
     found = [grid.look(name, options) for name in names]
@@ -96,8 +96,8 @@ def _status(names: list[str], options: Options) -> int:
 
 
 def _report(names: list[str], options: Options) -> int:
-    from ds2 import console
-    from ds2.sweep_command import write_page
+    from ds2.cli import console
+    from ds2.cli.sweep import write_page
     from experiments import grid
 
     found = [grid.look(name, options) for name in names]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.curation.validation import kappa_of_table
+from ds2.method.agreement import kappa_of_table
 
 Scores = NDArray[np.int64]
 

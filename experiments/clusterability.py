@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
+from ds2.report.figures.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments import published
 from experiments.real_data import NUM_SCORES, RATERS, Slice, curated_slice
 from experiments.result import Options, Result, Table

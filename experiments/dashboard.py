@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ds2.errors import UserError
-from ds2.paths import writing
-from ds2.table_rows import task_names
+from ds2.base.errors import UserError
+from ds2.base.paths import writing
+from ds2.report.rows import task_names
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
 
 def tasks_of(evaluation: str) -> list[str]:
     """The tasks of an evaluation, as its tables and metrics name them."""
-    from ds2.cli import compose
+    from ds2.config.compose import compose
 
     config = compose([f"eval={evaluation}"]).eval
     return list(task_names([*config.tasks, *config.companions]).values())

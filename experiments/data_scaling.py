@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ds2.paired import AVERAGE
-from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, set_title
-from ds2.table import ResultTable
+from ds2.report.answers import AVERAGE
+from ds2.report.figures.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, set_title
+from ds2.report.table import ResultTable
 from experiments import grid, published_cells
 from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ds2 import cells, cli, jobs, sweep_command
-from ds2.artifacts import RunResult
-from ds2.cells import Cell, State
-from ds2.errors import UserError
-from ds2.sweep import Sweep, load_sweep
-from ds2.table import CHOICES, ResultTable, key_of
-from ds2.tabular import Table
+from ds2.artifacts.run import RunResult
+from ds2.base.errors import UserError
+from ds2.cli import sweep as sweep_command
+from ds2.config.compose import artifacts_root
+from ds2.config.stages import CHOICES, key_of
+from ds2.config.sweep import Sweep, load_sweep
+from ds2.report.table import ResultTable
+from ds2.report.table_text import Table
+from ds2.runs import expected as cells
+from ds2.runs import jobs
+from ds2.runs.expected import Cell, State, table_of
 from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result
 
@@ -59,7 +63,7 @@ class Grid:
         """The table of these cells, or of some of them."""
         chosen = [cell for cell in self.cells if only(cell)]
         printed = None if published is None else published.values
-        return sweep_command.table_of(chosen, baselines=self.sweep.baselines, published=printed)
+        return table_of(chosen, baselines=self.sweep.baselines, published=printed)
 
     def states(self) -> Table:
         """How many runs of each row are done, running, failed and missing."""
@@ -78,7 +82,7 @@ def look(name: str, options: Options) -> Grid:
         UserError: an unknown sweep, or choices that contradict each other.
     """
     sweep = load_sweep(name)
-    root = cli.artifacts_root([*sweep.overrides, *options.overrides])
+    root = artifacts_root([*sweep.overrides, *options.overrides])
     found = sweep_command.look(sweep, options.overrides, root)
     if options.launch:
         wanted = [cell for cell in found if cell.state is not State.done and cell.to_launch]

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ds2.artifacts import RunResult
-from ds2.errors import UserError
-from ds2.plots.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
+from ds2.artifacts.run import RunResult
+from ds2.base.errors import UserError
+from ds2.report.figures.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
 from experiments import grid, published
 from experiments.published_cells import RATERS
 from experiments.result import Options, Result, Table
@@ -94,7 +94,7 @@ def comparisons(found: grid.Grid) -> Iterator[Comparison]:
 
 def requests(pair: Comparison, prompts: Path) -> list[str]:
     """Write what `python -m eval answer` and `python -m eval judge` need for one comparison; the commands."""
-    from ds2.plain import to_plain
+    from ds2.base.dataclass_json import to_plain
     from eval.judge.spec import AnswerSpec, JudgeSpec
 
     pair.folder.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ds2 import console, plots
-from ds2.paths import writing
-from ds2.tabular import LEGEND, latex, markdown, rich
+from ds2.base.paths import writing
+from ds2.cli import console
+from ds2.report import figures as plots
+from ds2.report.table_text import LEGEND, latex, markdown, rich
 from experiments.result import Result
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ds2.table import Key, Published
+from ds2.config.stages import Key
+from ds2.report.rows import Published
 from experiments import published
 
 TASKS = {

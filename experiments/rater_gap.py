@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ds2.paired import AVERAGE
-from ds2.plots.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
-from ds2.table import ResultTable
+from ds2.report.answers import AVERAGE
+from ds2.report.figures.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, percent, set_caption, set_title
+from ds2.report.table import ResultTable
 from experiments import grid, published, published_cells
 from experiments.agreement import kappa, spread_shares
 from experiments.real_data import (

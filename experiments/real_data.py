@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.artifacts import RunResult, Status, read_curation
-from ds2.cli import compose
-from ds2.errors import MissingInput, UserError
-from ds2.pipeline import Chain
+from ds2.artifacts.curation import read_curation
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import Status
+from ds2.base.errors import MissingInput, UserError
+from ds2.config.compose import compose
+from ds2.runs.chain import Chain
 from experiments.result import Options
 
 RATERS = {"gpt_4o_mini": "GPT-4o-mini", "llama_3_1_8b": "LLaMA-3.1-8B", "mistral_7b": "Mistral-7B"}

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ds2.cli import compose
-from ds2.errors import MissingInput
-from ds2.pipeline import Chain
+from ds2.base.errors import MissingInput
+from ds2.config.compose import compose
 from ds2.pool import PoolSource
+from ds2.runs.chain import Chain
 
 Conversation = tuple[tuple[str, str], ...]
 

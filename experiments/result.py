@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ds2 import console
-from ds2.tabular import BEST, TIED, Table
+from ds2.cli import console
+from ds2.report.table_text import BEST, TIED, Table
 
 __all__ = ["BEST", "TIED", "Options", "Result", "Table"]
 
@@ -34,7 +34,7 @@ class Options:
     @cached_property
     def paths(self) -> PathsConfig:
         """`paths.artifacts`, `paths.data` and `paths.wandb`, as the overrides leave them."""
-        from ds2.cli import paths_of
+        from ds2.config.compose import paths_of
 
         return paths_of(self.overrides)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ds2.plots.canvas import ACCENT, INK, RAMP, SOFT, new_figure, percent, set_title
+from ds2.report.figures.canvas import ACCENT, INK, RAMP, SOFT, new_figure, percent, set_title
 from experiments import published
 from experiments.real_data import NUM_SCORES, RATERS, ReleasedScores, data_folder, released_scores
 from experiments.result import Options, Result, Table

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ds2.plots.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_caption, set_title
+from ds2.report.figures.canvas import ACCENT, SOFT, WARM, new_figure, percent, set_caption, set_title
 from experiments.real_data import RATERS, Slice, curated_slice
 from experiments.released_subset import compare_with_released
 from experiments.result import Options, Result, Table

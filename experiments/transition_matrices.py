@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2 import plots
-from ds2.plots.canvas import set_caption
 from ds2.rating.raters import published_matrices
+from ds2.report import figures as plots
+from ds2.report.figures.canvas import set_caption
 from experiments import published
 from experiments.real_data import METHODS, NUM_SCORES, RATERS, Slice, curated_slice
 from experiments.result import Options, Result, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 
 
 def main(arguments: list[str]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ds2.base.errors import MissingInput, UserError
 from ds2.config import FinetuneConfig, Quantization
-from ds2.errors import MissingInput, UserError
 
 DTYPES = ("float32", "bfloat16", "float16")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 
 
 class StepRecorder(TrainerCallback):  # type: ignore[misc]

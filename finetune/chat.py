@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 
 Messages = Sequence[dict[str, str]]
 TEMPLATES = Path(__file__).parent / "templates"

@@ -7,8 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+from ds2.base.dataclass_json import from_plain, to_plain
 from ds2.config import FinetuneConfig
-from ds2.plain import from_plain, to_plain
 from finetune.spec import FinetuneSpec
 
 FOLDER = "checkpoints"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from finetune.chat import EncodedSamples
 
 IGNORED = -100

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ds2.base.errors import UserError
 from ds2.config import FinetuneConfig
-from ds2.errors import UserError
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
 from finetune.chat import EncodedSamples, Messages, encode_samples, set_template

@@ -9,30 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from helpers.planted import planted_rows
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-TOPICS = [f"{stem}{i}" for i in range(12) for stem in ("alba", "bero", "cile", "dora")]
-
-
-def planted_rows(count: int, levels: int, seed: int = 0) -> list[dict]:
-    """Rows whose topic decides their true score, so that neighbours share it."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for i in range(count):
-        topic = int(rng.integers(12))
-        words = [TOPICS[4 * topic + j] for j in rng.integers(0, 4, 6)]
-        turns = [
-            {"role": "user", "content": " ".join(words)},
-            {"role": "assistant", "content": f"answer {words[0]} {i}"},
-        ]
-        rows.append(
-            {"id": f"p{i}", "source": f"s{topic % 3}", "messages": turns, "true_score": topic % levels}
-        )
-    return rows
 
 
 @pytest.fixture

@@ -53,8 +53,8 @@ from ds2.config.run import (
     TrackingConfig,
     TrackingMode,
     Until,
-    register_schemas,
 )
+from ds2.config.schemas import register_schemas
 from ds2.config.selection import (
     BudgetConfig,
     Score,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from ds2.config.base import MISSING
 
@@ -30,6 +31,11 @@ class PoolConfig:
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
 
+    @property
+    def label(self) -> str:
+        """What the pool is called: its name, or one made from where it is."""
+        return self.name or "pool"
+
 
 @dataclass
 class RowsPoolConfig(PoolConfig):
@@ -47,6 +53,11 @@ class RowsPoolConfig(PoolConfig):
 class FilesPoolConfig(RowsPoolConfig):
     path: str = MISSING
     """JSONL, JSON or Parquet file (gz too), a folder of them, or a glob pattern."""
+
+    @property
+    def label(self) -> str:
+        """The configured name, else the file's without its endings."""
+        return self.name or Path(self.path.rstrip("/*")).name.split(".")[0] or "pool"
 
 
 @dataclass

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ds2.base.paths import project_root
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
     KnnConfig,
-    SentenceEmbedderConfig,
-    TfidfEmbedderConfig,
 )
-from ds2.config.pool import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig
+from ds2.config.pool import PoolConfig
 from ds2.config.rating import (
-    ColumnRaterConfig,
-    LlmRaterConfig,
     RaterConfig,
-    ReleasedRaterConfig,
     ScaleConfig,
-    SeveralRatersConfig,
-    SimulatedRaterConfig,
 )
 from ds2.config.selection import BudgetConfig, SelectionConfig
 from ds2.config.training import (
     EvalConfig,
     FinetuneConfig,
-    HubModelConfig,
-    MiniModelConfig,
     ModelConfig,
-    TinyModelConfig,
 )
-from ds2.paths import project_root
 
 
 class TrackingMode(Enum):
@@ -123,36 +112,3 @@ class RunConfig:
     """Print the chain with what is cached, and exit."""
     prepare: bool = False
     """Fetch what the run needs (pool, models, benchmark data), and exit."""
-
-
-def register_schemas() -> None:
-    """Give Hydra each group's schema, under the name that the group's YAML files start from."""
-    from hydra.core.config_store import ConfigStore
-
-    from ds2.selection.config import SCHEMAS
-
-    schemas: Mapping[str, Mapping[str, type]] = {
-        "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
-        "rater": {
-            "released_rater": ReleasedRaterConfig,
-            "column_rater": ColumnRaterConfig,
-            "several_raters": SeveralRatersConfig,
-            "simulated_rater": SimulatedRaterConfig,
-            "llm_rater": LlmRaterConfig,
-        },
-        "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
-        "knn": {"knn": KnnConfig},
-        "curation": {"curation": CurationConfig},
-        "selection": SCHEMAS,
-        "budget": {"budget": BudgetConfig},
-        "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
-        "finetune": {"finetune": FinetuneConfig},
-        "eval": {"eval": EvalConfig},
-        "tracking": {"tracking": TrackingConfig},
-        "engine": {"engine": EngineConfig},
-    }
-    store = ConfigStore.instance()
-    store.store(name="run_schema", node=RunConfig)
-    for group, nodes in schemas.items():
-        for name, node in nodes.items():
-            store.store(group=group, name=f"{name}_schema", node=node)

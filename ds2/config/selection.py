@@ -1,10 +1,16 @@
-"""Selection and budget."""
+"""Selection and budget: one dataclass a strategy, so that another strategy's field is refused.
+
+Everything here is identity: it enters the fingerprint of the `select` step, except a value that is the default of one of
+the cross-cutting options (`OPTIONAL`), which changes nothing and therefore leaves the fingerprint as it is without it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any, ClassVar
 
+from ds2.base.dataclass_json import to_plain
 from ds2.config.base import MISSING
 from ds2.config.curation import CurationMethod
 
@@ -20,19 +26,334 @@ class Score(Enum):
 
 @dataclass
 class SelectionConfig:
-    """What every selection has; a strategy's own fields are in `ds2/selection/config.py`."""
+    """What every selection has; a strategy's own fields stand in its subclass."""
 
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
     strategy: str = MISSING
-    """A module of `ds2/selection/`."""
+    """A module of `ds2/selection/strategies/`."""
     curation: CurationMethod | None = None
     """The curation this choice presumes; any other is refused before anything runs. None: any."""
     rater: str | None = None
     """The rater this choice presumes (`truth` for the oracle). None: any."""
+
+    implementation: ClassVar[str | None] = None
+    """The module that chooses; None: it is `strategy`'s in `ds2.selection.strategies`."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """The stages whose artifacts the strategy always reads beside the pool."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that are paths: their content is identity, not their name."""
+    measured: ClassVar[tuple[str, ...]] = ()
+    """Fields that belong to its measurement: identity of stage `measure`, not of `select`."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The stages whose artifacts this configuration reads directly."""
+        return self.reads
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether the budget applies."""
+        return False
+
+    @property
+    def seeded(self) -> bool:
+        """Whether `seed` can change what is chosen."""
+        return False
+
+    @property
+    def measures_with_base_model(self) -> bool:
+        """Whether the run's base model is asked before anything is selected."""
+        return False
+
+    def identity(self, *, budget: float, seed: int) -> dict[str, Any]:
+        """What the choice depends on beside the artifacts and files it reads."""
+        common = {f.name for f in fields(SelectionConfig)}
+        left_out, default = {*common, *self.measured, *self.files}, type(self)()
+        values: dict[str, Any] = {"strategy": self.strategy}
+        for name in (f.name for f in fields(self) if f.name not in left_out):
+            value = getattr(self, name)
+            if name not in OPTIONAL or value != getattr(default, name):
+                values[name] = to_plain(value)
+        if self.budgeted:
+            values["budget"] = float(budget)
+        if self.seeded:
+            values["seed"] = seed
+        return values
 
 
 @dataclass
 class BudgetConfig:
     samples: float = MISSING
     """Number of samples to select, or, below 1, the share of the pool."""
+
+
+@dataclass
+class SourceQuota:
+    source: str = MISSING
+    samples: float = MISSING
+    """Exactly so many of the subset, or, below 1, such a share of the budget."""
+
+
+@dataclass
+class FilterConfig:
+    """What may enter the subset, whatever the strategy."""
+
+    source_cap: float | None = None
+    """The most that any one source may have in the subset: samples, or, below 1, a share of the budget."""
+    source_quota: list[SourceQuota] = field(default_factory=list)
+    """Sources with a fixed part of the subset, `[{source: dolly, samples: 0.25}]`; the rest comes from the others."""
+    near_duplicates: float | None = None
+    """Cosine similarity from which two samples count as one; the earlier row stays. None: off."""
+
+
+@dataclass
+class FilteredSelectionConfig(SelectionConfig):
+    """A strategy that takes a budget and so can be filtered."""
+
+    filter: FilterConfig = field(default_factory=FilterConfig)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        near_duplicates = self.filter.near_duplicates is not None
+        return super().needs | (frozenset({"knn", "embed"}) if near_duplicates else frozenset())
+
+    @property
+    def budgeted(self) -> bool:
+        return True
+
+
+@dataclass
+class RandomSelectionConfig(FilteredSelectionConfig):
+    """A random draw."""
+
+    @property
+    def seeded(self) -> bool:
+        return True
+
+
+@dataclass
+class ScoredSelectionConfig(FilteredSelectionConfig):
+    """A strategy that ranks by a rater's score."""
+
+    score: Score = Score.curated
+    """Which score: as given (stage `rate`), curated, or the posterior mean (stage `curate`)."""
+    length_partialled: bool = False
+    """Rank by what the length of the conversation does not predict: the residual of the score on log length."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return super().needs | {"rate" if self.score is Score.given else "curate"}
+
+
+@dataclass
+class Ds2SelectionConfig(ScoredSelectionConfig):
+    """The paper's order (section 4.3)."""
+
+    diversity: bool = True
+    """Break ties of equal score by the long-tail score; otherwise by a seeded shuffle."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"curate"})
+
+    @property
+    def seeded(self) -> bool:
+        return not self.diversity
+
+
+class LengthOf(Enum):
+    completion = "completion"
+    """The assistant's messages: what the paper's baseline counts."""
+    conversation = "conversation"
+    """All messages."""
+
+
+@dataclass
+class LengthSelectionConfig(FilteredSelectionConfig):
+    """The longest first (the paper's `Completion Length`)."""
+
+    of: LengthOf = LengthOf.completion
+    """What is measured, in characters."""
+
+
+@dataclass
+class KnnSelectionConfig(FilteredSelectionConfig):
+    """The farthest from their neighbours first (the paper's `KNN-10`)."""
+
+    k: int = 10
+    """Neighbours, the sample itself not counted."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"knn"})
+
+
+@dataclass
+class AlpagasusSelectionConfig(ScoredSelectionConfig):
+    """The best raw scores (arXiv 2307.08701)."""
+
+    score: Score = Score.given
+    threshold: float | None = None
+    """Take every sample whose score reaches it, whatever the budget; none: the budget's best."""
+
+    @property
+    def budgeted(self) -> bool:
+        return self.threshold is None
+
+    @property
+    def seeded(self) -> bool:
+        return True
+
+
+@dataclass
+class DeitaSelectionConfig(ScoredSelectionConfig):
+    """Quality times complexity, then distance to what is taken (arXiv 2312.15685)."""
+
+    score: Score = Score.given
+    """The quality."""
+    complexity: str | None = None
+    """Column of the pool with each sample's complexity, by which its quality is multiplied; none: quality alone."""
+    similarity: float = 0.9
+    """Cosine similarity from which a sample is too near to one already taken."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"knn", "embed"})
+
+
+@dataclass
+class FacilityLocationSelectionConfig(FilteredSelectionConfig):
+    """The subset that leaves every sample a near neighbour in it."""
+
+    k: int = 16
+    """Neighbours of each sample that can stand for it."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"knn"})
+
+
+@dataclass
+class PrecomputedSelectionConfig(FilteredSelectionConfig):
+    """Numbers that somebody else computed, such as influence scores."""
+
+    path: str = MISSING
+    """One number a row of the pool: `.npy`, `.npz` or `.pt`; larger is better."""
+    key: str | None = None
+    """Array inside an `.npz` file; none: its only one."""
+
+    files: ClassVar[tuple[str, ...]] = ("path",)
+
+
+@dataclass
+class ModelRuntime:
+    device: str = "auto"
+    batch_size: int = 8
+    """Texts per forward pass."""
+    threads: int | None = None
+    """CPU threads; none: torch's choice."""
+
+
+@dataclass
+class MeasuredSelectionConfig(FilteredSelectionConfig):
+    """A strategy that asks a language model first (stage `measure`, shared by every budget)."""
+
+    scorer: str | None = None
+    """The model that measures: hub name or folder. None: the run's base model."""
+    scorer_revision: str | None = None
+    max_tokens: int = 2048
+    """Longer samples are cut, at the end."""
+    dtype: str = "float32"
+    """Of the model's weights: float32, bfloat16 or float16."""
+    runtime: ModelRuntime = field(default_factory=ModelRuntime)
+
+    reads: ClassVar[frozenset[str]] = frozenset({"measure"})
+    measured: ClassVar[tuple[str, ...]] = ("scorer", "scorer_revision", "max_tokens", "dtype", "runtime")
+
+    @property
+    def measures_with_base_model(self) -> bool:
+        return self.scorer is None
+
+    def measure_identity(self) -> dict[str, Any]:
+        """What the measurement depends on beside the content of the model and of the target."""
+        names = (n for n in self.measured if n not in ("runtime", "scorer", "scorer_revision"))
+        return {"measure": self.strategy} | {name: to_plain(getattr(self, name)) for name in names}
+
+
+class Band(Enum):
+    low = "low"
+    middle = "middle"
+    """Nearest to the pool's median, in logarithms."""
+    high = "high"
+
+
+@dataclass
+class PerplexitySelectionConfig(MeasuredSelectionConfig):
+    """By perplexity of the answers under a given model."""
+
+    band: Band = Band.high
+
+
+@dataclass
+class IfdSelectionConfig(MeasuredSelectionConfig):
+    """Instruction-following difficulty (arXiv 2308.12032, 2402.00530)."""
+
+
+@dataclass
+class RdsPlusSelectionConfig(MeasuredSelectionConfig):
+    """Nearest to a target set in a model's hidden states (arXiv 2503.01807)."""
+
+    target: str = MISSING
+    """Conversations to be near to: a file that a pool could be (JSONL, JSON, Parquet)."""
+
+    measured: ClassVar[tuple[str, ...]] = (*MeasuredSelectionConfig.measured, "target")
+
+
+@dataclass
+class LessSelectionConfig(MeasuredSelectionConfig):
+    """By LoRA-gradient influence on a target set (arXiv 2402.04333; the defaults are that paper's)."""
+
+    target: str = MISSING
+    """Conversations to do well on: a file that a pool could be; its sources are the subtasks."""
+    warmup_share: float = 0.05
+    """Share of the pool that the warm-up trains on."""
+    warmup_seed: int = 0
+    """Of the warm-up's draw and order, LoRA's initial values and the projection."""
+    epochs: int = 4
+    """Of the warm-up; each ends in a checkpoint."""
+    batch: int = 32
+    """Samples per optimiser step of the warm-up."""
+    learning_rate: float = 2e-5
+    rank: int = 128
+    alpha: int = 512
+    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    projection: int = 8192
+    """Numbers that are kept of each gradient."""
+
+    measured: ClassVar[tuple[str, ...]] = (
+        *MeasuredSelectionConfig.measured,
+        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha", "target_modules",
+        "projection",
+    )  # fmt: skip
+
+
+OPTIONAL = ("filter", "length_partialled")
+"""Options that enter an identity only where they are used."""
+
+SCHEMAS: dict[str, type[SelectionConfig]] = {
+    "selection": SelectionConfig,
+    "filtered_selection": FilteredSelectionConfig,
+    "random_selection": RandomSelectionConfig,
+    "ds2_selection": Ds2SelectionConfig,
+    "length_selection": LengthSelectionConfig,
+    "knn_selection": KnnSelectionConfig,
+    "alpagasus_selection": AlpagasusSelectionConfig,
+    "deita_selection": DeitaSelectionConfig,
+    "facility_location_selection": FacilityLocationSelectionConfig,
+    "precomputed_selection": PrecomputedSelectionConfig,
+    "perplexity_selection": PerplexitySelectionConfig,
+    "ifd_selection": IfdSelectionConfig,
+    "rds_plus_selection": RdsPlusSelectionConfig,
+    "less_selection": LessSelectionConfig,
+}
+"""Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""
+
+STRATEGIES: dict[str, type[SelectionConfig]] = {
+    "base": SelectionConfig,
+    "full": SelectionConfig,
+} | {name.removesuffix("_selection"): kind for name, kind in SCHEMAS.items() if name.endswith("_selection")}
+"""Strategy -> the configuration it takes; all but `base`, which selects nothing, are modules of `ds2.selection.strategies`."""
+del STRATEGIES["filtered"]

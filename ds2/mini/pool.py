@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from ds2.mini.language import (
     ERRORS,
     FAMILIES,

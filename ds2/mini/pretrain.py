@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from ds2.mini.corpus import Document, make_batches, open_chat, open_textbook
 from ds2.mini.language import FAMILIES
 from ds2.mini.muon import Muon

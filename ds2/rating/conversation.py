@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
+from ds2.base.errors import UserError
 from ds2.config import Reading
-from ds2.errors import UserError
 from ds2.rating import prompt
 
 CUT = "\n[... {left_out} characters left out ...]\n"
@@ -14,14 +13,6 @@ _LEAST = 32
 """Tokens that a conversation must be left, or no rating of it means anything."""
 _MARGIN = 0.99
 """Each cut aims a little below the room, because tokens are not spread evenly over the text."""
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text without a tokenizer, on the safe side: English runs at about four characters a token, other scripts at
-    one or two bytes."""
-    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
-    other = 0 if text.isascii() else len(text.encode("utf-8", "replace")) - plain
-    return math.ceil(plain / 3.5 + other / 2)
 
 
 class Room:

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from ds2.base.errors import UserError
+from ds2.base.paths import project_root
 from ds2.config import LlmRaterConfig, PriceConfig, RaterBackend, Reading
-from ds2.errors import UserError
-from ds2.paths import project_root
-from ds2.rating.backends import Answer, Request
+from ds2.models.chat import Answer, Request
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 """Ending of a model's name that fixes one version of it, at the same price."""

@@ -36,8 +36,9 @@ from itertools import islice
 from typing import Any
 
 from ds2.config import Reading
-from ds2.rating.backends import Answer
-from ds2.rating.prompt import CRITERIA, DIGITS, HIGHEST, LOWEST
+from ds2.models.chat import Answer
+from ds2.models.chat.tokens import DIGITS
+from ds2.rating.prompt import CRITERIA, HIGHEST, LOWEST
 
 
 class Outcome(Enum):

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
+from ds2.models.chat import Answer, Request
+from ds2.models.chat.answer_log import FILE, AnswerLog
+from ds2.models.chat.local.tokens import model_path
+from ds2.models.chat.served.batch_ledger import folder_of, sent
+from ds2.models.chat.tokens import estimate_tokens
 from ds2.pool import Pool
-from ds2.rating.answer_log import FILE, AnswerLog
-from ds2.rating.backends import Answer, Request
-from ds2.rating.backends.batch_ledger import folder_of, sent
-from ds2.rating.backends.local import model_path
-from ds2.rating.conversation import estimate_tokens
+from ds2.rating.by_model import SERVED
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
-from ds2.rating.language_model import SERVED
 from ds2.rating.prompt import CRITERIA
 from ds2.rating.questions import Questions
 

@@ -16,16 +16,14 @@ import hashlib
 import re
 from typing import Any
 
+from ds2.base.errors import UserError
 from ds2.config import Reading
-from ds2.errors import UserError
-from ds2.rating.backends import Chat
+from ds2.models.chat import Chat
 
 VERSION = 1
 CRITERIA = ("rarity", "complexity", "informativeness", "overall_rating")
 """Keys of an answer; the last one is what counts."""
 LOWEST, HIGHEST = 1, 10
-DIGITS = "123456789"
-"""Ratings under `reading=expected`: one token each in every tokenizer. Scores that end at 9 lose nothing by it."""
 
 _TASK = """\
 You assess training data for an assistant. You are shown one conversation that a language model could be trained on. Judge \

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ds2.base.hashes import canonical_json
 from ds2.config import LlmRaterConfig, Reading
+from ds2.models.chat import Answer, Request
+from ds2.models.chat.answer_log import AnswerLog
 from ds2.pool import Pool
 from ds2.rating import prompt
-from ds2.rating.answer_log import AnswerLog
-from ds2.rating.backends import Answer, Request
 from ds2.rating.conversation import Room
 from ds2.rating.parse import read
 from ds2.rating.sample import drawn
-from ds2.stage import canonical_json
 
 _SAMPLING = ("reading", "temperature", "top_p", "top_k", "quantization", "max_new_tokens", "seed")
 

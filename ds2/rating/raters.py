@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.errors import UserError
+from ds2.base.number_files import read_score_file
+from ds2.base.paths import project_root
 from ds2.config import (
     ColumnRaterConfig,
     RaterConfig,
@@ -22,13 +25,12 @@ from ds2.config import (
     SimulatedRaterConfig,
     Unrated,
 )
-from ds2.errors import MissingInput, UserError
-from ds2.paths import project_root
+from ds2.method.agreement import UNRATED, lower_median, row_means
 from ds2.pool import Pool
-from ds2.rating.scale import UNRATED, to_scores
+from ds2.rating.scale import to_scores
 
 if TYPE_CHECKING:
-    from ds2.rating.report import ModelRatings
+    from ds2.rating.outcomes import ModelRatings
 
 
 @dataclass(frozen=True)
@@ -88,55 +90,6 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
     return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
 
 
-def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:
-    """Scores from `.pt` (a list or tensor, read without unpickling code), `.npz` or `.npy`.
-
-    Returns:
-        (n,) values; NaN where the file says so.
-
-    Raises:
-        UserError: no such file, another ending, no such array, or not one number a row.
-    """
-    if not path.is_file():
-        raise MissingInput(f"{option}.path={path}: no such file")
-    if path.suffix == ".pt":
-        values = _read_pt(path)
-    elif path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            names = list(arrays.files)
-            if key is None and len(names) != 1:
-                raise UserError(
-                    f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}"
-                )
-            if key is not None and key not in names:
-                raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
-            values = arrays[key or names[0]]
-    elif path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
-    else:
-        raise UserError(f"{option}.path={path} does not end in .pt, .npz or .npy")
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} does not hold one number a row: {error}") from error
-    if array.ndim != 1:
-        raise UserError(f"{path} holds an array of shape {array.shape}, not one number a row")
-    return array
-
-
-def _read_pt(path: Path) -> Any:
-    import pickle
-
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UserError(
-            f"{path} is not a plain list or tensor of scores: {str(error).splitlines()[0]}"
-        ) from error
-
-
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     values = _numbers(pool, config.column)
     return Ratings(to_scores(values, config.unit, scale, what=f"rater.column={config.column}"), values)
@@ -151,23 +104,7 @@ def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -
     named = zip(config.columns, values.T, strict=True)
     scores = [to_scores(own, config.unit, scale, what=f"rater.columns: {column}") for column, own in named]
     table = np.stack(scores, axis=1)
-    return Ratings(lower_median(table), _row_means(values), by_rater=table)
-
-
-def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) mean of each row's numbers; NaN where there are none."""
-    known = np.isfinite(values)
-    count = known.sum(axis=1)
-    total = np.where(known, values, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def lower_median(scores: NDArray[np.int16]) -> NDArray[np.int16]:
-    """(N,) lower median of each row's rated scores; -1 where there are none."""
-    ordered = np.sort(np.where(scores == UNRATED, np.iinfo(np.int16).max, scores), axis=1)
-    count = (scores != UNRATED).sum(axis=1)
-    middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]
-    return np.where(count > 0, middle, UNRATED).astype(np.int16)
+    return Ratings(lower_median(table), row_means(values), by_rater=table)
 
 
 def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:

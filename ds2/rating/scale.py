@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.errors import UserError
 from ds2.config import RatingUnit, ScaleConfig
-from ds2.errors import UserError
-
-UNRATED = -1
-"""The score of a sample without a rating."""
+from ds2.method.agreement import UNRATED
 
 
 def compress(ratings: NDArray[np.float64], scale: ScaleConfig) -> NDArray[np.int16]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ds2.artifacts import RunResult
+from ds2.artifacts.run import RunResult
 
 if TYPE_CHECKING:
-    from ds2.table import ResultTable
+    from ds2.report.table import ResultTable
 
 
 def render(run: RunResult) -> str:
@@ -21,7 +21,7 @@ def render(run: RunResult) -> str:
     A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool is shown,
     never run. Samples that were left out are read from the pool again; where that is gone, the page says so.
     """
-    from ds2.report.run_page import render_run
+    from ds2.report.page.run_page import render_run
 
     return render_run(run)
 
@@ -44,6 +44,6 @@ def render_many(
     Raises:
         UserError: two different runs claim one cell of the table.
     """
-    from ds2.report.many_page import render_runs
+    from ds2.report.page.many_page import render_runs
 
     return render_runs(runs, title=title, notes=notes, folder=folder, table=table)

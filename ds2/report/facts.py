@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.artifacts import RunResult, StageResult
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult
 from ds2.config import RunConfig
 from ds2.pool import PoolSource
 

@@ -1,123 +1,71 @@
 """Selection: one small module a strategy, one signature, chosen by `selection.strategy`.
 
-A strategy module has
+A strategy is a configuration class (`ds2.config.selection`), which says what it reads and whether budget and seed matter, and a
+module with
 
-    CONFIG                     its configuration dataclass
-    NEEDS: frozenset[str]      the stages whose artifacts it always reads beside the pool ("knn", "curate")
-    def budgeted(config) -> bool   whether the budget applies
-    def seeded(config) -> bool     whether `seed` can change what it chooses
-    def choose(request: Request) -> Choice
+    def choose(request: Request[ItsConfig]) -> Choice
 
-and, where it has them,
+and, where it asks a language model first,
 
-    FILES: tuple[str, ...]     fields that are paths: their content is identity, not their name
-    MEASURED: tuple[str, ...]  fields that belong to its measurement
-    def measure(config, pool, model, revision, folder, progress) -> (N,) or (N, Q) what stage `measure` keeps for it
+    def measure(config, pool, *, model, revision, folder, progress) -> (N,) or (N, Q)
 
-and is imported when it is asked for. What a configuration needs further (the stage of its score, the graph of its
-near-duplicate filter) is added by `needs`.
+imported when it is asked for.
 """
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import fields
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
 
-from ds2.config import Score, SelectionConfig
-from ds2.errors import UserError
-from ds2.plain import to_plain
-from ds2.selection.config import (
-    MEASURED,
-    OPTIONAL,
-    FilteredSelectionConfig,
-    MeasuredSelectionConfig,
-    ScoredSelectionConfig,
-)
-from ds2.selection.request import Choice, Inputs, Request, check_budget, resolve_budget
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = [
-    "STRATEGIES", "Choice", "Inputs", "Request", "Strategy", "check_budget", "chosen", "identity", "measured_fields",
-    "measures_with_base_model", "needs", "resolve_budget", "strategy",
-]  # fmt: skip
+from ds2.config import SelectionConfig
+from ds2.config.selection import MeasuredSelectionConfig
+from ds2.pool import Pool
+from ds2.selection import strategies
+from ds2.selection.request import Choice, Readers, Request, resolve_budget
 
-STRATEGIES = (
-    "alpagasus", "deita", "ds2", "facility_location", "full", "ifd", "knn", "length", "less", "perplexity", "precomputed", "random",
-    "rds_plus",
-)  # fmt: skip
+__all__ = ["Choice", "Readers", "Request", "choose", "measure", "resolve_budget"]
+
+C = TypeVar("C", bound=SelectionConfig)
+M = TypeVar("M", bound=MeasuredSelectionConfig)
+C_contra = TypeVar("C_contra", bound=SelectionConfig, contravariant=True)
+M_contra = TypeVar("M_contra", bound=MeasuredSelectionConfig, contravariant=True)
 
 
-class Strategy(Protocol):
-    """What a strategy module offers."""
+class Strategy(Protocol[C_contra]):
+    """What a strategy's module offers."""
 
-    CONFIG: type[SelectionConfig]
-    NEEDS: frozenset[str]
-
-    def budgeted(self, config: SelectionConfig) -> bool:
-        """Whether the budget applies."""
-
-    def seeded(self, config: SelectionConfig) -> bool:
-        """Whether `seed` can change what it chooses."""
-
-    def choose(self, request: Request) -> Choice:
+    def choose(self, request: Request[C_contra]) -> Choice:
         """The chosen positions, best first."""
+        ...
 
 
-def strategy(name: str) -> Strategy:
-    """The module of a strategy. Raises UserError for an unknown name."""
-    if name not in STRATEGIES:
-        raise UserError(f"selection.strategy={name} is unknown; there are: {', '.join(STRATEGIES)}")
-    return cast(Strategy, importlib.import_module(f"ds2.selection.{name}"))
+class MeasuredStrategy(Protocol[M_contra]):
+    """What the module of a strategy that asks a language model offers besides."""
+
+    def measure(
+        self, config: M_contra, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+    ) -> NDArray[np.float64]:
+        """(N,), or (N, Q): what the model says of each sample."""
+        ...
 
 
-def chosen(config: SelectionConfig) -> Strategy:
-    """The strategy of a configuration.
-
-    Raises:
-        UserError: an unknown one, or a configuration of another.
-    """
-    found = strategy(config.strategy)
-    if not isinstance(config, found.CONFIG):
-        raise UserError(
-            f"selection.strategy={config.strategy} takes the fields of {found.CONFIG.__name__}; choose a selection= whose "
-            "strategy it is instead of setting selection.strategy"
-        )
-    return found
+def choose(request: Request[C]) -> Choice:
+    """The choice of the configured strategy. Raises UserError where it cannot choose."""
+    return cast("Strategy[C]", importlib.import_module(_module(request.config))).choose(request)
 
 
-def needs(config: SelectionConfig) -> frozenset[str]:
-    """The stages whose artifacts this configuration reads directly."""
-    stages = set(chosen(config).NEEDS)
-    if isinstance(config, ScoredSelectionConfig):
-        stages.add("rate" if config.score is Score.given else "curate")
-    if isinstance(config, FilteredSelectionConfig) and config.filter.near_duplicates is not None:
-        stages |= {"knn", "embed"}
-    return frozenset(stages)
+def measure(
+    config: M, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+) -> NDArray[np.float64]:
+    """What the configured strategy has a language model say of each sample, (N,) or (N, Q)."""
+    module = cast("MeasuredStrategy[M]", importlib.import_module(_module(config)))
+    return module.measure(config, pool, model=model, revision=revision, folder=folder, progress=progress)
 
 
-def measures_with_base_model(config: SelectionConfig) -> bool:
-    """Whether the run's base model is asked before anything is selected."""
-    return isinstance(config, MeasuredSelectionConfig) and config.scorer is None
-
-
-def measured_fields(config: SelectionConfig) -> tuple[str, ...]:
-    """Fields of the measurement: identity of stage `measure`, not of `select`."""
-    own: tuple[str, ...] = getattr(chosen(config), "MEASURED", ())
-    return (*MEASURED, *own) if isinstance(config, MeasuredSelectionConfig) else ()
-
-
-def identity(config: SelectionConfig, *, budget: float, seed: int) -> dict[str, Any]:
-    """What the choice depends on beside the artifacts and files it reads."""
-    found, common = chosen(config), {f.name for f in fields(SelectionConfig)}
-    own: dict[str, Any] = {"strategy": config.strategy}
-    left_out = {*common, *measured_fields(config), *getattr(found, "FILES", ())}
-    default = found.CONFIG()
-    for name in (f.name for f in fields(found.CONFIG) if f.name not in left_out):
-        value = getattr(config, name)
-        if name not in OPTIONAL or value != getattr(default, name):
-            own[name] = to_plain(value)
-    if found.budgeted(config):
-        own["budget"] = float(budget)
-    if found.seeded(config):
-        own["seed"] = seed
-    return own
+def _module(config: SelectionConfig) -> str:
+    """The module that a configuration's strategy is."""
+    return config.implementation or f"{strategies.__name__}.{config.strategy}"

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.errors import UserError
-from ds2.selection.config import FilterConfig, FilteredSelectionConfig
+from ds2.base.errors import UserError
+from ds2.config.selection import FilterConfig, FilteredSelectionConfig
+from ds2.method.spread import keep_apart
 from ds2.selection.request import Request, resolve_budget
-from ds2.selection.spread import keep_apart
 
 NEXT = 10
 """Samples next in line that a choice names."""
@@ -43,14 +43,13 @@ class Eligible:
 
     def __init__(
         self,
-        request: Request,
+        request: Request[FilteredSelectionConfig],
         allowed: NDArray[np.bool_] | None = None,
         that: str = "that have a score",
         *,
         everything: bool = False,
     ) -> None:
         config = request.config
-        assert isinstance(config, FilteredSelectionConfig)
         self._filter = config.filter
         mask = np.ones(request.pool_size, dtype=np.bool_) if allowed is None else allowed.copy()
         if config.filter.near_duplicates is not None:
@@ -146,7 +145,7 @@ class SourceLimits:
         return True
 
 
-def distinct(request: Request, similarity: float) -> NDArray[np.bool_]:
+def distinct(request: Request[FilteredSelectionConfig], similarity: float) -> NDArray[np.bool_]:
     """(N,) False for samples that are as similar as that to an earlier row that stays.
 
     Raises:

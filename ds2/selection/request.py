@@ -2,100 +2,89 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.errors import UserError
 from ds2.config import SelectionConfig
-from ds2.errors import UserError
+from ds2.config.stages import check_budget
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ds2.knn import KnnGraph
+    from ds2.method.knn import KnnGraph
     from ds2.pool import Pool
 
-_GIVEN_BY = {
-    "pool": "the pool",
-    "scores": "stage rate (rater=NAME)",
-    "embeddings": "stage embed (embedder=NAME)",
-    "graph": "stage knn (knn=exact)",
-    "curation": "stage curate (curation=NAME)",
-    "values": "stage measure (model=NAME)",
-}
-
-
-class Inputs:
-    """Artifacts that a strategy may read, each loaded when it is first asked for.
-
-    Args:
-        loaders: name -> a function without arguments that reads it. Names: pool, scores, embeddings, graph, curation, values.
-    """
-
-    def __init__(self, **loaders: Callable[[], Any]) -> None:
-        unknown = sorted(set(loaders) - set(_GIVEN_BY))
-        if unknown:
-            raise TypeError(f"no such input: {unknown[0]}")
-        self._loaders = loaders
-        self._loaded: dict[str, Any] = {}
-
-    def read(self, name: str, wanted_by: str) -> Any:
-        """One input. Raises UserError, naming what would give it, where this run has none."""
-        if name not in self._loaded:
-            if name not in self._loaders:
-                raise UserError(
-                    f"selection={wanted_by} reads {name}, which {_GIVEN_BY[name]} gives and this run lacks"
-                )
-            self._loaded[name] = self._loaders[name]()
-        return self._loaded[name]
+C = TypeVar("C", bound=SelectionConfig, covariant=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Request:
-    config: SelectionConfig
+class Readers:
+    """Readers of the artifacts that a strategy may read, each called when it is first asked for; None: this run has none."""
+
+    pool: Callable[[], Pool] | None = None
+    scores: Callable[[], NDArray[np.int16]] | None = None
+    embeddings: Callable[[], NDArray[np.float32]] | None = None
+    graph: Callable[[], KnnGraph] | None = None
+    curation: Callable[[], pd.DataFrame] | None = None
+    values: Callable[[], NDArray[np.float64]] | None = None
+
+
+@dataclass(frozen=True)
+class Request(Generic[C]):
+    """What a strategy is asked: `config`, how many of N samples, and the artifacts to go by."""
+
+    config: C
     pool_size: int
     """N."""
     budget: float
     """Samples to select, or, below 1, a share of the pool."""
     seed: int
-    inputs: Inputs = field(default_factory=Inputs)
+    readers: Readers = field(default_factory=Readers)
 
-    def _read(self, name: str) -> Any:
-        return self.inputs.read(name, self.config.name)
-
-    @property
+    @cached_property
     def pool(self) -> Pool:
         """Conversations, sources, columns."""
-        return cast("Pool", self._read("pool"))
+        return self._read("pool", "the pool", self.readers.pool)
 
-    @property
-    def scores(self) -> NDArray[np.int64]:
+    @cached_property
+    def scores(self) -> NDArray[np.int16]:
         """(N,) scores as the rater gave them; -1: unrated."""
-        return cast("NDArray[np.int64]", self._read("scores"))
+        return self._read("scores", "stage rate (rater=NAME)", self.readers.scores)
 
-    @property
+    @cached_property
     def embeddings(self) -> NDArray[np.float32]:
         """(N, d) unit rows."""
-        return cast("NDArray[np.float32]", self._read("embeddings"))
+        return self._read("embeddings", "stage embed (embedder=NAME)", self.readers.embeddings)
 
-    @property
+    @cached_property
     def graph(self) -> KnnGraph:
         """Each sample's nearest neighbours."""
-        return cast("KnnGraph", self._read("graph"))
+        return self._read("graph", "stage knn (knn=exact)", self.readers.graph)
 
-    @property
+    @cached_property
     def curation(self) -> pd.DataFrame:
         """The curation artifact's table, N rows."""
-        return cast("pd.DataFrame", self._read("curation"))
+        return self._read("curation", "stage curate (curation=NAME)", self.readers.curation)
 
-    @property
+    @cached_property
     def values(self) -> NDArray[np.float64]:
         """What the `measure` stage found for each sample, (N,) or (N, Q)."""
-        return cast("NDArray[np.float64]", self._read("values"))
+        return self._read("values", "stage measure (model=NAME)", self.readers.values)
+
+    def _read(self, name: str, given_by: str, reader: Callable[[], T] | None) -> T:
+        """One input. Raises UserError, naming what would give it, where this run has none."""
+        if reader is None:
+            raise UserError(
+                f"selection={self.config.name} reads {name}, which {given_by} gives and this run lacks"
+            )
+        return reader()
 
 
 @dataclass(frozen=True)
@@ -109,14 +98,6 @@ class Choice:
     next_in_line: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """The first samples that were left out, best first, where the strategy ranks."""
     warnings: tuple[str, ...] = ()
-
-
-def check_budget(budget: float) -> None:
-    """Raises UserError for a budget that no pool could meet: zero, negative, or neither whole nor a share."""
-    if not math.isfinite(budget) or budget <= 0:
-        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
-    if budget >= 1 and budget != int(budget):
-        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
 
 
 def resolve_budget(budget: float, available: int, *, pool_size: int, that: str = "that have a score") -> int:

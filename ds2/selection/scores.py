@@ -11,13 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.config import Score
-from ds2.errors import UserError
-from ds2.selection.config import ScoredSelectionConfig
+from ds2.base.errors import UserError
+from ds2.config import Score, SelectionConfig
+from ds2.config.selection import ScoredSelectionConfig
 from ds2.selection.request import Request
 
 
-def sample_scores(request: Request, *, times: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def sample_scores(
+    request: Request[ScoredSelectionConfig], *, times: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """(N,) the configured score; NaN where a sample has none.
 
     Args:
@@ -27,7 +29,6 @@ def sample_scores(request: Request, *, times: NDArray[np.float64] | None = None)
         UserError: no sample has such a score.
     """
     config = request.config
-    assert isinstance(config, ScoredSelectionConfig)
     if config.score is Score.given:
         scores = np.asarray(request.scores, dtype=np.float64)
     elif config.score is Score.curated:
@@ -43,7 +44,7 @@ def sample_scores(request: Request, *, times: NDArray[np.float64] | None = None)
     return without_length(scores, request) if config.length_partialled else scores
 
 
-def without_length(scores: NDArray[np.float64], request: Request) -> NDArray[np.float64]:
+def without_length(scores: NDArray[np.float64], request: Request[SelectionConfig]) -> NDArray[np.float64]:
     """Residuals of the scores on log length."""
     lengths = np.array([len(text) for text in request.pool.contents()], dtype=np.float64)
     scored = np.isfinite(scores)
@@ -56,7 +57,7 @@ def without_length(scores: NDArray[np.float64], request: Request) -> NDArray[np.
     return residual
 
 
-def refuse_one_level(scores: NDArray[np.float64], request: Request) -> None:
+def refuse_one_level(scores: NDArray[np.float64], request: Request[SelectionConfig]) -> None:
     """Raises UserError where all samples that have a score have the same one: there is nothing to rank."""
     known = scores[np.isfinite(scores)]
     if len(known) > 1 and float(np.ptp(known)) == 0:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
+from ds2.config.selection import FilteredSelectionConfig
 from ds2.selection.filters import Eligible
 from ds2.selection.request import Choice, Request
 
 
 def choose_top(
-    request: Request,
+    request: Request[FilteredSelectionConfig],
     values: NDArray[np.float64],
     say: Callable[[float], str],
     *,

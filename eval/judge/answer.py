@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from eval.engines import has_chat_template, load_engine
 from eval.judge.run import read_rows
 from eval.judge.spec import AnswerSpec

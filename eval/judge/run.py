@@ -9,10 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ds2.errors import UserError
-from ds2.rating.answer_log import AnswerLog
-from ds2.rating.backends import Answer, Chat, Place, Request, open_backend
-from ds2.stage import canonical_json
+from ds2.base.errors import UserError
+from ds2.base.hashes import canonical_json
+from ds2.models.chat import Answer, Chat, Place, Request, open_backend
+from ds2.models.chat.answer_log import AnswerLog
 from eval.judge.rates import rates
 from eval.judge.spec import JudgeConfig, JudgeSpec
 from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdict

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ds2.rating.backends import Chat
+from ds2.models.chat import Chat
 
 SYSTEM = """\
 You compare how two assistants answered the same user. Weigh how well each answer does what the user asked: whether it is \

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 
 FOLDER = Path(__file__).parent
 PROVENANCE = ["second_hand", "provenance"]

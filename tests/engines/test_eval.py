@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ds2.base.errors import UserError
 from ds2.config import EvalBackend, EvalConfig, EvalRuntime, FinetuneConfig
-from ds2.errors import UserError
 from ds2.models.tiny import build
 from eval.run import evaluate
 from eval.spec import EvalSpec

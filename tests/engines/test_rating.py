@@ -13,12 +13,12 @@ import numpy as np
 import psutil
 import pytest
 from engines.conftest import serving
-from rating.fake_backend import pool_of
+from helpers.fake_backend import pool_of
 
+from ds2.base.errors import MissingInput
 from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.errors import MissingInput
-from ds2.rating import language_model
-from ds2.rating.backends import Answer, Backend, Place, Request, open_backend
+from ds2.models.chat import Answer, Backend, Place, Request, open_backend
+from ds2.rating import by_model as language_model
 
 TEXTS = [f"conversation {i}" for i in range(10)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ds2.errors import UserError
-from ds2.paths import project_root
+from ds2.base.errors import UserError
+from ds2.base.paths import project_root
 from eval.answers import (
     exact_match,
     last_number,

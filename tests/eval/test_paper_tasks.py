@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ds2.paths import project_root
+from ds2.base.paths import project_root
 from eval import data
 from eval.run import evaluate, task_manager
 from eval.spec import EvalSpec

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import ds2.hub
+import ds2.base.hub
+from ds2.base.errors import MissingInput
 from ds2.config import EvalConfig
-from ds2.errors import MissingInput
 from eval.prepare import prepare_tasks
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ds2.errors import MissingInput, UserError
+from ds2.base.errors import MissingInput, UserError
 from ds2.mini import generate_questions
 from eval.run import evaluate
 from eval.spec import EvalSpec, read_spec, write_spec

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ds2 import cli
+from ds2.__main__ import experiments
+from ds2.cli import main as cli
 from experiments.__main__ import main
 
 
@@ -31,7 +32,7 @@ def test_a_user_s_mistake_is_one_line(capsys, arguments, message):
 
 
 def test_an_installed_package_has_the_same_command(capsys):
-    assert cli.run(["experiments"]) == 0
+    assert cli.answer(lambda: experiments([])) == 0
     assert "main_table" in capsys.readouterr().out
-    assert cli.run(["experiments", "big_table"]) == 2
+    assert cli.answer(lambda: experiments(["big_table"])) == 2
     assert "experiment big_table is unknown" in capsys.readouterr().err

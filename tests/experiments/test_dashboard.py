@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not installed")
 
-from ds2.cli import compose
-from ds2.errors import UserError
-from ds2.pipeline import Chain
+from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from ds2.runs.chain import Chain
 from experiments import dashboard, dashboard_panels
 
 RUN_ATTRIBUTES = {"_step", "createdAt", "displayName"}
@@ -36,7 +36,7 @@ def spec(tmp_path_factory) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict[str, Any]:
     """What one real offline run of the tiny chain logged, read back by W&B's own tool."""
-    from conftest import planted_rows
+    from helpers.planted import planted_rows
 
     root = tmp_path_factory.mktemp("tiny")
     (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(120, 6)))
@@ -169,7 +169,7 @@ def test_the_same_call_gives_the_same_json():
 
 
 def test_people_can_read_the_run_and_filter_it(told):
-    assert told["identity"]["display_name"] == "pool-true_score-ds2-20-tiny-s42"
+    assert told["identity"]["display_name"] .startswith("pool-true_score-ds2-rank-20-tiny-s42-")
     assert told["identity"]["run_group"] == "tiny_table"
     expected = {"rater": "true_score", "selection": "ds2", "budget": 20, "base_model": "tiny", "seed": 42}
     assert {key: told["config"][key] for key in expected} == expected

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from evaluated import evaluated, finish
+from helpers.evaluated import evaluated, finish
 
-from ds2.cli import compose
-from ds2.errors import UserError
-from ds2.pipeline import Chain
-from ds2.sweep import load_sweep
-from ds2.table import key_of
+from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from ds2.config.stages import key_of
+from ds2.config.sweep import load_sweep
+from ds2.runs.chain import Chain
 from experiments import data_scaling, lima, published, published_cells
 from experiments.__main__ import main
 
@@ -37,7 +37,7 @@ def small(tmp_path, monkeypatch) -> list[list[str]]:
     (tmp_path / "conf" / "sweep" / "other.yaml").write_text(
         YAML.replace("tracking=none", "tracking=none, finetune.rank=4")
     )
-    monkeypatch.setattr("ds2.sweep.project_root", lambda: tmp_path)
+    monkeypatch.setattr("ds2.config.sweep.project_root", lambda: tmp_path)
     monkeypatch.setattr("experiments.main_table.SWEEP", ("small", "small"))
     monkeypatch.chdir(tmp_path)
     return load_sweep("small").runs()
@@ -88,7 +88,7 @@ def test_a_damaged_job_record_is_named(small, capsys):
 
 def test_a_page_of_two_sweeps_that_disagree_is_refused_and_the_difference_named(small, capsys, monkeypatch):
     monkeypatch.setattr(
-        "ds2.sweep_command.render_many", lambda runs, **_: f"{len(runs)} runs"
+        "ds2.cli.sweep.render_many", lambda runs, **_: f"{len(runs)} runs"
     )  # stages are planted empty
     planted(small)
     assert main(["report", "small"]) == 0
@@ -104,7 +104,7 @@ def test_a_page_of_two_sweeps_that_disagree_is_refused_and_the_difference_named(
 
 def test_the_page_has_the_sweep_s_own_baselines_and_says_what_is_missing(small, capsys, monkeypatch):
     seen = {}
-    monkeypatch.setattr("ds2.sweep_command.render_many", lambda runs, **given: seen.update(given) or "page")
+    monkeypatch.setattr("ds2.cli.sweep.render_many", lambda runs, **given: seen.update(given) or "page")
     sweep = Path("conf/sweep/small.yaml")
     sweep.write_text(sweep.read_text() + 'baselines: {"*": "", random: length}\n')
     planted(small, 3)
@@ -160,7 +160,7 @@ def test_published_cells_stand_at_our_rows_and_tasks():
 
 
 def test_curves_hold_ours_and_the_published_ones(tmp_path):
-    from ds2.table import ResultTable
+    from ds2.report.table import ResultTable
 
     run = evaluated(tmp_path, {"a": 0.5}, "selection=random")
     config = replace(compose(["experiment=paper", "selection=random"]), seed=1)

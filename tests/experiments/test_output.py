@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ds2 import plots, tabular
-from ds2.errors import UserError
+from ds2.base.errors import UserError
+from ds2.report import figures as plots
+from ds2.report import table_text as tabular
 from experiments import output
 from experiments.result import BEST, TIED, Result, Table
 

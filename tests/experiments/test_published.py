@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from experiments import published
 
 SOURCES = Path(os.environ.get("DS2_DATA", Path(__file__).parents[3] / "shared")) / "published"

@@ -9,15 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import planted_rows
-from evaluated import evaluated
+from helpers.evaluated import evaluated
+from helpers.planted import planted_rows
 
-from ds2 import plots
-from ds2.cli import compose
-from ds2.curation.validation import quadratic_kappa
-from ds2.errors import MissingInput, UserError
-from ds2.sweep import load_sweep
-from ds2.table import ResultTable
+from ds2.base.errors import MissingInput, UserError
+from ds2.config.compose import compose
+from ds2.config.sweep import load_sweep
+from ds2.method.agreement import quadratic_kappa
+from ds2.report import figures as plots
+from ds2.report.table import ResultTable
 from experiments import (
     clusterability,
     experiment,

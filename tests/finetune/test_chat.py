@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from finetune.chat import decode_trained, encode_samples, set_template, trained_spans
 
 SYSTEM = {"role": "system", "content": "Be brief."}

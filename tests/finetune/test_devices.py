@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ds2.paths import project_root
+from ds2.base.paths import project_root
 from finetune.spec import FinetuneSpec, write_spec
 from finetune.train import train
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ds2.base.errors import MissingInput
 from ds2.config import Quantization
-from ds2.errors import MissingInput
 from finetune.base import load_base
 from finetune.spec import FinetuneSpec
 from finetune.train import train

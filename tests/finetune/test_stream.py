@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from finetune.chat import EncodedSamples
 from finetune.stream import IGNORED, SampleStream, count_steps, device_batch, make_collator, sample_order
 

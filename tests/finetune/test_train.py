@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ds2.errors import MissingInput, UserError
+from ds2.base.errors import MissingInput, UserError
 from finetune.spec import FinetuneSpec, read_spec, write_spec
 from finetune.train import train
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
 from ds2.mini import generate_pool, generate_questions
 from ds2.mini.language import FAMILIES, vocabulary
 from ds2.mini.pool import DEFAULT_SAMPLES, right_probability

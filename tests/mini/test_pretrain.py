@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from ds2.errors import UserError  # noqa: E402
+from ds2.base.errors import UserError  # noqa: E402
 from ds2.mini import generate_pool, generate_questions  # noqa: E402
 from ds2.mini.corpus import make_batches  # noqa: E402
 from ds2.mini.language import is_held_out  # noqa: E402

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rating.fake_backend import GOOD, FakeBackend, llm, pool_of
+from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of
 
+from ds2.base.errors import UserError
 from ds2.config import PriceConfig, RaterBackend, RaterRuntime, ScaleConfig
-from ds2.errors import UserError
-from ds2.rating import language_model
-from ds2.rating.backends import Answer, Request
+from ds2.models.chat import Answer, Request
+from ds2.rating import by_model as language_model
 from ds2.rating.cost import limit_price, price_of
 
 TEXTS = [f"question {i}" for i in range(20)]

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from rating.chat_server import GOOD, ChatServer, Reply, completion, error, running
+from helpers.chat_server import GOOD, ChatServer, Reply, completion, error, running
 
 pytest.importorskip("openai")
 
-from ds2 import cli
-from ds2.rating.answer_log import FILE
+from ds2.cli import main as cli
+from ds2.config.compose import compose
+from ds2.models.chat.answer_log import FILE
 
 KEY = "sk-do-not-print-5f1c9b27"
 
@@ -98,7 +99,7 @@ def test_the_key_is_nowhere_in_what_is_written_or_said(tmp_path, monkeypatch, ca
         with running(ChatServer(lambda body, times, status=status: error(status, leak))) as server:
             tracking = "tracking=offline" if status == 400 else "tracking=none"
             overrides = [tracking, "rater.seed=1", "rater.retries=0", "rater.max_unrated=0"]
-            monkeypatch.setattr("ds2.rating.backends.openai_server.DELIVERIES", 1)
+            monkeypatch.setattr("ds2.models.chat.served.server.DELIVERIES", 1)
             assert cli.run(command(tmp_path, server, *overrides)) == 2
     with running(ChatServer(models=error(401, leak))) as server:
         assert cli.run(command(tmp_path, server, "tracking=none", "rater.seed=2")) == 2
@@ -151,16 +152,16 @@ def test_what_the_stage_leaves_can_be_read(tmp_path, monkeypatch, capsys):
     ],
 )  # fmt: skip
 def test_what_decides_a_rating_is_its_identity_and_nothing_else(tmp_path, override, same):
-    from ds2.pipeline import Chain
+    from ds2.runs.chain import Chain
 
     write_pool(tmp_path, 3)
     base = command(tmp_path, ChatServer())
-    one, other = (Chain(cli.compose(overrides)).fingerprint for overrides in (base, [*base, override]))
+    one, other = (Chain(compose(overrides)).fingerprint for overrides in (base, [*base, override]))
     assert (one == other) is same
 
 
 def test_a_local_model_is_identified_by_its_content(tmp_path):
-    from ds2.pipeline import Chain
+    from ds2.runs.chain import Chain
 
     write_pool(tmp_path, 3)
     prints = []
@@ -169,5 +170,5 @@ def test_a_local_model_is_identified_by_its_content(tmp_path):
         folder.mkdir()
         (folder / "model.safetensors").write_text(weights)
         overrides = [*command(tmp_path, ChatServer()), "rater.backend=transformers", f"rater.model={folder}"]
-        prints.append(Chain(cli.compose(overrides)).fingerprint)
+        prints.append(Chain(compose(overrides)).fingerprint)
     assert prints[0] == prints[1] != prints[2]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds2.config import Reading
-from ds2.rating.backends import Answer
+from ds2.models.chat import Answer
 from ds2.rating.parse import Outcome, Verdict, read
 from ds2.rating.prompt import CRITERIA
 

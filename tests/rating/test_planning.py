@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rating.fake_backend import GOOD, FakeBackend, llm, pool_of
+from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of
 
-from ds2 import cli
+from ds2.base.errors import UserError
+from ds2.cli import main as cli
 from ds2.config import CurationMethod, PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.errors import UserError
-from ds2.rating import language_model, planning
+from ds2.rating import by_model as language_model
+from ds2.rating import planning
 from ds2.rating.cost import prompt_tokens
 
 TEXTS = [f"question {i} " + "word " * (i % 50) for i in range(400)]

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rating.fake_backend import FakeBackend, llm, pool_of, rating
+from helpers.fake_backend import FakeBackend, llm, pool_of, rating
 
 import ds2
+from ds2.base.errors import UserError
 from ds2.config import ScaleConfig
-from ds2.curation.planted import ordinal_transition, plant_pool
-from ds2.errors import UserError
-from ds2.rating import language_model
-from ds2.rating.report import NOT_ASKED
+from ds2.method.curation.planted import ordinal_transition, plant_pool
+from ds2.rating import by_model as language_model
+from ds2.rating.outcomes import NOT_ASKED
 from ds2.rating.sample import drawn
 
 TEXTS = [f"question {i}" for i in range(200)]

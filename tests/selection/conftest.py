@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ds2 import selection
-from ds2.knn import knn_graph
+from ds2.config.selection import STRATEGIES, FilterConfig
+from ds2.method.knn import knn_graph
 from ds2.pool import Message, Pool, Sample
-from ds2.selection import Choice, Inputs, Request
-from ds2.selection.config import FilterConfig
+from ds2.selection import Choice, Readers, Request, choose
 
 
 def make_pool(
@@ -46,7 +45,7 @@ def ask(
 ) -> Choice:
     """The choice of one strategy.
 
-    inputs: what Inputs takes, as values. rows: embeddings, from which the graph of graph_k neighbours is made as well.
+    inputs: what Readers reads, as values. rows: embeddings, from which the graph of graph_k neighbours is made as well.
     """
     given = dict(inputs or {})
     if rows is not None:
@@ -57,10 +56,10 @@ def ask(
         given["curation"] = pd.DataFrame(given["curation"])
     if filter is not None:
         options["filter"] = FilterConfig(**filter)
-    config = selection.strategy(strategy).CONFIG(name=strategy, strategy=strategy, **options)
+    config = STRATEGIES[strategy](name=strategy, strategy=strategy, **options)
     size = size or len(next(len_able for len_able in given.values() if hasattr(len_able, "__len__")))
     loaders = {name: (lambda value=value: value) for name, value in given.items()}
-    return selection.strategy(strategy).choose(Request(config, size, budget, seed, Inputs(**loaders)))
+    return choose(Request(config, size, budget, seed, Readers(**loaders)))
 
 
 @pytest.fixture(name="ask")

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from ds2.base.errors import UserError
 from ds2.config import Score
-from ds2.errors import UserError
-from ds2.selection.config import LengthOf, SourceQuota
+from ds2.config.selection import LengthOf, SourceQuota
 
 
 def test_length_takes_the_longest_answers_or_conversations_ties_by_row(ask, make_pool):

@@ -7,13 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ds2.base.errors import UserError
 from ds2.config import Score
-from ds2.errors import UserError
-from ds2.knn import knn_graph
-from ds2.selection import spread
-from ds2.selection.config import FilterConfig, SourceQuota
+from ds2.config.selection import FilterConfig, SourceQuota
+from ds2.method import spread
+from ds2.method.knn import knn_graph
+from ds2.method.spread import keep_apart
 from ds2.selection.filters import SourceLimits
-from ds2.selection.spread import keep_apart
 
 SOURCES = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
 

@@ -7,12 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ds2.errors import UserError
+from ds2.base.errors import UserError
+from ds2.config.selection import LessSelectionConfig, ModelRuntime
+from ds2.models import reader as language_model
 from ds2.models import tiny
 from ds2.pool import Message, Pool, Sample
-from ds2.selection import language_model, less
-from ds2.selection.config import LessSelectionConfig, ModelRuntime
-from ds2.selection.lora_gradients import Checkpoint, Sketch, adam_direction, add_lora, gradient, warm_up
+from ds2.selection.strategies import less
+from ds2.selection.strategies.lora_gradients import (
+    Checkpoint,
+    Sketch,
+    adam_direction,
+    add_lora,
+    gradient,
+    warm_up,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +118,9 @@ def write_target(path: Path, answer: str) -> str:
 )
 def test_samples_of_the_target_s_kind_have_the_largest_influence(folder, tmp_path, answer, kind):
     config = settings(target=write_target(tmp_path / "target.jsonl", answer), warmup_share=0.5)
-    values = less.measure(config, Pool(planted(16), 16), str(folder), None, tmp_path, False)
+    values = less.measure(
+        config, Pool(planted(16), 16), model=str(folder), revision=None, folder=tmp_path, progress=False
+    )
     best = np.argsort(-values)[:8]
     assert (best % 2 == kind).mean() >= 7 / 8
     assert values[kind::2].mean() > values[1 - kind :: 2].mean()
@@ -120,14 +130,18 @@ def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch
     monkeypatch.setattr(less, "PART", 3)
     config = settings(target=write_target(tmp_path / "target.jsonl", "31415"), epochs=1, warmup_share=1.0)
     samples = [*planted(4), sample(4, "w" * 100, "beyond the cut")]
-    first = less.measure(config, Pool(samples, 5), str(folder), None, tmp_path, False)
+    first = less.measure(
+        config, Pool(samples, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+    )
     assert np.isnan(first).tolist() == [False] * 4 + [True]
     shards = sorted((tmp_path / "directions" / "0").iterdir())
     assert [path.name for path in shards] == ["000000000.safetensors", "000000003.safetensors"]
     shards[1].unlink()
     calls = []
     monkeypatch.setattr(less, "adam_direction", lambda g, c: calls.append(1) or adam_direction(g, c))
-    again = less.measure(config, Pool(samples, 5), str(folder), None, tmp_path, False)
+    again = less.measure(
+        config, Pool(samples, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+    )
     assert len(calls) == 1
     np.testing.assert_allclose(again, first, atol=1e-6)
 
@@ -144,4 +158,6 @@ def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch
 def test_what_cannot_work_is_refused(folder, tmp_path, changed, message):
     config = settings(**{"target": write_target(tmp_path / "target.jsonl", "1")} | changed)
     with pytest.raises(UserError, match=message):
-        less.measure(config, Pool(planted(4), 4), str(folder), None, tmp_path, False)
+        less.measure(
+            config, Pool(planted(4), 4), model=str(folder), revision=None, folder=tmp_path, progress=False
+        )

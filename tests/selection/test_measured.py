@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ds2.cli import compose
-from ds2.errors import MissingInput, UserError
+from ds2.base.errors import MissingInput, UserError
+from ds2.config.compose import compose
+from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
+from ds2.models import reader as language_model
 from ds2.models import tiny
-from ds2.pipeline import Chain
 from ds2.pool import Message, Sample
-from ds2.prepare import needs
-from ds2.selection import language_model
-from ds2.selection.config import Band, MeasuredSelectionConfig, ModelRuntime
+from ds2.runs.chain import Chain
+from ds2.runs.prepare import needs
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,12 @@ def test_the_nll_is_the_model_s_own_loss_whatever_the_batch(lm):
 
 def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, folder, tmp_path):
     from ds2.pool import Pool
-    from ds2.selection import ifd
+    from ds2.selection.strategies import ifd
 
-    config = ifd.CONFIG(name="ifd", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu"))
-    values = ifd.measure(config, Pool(SAMPLES, 5), str(folder), None, tmp_path, False)
+    config = IfdSelectionConfig(name="ifd", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu"))
+    values = ifd.measure(
+        config, Pool(SAMPLES, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+    )
     asked = lm.mean_nll([lm.conversation(SAMPLES[0])])[0]
     alone = lm.mean_nll([lm.answers(SAMPLES[0])])[0]
     assert values[0] == pytest.approx(np.exp(asked - alone), rel=1e-5)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from hydra.errors import HydraException
 
-from ds2.cli import compose
-from ds2.errors import UserError
-from ds2.explain import explain
-from ds2.pipeline import Chain
+from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from ds2.config.hydra_errors import explain
+from ds2.runs.chain import Chain
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_threshold_takes_the_budget_out_of_name_and_fingerprint(chain):
         chain("selection=alpagasus", "selection.threshold=4", f"budget.samples={n}") for n in (5, 9)
     )
     assert one.fingerprint == other.fingerprint
-    assert one.name == "planted-simulated_gpt_4o_mini-alpagasus"
+    assert one.name == f"planted-simulated_gpt_4o_mini-alpagasus-{one.fingerprint[:6]}" == other.name
 
 
 def test_a_strategy_without_a_curation_still_writes_the_scores_it_ranked_by(chain):

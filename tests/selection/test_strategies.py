@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from ds2 import selection
+from ds2.base.errors import UserError
 from ds2.config import Score
-from ds2.errors import UserError
-from ds2.selection import resolve_budget
+from ds2.config.compose import compose
+from ds2.config.selection import STRATEGIES
+from ds2.config.stages import check
+from ds2.selection import resolve_budget, strategies
 
 
 def table(curated, long_tail, posterior_mean=None) -> pd.DataFrame:
@@ -78,4 +82,18 @@ def test_an_impossible_budget_is_refused(budget):
 
 def test_an_unknown_strategy_is_named():
     with pytest.raises(UserError, match="best is unknown; there are: .*ds2.*full.*random"):
-        selection.strategy("best")
+        compose_and_check("selection.strategy=best")
+
+
+def test_another_strategy_s_configuration_is_refused():
+    with pytest.raises(UserError, match="selection.strategy=knn takes the fields of KnnSelectionConfig"):
+        compose_and_check("selection=ds2", "selection.strategy=knn")
+
+
+def compose_and_check(*overrides: str) -> None:
+    check(compose(overrides))
+
+
+def test_every_strategy_but_the_one_that_selects_nothing_is_a_module():
+    modules = {module.name for module in pkgutil.iter_modules(strategies.__path__)}
+    assert modules - {"lora_gradients"} == STRATEGIES.keys() - {"base"}

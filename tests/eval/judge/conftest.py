@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ds2.rating.backends import openai_server
+from ds2.models.chat.served import server as openai_server
 
 
 @dataclass

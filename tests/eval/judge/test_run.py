@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rating.batch_server import BatchServer
+from helpers.batch_server import BatchServer
 
+from ds2.base.errors import UserError
 from ds2.config import EvalConfig, EvalRuntime, RaterBackend
-from ds2.errors import UserError
 from eval.__main__ import main
 from eval.judge.answer import write_answers
 from eval.judge.run import compare
@@ -182,7 +182,7 @@ def test_a_later_turn_sees_the_models_own_earlier_answer(
 def test_answers_of_a_real_model_can_be_compared(
     tiny_model: Path, adapter: Path, tmp_path: Path, fake_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ds2.plain import to_plain
+    from ds2.base.dataclass_json import to_plain
 
     prompts = write(tmp_path / "p.jsonl", [{"id": i, "turns": [f"question {i}"]} for i in range(3)])
     answered = answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl")

@@ -1,0 +1,306 @@
+"""A stage's identity, and the store that computes each identity once.
+
+The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration and the
+fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
+`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and only then
+given its `record.json`; a folder without a record is not an artifact. One lock per fingerprint: of several processes
+that need a step, one computes and the others wait and reuse.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ds2.artifacts.provenance import peak_memory, provenance
+from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.hashes import canonical_json, file_sha256, fingerprint
+from ds2.base.json_files import read_json
+
+RECORD = "record.json"
+
+
+class Status(Enum):
+    computed = "computed"
+    reused = "reused"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One finished stage of a run."""
+
+    name: str
+    fingerprint: str
+    path: Path
+    status: Status
+    seconds: float
+    """Time this run spent on the stage (loading, where it was reused)."""
+    record: Mapping[str, Any]
+    """`record.json`: config, inputs, versions, wall_seconds, peak_memory_bytes, counts, checksums, warnings."""
+
+    def json(self, name: str) -> Any:
+        """Content of one of the stage's JSON files."""
+        return read_json(self.path / name)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage's function says of its work; it goes into the record."""
+
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers worth a look (JSON-ready)."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one run."""
+
+    stage: str
+    version: int
+    """Raised by hand when the stage's code starts to give another result for the same identity."""
+    slug: str
+    identity: Mapping[str, Any]
+    """What the result depends on beside the inputs (JSON-ready)."""
+    inputs: Mapping[str, str]
+    """Input name -> fingerprint."""
+    compute: Callable[[Path], Outcome]
+    """Writes the stage's files into the given empty folder."""
+    forecast: Callable[[], Sequence[str]] = tuple
+    """What computing it would take, in lines for a person; may read the inputs."""
+    resumable: bool = False
+    """Keep what an interrupted computation left and hand it to the next one."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits."""
+        return fingerprint(
+            {"stage": self.stage, "version": self.version, "identity": self.identity, "inputs": self.inputs}
+        )
+
+
+class ArtifactStore:
+    """The artifacts below one root folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self._verified: dict[Path, list[tuple[int, int]]] = {}
+        """Artifact -> size and modification time of its record and files when they were last hashed."""
+
+    def find(self, step: Step) -> Path | None:
+        """The step's finished artifact, or None. Raises DamagedArtifact where two folders claim it."""
+        found = self._claiming(step.stage, step.fingerprint)
+        if len(found) > 1:
+            raise DamagedArtifact(
+                f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one"
+            )
+        return found[0] if found else None
+
+    def holds(self, stage: str, fingerprint: str) -> bool:
+        """Whether there is a finished artifact of that stage and fingerprint."""
+        return bool(self._claiming(stage, fingerprint))
+
+    def _claiming(self, stage: str, fingerprint: str) -> list[Path]:
+        return [p for p in (self.root / stage).glob(f"*-{fingerprint}") if (p / RECORD).is_file()]
+
+    def load(self, step: Step, *, verify: bool = True) -> StageResult | None:
+        """The step's artifact, verified, or None where there is none.
+
+        Args:
+            verify: compare its files with their checksums; otherwise only the record with its own.
+
+        Raises:
+            DamagedArtifact: a file or the record differs from what was written.
+        """
+        started = time.perf_counter()
+        path = self.find(step)
+        if path is None:
+            return None
+        record = self.verify(path) if verify else read_record(path / RECORD)
+        if record["fingerprint"] != step.fingerprint:
+            raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
+        return StageResult(
+            step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
+        )
+
+    def obtain(self, step: Step, *, on_wait: Callable[[], None] = lambda: None) -> StageResult:
+        """The step's artifact: reused where it is finished, computed otherwise.
+
+        Args:
+            on_wait: called once where another process is computing the same step.
+        """
+        started = time.perf_counter()
+        ready = self.load(step)
+        if ready is not None:
+            return ready
+        with self._lock(step, on_wait):
+            ready = self.load(step)  # another process may have finished it while this one waited
+            if ready is not None:
+                return ready
+            path, record = self._compute(step)
+        return StageResult(
+            step.stage, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
+        )
+
+    @contextmanager
+    def _lock(self, step: Step, on_wait: Callable[[], None]) -> Iterator[None]:
+        folder = self.root / ".locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write to paths.artifacts={self.root}: {error.strerror}") from error
+        lock = FileLock(folder / f"{step.fingerprint}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _compute(self, step: Step) -> tuple[Path, dict[str, Any]]:
+        parent = self.root / step.stage
+        partial = parent / f".partial-{step.fingerprint}"
+        if partial.exists() and not step.resumable:
+            shutil.rmtree(partial)
+        wall, memory = time.perf_counter(), peak_memory()
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            with memory:
+                outcome = step.compute(partial)
+            record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes)
+            path = self._publish(step, partial, record)
+        except BaseException as error:
+            if not step.resumable:
+                shutil.rmtree(partial, ignore_errors=True)
+            if _is_disk_full(error):
+                raise UserError(
+                    f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; free some and "
+                    "run the same command again"
+                ) from error
+            raise
+        return path, record
+
+    def _record(
+        self, step: Step, outcome: Outcome, folder: Path, seconds: float, memory: int | None
+    ) -> dict[str, Any]:
+        files = {
+            str(path.relative_to(folder)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        record = {
+            "stage": step.stage,
+            "version": step.version,
+            "fingerprint": step.fingerprint,
+            "slug": step.slug,
+            "config": step.identity,
+            "inputs": dict(step.inputs),
+            "counts": dict(outcome.counts),
+            "warnings": list(outcome.warnings),
+            "files": files,
+            "wall_seconds": round(seconds, 3),
+            "peak_memory_bytes": memory,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance(),
+        }
+        record["checksum"] = hashlib.sha256(canonical_json(record)).hexdigest()
+        return record
+
+    def _publish(self, step: Step, partial: Path, record: dict[str, Any]) -> Path:
+        final = partial.parent / f"{_safe(step.slug)}-{step.fingerprint}"
+        if final.exists():  # a process died between the rename and the record
+            shutil.rmtree(final)
+        partial.rename(final)
+        draft = final / f".{RECORD}"
+        try:
+            with draft.open("w", encoding="utf-8") as handle:
+                json.dump(record, handle, indent=2, ensure_ascii=False)
+                handle.flush()
+                os.fsync(handle.fileno())
+            draft.rename(final / RECORD)
+        except OSError:
+            shutil.rmtree(final, ignore_errors=True)
+            raise
+        self._verified[final] = _stamps(final, record)
+        return final
+
+    def verify(self, path: Path) -> dict[str, Any]:
+        """An artifact's record, after its files were compared with it. Raises DamagedArtifact naming the file."""
+        record_path = path / RECORD
+        record = read_record(record_path)
+        # Within one process (a sweep of many runs) an artifact is hashed once, as long as no file of it is touched.
+        if path in self._verified and self._verified[path] == _stamps(path, record):
+            return record
+        for name, expected_file in record["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise DamagedArtifact(f"{file} is missing; delete {path} and run again")
+            if file.stat().st_size != expected_file["bytes"] or file_sha256(file) != expected_file["sha256"]:
+                raise DamagedArtifact(f"{file} does not match its checksum; delete {path} and run again")
+        self._verified[path] = _stamps(path, record)
+        return record
+
+
+def open_store(root: Path | str) -> ArtifactStore:
+    """The store of a folder: one object a process, so that what one run verified the next need not."""
+    return _opened(Path(root), Path.cwd())
+
+
+@cache
+def _opened(root: Path, _working: Path) -> ArtifactStore:
+    return ArtifactStore(root)
+
+
+def _stamps(path: Path, record: Mapping[str, Any]) -> list[tuple[int, int]]:
+    found = []
+    for name in (RECORD, *record["files"]):
+        try:
+            stat = (path / name).stat()
+        except FileNotFoundError:
+            continue  # a stamp fewer: no longer what was hashed
+        found.append((stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A `record.json`, checked against its own checksum. Raises DamagedArtifact."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        body = {key: value for key, value in record.items() if key != "checksum"}
+        intact = record["checksum"] == hashlib.sha256(canonical_json(body)).hexdigest()
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedArtifact(f"{path} is damaged; delete {path.parent} and run again") from error
+    if not intact:
+        raise DamagedArtifact(f"{path} does not match its checksum; delete {path.parent} and run again")
+    return dict(record)
+
+
+def _safe(slug: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", slug)[:80]
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """Writers say it in their own ways: an errno, the system's words in another exception, numpy's short count."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return isinstance(error, Exception) and bool(
+        re.search(r"No space left on device|Disk quota exceeded|^\d+ requested and \d+ written", str(error))
+    )

@@ -1,0 +1,1 @@
+"""What every room stands on and nothing of DS2 itself: errors, checks, paths, hashes, files, words."""

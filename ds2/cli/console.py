@@ -1,0 +1,150 @@
+"""What the command prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult, Status, Step
+
+if TYPE_CHECKING:
+    from ds2.runs.chain import Chain, Reporter
+    from ds2.runs.jobs import Job
+
+_WIDTH = None if sys.stdout.isatty() else 400
+"""A log file has no width: tables are as wide as they need."""
+_out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
+_COUNTS_SHOWN = 4
+"""A line holds so many of a stage's counts; its record holds all."""
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def line(text: str) -> None:
+    """One plain line."""
+    _out.print(escape(text))
+
+
+def error(text: str) -> None:
+    """One line on standard error, marked."""
+    _err.print(f"[bold red]error[/] {escape(' '.join(text.split()))}")
+
+
+def heading(text: str) -> None:
+    _out.print(f"[bold]{escape(text)}[/]")
+
+
+def reporter() -> Reporter:
+    """Prints each stage as it ends, with its warnings."""
+    from ds2.runs.chain import Reporter
+
+    return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
+
+
+def seconds(value: float) -> str:
+    """A duration that a person reads at a glance."""
+    if value < 60:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {value % 60:02.0f} s"
+
+
+def _stage(result: StageResult) -> None:
+    colour = "green" if result.status is Status.computed else "cyan"
+    shown = [
+        f"{k.replace('_', ' ')} {_number(v)}"
+        for k, v in result.record["counts"].items()
+        if _worth_a_line(k, v)
+    ]
+    counts = ", ".join(shown[:_COUNTS_SHOWN])
+    _out.print(
+        f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{seconds(result.seconds):>9}  "
+        f"[dim]{result.fingerprint}[/]  {escape(counts)}"
+    )
+    for text in result.record["warnings"]:
+        _out.print(f"           [yellow]warning[/] {escape(text)}")
+    sys.stdout.flush()
+
+
+def _worth_a_line(name: str, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _waiting(step: Step) -> None:
+    _out.print(f"  {step.stage:<9}[yellow]waiting[/]  another run is computing it")
+
+
+def _warning(text: str) -> None:
+    _out.print(f"  [yellow]warning[/] {escape(text)}")
+
+
+def plan(chain: Chain) -> None:
+    """The chain with what is cached and what would be computed."""
+    heading(chain.name)
+    for step, path in chain.plan():
+        state = f"[cyan]cached[/]   {escape(str(path))}" if path else "[green]compute[/]"
+        _out.print(f"  {step.stage:<9}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
+        for text in () if path else step.forecast():
+            _out.print(f"           {escape(text)}")
+
+
+def result(run: RunResult, *, brief: bool) -> None:
+    """The evaluation's table and where to look; in a sweep, only the average."""
+    evaluation = run.stages.get("evaluate")
+    if evaluation and brief:
+        _out.print(f"  average {_average(evaluation.json('results.json'))}")
+    elif evaluation:
+        _out.print(evaluation_table(evaluation))
+    if brief:
+        return
+    for stage, file in (("select", "subset.jsonl"), ("report", "report.html")):
+        if stage in run.stages:
+            _out.print(
+                f"{stage if stage == 'report' else 'subset'}: {escape(str(run.stages[stage].path / file))}"
+            )
+
+
+def evaluation_table(evaluation: StageResult) -> Table:
+    """Task, metric, value, standard error and number of questions."""
+    table = Table("task", "metric", title_justify="left")
+    for name in ("value", "stderr", "n"):
+        table.add_column(name, justify="right")
+    content = evaluation.json("results.json")
+    for row in content["results"]:
+        table.add_row(row["task"], row["metric"], _share(row["value"]), _share(row["stderr"]), str(row["n"]))
+    table.add_row("[bold]average[/]", "", f"[bold]{_average(content)}[/]", "", "")
+    return table
+
+
+def _average(results: Mapping[str, Any]) -> str:
+    return _share(results["average"]) or "needs every task"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def summary_of_jobs(jobs: Sequence[Job]) -> int:
+    """Says which jobs failed, if any did; the exit code."""
+    failed = [job for job in jobs if job.state != "done"]
+    if len(jobs) == 1 and failed and failed[0].state == "refused":
+        error(failed[0].reason)
+        return 2
+    if len(jobs) > 1:
+        line(f"{len(jobs) - len(failed)} of {len(jobs)} runs done")
+    for job in failed:
+        error(f"{' '.join(job.overrides)}: {job.reason or 'its process died'}")
+    return 1 if failed else 0
+
+
+def show(renderable: object) -> None:
+    """Print a rich renderable."""
+    _out.print(renderable)

@@ -1,0 +1,63 @@
+"""The command: `list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns, everything else is
+Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
+run failed, 2 when the user has something to change, 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which says them in one line
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ds2.base.errors import UserError
+from ds2.cli import console, store
+from ds2.cli.app import hydra_main
+from ds2.cli.sweep import run_sweep
+from ds2.config.compose import artifacts_root
+from ds2.config.hydra_errors import explain
+from ds2.runs import jobs
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The `ds2` command with these arguments; its exit code."""
+    return answer(lambda: _run_command(arguments))
+
+
+def answer(command: Callable[[], int]) -> int:
+    """A command's exit code; what its user has to change is said in one line."""
+    try:
+        return command()
+    except UserError as error:
+        console.error(str(error))
+        return 2
+    except (HydraException, OmegaConfBaseException) as error:
+        console.error(explain(error))
+        return 2
+    except KeyboardInterrupt:
+        console.error(
+            "interrupted; the same command continues from the last finished stage, a rating from its last answer: all are kept"
+        )
+        return 130
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in store.COMMANDS:
+        return store.run(arguments[0], arguments[1:])
+    name, rest = _sweep_name(arguments)
+    if name is not None:
+        return run_sweep(name, rest)
+    with jobs.recorded(artifacts_root(arguments)) as record:
+        hydra_main(arguments, record)
+    return console.summary_of_jobs(record.read())
+
+
+def _sweep_name(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    names = [a.removeprefix("sweep=") for a in arguments if a.startswith("sweep=")]
+    if len(names) > 1:
+        raise UserError("give one sweep=NAME")
+    rest = [a for a in arguments if not a.startswith("sweep=") and a not in ("-m", "--multirun")]
+    return (names[0], rest) if names else (None, list(arguments))

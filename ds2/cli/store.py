@@ -1,0 +1,135 @@
+"""`ds2 list`, `ds2 show`, `ds2 doctor`, `ds2 gc`: what is in the artifact store, and whether it is sound."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.table import Table
+
+from ds2.artifacts.store import RECORD, ArtifactStore, read_record
+from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.extras import EXTRAS, absent
+from ds2.cli import console
+from ds2.config.stages import STAGES
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """One subcommand; its exit code. Raises UserError for words it does not know."""
+    root = Path("artifacts")
+    words = []
+    for argument in arguments:
+        if argument.startswith("paths.artifacts="):
+            root = Path(argument.removeprefix("paths.artifacts="))
+        else:
+            words.append(argument)
+    return COMMANDS[command](ArtifactStore(root), words)
+
+
+def _artifacts(store: ArtifactStore, stage: str | None = None) -> Iterator[Path]:
+    for name in [stage] if stage else STAGES:
+        yield from sorted(p for p in (store.root / name).glob("*") if (p / RECORD).is_file())
+
+
+def _list(store: ArtifactStore, words: Sequence[str]) -> int:
+    """ds2 list [STAGE]: finished artifacts."""
+    stage = words[0] if words else None
+    if stage is not None and stage not in STAGES:
+        raise UserError(f"ds2 list {stage}: no such stage; there are: {', '.join(STAGES)}")
+    table = Table("stage", "artifact", "finished", title_justify="left")
+    table.add_column("computed in", justify="right")
+    table.add_column("size", justify="right")
+    total = 0
+    for path in _artifacts(store, stage):
+        record = read_record(path / RECORD)
+        size = sum(file["bytes"] for file in record["files"].values())
+        total += size
+        seconds = console.seconds(record["wall_seconds"])
+        table.add_row(record["stage"], path.name, record["finished"], seconds, _size(size))
+    console.show(table)
+    console.line(f"{table.row_count} artifacts, {_size(total)}, in {store.root}")
+    return 0
+
+
+def _show(store: ArtifactStore, words: Sequence[str]) -> int:
+    """ds2 show FINGERPRINT: an artifact's record; the first digits are enough."""
+    if len(words) != 1:
+        raise UserError("ds2 show takes one fingerprint, or its first digits")
+    found = [path for path in _artifacts(store) if path.name.rpartition("-")[2].startswith(words[0])]
+    if len(found) != 1:
+        raise UserError(
+            f"ds2 show {words[0]}: {len(found)} artifacts in {store.root} have such a fingerprint"
+        )
+    console.line(str(found[0]))
+    console.line(json.dumps(read_record(found[0] / RECORD), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
+    """ds2 doctor: installed extras, and every artifact against its checksums."""
+    if words:
+        raise UserError(f"ds2 doctor takes no {words[0]}")
+    for extra in EXTRAS:
+        missing = absent(extra)
+        console.line(
+            f"{extra}: "
+            + (f"missing {', '.join(missing)} (pip install 'ds2[{extra}]')" if missing else "installed")
+        )
+    sound, damaged = 0, []
+    for path in _artifacts(store):
+        try:
+            store.verify(path)
+            sound += 1
+        except DamagedArtifact as error:
+            damaged.append(str(error))
+    console.line(f"{sound} sound artifacts in {store.root}")
+    for line in damaged:
+        console.error(line)
+    return 1 if damaged else 0
+
+
+def _gc(store: ArtifactStore, words: Sequence[str]) -> int:
+    """ds2 gc [delete]: what crashed runs left behind; a folder whose lock is held is left alone."""
+    if list(words) not in ([], ["delete"]):
+        raise UserError("ds2 gc lists what can go; ds2 gc delete removes it")
+    count = 0
+    for path in _leftovers(store):
+        count += 1
+        if words:
+            shutil.rmtree(path)
+        console.line(f"{'deleted' if words else 'unfinished'} {path}")
+    console.line(
+        f"{count} unfinished folders" + ("" if words or not count else "; ds2 gc delete removes them")
+    )
+    return 0
+
+
+def _leftovers(store: ArtifactStore) -> Iterator[Path]:
+    for stage in STAGES:
+        for path in sorted((store.root / stage).glob("*")):
+            if path.is_dir() and not (path / RECORD).is_file():
+                lock = FileLock(store.root / ".locks" / f"{path.name.rpartition('-')[2]}.lock")
+                try:
+                    with lock.acquire(timeout=0):
+                        yield path
+                except Timeout:
+                    continue
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
+    "list": _list,
+    "show": _show,
+    "doctor": _doctor,
+    "gc": _gc,
+}

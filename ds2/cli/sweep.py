@@ -1,0 +1,125 @@
+"""`ds2 sweep=NAME`: run what is not done yet, then the table of all that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import open_store
+from ds2.base.errors import UserError
+from ds2.base.paths import writing
+from ds2.cli import console
+from ds2.cli.app import hydra_main
+from ds2.config.compose import artifacts_root
+from ds2.config.stages import key_of
+from ds2.config.sweep import Sweep, load_sweep
+from ds2.report import render_many
+from ds2.report.table_text import LEGEND, markdown, rich
+from ds2.runs import expected as cells
+from ds2.runs import jobs
+from ds2.runs.expected import Cell, table_of
+
+READ = ("rate", "curate", "select", "finetune")
+"""Stages whose files the page reads, besides the evaluations, which are verified where they are found."""
+
+
+def run_sweep(name: str, extra: Sequence[str]) -> int:
+    """The command; its exit code.
+
+    Raises:
+        UserError: an unknown sweep, or choices that contradict each other.
+    """
+    sweep = load_sweep(name)
+    root = artifacts_root([*sweep.overrides, *extra])
+    expected = look(sweep, extra, root)
+    wanted = expected if _only_asks(expected) else [cell for cell in expected if cell.to_launch]
+    if len(wanted) < len(expected):
+        console.line(f"{len(expected) - len(wanted)} of {len(expected)} runs need nothing")
+    code = launch(sweep, extra, wanted, root)
+    if _only_asks(expected):
+        return code
+    show(sweep, look(sweep, extra, root), root)
+    return code
+
+
+def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[Cell]:
+    """What became of each run of the sweep."""
+    return cells.look(sweep.runs(extra), root)
+
+
+def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[Cell], root: Path) -> int:
+    """Run these with Hydra's launcher; one that fails does not stop the others. The exit code."""
+    with jobs.recorded(root) as record:
+        for arguments in sweep.multiruns(extra, [cell.overrides for cell in wanted]):
+            hydra_main(["--multirun", *arguments], record)
+    return console.summary_of_jobs(record.read())
+
+
+def show(sweep: Sweep, found: Sequence[Cell], root: Path) -> None:
+    """Print the table of what is done and write it, with the page that compares the runs, below `sweeps/NAME`."""
+    for line in [cells.count(found), *cells.explain(found)]:
+        console.line(line)
+    runs = [cell.run for cell in found if cell.run is not None and "evaluate" in cell.run.stages]
+    if not runs:
+        return
+    results = table_of(found, baselines=sweep.baselines)
+    table = results.table("table", sweep.title or sweep.name)
+    notes = [*results.notes(), *([LEGEND] if table.marks else []), *notes_of(sweep, runs)]
+    console.show(rich(table))
+    for line in notes:
+        console.line(line)
+    page = write_page([(sweep, found)], root)
+    with writing(page.parent):
+        (page.parent / "table.md").write_text(markdown(table), encoding="utf-8")
+        results.frame().to_csv(page.parent / "runs.csv", index=False)
+    console.line(f"table: {page.parent / 'table.md'}\nreport: {page}")
+
+
+def write_page(sweeps: Sequence[tuple[Sweep, Sequence[Cell]]], root: Path) -> Path:
+    """Write the page that compares the runs of these sweeps, below `sweeps/`; its path.
+
+    Raises:
+        DamagedArtifact: a file that the page reads is not what its record says.
+        UserError: no run is evaluated, two sweeps disagree on a cell, or the folder cannot be written to.
+    """
+    expected = {(key_of(cell.config), cell.config.seed, cell.run and cell.run.fingerprint): cell
+                for _, found in sweeps for cell in found}  # fmt: skip
+    runs = [cell.run for cell in expected.values() if cell.run is not None and "evaluate" in cell.run.stages]
+    names = [sweep.name for sweep, _ in sweeps]
+    if not runs:
+        raise UserError(f"no run of {', '.join(names)} is finished; to compute: ds2 sweep={names[0]}")
+    notes = [line for sweep, _ in sweeps for line in notes_of(sweep, runs)]
+    notes += [f"{sweep.name}: {cells.count(found)}" for sweep, found in sweeps if len(runs) < len(expected)]
+    baselines = [sweep.baselines for sweep, _ in sweeps]
+    if any(other != baselines[0] for other in baselines):
+        notes.append("These sweeps compare with different baselines: no differences are shown here.")
+        baselines = [{}]
+    folder = root / "sweeps" / "-".join(names)
+    store = open_store(root)
+    for path in dict.fromkeys(
+        run.stages[stage].path for run in runs for stage in READ if stage in run.stages
+    ):
+        store.verify(path)
+    page = render_many(
+        runs,
+        title=" · ".join(sweep.title or sweep.name for sweep, _ in sweeps),
+        notes=list(dict.fromkeys(notes)),
+        folder=folder,
+        table=table_of(list(expected.values()), baselines=baselines[0]),
+    )
+    with writing(folder):
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    return folder / "report.html"
+
+
+def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:
+    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training that reached its cap)."""
+    warnings = [
+        line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]
+    ]
+    return [*([sweep.note] if sweep.note else []), *dict.fromkeys(warnings)]
+
+
+def _only_asks(expected: Sequence[Cell]) -> bool:
+    return any(cell.config.plan or cell.config.prepare for cell in expected)

@@ -1,0 +1,50 @@
+"""The text of `ds2 --help`, with the choices that stand under `conf/`."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ds2.base.paths import project_root
+
+_GROUPS = (
+    "pool", "rater", "embedder", "knn", "curation", "selection", "budget", "model", "finetune", "eval", "tracking",
+    "engine", "experiment", "sweep",
+)  # fmt: skip
+
+_TEXT = """\
+ds2: select instruction-tuning data (rate, curate, select, fine-tune, evaluate)
+
+usage
+  ds2 [key=value ...]               run one chain; finished stages are reused
+  ds2 -m key=a,b other=c,d ...      run every combination
+  ds2 sweep=NAME [key=value ...]    run a named grid and print its table
+  ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
+  ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
+  ds2 --help | --version
+
+switches
+  until=STAGE     stop after rate, embed, knn, curate, select, finetune, evaluate or report
+  plan=true       print the chain with what is cached and what would be computed
+  prepare=true    fetch what the run needs, for machines without network
+  seed=N          fine-tuning and random choices
+  --cfg job       print the composed configuration
+
+examples
+  ds2 pool=jsonl pool.path=mine.jsonl rater=from_column rater.column=score budget=10k until=select
+  ds2 experiment=paper rater=mistral_7b_v0_3 model=llama_3_1_8b plan=true
+  ds2 -m experiment=mini rater=simulated_gpt_4o_mini,simulated_mistral_7b selection=ds2,random
+
+choices (group=choice; a choice's own fields as group.field=value)
+"""
+
+
+def usage() -> str:
+    """The help text."""
+    conf = project_root() / "conf"
+    lines = []
+    for group in _GROUPS:
+        names = ", ".join(
+            sorted((p.stem if p.suffix == ".yaml" else p.name) for p in (conf / group).glob("*.yaml"))
+        )
+        lines.append(textwrap.fill(names, 110, initial_indent=f"  {group:<11} ", subsequent_indent=" " * 14))
+    return _TEXT + "\n".join(lines)

@@ -1,0 +1,149 @@
+"""What a choice implies: which stages a run has, whether its choices agree, which of them had a say."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable
+
+from ds2.base.errors import UserError
+from ds2.config.run import RunConfig, Until
+from ds2.config.selection import STRATEGIES, SelectionConfig
+
+STAGES = ("model", "rate", "embed", "knn", "curate", "measure", "select", "finetune", "evaluate", "report")
+"""Every stage, in chain order."""
+BASE = "base"
+"""The selection that selects nothing: the base model is evaluated as it is."""
+ANCESTORS = {
+    "rate": {"rate", "curate"},
+    "embed": {"embed", "knn", "curate"},
+    "knn": {"knn", "curate"},
+    "curate": {"curate"},
+    "measure": {"measure"},
+}
+"""Stage, in chain order -> the stages whose artifact a selection cannot have without it."""
+CHOICES = ("model", "budget", "method", "rater")
+"""What distinguishes rows; a column with one value wherever it has any is left out."""
+Key = tuple[Hashable, ...]
+"""A row's choices, in the order of `CHOICES`."""
+
+
+def stages_of(config: RunConfig) -> list[str]:
+    """The last stage of a run and its ancestors, in order; `model` also where the base model needs no making."""
+    until = config.until
+    early = {Until.rate: ["rate"], Until.embed: ["embed"], Until.knn: ["embed", "knn"]}
+    curated = ["rate", "embed", "knn", "curate"]
+    if until in early:
+        return early[until]
+    if until is Until.curate:
+        return curated
+    if config.selection.strategy == BASE:
+        selected, trained = [], ["model"]
+    else:
+        needed = config.selection.needs
+        selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
+        if config.selection.measures_with_base_model:
+            selected = ["model", *selected]
+        trained = ["model", "finetune"] if config.finetune.enabled else []
+    chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
+    if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
+        chain = [*chain, "evaluate"]
+    return [*chain, "report"] if until is Until.report else chain
+
+
+def check(config: RunConfig) -> None:
+    """Refuse choices that contradict each other, before anything runs."""
+    presumed = config.selection
+    _check_strategy(presumed)
+    if presumed.curation is not None and presumed.curation is not config.curation.method:
+        raise UserError(
+            f"selection={presumed.name} presumes curation={presumed.curation.value}, not {config.curation.method.value}; "
+            "leave curation= out or choose another selection"
+        )
+    if presumed.rater is not None and presumed.rater != config.rater.name:
+        raise UserError(
+            f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave rater= out or "
+            "choose another selection"
+        )
+    if not 2 <= config.scale.num_scores <= 11:
+        raise UserError(
+            f"scale.low={config.scale.low} and scale.high={config.scale.high} give {config.scale.num_scores} score "
+            "levels; 2 to 11 are supported"
+        )
+    check_budget(config.budget.samples)
+    if config.seed < 0:
+        raise UserError(f"seed={config.seed} must not be negative")
+
+
+def _check_strategy(selection: SelectionConfig) -> None:
+    if selection.implementation is not None:  # a plugin's, whose class says where it is
+        return
+    if selection.strategy not in STRATEGIES:
+        raise UserError(
+            f"selection.strategy={selection.strategy} is unknown; there are: {', '.join(sorted(STRATEGIES))}"
+        )
+    kind = STRATEGIES[selection.strategy]
+    if not isinstance(selection, kind):
+        raise UserError(
+            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a selection= whose "
+            "strategy it is instead of setting selection.strategy"
+        )
+
+
+def check_budget(budget: float) -> None:
+    """Raises UserError for a budget that no pool could meet: zero, negative, or neither whole nor a share."""
+    if not math.isfinite(budget) or budget <= 0:
+        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
+    if budget >= 1 and budget != int(budget):
+        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
+
+
+def choices(config: RunConfig) -> dict[str, str | None]:
+    """The choices that tell this run from its neighbours, by the word used on the command line; None where one has no say."""
+    stages = set(stages_of(config))
+    said = {
+        "pool": config.pool.label,
+        "rater": config.rater.name if "rate" in stages else None,
+        "embedder": config.embedder.name if "embed" in stages else None,
+        "curation": config.curation.method.value if "curate" in stages else None,
+        "selection": config.selection.name or config.selection.strategy,
+        "budget": f"{config.budget.samples:g}" if "select" in stages and config.selection.budgeted else None,
+        "base_model": config.model.name if stages & {"finetune", "evaluate", "model"} else None,
+        "finetune": config.finetune.name if "finetune" in stages else None,
+        "eval": config.eval.name if "evaluate" in stages else None,
+        "seed": str(config.seed),
+    }
+    return said
+
+
+def method_of(config: RunConfig) -> str:
+    """The selection, with the curation where that had a say and the selection's own name does not tell it."""
+    said = choices(config)
+    if said["curation"] is None or config.selection.curation is not None:
+        return str(said["selection"])
+    return f"{said['selection']} ({said['curation']})"
+
+
+def key_of(config: RunConfig) -> Key:
+    """A run's row: its choices, None where a choice has no say."""
+    said = choices(config)
+    presumed = config.selection.rater is not None
+    return (config.model.name, said["budget"], method_of(config), None if presumed else said["rater"])
+
+
+def run_name(config: RunConfig) -> str:
+    """What a run is called: pool, rater, method, budget, base model and seed, as far as they have a say."""
+    said, trained = choices(config), {"finetune", "evaluate"} & set(stages_of(config))
+    method = re.sub(r" \((\w+)\)$", r"-\1", method_of(config))
+    last = [config.model.name, f"s{config.seed}"] if trained else []
+    return "-".join(filter(None, [said["pool"], said["rater"], method, said["budget"], *last]))
+
+
+def slug_of(config: RunConfig) -> str:
+    """The name of a run's page in the store, and its identity: what runs were called before `run_name` told curations apart."""
+    said, trained = choices(config), {"finetune", "evaluate"} & set(stages_of(config))
+    chosen, method = str(said["selection"]), said["curation"]
+    if method not in (None, "rank") and config.selection.curation is None:
+        chosen = f"{chosen}_{method}"
+    last = [config.model.name, f"s{config.seed}"] if trained else []
+    return "-".join(filter(None, [said["pool"], said["rater"], chosen, said["budget"], *last]))

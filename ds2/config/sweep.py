@@ -1,0 +1,138 @@
+"""Named grids: `conf/sweep/NAME.yaml`, expanded to the runs that a person would have typed.
+
+A grid is never part of a composed configuration (Hydra drops a sweep that is itself swept); it is read here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ds2.base.errors import UserError
+from ds2.base.paths import project_root
+
+Values = tuple[tuple[str, str], ...]
+"""Choices of one run: (key, value), in the grid's order."""
+
+
+@dataclass
+class Sweep:
+    """`conf/sweep/NAME.yaml`."""
+
+    name: str
+    title: str = ""
+    note: str = ""
+    """What a reader of its table must know; printed beneath it."""
+    baselines: dict[str, str] = field(default_factory=lambda: {"*": "random"})
+    """Method -> the method that its difference is measured to, of the same rater where it has one; `*`: any other method."""
+    overrides: list[str] = field(default_factory=list)
+    """Given to every run."""
+    grids: list[dict[str, list[Any]]] = field(default_factory=list)
+    """Several, because methods that read no rater need no row per rater."""
+
+    def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
+        """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in it is swept."""
+        return [
+            overrides
+            for grid in self.grids
+            for overrides, _ in _runs(self._fixed(extra), grid, _parse(extra))
+        ]
+
+    def multiruns(self, extra: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[list[str]]:
+        """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted` ones of `runs(extra)`."""
+        asked = {tuple(overrides) for overrides in wanted}
+        commands = []
+        for grid in self.grids:
+            parsed = _parse(extra)
+            missing = [
+                values
+                for overrides, values in _runs(self._fixed(extra), grid, parsed)
+                if tuple(overrides) in asked
+            ]
+            for box in _boxes(missing):
+                swept = [f"{key}={','.join(values)}" for key, values in box]
+                commands.append([*self._fixed(extra), *swept, *parsed.fixed, *parsed.launcher])
+        return commands
+
+    def _fixed(self, extra: Sequence[str]) -> list[str]:
+        own = {_key(override) for override in extra}
+        group = [] if "tracking.group" in own else [f"tracking.group={self.name}"]
+        return [*(o for o in self.overrides if _key(o) not in own), *group]
+
+
+@dataclass(frozen=True)
+class _Extra:
+    """What a person adds to a sweep."""
+
+    swept: dict[str, list[str]]
+    fixed: list[str]
+    launcher: list[str]
+    """Hydra's own settings: how to launch, nothing of the runs."""
+
+    @property
+    def keys(self) -> set[str]:
+        return {*self.swept, *map(_key, self.fixed)}
+
+
+def _parse(extra: Sequence[str]) -> _Extra:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    launcher = [o for o in extra if o.startswith(("hydra", "-"))]
+    swept, fixed = {}, []
+    parser = OverridesParser.create()
+    for override in extra:
+        if override in launcher:
+            continue
+        parsed = parser.parse_override(override)
+        if parsed.is_discrete_sweep():
+            swept[parsed.get_key_element()] = list(parsed.sweep_string_iterator())
+        else:
+            fixed.append(override)
+    return _Extra(swept, fixed, launcher)
+
+
+def _runs(fixed: list[str], grid: dict[str, list[Any]], extra: _Extra) -> list[tuple[list[str], Values]]:
+    dimensions = {key: [str(v) for v in values] for key, values in grid.items() if key not in extra.keys}
+    dimensions |= extra.swept
+    runs = []
+    for chosen in itertools.product(*dimensions.values()):
+        values = tuple(zip(dimensions, chosen, strict=True))
+        runs.append(([*fixed, *(f"{k}={v}" for k, v in values), *extra.fixed], values))
+    return runs
+
+
+def _boxes(runs: Sequence[Values]) -> list[list[tuple[str, list[str]]]]:
+    """Products of values that cover exactly `runs`: those that differ in one key only are joined, key after key."""
+    boxes: list[list[tuple[str, tuple[str, ...]]]] = [[(key, (value,)) for key, value in run] for run in runs]
+    for at in range(len(boxes[0]) if boxes else 0):
+        joined: dict[Any, list[str]] = {}
+        for box in boxes:
+            rest = tuple(box[:at] + box[at + 1 :])
+            joined.setdefault(rest, []).extend(v for v in box[at][1] if v not in joined.get(rest, []))
+        key = boxes[0][at][0]
+        boxes = [[*rest[:at], (key, tuple(values)), *rest[at:]] for rest, values in joined.items()]
+    return [[(key, list(values)) for key, values in box] for box in boxes]
+
+
+def _key(override: str) -> str:
+    return override.split("=")[0].lstrip("+~")
+
+
+def load_sweep(name: str) -> Sweep:
+    """Raises UserError for an unknown name or an ill-formed file."""
+    folder = project_root() / "conf" / "sweep"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(
+            f"sweep={name} is unknown; there are: {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}"
+        )
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
+        return cast(Sweep, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,229 @@
+"""The public edge of curation: inputs are checked here once, then one method runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ds2.base.errors import UserError
+from ds2.method.agreement import median_score
+from ds2.method.curation.diagnostics import count_repeats, describe_rater, rater_warnings
+from ds2.method.curation.inputs import (
+    HocSolver,
+    Inputs,
+    Method,
+    OnUninformative,
+    check_options,
+    check_resampling,
+    check_scores,
+    check_settings,
+    gather_inputs,
+)
+from ds2.method.curation.rank import curate_by_rank, double_graph, halve
+from ds2.method.curation.result import CurationResult, Diagnostics
+from ds2.method.diversity import long_tail_scores
+from ds2.method.knn import Device, KnnGraph
+
+
+def curate(
+    embeddings: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
+    *,
+    num_scores: int = 6,
+    method: Method = "rank",
+    k: int = 10,
+    confidence: float = 0.5,
+    seed: int = 0,
+    graph: KnnGraph | None = None,
+    duplicate_pool: bool = False,
+    hoc_solver: HocSolver = "adam",
+    hoc_rounds: int = 50,
+    rounds: int = 51,
+    bootstrap: int = 0,
+    on_uninformative: OnUninformative = "warn",
+    texts: Sequence[str] | None = None,
+    lengths: ArrayLike | None = None,
+    device: Device = "cpu",
+) -> CurationResult:
+    """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
+
+    embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough. scores: (N,)
+    integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only). num_scores: K, 2 to 11.
+    method: `rank` (the paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
+    k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
+    confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself, as the released
+    code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers of subsampled rounds.
+    bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
+    about a rater. texts, lengths: (N,), for the duplicate and length diagnostics only; lengths default to characters.
+
+    ValueError or TypeError, one line, for inputs that cannot work.
+    """
+    check_options(method, num_scores, k, confidence, seed)
+    check_settings(
+        method, duplicate_pool, hoc_solver, hoc_rounds, rounds, bootstrap, on_uninformative, device
+    )
+    given = check_scores(scores, num_scores, method)
+    check_resampling(given, bootstrap)
+    inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
+    result = _run(
+        inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
+    )
+    result = _diagnose(result, inputs, num_scores, k, seed, texts)
+    result = _mind_uninformative(result, inputs.scores, on_uninformative)
+    if bootstrap and result.diagnostics.kept_raw:
+        result.diagnostics.warnings.append("no bootstrap: nothing was curated that could be resampled")
+    elif bootstrap:
+        from ds2.method.curation.bootstrap import bootstrap_curation
+
+        uncertainty = bootstrap_curation(
+            inputs.graph,
+            inputs.scores,
+            num_scores,
+            result,
+            k=k,
+            confidence=confidence,
+            resamples=bootstrap,
+            seed=seed,
+            embeddings=inputs.embeddings,
+        )
+        result = replace(result, uncertainty=uncertainty)
+    return result
+
+
+def _run(
+    inputs: Inputs,
+    K: int,
+    method: Method,
+    k: int,
+    confidence: float,
+    seed: int,
+    duplicate_pool: bool,
+    hoc_solver: HocSolver,
+    hoc_rounds: int,
+    rounds: int,
+) -> CurationResult:
+    """One method's result, with bare diagnostics."""
+    N, R = inputs.scores.shape
+    bare = Diagnostics(method=method, num_samples=N, raters=[])
+    long_tail = long_tail_scores(inputs.graph, k)
+    first = inputs.scores[:, 0]
+    if method == "none":
+        nothing = np.zeros(N)
+        return CurationResult(None, None, first.copy(), nothing, nothing > 0, None, long_tail, bare)
+    if method == "posterior":
+        from ds2.method.curation.posterior import fit_posterior
+
+        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed)
+        curated = fit.posterior.argmax(axis=1).astype(np.int64)
+        rated = inputs.scores >= 0
+        bare.fit = fit.summary
+        bare.warnings = list(fit.warnings)
+        return CurationResult(
+            transition=fit.T[0] if R == 1 else fit.T,
+            prior=fit.p,
+            curated=curated,
+            confidence=fit.posterior.max(axis=1),
+            flagged=((inputs.scores != curated[:, None]) & rated).sum(axis=1) * 2 > rated.sum(axis=1),
+            posterior=fit.posterior,
+            long_tail=long_tail,
+            diagnostics=bare,
+        )
+    graph, scores, embeddings = inputs.graph, first, inputs.embeddings
+    if duplicate_pool:
+        graph, scores = double_graph(graph), np.concatenate([first, first])
+        embeddings = None if embeddings is None else np.concatenate([embeddings, embeddings])
+        long_tail = long_tail_scores(graph, k)[:N]
+    num_rated = int((scores >= 0).sum())
+    if num_rated < 3:
+        raise UserError(f"method 'rank' needs at least 3 rated samples, got {num_rated}")
+    found = curate_by_rank(
+        graph,
+        scores,
+        K,
+        k=min(k, num_rated),
+        confidence=confidence,
+        rounds=rounds,
+        hoc_rounds=hoc_rounds,
+        hoc_solver=hoc_solver,
+        seed=seed,
+        embeddings=embeddings,
+    )
+    seen = halve(found.detection, N)
+    bare.fit = found.summary
+    return CurationResult(
+        found.fit.T, found.fit.p, seen.curated, seen.confidence, seen.flagged, None, long_tail, bare
+    )
+
+
+def _diagnose(
+    result: CurationResult, inputs: Inputs, K: int, k: int, seed: int, texts: Sequence[str] | None
+) -> CurationResult:
+    N, R = inputs.scores.shape
+    said = list(result.diagnostics.warnings)
+    raters = []
+    for r in range(R):
+        T = None if result.transition is None else result.transition.reshape(-1, K, K)[r]
+        rater = describe_rater(
+            inputs.scores[:, r], K, inputs.graph, k=k, seed=seed, T=T, lengths=inputs.lengths
+        )
+        raters.append(rater)
+        said += rater_warnings(rater, "this rater" if R == 1 else f"rater {r}")
+    repeats = None if texts is None else count_repeats(texts)
+    copies = int((inputs.graph.distances[:, 0] < 1e-6).sum())
+    if repeats:
+        said.append(
+            f"{repeats} of {N} texts occur more than once: copies count as neighbours and fake agreement"
+        )
+    elif copies > 0.01 * N:
+        said.append(f"{copies} of {N} samples have an exact copy among the embeddings, which fakes agreement")
+    if result.diagnostics.fit is not None and result.diagnostics.fit.spread > 0.1:
+        said.append(
+            f"near-equal optima differ by up to {result.diagnostics.fit.spread:.2f} in an entry of T: "
+            "the matrix is not well identified"
+        )
+    raw = median_score(inputs.scores)
+    changed = int(((raw >= 0) & (result.curated != raw)).sum())
+    diagnostics = replace(
+        result.diagnostics,
+        raters=raters,
+        duplicate_texts=repeats,
+        duplicate_embeddings=copies,
+        num_flagged=int(result.flagged.sum()),
+        num_changed=changed,
+        warnings=said,
+    )
+    return replace(result, diagnostics=diagnostics)
+
+
+def _mind_uninformative(
+    result: CurationResult, scores: NDArray[np.int64], policy: OnUninformative
+) -> CurationResult:
+    """Obey `on_uninformative` where no rater's neighbours tell anything."""
+    measured = [r.clusterability for r in result.diagnostics.raters if r.clusterability is not None]
+    if policy == "warn" or result.transition is None or any(c.informative for c in measured):
+        return result
+    line = "neighbours carry no information about the scores"
+    if not measured:
+        line = "too few rated samples to tell whether neighbours carry information"
+    if policy == "fail":
+        raise UserError(f"{line}; on_uninformative='keep_raw' keeps the given scores, 'warn' curates anyway")
+    diagnostics = replace(
+        result.diagnostics,
+        kept_raw=True,
+        num_flagged=0,
+        num_changed=0,
+        warnings=[*result.diagnostics.warnings, f"{line}: the given scores were kept"],
+    )
+    kept = median_score(scores)
+    nothing = np.zeros(len(kept))
+    return replace(
+        result,
+        curated=kept,
+        confidence=nothing,
+        flagged=nothing > 0,
+        posterior=None,
+        diagnostics=diagnostics,
+    )

@@ -1,0 +1,43 @@
+"""Selection by score: the paper's order.
+
+Sort by score, then by long-tail score, both descending, remaining ties by row index ascending; take the budget. Only the
+last score level entered is cut by the long-tail score: every higher level is taken whole (DS2, section 4.3).
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ds2.base.checks import number_array
+from ds2.base.errors import UserError
+
+
+def select(scores: ArrayLike, long_tail: ArrayLike, budget: int) -> NDArray[np.int64]:
+    """Rows of the `budget` best samples, best first, (budget,) int64.
+
+    scores (N,): curated scores, or soft ones (a posterior mean). long_tail (N,): tie-breaker, higher first.
+    Equal pairs keep row order, so the result is the same everywhere and a smaller budget is a prefix of a larger one.
+    ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: what is not a number, or a budget that
+    is not an integer.
+    """
+    first, second = number_array("scores", scores), number_array("long_tail", long_tail)
+    if first.ndim != 1 or first.shape != second.shape:
+        raise UserError(
+            f"scores and long_tail must be (N,) arrays of one length, got {first.shape} and {second.shape}"
+        )
+    try:
+        count = operator.index(budget)
+    except TypeError:
+        raise TypeError(f"budget must be an integer number of samples, got {budget!r}") from None
+    if not 1 <= count <= len(first):
+        raise UserError(f"budget must be between 1 and the pool's {len(first)} samples, got {count}")
+    for name, values in (("scores", first), ("long_tail", second)):
+        bad = np.flatnonzero(np.isnan(values.astype(np.float64)))
+        if bad.size:
+            raise UserError(f"{name} is NaN at row {int(bad[0])}")
+    order = np.lexsort((-second.astype(np.float64), -first.astype(np.float64)))  # stable: ties by row
+    rows: NDArray[np.int64] = order[:count].astype(np.int64)
+    return rows

@@ -1,0 +1,1 @@
+"""Chat models run here: by transformers or vLLM."""

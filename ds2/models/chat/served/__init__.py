@@ -1,0 +1,1 @@
+"""Chat models behind an API: a server, or a batch interface."""

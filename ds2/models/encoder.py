@@ -1,0 +1,60 @@
+"""Neural sentence embeddings; rows are rounded as the device and its threads have it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.base.errors import MissingInput
+
+
+def encode(
+    texts: Sequence[str],
+    *,
+    model: str,
+    revision: str | None,
+    max_tokens: int | None,
+    batch_size: int,
+    device: str,
+    progress: bool,
+) -> NDArray[np.float32]:
+    """(N, d) rows of N texts by a sentence-transformers model; not normalised.
+
+    Args:
+        model: hub name or local folder; `revision` is the commit of a hub name.
+        max_tokens: cut of a text; None: the model's own limit.
+        device: `auto`, or torch's word for one.
+
+    Raises:
+        MissingInput: the model cannot be loaded.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    encoder = _with_mean_pooling(model, revision, max_tokens, device)
+    vectors = encoder.encode(texts, batch_size=batch_size, show_progress_bar=progress, convert_to_numpy=True)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _with_mean_pooling(model: str, revision: str | None, max_tokens: int | None, device: str) -> Any:
+    """The paper pools by the mean, whatever the model's own folder says."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    local = Path(model).expanduser()
+    name = str(local) if local.is_dir() else model
+    options = {} if revision is None or local.is_dir() else {"revision": revision}
+    try:
+        words = Transformer(name, model_kwargs=options, processor_kwargs=options, config_kwargs=options)
+    except (OSError, ValueError) as error:
+        raise MissingInput(
+            f"embedder.model={model} cannot be loaded: {str(error).splitlines()[0]}; fetch it with prepare=true "
+            "where the hub can be reached, give a local folder, or use embedder=tfidf_svd, which needs no weights"
+        ) from error
+    if max_tokens is not None:
+        words.max_seq_length = max_tokens
+    pooling = Pooling(words.get_embedding_dimension(), pooling_mode="mean")
+    return SentenceTransformer(modules=[words, pooling], device=None if device == "auto" else device)

@@ -1,0 +1,143 @@
+"""What a language-model rater did with a pool: outcomes by source, tokens, cut conversations, and what to be wary of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.method.agreement import Agreement
+from ds2.models.chat import Answer
+from ds2.rating.parse import Outcome
+
+COLLAPSED = 0.9
+"""A rater that gives one score to more than this share of the samples tells them apart no longer."""
+NOT_ASKED = "not asked"
+"""The outcome of a sample outside `rater.sample`."""
+
+
+@dataclass(frozen=True)
+class UnratedSample:
+    """A sample that was asked about and has no rating."""
+
+    position: int
+    outcome: Outcome
+    reason: str
+    text: str
+    """Raw text of the last answer; empty where none was delivered."""
+
+
+@dataclass(frozen=True)
+class ModelRatings:
+    """What a language model said of N samples, in full."""
+
+    criteria: NDArray[np.float64]
+    """(N, R, 4) of each of R repeats, in the order of `prompt.CRITERIA`; NaN: unknown."""
+    outcomes: tuple[str, ...]
+    """(N,) values of `Outcome`, of repeats the best; `NOT_ASKED`."""
+    unrated: tuple[UnratedSample, ...]
+    report: RatingReport
+    distribution: NDArray[np.float32] | None = None
+    """(N, 9) P(rating = 1..9), the mean over repeats, with `reading=expected`; NaN rows: unrated."""
+
+
+@dataclass
+class RatingReport:
+    """Counts of one stage; a rating is one repeat of one sample."""
+
+    outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Source -> outcome -> ratings."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why answers could not be read or had to be mended, over all tries."""
+    cut: int = 0
+    """Samples whose conversation was cut to `rater.max_prompt_tokens`."""
+    answers: int = 0
+    """All answers read, also those that were asked again."""
+    replayed: int = 0
+    """Of these, answers that the log held already."""
+    without_schema: int = 0
+    """Of these, answers that came in this run and only without the JSON schema, which the server refused."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    models: Counter[str] = field(default_factory=Counter)
+    """The model as the server names it -> answers."""
+    largest_share: float = 0.0
+    """Of the most common score among the rated samples."""
+    most_common: int | None = None
+    """That score."""
+    agreement: Agreement | None = None
+    """Between the repeats of a sample, where `rater.repeats` asks for several."""
+
+    def count_answer(self, answer: Answer, *, replayed: bool) -> None:
+        """Every answer, read or not, costs its tokens."""
+        self.answers += 1
+        self.replayed += replayed
+        self.without_schema += answer.without_schema
+        self.prompt_tokens += answer.prompt_tokens
+        self.cached_tokens += answer.cached_tokens
+        self.completion_tokens += answer.completion_tokens
+        if answer.model:
+            self.models[answer.model] += 1
+
+    def settle(self, source: str, outcome: Outcome) -> None:
+        """A rating that is there, or given up."""
+        self.outcomes.setdefault(source, Counter())[outcome.value] += 1
+
+    def count_scores(self, scores: NDArray[np.int16]) -> None:
+        """The most common of the rated samples' scores."""
+        rated = scores[scores >= 0]
+        if len(rated):
+            counts = np.bincount(rated)
+            self.most_common = int(counts.argmax())
+            self.largest_share = float(counts.max() / len(rated))
+
+    @property
+    def total(self) -> dict[str, int]:
+        """Outcome -> ratings, all outcomes in order."""
+        return {o.value: sum(own[o.value] for own in self.outcomes.values()) for o in Outcome}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        found = []
+        if self.largest_share > COLLAPSED:
+            found.append(
+                f"THE RATER HAS COLLAPSED: {self.largest_share:.1%} of its scores are {self.most_common}, so they hardly "
+                "tell samples apart; try another model, rater.reading=expected or another scale"
+            )
+        if len(self.models) > 1:
+            served = ", ".join(f"{name} ({count:,})" for name, count in self.models.most_common())
+            found.append(f"the server answered with several models: {served}")
+        return tuple(found)
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers of the stage's record."""
+        tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
+        names = ("cut", "answers", "replayed", "without_schema", *tokens)
+        return {
+            **self.total,
+            **{name: getattr(self, name) for name in names},
+            "largest_share": self.largest_share,
+            **(
+                {}
+                if self.agreement is None
+                else {f"repeats_{k}": v for k, v in asdict(self.agreement).items()}
+            ),
+        }
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """`rating_report.json`."""
+        by_source = {
+            source: {o.value: own[o.value] for o in Outcome} for source, own in sorted(self.outcomes.items())
+        }
+        return {
+            **self.counts(),
+            "most_common_score": self.most_common,
+            "by_source": by_source,
+            "reasons": dict(self.reasons.most_common(50)),
+            "models": dict(self.models.most_common()),
+        }

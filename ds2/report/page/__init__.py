@@ -1,0 +1,1 @@
+"""The pages: one run, many runs."""

@@ -1,0 +1,101 @@
+"""Runs side by side: their choices, their table, the artifacts they share, the records behind every number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult
+from ds2.config.stages import CHOICES, key_of
+from ds2.report.page.records import Records
+from ds2.report.table import ResultTable
+
+NONE = "none"
+"""Shown where a run made no such choice: a random subset has no rater."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A stage's artifact and the places of the runs that use it."""
+
+    stage: StageResult
+    runs: list[int]
+
+
+class Comparison:
+    """Evaluated runs; everything on the page refers to a run by its place here.
+
+    Args:
+        folder: where the page will stand; see `Records`.
+        table: of these runs and of those that are not done; None: of these alone.
+    """
+
+    def __init__(self, runs: Sequence[RunResult], folder: Path | None, table: ResultTable | None) -> None:
+        self.runs = list({run.fingerprint: run for run in runs}.values())
+        self.folder = folder
+        self.records = Records(folder)
+        self.table = table or ResultTable(self.runs)
+        self.keys = [key_of(run.config) for run in self.runs]
+        self.choices = [choices(key) for key in self.keys]
+        """Of each run: model, budget, method and rater as words."""
+
+    @cached_property
+    def facets(self) -> list[dict[str, Any]]:
+        """The choices that differ between the runs, raters and methods first: name, values as (word, number of runs)."""
+        found = []
+        for name in reversed(CHOICES):
+            at = CHOICES.index(name)
+            counts = Counter(key[at] for key in self.keys)
+            if len(counts.keys() - {None}) > 1:
+                order = sorted(counts, key=_facet_order)
+                found.append({"name": name, "values": [(word(name, v), counts[v]) for v in order]})
+        return found
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """The names of the facets, in the table's order."""
+        names = {facet["name"] for facet in self.facets}
+        return [name for name in CHOICES if name in names]
+
+    def label(self, choice: Mapping[str, str], names: Sequence[str] = CHOICES) -> str:
+        """A row in words: the choices, among `names`, that differ between the runs."""
+        told = [choice[name] for name in names if name in self.compared and choice[name] != NONE]
+        return " · ".join(told) or choice["method"]
+
+    def artifacts(self, stage: str) -> list[Artifact]:
+        """Each artifact of a stage, once."""
+        found: dict[str, Artifact] = {}
+        for i, run in enumerate(self.runs):
+            if stage in run.stages:
+                own = run.stages[stage]
+                found.setdefault(own.fingerprint, Artifact(own, [])).runs.append(i)
+        return list(found.values())
+
+    def seeds(self, places: Sequence[int]) -> list[int]:
+        """The seeds of these runs."""
+        return sorted({self.runs[i].config.seed for i in places})
+
+
+def choices(key: Sequence[Any]) -> dict[str, str]:
+    """A row's choices as words."""
+    return {name: word(name, value) for name, value in zip(CHOICES, key, strict=True)}
+
+
+def word(name: str, value: Any) -> str:
+    """A choice as a person reads it: `0.1` as a budget is 10 % of the pool, `10000` so many samples."""
+    if value is None:
+        return NONE
+    if name == "budget":
+        return f"{100 * float(value):g} %" if float(value) < 1 else f"{float(value):,.0f}"
+    return str(value)
+
+
+def _facet_order(value: Any) -> tuple[bool, float, str]:
+    """Budgets by size, words by the alphabet, what was not chosen last."""
+    text = str(value)
+    return value is None, float(text) if text.replace(".", "", 1).isdigit() else 0.0, text

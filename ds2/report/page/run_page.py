@@ -1,0 +1,266 @@
+"""The page of one run: which sections it has, and what each says."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ds2.artifacts.run import RunResult
+from ds2.base.dataclass_json import to_plain
+from ds2.report import facts
+from ds2.report.page.page import number, page, percent
+from ds2.report.page.samples import samples
+from ds2.report.rating_facts import rating_facts
+
+Chart = dict[str, Any]
+
+MOST_SAMPLES = 4000
+
+MEANINGS = {
+    "agreement": "share of neighbour pairs with equal scores",
+    "chance": "the same share when the scores are shuffled",
+    "ratio": "agreement over chance; 1 = neighbours carry no information",
+    "ratio_low": "lower end of its 95 % interval",
+    "ratio_high": "upper end",
+    "triple_agreement": "both nearest neighbours have the sample's score",
+    "triple_chance": "the same with shuffled scores",
+    "informative": "no where the interval reaches 1",
+    "length_correlation": "Spearman correlation of score and text length",
+    "diagonally_dominant": "every row of T is largest on its diagonal",
+    "spread": "largest difference between near-equal fits of T",
+    "largest_share": "of the most common score",
+    "duplicate_embeddings": "samples with an exact copy",
+    "num_flagged": "given scores judged wrong",
+    "num_changed": "given scores replaced",
+}
+"""What a measure of curation's diagnostics means, in a few words."""
+
+
+def render_run(run: RunResult) -> str:
+    """See `ds2.report.render`."""
+    import yaml
+
+    charts: list[Chart] = []
+    rows = samples([run], most=MOST_SAMPLES)
+    context: dict[str, Any] = {
+        "run": run,
+        "choices": _choices(run),
+        "warnings": facts.warnings(run) + _pretraining_cut_short(run),
+        "lede": _lede(run),
+        "tiles": _tiles(run),
+        "scores": _scores(run, charts),
+        "rating": rating_facts(run),
+        "transition": facts.transition(run),
+        "transitions": facts.transitions(run),
+        "diagnostics": _diagnostics(run),
+        "selected": _selected(run, charts),
+        "curves": _curves(run, charts),
+        "evaluation": _evaluation(run, charts),
+        "stages": stage_rows(run),
+        "samples": rows,
+        "config_yaml": yaml.safe_dump(to_plain(run.config), sort_keys=False, allow_unicode=True, width=100),
+        "record": record_links(run),
+    }
+    data = {} if rows is None else {"samples": rows.data}
+    return page("run.html", charts=charts, data=data, **context)
+
+
+def record_links(run: RunResult) -> dict[str, str]:
+    """Stage -> its record, relative to where the report stage keeps its page: `<root>/report/<slug>/report.html`."""
+    return {
+        name: f"../../{stage.path.parent.name}/{stage.path.name}/record.json"
+        for name, stage in run.stages.items()
+    }
+
+
+def stage_rows(run: RunResult) -> list[dict[str, Any]]:
+    """One row a stage: status, times, memory, identity, counts."""
+    walls = [float(stage.record.get("wall_seconds") or 0.0) for stage in run.stages.values()]
+    longest = max(walls, default=0.0) or 1.0
+    return [
+        {
+            "name": name,
+            "status": stage.status.value,
+            "wall": wall,
+            "share": wall / longest,
+            "memory": stage.record.get("peak_memory_bytes"),
+            "fingerprint": stage.fingerprint,
+            "path": os.fspath(stage.path),
+            "counts": facts.flatten(stage.record.get("counts") or {}),
+            "commit": str(stage.record.get("git_commit") or "")[:12],
+        }
+        for (name, stage), wall in zip(run.stages.items(), walls, strict=True)
+    ]
+
+
+def _choices(run: RunResult) -> dict[str, str]:
+    """The choices that had a say: a random selection has no rater."""
+    stages_of = {
+        "rater": {"rate"}, "embedder": {"embed"}, "curation": {"curate"}, "budget": {"select"},
+        "base_model": {"model", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},
+    }  # fmt: skip
+    chosen, there = facts.choices(run.config), set(run.stages)
+    return {key: value for key, value in chosen.items() if key not in stages_of or stages_of[key] & there}
+
+
+def _lede(run: RunResult) -> str:
+    parts = []
+    found, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
+    if found is not None:
+        parts.append(f"{rater} scored {found.total - found.unrated:,} of {found.total:,} samples")
+        if matrix is not None and matrix.rater_error is not None:
+            parts[-1] += f", and an estimated {percent(matrix.rater_error, 0)} of its scores are wrong"
+        if found.moved is not None and matrix is not None:
+            parts.append(f"curation changed {found.changed:,} of them")
+    if "select" in run.stages:
+        parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
+    results = facts.evaluation(run)
+    if results and results.get("average") is not None:
+        tuned = ", tuned on them," if "finetune" in run.stages else ""
+        parts.append(f"{run.config.model.name}{tuned} averages {_average(results)}")
+    return "; ".join(parts) + ("." if parts else "")
+
+
+def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
+    """(label, figure, note) of the figures a reader wants first."""
+    tiles = []
+    found, matrix, results = facts.scores(run), facts.transition(run), facts.evaluation(run)
+    if found is not None:
+        unrated = f"{found.unrated:,} unrated" if found.unrated else "all rated"
+        tiles.append(("Samples in the pool", f"{found.total:,}", unrated))
+    if matrix is not None and matrix.rater_error is not None:
+        tiles.append(("Estimated rater error", percent(matrix.rater_error), "1 − Σ p·T on the diagonal"))
+    if found is not None and found.moved is not None and matrix is not None:
+        rated = max(found.total - found.unrated, 1)
+        tiles.append(
+            ("Scores changed", f"{found.changed:,}", f"{percent(found.changed / rated)} of the rated")
+        )
+    if "select" in run.stages:
+        taken = _subset_size(run)
+        note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
+        tiles.append(("Selected", f"{taken:,}", note))
+    if results and results.get("average") is not None:
+        tiles.append(("Evaluation average", _average(results), f"{len(results.get('results', []))} results"))
+    computed = sum(stage.status.value == "computed" for stage in run.stages.values())
+    tiles.append(("Stages computed", f"{computed} of {len(run.stages)}", "the others were reused"))
+    return tiles
+
+
+def _average(results: Mapping[str, Any]) -> str:
+    """As a percentage where it is a share."""
+    value = results["average"]
+    return percent(value) if 0 <= value <= 1 else number(value)
+
+
+def _subset_size(run: RunResult) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(run.stages["select"].path / "subset.parquet").num_rows)
+
+
+def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
+    found = facts.scores(run)
+    if found is None:
+        return None
+    series = [{"name": "as rated", "y": found.raw, "tone": "muted"}]
+    if found.curated is not None:
+        series.append({"name": "curated", "y": found.curated, "tone": "accent"})
+    charts.append(_bars("chart-scores", [str(k) for k in range(len(found.raw))], series, "score", "samples"))
+    return found
+
+
+def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple[str, Any]]]:
+    """Measures that have a meaning here as (measure, value, meaning), and the others as (measure, value)."""
+    known, other = [], []
+    for name, value in facts.diagnostics(run).items():
+        last = name.split(".")[-1]
+        label = re.sub(r"^raters\.|clusterability\.|num_", "", name).replace("_", " ").replace(".", " · ")
+        if last in MEANINGS:
+            known.append((label, value, MEANINGS[last]))
+        else:
+            other.append((label, value))
+    return known, other
+
+
+def _selected(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
+    origin, by_score, tail = facts.sources(run), facts.score_composition(run), facts.long_tail(run)
+    if origin is None:
+        return None
+    for name, mix, axis in (("sources", origin, ""), ("subset-scores", by_score, "score")):
+        if mix is not None:
+            pool = [] if mix.pool is None else [{"name": "pool", "y": mix.pool, "tone": "muted"}]
+            series = [*pool, {"name": "subset", "y": mix.subset, "tone": "accent"}]
+            spec = _bars(f"chart-{name}", mix.labels, series, axis, "share")
+            charts.append(spec | {"shares": True, "horizontal": name == "sources"})
+    if tail is not None:
+        centres, pool_counts, subset_counts = tail
+        series = [
+            {"name": "pool", "y": pool_counts, "tone": "muted"},
+            {"name": "subset", "y": subset_counts, "tone": "accent"},
+        ]
+        spec = _bars("chart-long-tail", centres, series, "long-tail score (higher = rarer)", "share")
+        charts.append(spec | {"shares": True, "overlay": True})
+    return {"sources": origin, "scores": by_score, "long_tail": tail}
+
+
+def _curves(run: RunResult, charts: list[Chart]) -> dict[str, dict[str, Any]]:
+    shown: dict[str, dict[str, Any]] = {}
+    for name, title in (("model", "Pre-training of the base model"), ("finetune", "Fine-tuning")):
+        stage = run.stages.get(name)
+        curve = facts.curve(stage)
+        if stage is None or curve is None:
+            continue
+        metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
+        shown[name] = {
+            "title": title, "metrics": facts.flatten(metrics), "last": curve.step[-1], "loss": curve.loss[-1],
+            "cap": _pretraining_plan(run) if name == "model" else "",
+        }  # fmt: skip
+        charts.append({
+            "id": f"chart-curve-{name}", "kind": "line", "x": curve.step, "y": curve.loss,
+            "rate": curve.learning_rate, "xTitle": "optimiser step", "yTitle": "loss",
+        })  # fmt: skip
+    return shown
+
+
+def _pretraining_plan(run: RunResult) -> str:
+    plan: Mapping[str, Any] = to_plain(run.config.model)
+    seconds = (plan.get("runtime") or {}).get("max_seconds")
+    parts = [f"planned: {plan['steps']:,} steps"] if isinstance(plan.get("steps"), int) else []
+    return ", ".join(parts + ([f"wall-clock cap: {number(seconds)} s"] if seconds else []))
+
+
+def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:
+    """A warning where the base model stopped before its planned steps and the stage did not say so itself."""
+    stage, planned = run.stages.get("model"), getattr(run.config.model, "steps", None)
+    curve = facts.curve(stage)
+    if stage is None or curve is None or not isinstance(planned, int) or stage.record.get("warnings"):
+        return []
+    metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
+    done = metrics.get("steps")
+    if not isinstance(done, int) or done >= planned:
+        return []
+    return [("model", f"pre-training stopped after {done:,} of {planned:,} steps (wall-clock cap)")]
+
+
+def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
+    found = facts.evaluation(run)
+    if found is None:
+        return None
+    shown = [
+        row for row in found.get("results", []) if row.get("value") is not None and 0 <= row["value"] <= 1
+    ]
+    if shown:
+        charts.append({
+            "id": "chart-eval", "kind": "dots", "wrap": True,
+            "points": [
+                {"label": f"{row['task']} · {row['metric']}", "value": row["value"], "error": row.get("stderr") or 0}
+                for row in shown
+            ],
+        })  # fmt: skip
+    return found | {"charted": len(shown)}
+
+
+def _bars(element: str, x: list[Any], series: list[dict[str, Any]], x_title: str, y_title: str) -> Chart:
+    return {"id": element, "kind": "bars", "x": x, "series": series, "xTitle": x_title, "yTitle": y_title}

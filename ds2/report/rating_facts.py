@@ -1,0 +1,62 @@
+"""How a language model's ratings came about, for the page of a run and the tracker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ds2.artifacts.run import RunResult
+
+FILE = "rating_report.json"
+MEASURES = {
+    "answers": "Answers read",
+    "replayed": "of them from the log",
+    "cut": "Conversations cut to fit",
+    "prompt_tokens": "Prompt tokens",
+    "cached_tokens": "of them from the server's cache",
+    "completion_tokens": "Completion tokens",
+    "repeats_exact": "Repeats that agree exactly",
+    "repeats_kappa": "Agreement of repeats (weighted kappa)",
+}
+"""Counts of the stage -> what they are called."""
+
+
+@dataclass(frozen=True)
+class RatingFacts:
+    """Outcomes by source, and what it took."""
+
+    header: list[str]
+    """`source`, then each outcome that occurred."""
+    rows: list[list[Any]]
+    total: list[Any]
+    measures: dict[str, Any]
+    reasons: list[tuple[str, int]]
+    """The most frequent ones, over all answers."""
+    models: dict[str, int]
+    """The model as the server names it -> answers."""
+
+
+def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
+    """Of the run's rate stage; None where no language model was asked. Small sources are one row."""
+    stage = run.stages.get("rate")
+    if stage is None or not (stage.path / FILE).exists():
+        return None
+    found = stage.json(FILE)
+    by_source = {source or "(no source)": Counter(own) for source, own in found["by_source"].items()}
+    whole: Counter[str] = sum(by_source.values(), Counter())
+    outcomes = [name for name in next(iter(by_source.values()), {}) if whole[name]]
+    order = sorted(by_source, key=lambda source: -by_source[source].total())
+    head, tail = (order, []) if len(order) <= most else (order[: most - 1], order[most - 1 :])
+    rows = [[source, *(by_source[source][name] for name in outcomes)] for source in head]
+    if tail:
+        rest: Counter[str] = sum((by_source[source] for source in tail), Counter())
+        rows.append([f"{len(tail)} other sources", *(rest[name] for name in outcomes)])
+    return RatingFacts(
+        ["source", *outcomes],
+        rows,
+        ["all", *(whole[name] for name in outcomes)],
+        {label: found[name] for name, label in MEASURES.items() if found.get(name) is not None},
+        list(found["reasons"].items())[:6],
+        found["models"],
+    )

@@ -1,0 +1,272 @@
+"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares times 100).
+
+With one seed the spread is the evaluation's own standard error over questions, and the table says so. Differences to a baseline and
+the marks of the best come from `ds2.report.differences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
+
+import pandas as pd
+
+from ds2.artifacts.run import RunResult
+from ds2.config import RunConfig
+from ds2.config.stages import CHOICES, Key, key_of
+from ds2.report.answers import AVERAGE
+from ds2.report.differences import Difference, difference
+from ds2.report.rows import Published, Row, task_names
+from ds2.report.table_text import BEST, TIED, Table
+
+__all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]
+
+REFERENCES = ("base", "full", "oracle")
+"""Methods that are not in the running for the best: they select nothing, everything, or by the truth."""
+BASELINES = {"*": "random"}
+"""Method -> the method it is compared with; `*`: any other."""
+
+
+class ResultTable:
+    """The runs of a sweep.
+
+    Args:
+        runs: those that are evaluated.
+        waiting: configuration and state ("missing", "running", ...) of those that are not.
+        baselines: see `BASELINES`.
+        published: what the authors printed, by row and task.
+
+    Raises:
+        UserError: two different runs claim one cell.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[RunResult],
+        waiting: Sequence[tuple[RunConfig, str]] = (),
+        *,
+        baselines: Mapping[str, str] | None = None,
+        published: Mapping[tuple[Key, str], Published] | None = None,
+    ) -> None:
+        self._baselines = BASELINES if baselines is None else baselines
+        self.published = published or {}
+        self.by_key: dict[Key, Row] = {}
+        order = [(run.config, run) for run in runs] + [(config, state) for config, state in waiting]
+        for config, what in order:
+            row = self.by_key.setdefault(key_of(config), Row())
+            if isinstance(what, str):
+                row.waiting.append(what)
+            else:
+                row.add(what)
+        self.by_key = _ordered(self.by_key)
+
+    def frame(self) -> pd.DataFrame:
+        """One row a run and task: the choices, seed, task, value (a share), stderr, n."""
+        rows = []
+        for key, row in self.by_key.items():
+            for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
+                content = answers.content
+                own = {
+                    **dict(zip(CHOICES, key, strict=True)),
+                    "seed": seed,
+                    "run": run.name,
+                    "fingerprint": run.fingerprint,
+                }
+                for task in content[
+                    "scores"
+                ]:  # a task's own score is its first row; a group's members follow
+                    result = next(r for r in content["results"] if r["task"] == task)
+                    rows.append(
+                        own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")}
+                    )
+                average = {
+                    "task": AVERAGE,
+                    "metric": "",
+                    "value": answers.value(AVERAGE),
+                    "stderr": None,
+                    "n": None,
+                }
+                rows.append(own | average)
+        return pd.DataFrame(rows)
+
+    def summary(self) -> pd.DataFrame:
+        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one seed), seeds, waiting; the
+        difference to the baseline with its interval; the published value."""
+        rows = []
+        for key, row in self.by_key.items():
+            for task in self.tasks:
+                mean, std, stderr = self._cell(row, task)
+                found = self.differences.get((key, task))
+                printed = self.published.get((key, task))
+                rows.append({
+                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std, "stderr": stderr,
+                    "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
+                    "difference": found and 100 * found.value, "low": found and 100 * found.low,
+                    "high": found and 100 * found.high, "pairs": found and found.pairs, "over": found and found.over,
+                    "published": printed and printed.value, "published_std": printed and printed.std,
+                    "second_hand": printed and printed.second_hand,
+                })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Every task that has a result or is published, then the average."""
+        found = [
+            task for row in self.by_key.values() for a in row.answers.values() for task in a.content["scores"]
+        ]
+        printed = [task for key, task in self.published if key in self.by_key]
+        return [*(task for task in dict.fromkeys([*found, *printed]) if task != AVERAGE), AVERAGE]
+
+    def baseline(self, key: Key) -> str | None:
+        """The method that a row is compared with; None for the baseline itself."""
+        method = str(dict(zip(CHOICES, key, strict=True))["method"])
+        name = self._baselines.get(method, self._baselines.get("*"))
+        return None if name == method else name
+
+    @cached_property
+    def differences(self) -> dict[tuple[Key, str], Difference]:
+        """To the baseline, wherever both have runs."""
+        found = {}
+        for key, row in self.by_key.items():
+            other = self.row_of(key, self.baseline(key))
+            for task in self.tasks if other is not None and other is not row else []:
+                assert other is not None
+                gap = difference(row.answers, other.answers, task)
+                if gap is not None:
+                    found[key, task] = gap
+        return found
+
+    @cached_property
+    def marks(self) -> dict[tuple[Key, str], str]:
+        """The best of each model and budget, and what cannot be told apart from it; where there are two or more to compare."""
+        marks = {}
+        groups: dict[Key, list[Key]] = {}
+        for key, row in self.by_key.items():
+            if row.runs and dict(zip(CHOICES, key, strict=True))["method"] not in REFERENCES:
+                groups.setdefault(key[:2], []).append(key)
+        for keys in groups.values():
+            for task in self.tasks if len(keys) > 1 else []:
+                means = {key: m for key in keys if (m := self._cell(self.by_key[key], task)[0]) is not None}
+                if not means:
+                    continue
+                best = max(means, key=means.__getitem__)
+                marks[best, task] = BEST
+                for key in means.keys() - {best}:
+                    gap = difference(self.by_key[best].answers, self.by_key[key].answers, task)
+                    if means[key] == means[best] or gap is None or not gap.clear:
+                        marks[key, task] = TIED
+        return marks
+
+    def table(self, name: str, title: str = "") -> Table:
+        """For people: values beside the published ones, the average's difference to the baseline, seeds done."""
+        shown = [
+            choice
+            for i, choice in enumerate(CHOICES)
+            if choice == "method" or len({k[i] for k in self.by_key} - {None}) > 1
+        ]
+        gaps = any(task == AVERAGE for _, task in self.differences)
+        lines, marks = [], {}
+        for i, (key, row) in enumerate(self.by_key.items()):
+            labels = dict(zip(CHOICES, key, strict=True))
+            line = {choice: _label(labels[choice]) for choice in shown}
+            for task in self.tasks:
+                column = self.names[task]
+                printed = self.published.get((key, task))
+                line[column] = self._text(row, task) + (f" [{printed}]" if printed else "")
+                if (key, task) in self.marks:
+                    marks[i, column] = self.marks[key, task]
+            if gaps:
+                line["to baseline"] = self._difference_text(key)
+            lines.append(line | {"seeds": row.seeds})
+        text = pd.DataFrame(lines, dtype=object)
+        right = tuple(str(column) for column in text if column not in CHOICES)
+        return Table(name, self.summary(), title, shown=text, marks=marks, right=right)
+
+    def notes(self) -> list[str]:
+        """How to read it."""
+        spread = (
+            "mean ± standard deviation over seeds"
+            if self.several
+            else "± standard error over questions (one seed)"
+        )
+        lines = [f"Points (share of right answers times 100), {spread}."]
+        if self.several and any(len(row.runs) == 1 for row in self.by_key.values()):
+            lines.append("A row of one seed has no ±.")
+        if self.differences:
+            over = sorted({gap.over for gap in self.differences.values()})
+            names = sorted({str(self.baseline(key)) for key, _ in self.differences})
+            lines.append(
+                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a paired bootstrap over "
+                f"{' or '.join(over)}."
+            )
+        printed = [self.published[key, task] for key, task in self.published if key in self.by_key]
+        if printed:
+            second_hand = "; *: second-hand" if any(cell.second_hand for cell in printed) else ""
+            lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
+        if self.marks:
+            lines.append(
+                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and budget."
+            )
+        return lines
+
+    def row_of(self, key: Key, method: str | None) -> Row | None:
+        """The row of another method with the same choices: of the same rater, or of none; None where there is none with runs."""
+        if method is None:
+            return None
+        model, budget, _, rater = key
+        candidates = [
+            (model, budget, method, rater),
+            (model, budget, method, None),
+            (model, None, method, None),
+        ]
+        if budget is None:  # nothing selected: beside the only budget there is
+            budgets = {k[1] for k in self.by_key if k[0] == model and k[2] == method}
+            candidates += [(model, b, method, None) for b in budgets if len(budgets) == 1]
+        return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether any row has more than one seed."""
+        return any(len(row.runs) > 1 for row in self.by_key.values())
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Each task's column; see `task_names`."""
+        return task_names(self.tasks)
+
+    def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
+        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
+        found = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
+        if not found:
+            return None, None, None
+        values = pd.Series([value for _, value in found], dtype=float)
+        if len(values) > 1:
+            return 100 * float(values.mean()), 100 * float(values.std()), None
+        stderr = found[0][0].stderr(task)
+        return 100 * float(values[0]), None, None if stderr is None else 100 * stderr
+
+    def _text(self, row: Row, task: str) -> str:
+        mean, std, stderr = self._cell(row, task)
+        if mean is None:
+            return row.state
+        spread = std if self.several else stderr  # one sign, one meaning
+        return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+
+    def _difference_text(self, key: Key) -> str:
+        gap = self.differences.get((key, AVERAGE))
+        return "" if gap is None else f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+
+
+def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
+    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater comes first."""
+    seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
+    for key in rows:
+        for places, value in zip(seen, key, strict=True):
+            places.setdefault(value, -1 if value is None else len(places))
+    model, _, method, rater = seen
+    ranks = {key: (model[key[0]], rater[key[3]], method[key[2]], float(str(key[1] or 0))) for key in rows}
+    return {key: rows[key] for key in sorted(rows, key=ranks.__getitem__)}
+
+
+def _label(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,278 @@
+"""Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
+
+One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and filters read:
+
+    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
+    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
+               cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
+    media      curate/transition, curate/scores, select/sources, and each as a table; rate/outcomes by source
+    artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
+
+Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult, Status
+from ds2.base.dataclass_json import to_plain
+from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
+from ds2.rating.outcomes import COLLAPSED
+from ds2.report import facts
+from ds2.report.rating_facts import rating_facts
+
+NOUNS = {
+    "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
+    "select": "subset", "finetune": "adapter", "evaluate": "results",
+}  # fmt: skip
+"""Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
+
+
+STAGE_OF = {"rater": "rate", "embedder": "embed", "curation": "curate", "finetune": "finetune"}
+"""Choice -> the stage without which it has no say."""
+NO_SAY = "none"
+
+
+class Tracker:
+    """One run at W&B, from `start` to `finish`.
+
+    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of them is worth a
+    lost run.
+    """
+
+    def __init__(self, config: RunConfig, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._say = say
+        self._run: Any = None
+
+    @classmethod
+    def start(
+        cls, config: RunConfig, *, name: str, run_id: str, say: Callable[[str], None] = lambda line: None
+    ) -> Tracker:
+        """Open the run: `tracking.mode` is offline or online."""
+        tracker = cls(config, say)
+        tracker._attempt(tracker._open, name, run_id)
+        return tracker
+
+    def log_stage(self, result: StageResult) -> None:
+        """Counts and times of one finished stage, as soon as it is there."""
+        if self._run is not None:
+            self._attempt(self._log_stage, result)
+
+    def finish(self, result: RunResult | None) -> bool:
+        """Figures, tables, summary and lineage of the finished run, and close it; None: the run failed.
+
+        Returns whether all of it was tracked.
+        """
+        if self._run is not None and result is not None:
+            self._attempt(self._log_run, result)
+        if self._run is not None:
+            self._attempt(self._run.finish, exit_code=0 if result is not None else 1)
+        return self._run is not None and result is not None
+
+    def _attempt(self, act: Callable[..., None], *arguments: Any, **named: Any) -> None:
+        try:
+            with _own_folders(Path(self._config.paths.wandb)):
+                act(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
+            lines = str(error).splitlines() or [""]
+            self._say(f"tracking stopped: {type(error).__name__}: {lines[0]}")
+            self._run = None
+
+    def _open(self, name: str, run_id: str) -> None:
+        import wandb
+
+        tracking, choices = self._config.tracking, _choices(self._config)
+        folder = Path(self._config.paths.wandb)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            project=tracking.project,
+            entity=tracking.entity,
+            dir=str(folder),
+            id=run_id,
+            name=name,
+            group=tracking.group or name.rpartition("-s")[0] or name,
+            job_type="run",
+            tags=[choices[name] for name in ("selection", "rater") if choices[name] != NO_SAY],
+            config={
+                **choices,
+                "budget": NO_SAY if choices["budget"] == NO_SAY else self._config.budget.samples,
+                "seed": self._config.seed,
+                "curation_k": NO_SAY if choices["curation"] == NO_SAY else self._config.curation.k,
+                "curation_confidence": NO_SAY
+                if choices["curation"] == NO_SAY
+                else self._config.curation.confidence,
+                "run": to_plain(self._config),
+            },
+            mode="online" if tracking.mode is TrackingMode.online else "offline",
+            resume="allow" if tracking.mode is TrackingMode.online else None,
+            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
+        )
+
+    def _log_stage(self, stage: StageResult) -> None:
+        record = stage.record
+        values = {f"{stage.name}/{k}": v for k, v in facts.flatten(record["counts"]).items() if _is_number(v)}
+        values[f"{stage.name}/wall_seconds"] = record["wall_seconds"]
+        if record["peak_memory_bytes"] is not None:
+            values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
+        self._run.log(values)
+        if stage.name == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
+            self._run.alert(title="The rater has collapsed", text="\n".join(record["warnings"]))
+        self._run.summary.update(
+            {f"{stage.name}/status": stage.status.value, f"{stage.name}/fingerprint": stage.fingerprint}
+        )
+
+    def _log_run(self, run: RunResult) -> None:
+        import wandb
+
+        from ds2.report import figures as plots
+
+        self._log_curves(run)
+        self._run.log({name: wandb.Image(plots.to_image(figure)) for name, figure in _figures(run)})
+        for name, header, rows in _tables(run):
+            self._run.log({name: wandb.Table(columns=header, data=rows)})
+        results = facts.evaluation(run)
+        if results is not None:
+            self._run.log(_scores(results))
+        self._run.log(_costs(run))
+        self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
+        self._log_lineage(run)
+
+    def _log_curves(self, run: RunResult) -> None:
+        for stage in ("model", "finetune"):
+            curve = facts.curve(run.stages.get(stage))
+            if curve is None:
+                continue
+            step = f"{stage}/step"
+            self._run.define_metric(f"{stage}/loss", step_metric=step)
+            for at, loss in zip(curve.step, curve.loss, strict=True):
+                self._run.log({step: at, f"{stage}/loss": loss})
+
+    def _log_lineage(self, run: RunResult) -> None:
+        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as artifacts are, and
+        online, what was reused is an input of this run and what was computed its output."""
+        import wandb
+
+        names = {stage.fingerprint: f"{NOUNS.get(stage.name, stage.name)}-{stage.fingerprint}"
+                 for stage in run.stages.values()}  # fmt: skip
+        for stage in run.stages.values():
+            inputs = {NOUNS.get(k, k): names.get(v, f"{k}-{v}") for k, v in stage.record["inputs"].items()}
+            artifact = wandb.Artifact(
+                names[stage.fingerprint],
+                type=NOUNS.get(stage.name, stage.name),
+                metadata={"stage": stage.name, "fingerprint": stage.fingerprint, "inputs": inputs},
+            )
+            artifact.add_reference((stage.path / "record.json").resolve().as_uri())
+            offline = self._config.tracking.mode is not TrackingMode.online
+            if offline or stage.status is Status.computed:
+                self._run.log_artifact(artifact)
+            else:
+                self._run.use_artifact(artifact)
+
+
+@contextmanager
+def _own_folders(folder: Path) -> Iterator[None]:
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them; no tracing of
+    the rater's calls, nor advertisement for it.
+
+    Offline, `wandb sync` needs what is staged: it belongs with the run.
+    """
+    folders = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
+    wanted = {name: str((folder / part).resolve()) for name, part in folders.items()}
+    wanted["WANDB_DISABLE_WEAVE"] = "true"
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+def _choices(config: RunConfig) -> dict[str, str]:
+    """The run's choices; `none` where one has no say, as a rater in a random selection."""
+    from ds2.config.stages import key_of, stages_of
+
+    stages, (_, budget, _, _) = stages_of(config), key_of(config)
+    silent = {name for name, stage in STAGE_OF.items() if stage not in stages}
+    silent |= {"budget"} if budget is None else set()
+    return {name: NO_SAY if name in silent else value for name, value in facts.choices(config).items()}
+
+
+def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
+    from ds2.report import figures as plots
+
+    rater = run.config.rater.name
+    matrix, scores, origin = facts.transition(run), facts.scores(run), facts.sources(run)
+    if matrix is not None:
+        yield "curate/transition", plots.transition_heatmap(matrix.matrix, matrix.prior, title=rater)
+    if scores is not None:
+        yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
+    if origin is not None:
+        yield "select/sources", plots.composition(origin.labels, origin.pool, origin.subset, title="sources")
+
+
+def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """(name, header, rows) of each table worth comparing between runs."""
+    matrix, scores, origin = facts.transition(run), facts.scores(run), facts.sources(run)
+    if matrix is not None:
+        header = ["true", *(f"rated_{j}" for j in range(len(matrix.matrix)))]
+        yield "curate/transition_table", header, [[i, *row] for i, row in enumerate(matrix.matrix)]
+    if scores is not None:
+        after: Sequence[int | None] = scores.curated or [None] * len(scores.raw)
+        rows = [
+            [level, raw, curated] for level, (raw, curated) in enumerate(zip(scores.raw, after, strict=True))
+        ]
+        yield "curate/scores_table", ["score", "rated", "curated"], rows
+    if origin is not None:
+        pool: Sequence[int | None] = origin.pool or [None] * len(origin.labels)
+        yield (
+            "select/sources_table",
+            ["source", "pool", "subset"],
+            [list(r) for r in zip(origin.labels, pool, origin.subset, strict=True)],
+        )
+    ratings = rating_facts(run)
+    if ratings is not None:
+        yield "rate/outcomes", ratings.header, [*ratings.rows, ratings.total]
+    results = facts.evaluation(run)
+    if results is not None:
+        header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]
+        yield "eval/results", header, [[row.get(name) for name in header] for row in results["results"]]
+
+
+def _costs(run: RunResult) -> dict[str, float]:
+    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price is not known."""
+    costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
+    rater, rated = run.config.rater, run.stages.get("rate")
+    if rated is None or not isinstance(rater, LlmRaterConfig):
+        return costs | {"cost/usd": 0.0}
+    from ds2.rating.cost import price_of
+
+    price, counts = price_of(rater), rated.record["counts"]
+    if price is None:
+        return costs
+    tokens = (counts[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
+    return costs | {"cost/usd": price.of(*tokens)}
+
+
+def _scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """eval/TASK, its standard error over questions where there is one, and the average."""
+    from ds2.report.rows import task_names
+
+    values, names = {}, task_names(list(results["scores"]))
+    for task, value in results["scores"].items():
+        values[f"eval/{names[task]}"] = value
+        error = next(row["stderr"] for row in results["results"] if row["task"] == task)  # its first metric's
+        if error is not None:
+            values[f"eval/{names[task]}_stderr"] = error
+    return values if results["average"] is None else values | {"eval/average": results["average"]}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,170 @@
+"""The chain:
+
+    pool -> rate ---------+
+         -> embed -> knn -+-> curate -> select -> finetune -> evaluate -> report
+
+A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult, Step, open_store
+from ds2.base.hashes import content_hashes
+from ds2.config import RunConfig, TrackingMode
+from ds2.config.stages import check, run_name, slug_of, stages_of
+from ds2.pool import PoolSource
+from ds2.runs.context import Context
+from ds2.runs.stages import curate, embed, evaluate, finetune, knn, measure, model, rate, report, select
+from ds2.selection import resolve_budget
+
+if TYPE_CHECKING:
+    from ds2.report.tracking import Tracker
+
+
+STEPS: dict[str, Callable[[Context], Step | None]] = {
+    "model": model.step,
+    "rate": rate.step,
+    "embed": embed.step,
+    "knn": knn.step,
+    "curate": curate.step,
+    "measure": measure.step,
+    "select": select.step,
+    "finetune": finetune.step,
+    "evaluate": evaluate.step,
+}
+"""Stage -> its step; None where the run finds what the stage would make. The page, `report`, is told the run's name too."""
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """How a run speaks while it works."""
+
+    stage: Callable[[StageResult], None] = lambda result: None
+    waiting: Callable[[Step], None] = lambda step: None
+    warning: Callable[[str], None] = lambda line: None
+
+
+class Chain:
+    """The steps of one run, known by fingerprint before anything is computed.
+
+    Raises:
+        UserError: choices that contradict each other, or an input that is missing.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        check(config)
+        self.config = config
+        self.store = open_store(config.paths.artifacts)
+        hashes = content_hashes((self.store.root / ".hashes.json").resolve())
+        pool = PoolSource(
+            config.pool,
+            num_scores=config.scale.num_scores,
+            offline=config.runtime.offline,
+            hash_file=hashes.file,
+        )
+        self._context = Context(config, pool, hashes)
+        self._build()
+
+    @property
+    def steps(self) -> list[Step]:
+        return list(self._context.steps.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the run: its last step's."""
+        return self.steps[-1].fingerprint
+
+    @property
+    def name(self) -> str:
+        """A name a person can read, which no other run has: its choices, and the first digits of its fingerprint."""
+        return f"{run_name(self.config)}-{self.fingerprint[:6]}"
+
+    def run(self, reporter: Reporter | None = None) -> RunResult:
+        """Compute what is missing, in order, and return every finished stage."""
+        reporter = reporter or Reporter()
+        self._check_budget()
+        tracker = self._tracker(reporter)
+        try:
+            for step in self.steps:
+                result = self.store.obtain(step, on_wait=lambda step=step: reporter.waiting(step))  # type: ignore[misc]
+                self._context.results[step.stage] = result
+                reporter.stage(result)
+                if tracker:
+                    tracker.log_stage(result)
+        except BaseException:
+            if tracker:
+                tracker.finish(None)
+            raise
+        if tracker and tracker.finish(self.result()):
+            self._tracked.parent.mkdir(exist_ok=True)
+            self._tracked.touch()
+        return self.result()
+
+    def load(self) -> RunResult | None:
+        """The finished run, from the store alone; None where a stage is missing.
+
+        Enough for a table: of an evaluated run the report may be missing, and only the evaluation's files are compared with their
+        checksums.
+
+        Raises:
+            DamagedArtifact: a record or the evaluation is damaged.
+        """
+        for step in self.steps:
+            result = self.store.load(step, verify=step.stage == "evaluate")
+            if result is not None:
+                self._context.results[step.stage] = result
+            elif step.stage != "report":
+                return None
+        return self.result()
+
+    @property
+    def finished(self) -> bool:
+        """Whether `run` would find every stage, and the run tracked as it asks for."""
+        tracked = self.config.tracking.mode is TrackingMode.none or self._tracked.exists()
+        return tracked and all(self.store.find(step) for step in self.steps)
+
+    def result(self) -> RunResult:
+        return RunResult(self.config, self.name, self.fingerprint, dict(self._context.results))
+
+    def plan(self) -> list[tuple[Step, Path | None]]:
+        """Each step with its finished artifact, if there is one."""
+        return [(step, self.store.find(step)) for step in self.steps]
+
+    def _check_budget(self) -> None:
+        """A budget that the pool cannot fill is refused before hours are spent on its way there."""
+        step = self._context.steps.get("select")
+        if step is not None and "budget" in step.identity and self.store.find(step) is None:
+            size = len(self._context.pool.load())
+            resolve_budget(self.config.budget.samples, size, pool_size=size)
+
+    def _tracker(self, reporter: Reporter) -> Tracker | None:
+        """None where tracking is off, or where this run was tracked before."""
+        if self.config.tracking.mode is TrackingMode.none or self._tracked.exists():
+            return None
+        from ds2.report.tracking import Tracker
+
+        return Tracker.start(self.config, name=self.name, run_id=self.fingerprint, say=reporter.warning)
+
+    @property
+    def _tracked(self) -> Path:
+        """Exists once this run was tracked whole, in this mode and project."""
+        tracking = self.config.tracking
+        project = "-".join(filter(None, [tracking.mode.value, tracking.entity, tracking.project]))
+        return self.store.root / ".tracked" / f"{self.fingerprint}-{project}"
+
+    def _build(self) -> None:
+        run = self._context
+        for stage in stages_of(self.config):
+            step = (
+                STEPS[stage](run)
+                if stage != "report"
+                else report.step(run, slug_of(self.config), self.result)
+            )
+            if step is not None:
+                run.steps[stage] = step

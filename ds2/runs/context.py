@@ -1,0 +1,60 @@
+"""What the stages of one run share: its configuration, its pool, and the steps before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts.store import StageResult, Step
+from ds2.base.dataclass_json import to_plain
+from ds2.base.hashes import ContentHashes
+from ds2.base.hub import resolve
+from ds2.config import RunConfig
+from ds2.pool import PoolSource
+
+_NOT_IDENTITY = {"runtime", "name", "enabled"}
+"""Fields that no fingerprint sees: how to execute, and what to call it."""
+
+
+@dataclass
+class Context:
+    """One run while it is being built and computed."""
+
+    config: RunConfig
+    pool: PoolSource
+    hashes: ContentHashes
+    steps: dict[str, Step] = field(default_factory=dict)
+    results: dict[str, StageResult] = field(default_factory=dict)
+
+    @property
+    def progress(self) -> bool:
+        """Whether to show progress bars."""
+        return self.config.runtime.progress
+
+    def path(self, stage: str) -> Path:
+        """Folder of a finished input."""
+        return self.results[stage].path
+
+    def inputs(self, *stages: str, pool: bool = False) -> dict[str, str]:
+        """Fingerprints of the inputs that this run has."""
+        first = {"pool": self.pool.fingerprint} if pool else {}
+        return first | {stage: self.steps[stage].fingerprint for stage in stages if stage in self.steps}
+
+    def named(self, name: str, revision: str | None) -> tuple[Mapping[str, str], str | None]:
+        """Identity of a local model folder (its content) or of a hub name (its commit), and that commit."""
+        if Path(name).expanduser().exists():
+            return {"content": self.hashes.of(Path(name))}, None
+        commit = resolve(name, revision, kind="model", offline=self.config.runtime.offline)
+        return {"name": name, "commit": commit}, commit
+
+    def contents(self, config: object, names: tuple[str, ...]) -> dict[str, str]:
+        """Fields of a configuration that name files, by the files' content."""
+        return {name: self.hashes.of(Path(getattr(config, name))) for name in names}
+
+
+def identity(config: Any, *, drop: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A configuration's identity fields, with the kind of configuration it is."""
+    kept = [f.name for f in fields(config) if f.name not in _NOT_IDENTITY and f.name not in drop]
+    return {"kind": type(config).__name__} | {name: to_plain(getattr(config, name)) for name in kept}

@@ -1,0 +1,158 @@
+"""The expected runs of a sweep, and what became of each: done, running, failed, missing, or not to be known here.
+
+A run is found by its fingerprint, so the answer is about exactly the run that the command would compute: an artifact of an
+older stage version or of other settings is not it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import ArtifactStore, Step
+from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError
+from ds2.base.hashes import fingerprint
+from ds2.config import RunConfig
+from ds2.config.compose_cache import compose_all
+from ds2.config.stages import check
+from ds2.report.table import ResultTable
+from ds2.runs.chain import Chain
+from ds2.runs.jobs import Ledger, ledger
+
+
+class State(Enum):
+    done = "done"
+    running = "running"
+    failed = "failed"
+    missing = "missing"
+    unknown = "unknown"
+    """Its fingerprint depends on something that this machine does not have."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One expected run."""
+
+    overrides: Sequence[str]
+    config: RunConfig
+    state: State
+    reason: str = ""
+    """Why it failed, cannot be known, or what there is instead."""
+    run: RunResult | None = None
+    """Where it is done."""
+    complete: bool = False
+    """Whether another launch would find nothing to do."""
+
+    @property
+    def to_launch(self) -> bool:
+        return not self.complete and self.state is not State.running
+
+
+def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[Cell]:
+    """What became of each run, in order.
+
+    Args:
+        artifacts: root of the store that remembers compositions and jobs; a run's own is in its overrides.
+
+    Raises:
+        UserError: choices that contradict each other.
+    """
+    records, cells, offline = ledger(artifacts), [], False
+    for overrides, config in zip(runs, compose_all(runs, memory=Path(artifacts)), strict=True):
+        check(config)
+        # One answer is enough to know that the hub cannot be reached.
+        asked = replace(config, runtime=replace(config.runtime, offline=True)) if offline else config
+        try:
+            chain = Chain(asked)
+        except UserError as error:
+            offline = offline or isinstance(error, NotKnownOffline)
+            cells.append(Cell(overrides, config, State.unknown, str(error)))
+        else:
+            cells.append(_look(overrides, config, chain, records))
+    return cells
+
+
+def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> Cell:
+    if chain.fingerprint in records.running:
+        return Cell(overrides, config, State.running)
+    try:
+        run = chain.load()
+    except DamagedArtifact as error:
+        return Cell(overrides, config, State.failed, str(error))
+    if run is not None:
+        evaluation = run.stages.get("evaluate")
+        if evaluation is not None and evaluation.record["warnings"]:
+            line = f"{evaluation.record['warnings'][0]}; delete {evaluation.path} to evaluate again"
+            return Cell(overrides, config, State.failed, line, run)
+        return Cell(overrides, config, State.done, run=run, complete=chain.finished)
+    if chain.fingerprint in records.failures:
+        return Cell(overrides, config, State.failed, records.failures[chain.fingerprint])
+    return Cell(overrides, config, State.missing, older_version(chain))
+
+
+def older_version(chain: Chain) -> str:
+    """Which older stage versions would have made this run done; empty where none would."""
+    steps = chain.steps[:-1] if chain.steps[-1].stage == "report" else chain.steps
+    choices = [range(step.version, 0, -1) for step in steps]
+    for versions in itertools.islice(itertools.product(*choices), 1, None):
+        if _found(chain.store, steps, versions):
+            changed = [
+                f"{step.stage} {version} (now {step.version})"
+                for step, version in zip(steps, versions, strict=True)
+                if version != step.version
+            ]
+            return f"done with an older version of {', '.join(changed)}; not counted"
+    return ""
+
+
+def _found(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int]) -> bool:
+    """Whether the last step is in the store under the fingerprint that these versions give it."""
+    old: dict[str, str] = {}
+    for step, version in zip(steps, versions, strict=True):
+        inputs = {name: old.get(value, value) for name, value in step.inputs.items()}
+        own = {"stage": step.stage, "version": version, "identity": step.identity, "inputs": inputs}
+        old[step.fingerprint] = fingerprint(own)
+    return store.holds(steps[-1].stage, old[steps[-1].fingerprint])
+
+
+def count(cells: Sequence[Cell]) -> str:
+    """`12 runs: 10 done, 1 failed, 1 missing`."""
+    states = Counter(cell.state for cell in cells)
+    shown = [f"{states[state]} {state.value}" for state in State if states[state] or state is State.done]
+    return f"{len(cells)} runs: {', '.join(shown)}"
+
+
+def explain(cells: Sequence[Cell]) -> list[str]:
+    """A line for each run that failed, and one for each reason why others cannot be known or count as missing."""
+    common = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
+    lines = []
+    for cell in cells:
+        if cell.state is State.failed:
+            own = " ".join(o for o in cell.overrides if o not in common)
+            lines.append(f"failed: {own}: {cell.reason}")
+    unknown = _by_reason(cells, State.unknown)
+    lines += [f"cannot be known here ({n} runs): {reason}" for reason, n in unknown]
+    return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(cells, State.missing))]
+
+
+def _by_reason(cells: Sequence[Cell], state: State) -> list[tuple[str, int]]:
+    """Each reason once, as first worded: in brackets it may say how the hub failed, which later ones did not try."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.state is state and cell.reason:
+            found.setdefault(cell.reason.partition(" (")[0], []).append(cell.reason)
+    return [(reasons[0], len(reasons)) for reasons in found.values()]
+
+
+def table_of(found: Sequence[Cell], **options: Any) -> ResultTable:
+    """The table of expected runs; see `ResultTable` for the options."""
+    done = [cell.run for cell in found if cell.run is not None and "evaluate" in cell.run.stages]
+    states = {State.unknown: State.missing}  # why it cannot be known is said beside the table
+    waiting = [(cell.config, states.get(cell.state, cell.state).value) for cell in found if cell.run is None]
+    return ResultTable(done, waiting, **options)

@@ -1,0 +1,254 @@
+"""What became of each run of a command, also where Hydra's launcher ran it in another process or on another machine.
+
+A command has a folder below the artifact root, `<artifacts>/.jobs/<command>/`, whose name travels with Hydra's configuration into
+the environment of each job. Each job writes one file there
+when it starts, holds a lock beside it while it lives, and rewrites the file when it ends: a file that says "running" without
+a held lock belongs to a process that died. What failed stays on record until the same run succeeds or fails again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from platform import node
+
+from filelock import FileLock, Timeout
+
+from ds2.base import extras
+from ds2.base.errors import UserError
+
+FOLDER = ".jobs"
+_VARIABLE = "DS2_JOBS"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one command."""
+
+    overrides: list[str]
+    state: str
+    """running, done, refused (a user's error), failed, or died (its process ended without a word)."""
+    reason: str = ""
+    fingerprint: str | None = None
+    """Of the run; None: it failed before that was known."""
+    kept: bool = True
+    """Whether a failure stays on record; a plan's does not."""
+    started: str = ""
+    host: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.state in ("refused", "failed", "died")
+
+    @property
+    def same_run(self) -> str:
+        """Equal for two attempts at one run."""
+        return self.fingerprint or " ".join(sorted(self.overrides))
+
+
+class JobRecord:
+    """The jobs of one command."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._new_root = not folder.parents[1].exists()
+        self._jobs: list[Job] | None = None
+
+    @property
+    def hydra_argument(self) -> str:
+        """Tells the jobs that Hydra starts, wherever they run, where their records belong."""
+        quoted = str(self._folder).replace("\\", "\\\\").replace("'", "\\'")
+        return f"+hydra.job.env_set.{_VARIABLE}='{quoted}'"
+
+    def read(self) -> list[Job]:
+        """All jobs, in the order in which they started."""
+        if self._jobs is None:
+            self._jobs = sorted(_jobs_in(self._folder).values(), key=lambda job: job.started)
+        return self._jobs
+
+    def close(self) -> None:
+        """Keep the failures, and forget those that earlier commands left of the same runs."""
+        ended = {job.same_run for job in self.read() if job.kept}
+        for folder in _folders(self._folder.parent):
+            own = folder == self._folder
+            for path, job in _jobs_in(folder).items():
+                kept = job.failed and job.kept if own else not (job.failed and job.same_run in ended)
+                if not kept:
+                    _forget(path)
+        with suppress(OSError):  # other records or artifacts are there
+            self._folder.parent.rmdir()
+            if self._new_root:
+                self._folder.parents[1].rmdir()
+
+
+class Handle:
+    """What a job says of itself while it runs."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self._path = path
+        self._job = job
+        self._write()
+
+    def identify(self, fingerprint: str) -> None:
+        """Which run this is."""
+        self._change(fingerprint=fingerprint)
+
+    def only_asks(self) -> None:
+        """It plans or prepares; its failure says nothing of the run."""
+        self._change(kept=False)
+
+    def end(self, state: str, reason: str = "") -> None:
+        self._change(state=state, reason=reason)
+
+    def _change(self, **changes: object) -> None:
+        self._job = replace(self._job, **changes)  # type: ignore[arg-type]
+        self._write()
+
+    def _write(self) -> None:
+        draft = self._path.with_suffix(".draft")
+        draft.write_text(json.dumps(asdict(self._job)), encoding="utf-8")
+        draft.replace(self._path)
+
+
+@contextmanager
+def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
+    """Collect the jobs that run inside; `artifacts` is the root of the artifact store."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    folder = Path(artifacts).absolute() / FOLDER / f"{moment}-{uuid.uuid4().hex[:8]}"
+    record = JobRecord(folder)
+    try:
+        yield record
+    finally:
+        record.close()
+
+
+@contextmanager
+def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None]) -> Iterator[Handle]:
+    """Record one job. A user's error ends it quietly: the command says it. With `keep_going` (a multirun) any failure is
+    said at once and the other jobs go on.
+
+    Raises:
+        UserError: the artifact root cannot be written to.
+    """
+    path = Path(os.environ[_VARIABLE]) / f"{uuid.uuid4().hex}.json"
+    began = Job(list(overrides), "running", started=datetime.now(UTC).isoformat(), host=node())
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        handle = Handle(path, began)
+    except OSError as error:
+        raise UserError(f"cannot write to paths.artifacts={path.parents[2]}: {error.strerror}") from error
+    try:
+        with _ended(handle, keep_going, say):
+            yield handle
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iterator[None]:
+    """Turns the end of the work inside into the job's."""
+    try:
+        yield
+    except UserError as error:
+        _refuse(handle, str(error), say if keep_going else None)
+    except ModuleNotFoundError as error:
+        line = extras.advice(error)
+        if line is None:
+            raise
+        _refuse(handle, line, say if keep_going else None)
+    except Exception as error:
+        handle.end("failed", f"{type(error).__name__}: {error}")
+        if not keep_going:
+            raise
+        traceback.print_exc()  # a defect, not a user's error: said whole, recorded, and the sweep goes on
+    except KeyboardInterrupt:
+        handle.end("failed", "interrupted")
+        raise
+    else:
+        handle.end("done")
+
+
+def _refuse(handle: Handle, reason: str, say: Callable[[str], None] | None) -> None:
+    handle.end("refused", reason)
+    if say is not None:
+        say(reason)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is on record below one artifact root."""
+
+    running: frozenset[str]
+    """Fingerprints of runs with a living job, on whatever command."""
+    failures: dict[str, str]
+    """Fingerprint -> why its last attempt failed."""
+    damaged: list[Path]
+    """Records that cannot be read."""
+
+
+def ledger(artifacts: Path | str) -> Ledger:
+    """Living and failed jobs of every command."""
+    root, damaged = Path(artifacts) / FOLDER, list[Path]()
+    found = [job for folder in _folders(root) for job in _jobs_in(folder, damaged).values()]
+    known = [(job.fingerprint, job) for job in sorted(found, key=lambda job: job.started) if job.fingerprint]
+    failures = {}
+    for fingerprint, job in known:
+        if job.failed:
+            failures[fingerprint] = job.reason or f"its process on {job.host} died"
+    running = frozenset(fingerprint for fingerprint, job in known if job.state == "running")
+    return Ledger(running, failures, damaged)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.glob("*") if path.is_dir())
+
+
+def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]:
+    """Jobs by file; one that cannot be read goes to `damaged`."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            job = _read(path)
+            if job.state == "running" and not _lives(path):
+                job = _read(path)  # it may have ended in between
+                job = replace(job, state="died") if job.state == "running" else job
+        except FileNotFoundError:
+            continue  # its command has just ended
+        except (ValueError, TypeError):
+            if damaged is not None:
+                damaged.append(path)
+            continue
+        found[path] = job
+    return found
+
+
+def _read(path: Path) -> Job:
+    return Job(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _lives(path: Path) -> bool:
+    lock = path.with_suffix(".lock")
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".lock").unlink(missing_ok=True)
+    with suppress(OSError):  # other records are there
+        path.parent.rmdir()

@@ -1,0 +1,136 @@
+"""The one place from which `ds2` reaches the leaves `finetune` and `eval`.
+
+On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate launch` where
+there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny models would otherwise
+spend its time importing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ds2.base.dataclass_json import to_plain
+from ds2.base.errors import MissingInput, UserError
+from ds2.base.paths import make_importable, project_root
+from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
+
+_ENTRY = {"finetune": ("finetune.train", "train"), "eval": ("eval.run", "evaluate")}
+_USER_ERROR = 2
+"""A leaf's exit code when it has said in one line what its user should change."""
+
+
+def finetune(
+    *,
+    base_model: str,
+    revision: str | None,
+    train_file: Path,
+    output_dir: Path,
+    seed: int,
+    config: FinetuneConfig,
+    runtime: RuntimeConfig,
+) -> None:
+    """Run the fine-tuning recipe; it writes into `output_dir`.
+
+    Args:
+        base_model: hub name or local folder; `revision` is its commit on the hub.
+        train_file: JSONL of rows that hold `id` and `messages`.
+    """
+    make_importable()
+    from finetune.spec import FinetuneSpec
+
+    spec = FinetuneSpec(
+        base_model=base_model, revision=revision, train_file=str(train_file), output_dir=str(output_dir),
+        seed=seed, config=config, progress=runtime.progress,
+    )  # fmt: skip
+    _run("finetune", spec, runtime, config.runtime.devices, config.runtime.accelerate_config)
+
+
+def evaluate(
+    *,
+    base_model: str,
+    revision: str | None,
+    adapter: Path | None,
+    output_dir: Path,
+    seed: int,
+    config: EvalConfig,
+    pool_seed: int,
+    runtime: RuntimeConfig,
+) -> None:
+    """Run an evaluation; it writes into `output_dir`.
+
+    Args:
+        base_model: hub name or local folder; `revision` is its commit on the hub.
+        adapter: folder of a PEFT adapter; None: the base model itself.
+        pool_seed: of the generated pool, whose prompts generated questions avoid.
+    """
+    make_importable()
+    from eval.spec import EvalSpec
+
+    spec = EvalSpec(
+        base_model=base_model, revision=revision, adapter=None if adapter is None else str(adapter),
+        output_dir=str(output_dir), seed=seed, config=config, pool_seed=pool_seed, progress=runtime.progress,
+    )  # fmt: skip
+    _run("eval", spec, runtime, 1)
+
+
+def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
+    """Fetch what an evaluation's tasks need; where it is."""
+    make_importable()
+    from eval.prepare import prepare_tasks
+
+    return str(prepare_tasks(config, base_model=base_model, revision=revision))
+
+
+def _run(
+    leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None, accelerate_config: str | None = None
+) -> None:
+    gpus = _gpu_count()
+    if accelerate_config is not None or _isolated(runtime, gpus):
+        _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
+        return
+    make_importable()
+    module, function = _ENTRY[leaf]
+    getattr(importlib.import_module(module), function)(spec)
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
+    choice = runtime.isolate.lower()
+    if choice not in ("auto", "true", "false"):
+        raise UserError(f"runtime.isolate={runtime.isolate} is none of auto, true, false")
+    return gpus > 0 if choice == "auto" else choice == "true"
+
+
+def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None) -> None:
+    launch = ["-m", leaf]
+    if accelerate_config is not None and not Path(accelerate_config).is_file():
+        raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
+    if accelerate_config is not None or devices > 1:
+        config = [] if accelerate_config is None else ["--config_file", accelerate_config]
+        processes = ["--num_processes", str(max(devices, 1))]
+        launch = ["-m", "accelerate.commands.launch", *config, *processes, "-m", leaf]
+    path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
+    with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
+        spec_file = Path(folder) / "spec.json"
+        spec_file.write_text(json.dumps(to_plain(spec)), encoding="utf-8")
+        run = subprocess.run(
+            [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}, check=False
+        )
+    if run.returncode == _USER_ERROR:
+        raise UserError(f"{leaf} stopped: see the line above")
+    if run.returncode != 0:
+        raise RuntimeError(
+            f"the child process `python {' '.join(launch)}` ended with exit code {run.returncode}"
+        )

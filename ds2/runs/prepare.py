@@ -1,0 +1,93 @@
+"""`prepare=true`: fetch what a run needs, so that it can run on a machine without network.
+
+Everything that cannot be had is named in one error, after everything that can has been fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds2.base.errors import MissingInput, UserError
+from ds2.config import (
+    HubModelConfig,
+    HubPoolConfig,
+    LlmRaterConfig,
+    RaterBackend,
+    RunConfig,
+    SentenceEmbedderConfig,
+)
+from ds2.config.selection import MeasuredSelectionConfig
+from ds2.runs import launcher
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing to have on this machine."""
+
+    what: str
+    fetch: Callable[[], str]
+    """Fetches it and says where it is. Raises MissingInput."""
+
+
+def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
+    """Fetch the run's pool, models and benchmark data.
+
+    Raises:
+        MissingInput: naming everything that could not be had.
+    """
+    missing = []
+    for need in needs(config):
+        try:
+            say(f"{need.what}: {need.fetch()}")
+        except UserError as error:
+            missing.append(f"{need.what} ({error})")
+    if missing:
+        raise MissingInput("missing: " + "; ".join(missing))
+
+
+def needs(config: RunConfig) -> Iterator[Need]:
+    """What the run's choices read from outside the clone."""
+    yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
+    if isinstance(config.rater, LlmRaterConfig) and config.rater.backend in (
+        RaterBackend.vllm,
+        RaterBackend.transformers,
+    ):
+        rater = config.rater
+        yield Need(f"rater {rater.name}", lambda: _model(rater.model, rater.revision))
+    if isinstance(config.embedder, SentenceEmbedderConfig):
+        embedder = config.embedder
+        yield Need(f"embedder {embedder.name}", lambda: _model(embedder.model, embedder.revision))
+    if isinstance(config.selection, MeasuredSelectionConfig) and config.selection.scorer is not None:
+        scorer, revision = config.selection.scorer, config.selection.scorer_revision
+        yield Need(f"scorer of selection={config.selection.name}", lambda: _model(scorer, revision))
+    if isinstance(config.model, HubModelConfig):
+        model = config.model
+        yield Need(f"base model {model.name}", lambda: _model(model.path, model.revision))
+    if config.eval.enabled:
+        yield Need(f"benchmark data of eval={config.eval.name}", lambda: _benchmarks(config))
+
+
+def _model(name: str, revision: str | None) -> str:
+    from ds2.base.hub import fetch
+
+    local = Path(name).expanduser()
+    return str(local) if local.exists() else str(fetch(name, revision, kind="model"))
+
+
+def _pool(config: RunConfig) -> str:
+    from ds2.pool import PoolSource
+
+    if isinstance(config.pool, HubPoolConfig):
+        from ds2.base.hub import fetch
+
+        fetch(config.pool.dataset, config.pool.revision, kind="dataset")
+    source = PoolSource(config.pool, num_scores=config.scale.num_scores)
+    return f"{len(source.load())} samples"
+
+
+def _benchmarks(config: RunConfig) -> str:
+    model = config.model
+    path, revision = (model.path, model.revision) if isinstance(model, HubModelConfig) else ("", None)
+    return launcher.prepare_tasks(config.eval, base_model=path, revision=revision)

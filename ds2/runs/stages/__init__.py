@@ -1,0 +1,1 @@
+"""One module a stage: typed inputs, one call, one artifact."""

@@ -1,0 +1,58 @@
+"""Stage `curate`: how the rater errs, and the scores corrected for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.artifacts.curation import write_curation
+from ds2.artifacts.embeddings import read_embeddings
+from ds2.artifacts.graph import read_graph
+from ds2.artifacts.ratings import read_rater_scores, read_scores
+from ds2.artifacts.store import Outcome, Step
+from ds2.config import CurationMethod
+from ds2.method.curation.api import curate
+from ds2.runs.context import Context, identity
+
+
+def step(run: Context) -> Step:
+    """The step that writes the curation."""
+    config, scale = run.config.curation, run.config.scale
+
+    def compute(folder: Path) -> Outcome:
+        pool, scores = run.pool.load(), read_scores(run.path("rate"))
+        result = curate(
+            np.asarray(read_embeddings(run.path("embed"))),
+            read_rater_scores(run.path("rate")),
+            graph=read_graph(run.path("knn")),
+            num_scores=scale.num_scores,
+            texts=pool.contents(),
+            method=config.method.value,
+            k=config.k,
+            confidence=config.confidence,
+            duplicate_pool=config.duplicate_pool,
+            hoc_solver=config.hoc_solver.value,
+            bootstrap=config.bootstrap,
+            on_uninformative=config.on_uninformative.value,
+            seed=config.seed,
+        )
+        write_curation(folder, pool, scores, result, scale.num_scores)
+        changed = int((result.curated != scores).sum())
+        counts = {"samples": len(pool), "flagged": int(result.flagged.sum()), "changed": changed}
+        return Outcome(counts, (*result.diagnostics.warnings, *_unscored(result.curated, config.method)))
+
+    values = identity(config) | {"num_scores": scale.num_scores}
+    slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
+    return Step("curate", 3, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
+
+
+def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, ...]:
+    count = int((curated < 0).sum())
+    if count == 0:
+        return ()
+    return (
+        f"{count:,} of {len(curated):,} samples have no score, and curation={method.value} gives them none: no selection by "
+        "score can choose them; curation=posterior fills them in",
+    )

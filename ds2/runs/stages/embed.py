@@ -1,0 +1,58 @@
+"""Stage `embed`: a unit row for each conversation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.artifacts import embeddings as artifact
+from ds2.artifacts.store import Outcome, Step
+from ds2.config import EmbedderConfig, SentenceEmbedderConfig, TfidfEmbedderConfig
+from ds2.method.embedding import tfidf_svd, unit_rows
+from ds2.models import encoder
+from ds2.pool import Pool
+from ds2.runs.context import Context, identity
+
+
+def step(run: Context) -> Step:
+    """The step that writes the embeddings."""
+    embedder = run.config.embedder
+    values: dict[str, Any] = identity(embedder)
+    commit: str | None = None
+    if isinstance(embedder, SentenceEmbedderConfig):
+        model, commit = run.named(embedder.model, embedder.revision)
+        values = {**identity(embedder, drop=("model", "revision")), "model": model}
+
+    def compute(folder: Path) -> Outcome:
+        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, run.progress))
+        artifact.write_embeddings(folder, embeddings.vectors)
+        count, width = embeddings.vectors.shape
+        without = embeddings.without_terms
+        warnings = (f"{without} texts have no known term; they share one fixed vector",) if without else ()
+        return Outcome({"samples": count, "dimensions": width, "without_terms": without}, warnings)
+
+    return Step("embed", 2, f"{run.pool.name}-{embedder.name}", values, run.inputs(pool=True), compute)
+
+
+def _vectors(embedder: EmbedderConfig, pool: Pool, commit: str | None, progress: bool) -> NDArray[np.float32]:
+    if isinstance(embedder, TfidfEmbedderConfig):
+        return tfidf_svd(
+            pool.contents(),
+            dimensions=embedder.dimensions,
+            min_df=embedder.min_df,
+            max_df=embedder.max_df,
+        )
+    if isinstance(embedder, SentenceEmbedderConfig):
+        return encoder.encode(
+            pool.conversations(),
+            model=embedder.model,
+            revision=commit,
+            max_tokens=embedder.max_tokens,
+            batch_size=embedder.runtime.batch_size,
+            device=embedder.runtime.device,
+            progress=progress,
+        )
+    raise TypeError(f"unknown kind of embedder: {type(embedder).__name__}")

@@ -1,0 +1,54 @@
+"""Stage `evaluate`: benchmark scores of the fine-tuned model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts import adapter
+from ds2.artifacts.evaluation import read_results
+from ds2.artifacts.store import Outcome, Step
+from ds2.config import MiniPoolConfig
+from ds2.runs import launcher
+from ds2.runs.context import Context, identity
+from ds2.runs.stages.model import base_model
+
+
+def step(run: Context) -> Step:
+    """The step that evaluates the base model with the adapter, where the run has one."""
+    config = run.config.eval
+    base = base_model(run)
+    # Generated questions avoid the prompts of the generated pool, so they depend on its seed.
+    pool_seed = run.config.pool.seed if isinstance(run.config.pool, MiniPoolConfig) else 0
+    values = {"eval": _identity(run), **base.identity, "pool_seed": pool_seed}
+
+    def compute(folder: Path) -> Outcome:
+        launcher.evaluate(
+            base_model=base.locate(),
+            revision=base.revision,
+            adapter=adapter.weights(run.path("finetune")) if "finetune" in run.results else None,
+            output_dir=folder,
+            seed=0,
+            config=config,
+            pool_seed=pool_seed,
+            runtime=run.config.runtime,
+        )
+        results = read_results(folder)
+        missing = tuple(
+            f"task {name} gave no result: {results['errors'][name]}" for name in results["missing"]
+        )
+        return Outcome({**results["scores"], "average": results["average"]}, missing)
+
+    slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
+    return Step("evaluate", 1, slug, values, run.inputs("model", "finetune"), compute)
+
+
+def _identity(run: Context) -> dict[str, Any]:
+    """Benchmark files by content, and the judge models only where a task asks them."""
+    config = run.config.eval
+    values = identity(config, drop=("data_dir", "truth_judge", "info_judge"))
+    if config.data_dir is not None:
+        values["data"] = run.hashes.of(Path(config.data_dir))
+    if "paper_truthfulqa" in [*config.tasks, *config.companions]:
+        values["judges"] = [run.named(judge, None)[0] for judge in (config.truth_judge, config.info_judge)]
+    return values

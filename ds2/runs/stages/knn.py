@@ -1,0 +1,32 @@
+"""Stage `knn`: each sample's nearest neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ds2.artifacts.embeddings import read_embeddings
+from ds2.artifacts.graph import write_graph
+from ds2.artifacts.store import Outcome, Step
+from ds2.method.knn import knn_graph
+from ds2.runs.context import Context, identity
+
+
+def step(run: Context) -> Step:
+    """The step that writes the graph."""
+    config = run.config.knn
+
+    def compute(folder: Path) -> Outcome:
+        graph = knn_graph(
+            np.asarray(read_embeddings(run.path("embed"))),
+            k=config.k,
+            method=config.method.value,
+            device=config.runtime.device.value,
+            progress=run.progress,
+        )
+        write_graph(folder, graph)
+        return Outcome({"samples": graph.num_samples, "k": graph.k})
+
+    slug = f"{run.pool.name}-{config.method.value}"
+    return Step("knn", 2, slug, identity(config), run.inputs("embed"), compute)

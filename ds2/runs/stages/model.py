@@ -1,0 +1,66 @@
+"""Stage `model`: a base model made on the spot, and where the base model of a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ds2.artifacts import base_model as artifact
+from ds2.artifacts.store import Outcome, Step
+from ds2.config import HubModelConfig, MiniModelConfig, TinyModelConfig
+from ds2.runs.context import Context, identity
+
+
+def step(run: Context) -> Step | None:
+    """The step that makes a base model; None for models that exist already."""
+    config = run.config.model
+    if not isinstance(config, MiniModelConfig | TinyModelConfig):
+        return None
+
+    def compute(folder: Path) -> Outcome:
+        if isinstance(config, TinyModelConfig):
+            from ds2.models import tiny
+
+            metrics = tiny.build(artifact.weights(folder), seed=config.seed)
+            artifact.write(folder, metrics)
+            return Outcome(metrics)
+        from ds2.mini import pretrain
+
+        metrics = pretrain.build(
+            artifact.weights(folder), seed=config.seed, steps=config.steps,
+            max_seconds=config.runtime.max_seconds, threads=config.runtime.threads, progress=run.progress,
+        )  # fmt: skip
+        curve = metrics.pop("curve")
+        artifact.write(folder, metrics, curve)
+        return Outcome(metrics, _warnings(metrics))
+
+    return Step("model", 1, config.name, identity(config), {}, compute)
+
+
+def _warnings(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    if not metrics.get("reached_cap"):
+        return ()
+    return (
+        f"pre-training reached its wall-clock cap after {metrics['steps']} steps; on a slow machine raise "
+        "model.runtime.max_seconds",
+    )
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Where the base model is, once its step (if any) is finished."""
+
+    identity: Mapping[str, Any]
+    locate: Callable[[], str]
+    revision: str | None
+
+
+def base_model(run: Context) -> BaseModel:
+    """The base model of fine-tuning and evaluation."""
+    config = run.config.model
+    if isinstance(config, HubModelConfig):
+        model, commit = run.named(config.path, config.revision)
+        return BaseModel({"model": model}, lambda: config.path, commit)
+    return BaseModel({}, lambda: str(artifact.weights(run.path("model"))), None)

@@ -1,0 +1,54 @@
+"""Instruction-following difficulty (arXiv 2308.12032; with a small model: Superfiltering, arXiv 2402.00530).
+
+    IFD_n = exp(nll(A | Q) - nll(A))        perplexity of the answer with its question over that without
+
+Near 1: the question hardly helps, the sample is hard. Above 1 the question makes the answer less likely: such samples are
+misaligned and left out, as in the paper. The largest first; ties by row. Conversations of several turns count all answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.config.selection import IfdSelectionConfig
+from ds2.models import reader as language_model
+from ds2.pool import Pool, Sample
+from ds2.selection.request import Choice, Request
+from ds2.selection.top import choose_top
+
+
+def measure(
+    config: IfdSelectionConfig, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+) -> NDArray[np.float64]:
+    """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
+    lm = language_model.load(model, revision, config)
+
+    def log_ratio(samples: Sequence[Sample]) -> NDArray[np.float64]:
+        together, alone = [], []
+        for sample in samples:
+            asked, answers = lm.conversation(sample), lm.answers(sample)
+            count = int(asked.answer.sum())  # the same tokens on both sides, where the conversation was cut
+            keep = int(np.searchsorted(np.cumsum(answers.answer), count, side="right")) if count else 0
+            together.append(asked)
+            alone.append(language_model.Encoded(answers.ids[:keep], answers.answer[:keep]))
+        return lm.mean_nll(together) - lm.mean_nll(alone)
+
+    ratio = language_model.in_parts(pool.samples, log_ratio, folder / "parts", progress=progress, what="ifd")
+    return np.exp(ratio)
+
+
+def choose(request: Request[IfdSelectionConfig]) -> Choice:
+    """The `budget` largest IFD below 1."""
+    values = request.values
+    below = np.isfinite(values) & (values < 1)
+    return choose_top(
+        request,
+        values,
+        lambda v: f"IFD {v:.4f}",
+        allowed=below,
+        that="whose IFD is below 1 (the others are misaligned)",
+    )

@@ -1,0 +1,203 @@
+"""Identity, caching, atomic publish, locks and damage."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
+from ds2.base.errors import DamagedArtifact, UserError
+
+
+def make_step(compute=None, **changes) -> Step:
+    def write(folder: Path) -> Outcome:
+        (folder / "values.json").write_text("[1, 2, 3]")
+        return Outcome({"values": 3}, ("look twice",))
+
+    fields = {"stage": "rate", "version": 1, "slug": "a b/c", "identity": {"k": 3}, "inputs": {"pool": "f00"}}
+    return Step(**(fields | changes), compute=compute or write)
+
+
+def test_the_second_time_an_artifact_is_reused(tmp_path):
+    store = ArtifactStore(tmp_path)
+    first, second = store.obtain(make_step()), store.obtain(make_step(compute=pytest.fail))
+    assert (first.status, second.status) == (Status.computed, Status.reused)
+    assert first.path == second.path
+    assert first.path.name == f"a_b_c-{make_step().fingerprint}"
+    assert second.record["counts"] == {"values": 3}
+    assert second.record["warnings"] == ["look twice"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"stage": "embed"}, {"version": 2}, {"identity": {"k": 4}}, {"inputs": {"pool": "f01"}}]
+)
+def test_every_part_of_the_identity_changes_the_fingerprint(change):
+    assert make_step(**change).fingerprint != make_step().fingerprint
+
+
+def test_slug_order_of_keys_and_code_do_not_change_the_fingerprint():
+    one = make_step(identity={"a": 1, "b": 2})
+    other = make_step(identity={"b": 2, "a": 1}, slug="another", compute=lambda folder: Outcome())
+    assert one.fingerprint == other.fingerprint
+
+
+def test_an_artifact_is_found_under_another_slug(tmp_path):
+    store = ArtifactStore(tmp_path)
+    store.obtain(make_step())
+    assert store.obtain(make_step(slug="renamed", compute=pytest.fail)).status is Status.reused
+
+
+def test_the_record_says_how_and_with_what(tmp_path):
+    record = ArtifactStore(tmp_path).obtain(make_step()).record
+    assert record["config"] == {"k": 3}
+    assert record["inputs"] == {"pool": "f00"}
+    assert record["wall_seconds"] >= 0
+    assert record["peak_memory_bytes"] > 1_000_000
+    assert record["versions"]["numpy"]
+    assert set(record["files"]) == {"values.json"}
+
+
+@pytest.mark.parametrize("file", ["values.json", "record.json"])
+def test_one_flipped_bit_anywhere_is_refused_by_name(tmp_path, file):
+    result = ArtifactStore(tmp_path).obtain(make_step())
+    damaged = result.path / file
+    original = damaged.read_bytes()
+    for at in {0, len(original) // 3, len(original) // 2, len(original) - 1}:
+        damaged.write_bytes(original[:at] + bytes([original[at] ^ 1]) + original[at + 1 :])
+        with pytest.raises(DamagedArtifact, match=file):
+            ArtifactStore(tmp_path).obtain(make_step())
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    result = ArtifactStore(tmp_path).obtain(make_step())
+    (result.path / "values.json").unlink()
+    with pytest.raises(DamagedArtifact, match=r"values\.json is missing"):
+        ArtifactStore(tmp_path).obtain(make_step())
+
+
+def test_a_failure_leaves_nothing_and_the_next_run_computes(tmp_path):
+    def fail(folder: Path) -> Outcome:
+        (folder / "half").write_text("half")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        ArtifactStore(tmp_path).obtain(make_step(compute=fail))
+    assert list((tmp_path / "rate").iterdir()) == []
+    assert ArtifactStore(tmp_path).obtain(make_step()).status is Status.computed
+
+
+def test_an_interrupted_resumable_step_finds_what_it_left(tmp_path):
+    def interrupted(folder: Path) -> Outcome:
+        (folder / "checkpoint").write_text("half")
+        raise KeyboardInterrupt
+
+    def resumed(folder: Path) -> Outcome:
+        assert (folder / "checkpoint").read_text() == "half"
+        return Outcome()
+
+    with pytest.raises(KeyboardInterrupt):
+        ArtifactStore(tmp_path).obtain(make_step(compute=interrupted, resumable=True))
+    assert ArtifactStore(tmp_path).find(make_step()) is None
+    assert (
+        ArtifactStore(tmp_path).obtain(make_step(compute=resumed, resumable=True)).status is Status.computed
+    )
+
+
+def test_a_folder_without_a_record_is_not_an_artifact(tmp_path):
+    store = ArtifactStore(tmp_path)
+    path = store.obtain(make_step()).path
+    (path / "record.json").unlink()
+    (path / "values.json").write_text("half")
+    assert store.find(make_step()) is None
+    assert json.loads((store.obtain(make_step()).path / "values.json").read_text()) == [1, 2, 3]
+
+
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError("192000 requested and 9184 written"),  # numpy's
+    RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors'
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=["errno", "numpy", "safetensors"])
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path, error):
+    def full(folder: Path) -> Outcome:
+        (folder / "half").write_text("half")
+        raise error
+
+    with pytest.raises(UserError, match="no space left under paths.artifacts"):
+        ArtifactStore(tmp_path).obtain(make_step(compute=full))
+    assert list((tmp_path / "rate").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_real_write_to_a_full_device_is_one_clear_line(tmp_path):
+    def full(folder: Path) -> Outcome:
+        with Path("/dev/full").open("wb", buffering=0) as device:
+            device.write(b"x")
+        return Outcome()
+
+    with pytest.raises(UserError, match="no space left"):
+        ArtifactStore(tmp_path).obtain(make_step(compute=full))
+
+
+def test_an_unwritable_root_is_one_clear_line(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(UserError, match=r"cannot write to paths\.artifacts"):
+        ArtifactStore(blocked / "store").obtain(make_step())
+
+
+def _slowly(root: str, log: str) -> None:
+    def compute(folder: Path) -> Outcome:
+        with Path(log).open("a") as lines:
+            lines.write("computed\n")
+        time.sleep(0.3)
+        return Outcome()
+
+    ArtifactStore(root).obtain(make_step(compute=compute))
+
+
+def test_of_several_processes_one_computes_and_the_rest_reuse(tmp_path):
+    context = multiprocessing.get_context("fork")
+    jobs = [context.Process(target=_slowly, args=(str(tmp_path), str(tmp_path / "log"))) for _ in range(4)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(30)
+    assert [job.exitcode for job in jobs] == [0, 0, 0, 0]
+    assert (tmp_path / "log").read_text() == "computed\n"
+
+
+def test_a_killed_holder_releases_its_lock_and_leaves_no_artifact(tmp_path):
+    script = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from ds2.artifacts.store import ArtifactStore, Outcome, Step
+        def compute(folder):
+            (folder / "half").write_text("half")
+            print("holding", flush=True)
+            time.sleep(60)
+        ArtifactStore({str(tmp_path)!r}).obtain(Step("rate", 1, "a", {{"k": 3}}, {{"pool": "f00"}}, compute))
+    """)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "holding\n"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait(10)
+    assert ArtifactStore(tmp_path).find(make_step()) is None
+    result = ArtifactStore(tmp_path).obtain(make_step())
+    assert result.status is Status.computed
+    assert not (result.path / "half").exists()

@@ -1,0 +1,108 @@
+"""What a subset leaves on disk: a data set, exports that frameworks read, and a report of what it is made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ds2.artifacts.subset import Overlap, overlaps
+from ds2.config.compose import compose
+from ds2.runs.chain import Chain
+
+
+@pytest.fixture
+def subset(planted_pool: Path):
+    """The folder of a finished subset of 20; the true score is the rating."""
+
+    def made(*overrides: str) -> Path:
+        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "model=tiny", "tracking=none", "until=select",
+                 "budget.samples=20", "runtime.progress=false", "rater=truth", "selection=alpagasus",
+                 f"paths.artifacts={planted_pool.parent / 'artifacts'}"]  # fmt: skip
+        return Chain(compose([*fixed, *overrides])).run().stages["select"].path
+
+    return made
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.open(encoding="utf-8")]
+
+
+def test_the_dataset_folder_loads_with_datasets(subset, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    folder = subset()
+    loaded = datasets.load_dataset(str(folder / "dataset"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert loaded["messages"][:] == [row["messages"] for row in lines(folder / "subset.jsonl")]
+    assert loaded["id"][:] == pd.read_parquet(folder / "subset.parquet")["id"].tolist()
+    card = (folder / "dataset" / "README.md").read_text()
+    assert card.startswith("---\n")
+    assert "20 of 240 samples" in card
+
+
+def test_both_exports_hold_the_chosen_conversations_in_order(subset):
+    folder = subset()
+    rows = lines(folder / "subset.jsonl")
+    messages, sharegpt = (
+        lines(folder / "exports" / "messages.jsonl"),
+        lines(folder / "exports" / "sharegpt.jsonl"),
+    )
+    assert [(r["id"], r["messages"], r["dataset"]) for r in messages] == [
+        (r["id"], r["messages"], r["source"]) for r in rows
+    ]
+    back = {"human": "user", "gpt": "assistant"}
+    turns = [[{"role": back[t["from"]], "content": t["value"]} for t in r["conversations"]] for r in sharegpt]
+    assert turns == [row["messages"] for row in rows]
+
+
+def test_the_framework_files_name_files_and_fields_that_exist(subset):
+    folder = subset() / "exports"
+    for entry in json.loads((folder / "dataset_info.json").read_text()).values():
+        first = lines(folder / entry["file_name"])[0]
+        turns = first[entry["columns"]["messages"]]
+        tags = entry.get("tags", {"role_tag": "from", "content_tag": "value", "user_tag": "human"})
+        assert turns[0][tags["role_tag"]] == tags["user_tag"]
+        assert turns[0][tags["content_tag"]]
+    yaml = pytest.importorskip("yaml")
+    (axolotl,) = yaml.safe_load((folder / "axolotl.yaml").read_text())["datasets"]
+    first = lines(folder / axolotl["path"])[0][axolotl["field_messages"]][0]
+    assert set(axolotl["message_property_mappings"].values()) <= set(first)
+
+
+def test_the_report_counts_pool_and_subset(subset, planted_pool):
+    folder = subset("selection.filter.source_quota=[{source:s2,samples:15}]")
+    report = json.loads((folder / "subset_report.json").read_text())
+    pool = lines(planted_pool)
+    table = pd.read_parquet(folder / "subset.parquet")
+    for name in ("s0", "s1", "s2"):
+        assert report["sources"][name]["pool"] == sum(row["source"] == name for row in pool)
+        assert report["sources"][name]["subset"] == (table["source"] == name).sum()
+    assert sum(report["scores"]["score"]["pool"].values()) == 240
+    assert report["scores"]["score"]["subset"] == {
+        str(level): n for level, n in sorted(table["score"].value_counts().items())
+    }
+    length = np.median([sum(len(m["content"]) for m in row["messages"]) for row in pool])
+    assert report["characters"]["pool"]["q50"] == length
+    assert [row["id"] for row in report["to_read"]] == table["id"].tolist()
+    assert not set(table["id"]) & {row["id"] for row in report["next_in_line"]}
+    text = (folder / "subset_report.md").read_text()
+    assert "| s2 |" in text
+    assert "| 15 |" in text
+
+
+def test_the_next_in_line_are_what_a_larger_budget_would_add(subset):
+    report = json.loads((subset() / "subset_report.json").read_text())
+    larger = pd.read_parquet(subset("budget.samples=30") / "subset.parquet")["id"].tolist()
+    assert [row["id"] for row in report["next_in_line"]] == larger[20:]
+
+
+def test_the_overlap_with_the_other_subsets_of_the_same_pool_is_measured(subset, planted_pool):
+    smaller = subset("budget.samples=10")
+    larger = subset()
+    assert overlaps(larger) == [Overlap(smaller.name, selected=10, shared=10, jaccard=0.5)]
+    other = planted_pool.with_name("other.jsonl")
+    other.write_text("\n".join(planted_pool.read_text().splitlines()[:100]))
+    assert overlaps(subset(f"pool.path={other}")) == []
+    assert len(overlaps(larger)) == 1

@@ -1,0 +1,205 @@
+"""The command as a person types it: exit codes, one-line errors, multiruns, sweeps, plans."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ds2.cli import main as cli
+
+
+@pytest.fixture
+def arguments(planted_pool: Path, monkeypatch) -> list[str]:
+    monkeypatch.chdir(planted_pool.parent)
+    return ["pool=jsonl", f"pool.path={planted_pool}", "until=select", "finetune=none", "eval=none", "model=tiny",
+            "tracking=none", "budget.samples=20", "runtime.progress=false"]  # fmt: skip
+
+
+def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, capsys):
+    assert cli.run(arguments) == 0
+    first = capsys.readouterr().out
+    assert cli.run(arguments) == 0
+    second = capsys.readouterr().out
+    for stage in ("rate", "embed", "knn", "curate", "select"):
+        assert any(line.split()[:2] == [stage, "computed"] for line in first.splitlines())
+        assert any(line.split()[:2] == [stage, "reused"] for line in second.splitlines())
+    assert "subset.jsonl" in first
+    assert sorted(p.name for p in Path().iterdir()) == ["artifacts", "planted.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("rater=nobody", "rater=nobody is unknown"),
+        ("budget.samples=9999", "9999 is more than the pool's 240 samples"),
+        ("pool.path=nowhere.jsonl", "nowhere.jsonl: no such file"),
+        ("selection.strategy=best", "selection.strategy=best is unknown; there are: alpagasus"),
+        ("rater=released rater.path=nowhere.npy", "nowhere.npy"),
+        ("rater=from_column rater.column=quality", "column quality"),
+        ("rater=openai_compatible", "rater.model is missing: give rater.model=VALUE"),
+        ("rater=from_column", "rater.column is missing: give rater.column=VALUE"),
+        ("rater=llama_3_1_8b", "model meta-llama/Llama-3.1-8B-Instruct: revision main"),
+        ("runtime.offline=true pool=tulu_300k", "not.in.struct|pool.path|no such key"),
+        ("seed=abc", "seed: Value 'abc'"),
+        ("budget=20", "budget takes a name, one of 10k, 1k"),
+        ("budget.samples=[1", "budget.samples=[1|extraneous|mismatched|no viable"),
+        ("sweep=nothing", "sweep=nothing is unknown; there are: ablations, curation_on_baselines"),
+        ("scale.high=20", "give 17 score levels"),
+    ],
+)
+def test_a_user_s_error_is_one_line_and_exit_code_2(arguments, capsys, change, message):
+    assert cli.run([*arguments, *change.split()]) == 2
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("error ")
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in err
+    assert any(part in err for part in message.split("|")), err
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(arguments, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ds2.runs.stages.rate.rate", interrupted)
+    assert cli.run(arguments) == 130
+    assert "the same command continues from the last finished stage, a rating from its last answer" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_multirun_shares_stages(arguments, capsys):
+    assert (
+        cli.run(
+            ["-m", *arguments, "rater=simulated_mistral_7b,simulated_gpt_4o_mini", "budget.samples=10,20"]
+        )
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "4 of 4 runs done" in out
+    lines = [line.split() for line in out.splitlines()]
+    count = {
+        s: sum(line[:2] == [s, "computed"] for line in lines)
+        for s in ("rate", "embed", "knn", "curate", "select")
+    }
+    assert count == {"rate": 2, "embed": 1, "knn": 1, "curate": 2, "select": 4}
+
+
+def test_a_failing_job_does_not_stop_the_others_and_is_named(arguments, capsys):
+    assert cli.run(["-m", *arguments, "budget.samples=10,9999,20"]) == 1
+    captured = capsys.readouterr()
+    assert "2 of 3 runs done" in captured.out
+    failed = [
+        line
+        for line in captured.err.splitlines()
+        if "budget.samples=9999 " in line and "runtime.progress" in line
+    ]
+    assert len(failed) == 1
+    assert "more than the pool's 240 samples" in failed[0]
+
+
+def test_parallel_jobs_compute_each_stage_once(arguments):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    command = [
+        "-m",
+        *arguments,
+        "budget.samples=10,12,14,16",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+    ]
+    run = subprocess.run([sys.executable, "-m", "ds2", *command], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in run.stdout.splitlines()]
+    count = {
+        s: sum(line[:2] == [s, "computed"] for line in lines)
+        for s in ("rate", "embed", "knn", "curate", "select")
+    }
+    assert count == {"rate": 1, "embed": 1, "knn": 1, "curate": 1, "select": 4}
+    assert "4 of 4 runs done" in run.stdout
+
+
+def test_a_plan_computes_nothing_and_says_what_is_cached(arguments, capsys):
+    assert cli.run([*arguments, "plan=true"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("compute") == 5
+    assert not list(Path("artifacts").glob("[!.]*"))  # but for what is remembered of the pool
+    cli.run([*arguments, "until=knn"])
+    capsys.readouterr()
+    cli.run([*arguments, "plan=true"])
+    out = capsys.readouterr().out
+    assert out.count("cached") == 2
+    assert out.count("compute") == 3
+
+
+def test_prepare_names_what_is_missing(arguments, capsys, tmp_path):
+    command = [*arguments, "prepare=true", "embedder=bge_large", "model=llama_3_2_3b"]
+    assert cli.run(command) == 2
+    captured = capsys.readouterr()
+    assert "pool files: 240 samples" in captured.out
+    assert "embedder bge_large" in captured.err
+    assert "base model llama_3_2_3b" in captured.err
+
+
+def test_prepare_is_content_with_what_is_here(arguments, capsys):
+    assert cli.run([*arguments, "prepare=true"]) == 0
+    assert "240 samples" in capsys.readouterr().out
+
+
+def test_help_and_version_answer_at_once():
+    for flag, expected in (("--help", "selection   alpagasus"), ("--version", "ds2 0.1.0")):
+        run = subprocess.run([sys.executable, "-m", "ds2", flag], capture_output=True, text=True, check=True)
+        assert expected in run.stdout
+
+
+def test_the_composed_configuration_can_be_printed(arguments, capsys):
+    assert cli.run([*arguments, "--cfg", "job"]) == 0
+    assert "budget:\n  samples: 20" in capsys.readouterr().out
+
+
+def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
+    assert cli.run(arguments) == 0
+    capsys.readouterr()
+    assert cli.run(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert "5 artifacts" in listed
+    assert cli.run(["list", "knn"]) == 0
+    assert "1 artifacts" in capsys.readouterr().out
+    embed = next(Path("artifacts/embed").iterdir())
+    assert cli.run(["show", embed.name.rpartition("-")[2][:6]]) == 0
+    assert '"stage": "embed"' in capsys.readouterr().out
+    assert cli.run(["doctor"]) == 0
+    assert "5 sound artifacts" in capsys.readouterr().out
+    (embed / "embeddings.npy").write_bytes(b"x")
+    assert cli.run(["doctor"]) == 1
+    captured = capsys.readouterr()
+    assert "4 sound artifacts" in captured.out
+    assert "embeddings.npy does not match" in captured.err
+
+
+def test_what_crashed_runs_left_can_be_removed(arguments, capsys):
+    left = Path("artifacts/finetune/.partial-0123456789abcdef")
+    left.mkdir(parents=True)
+    (left / "checkpoint").write_text("half")
+    assert cli.run(["gc"]) == 0
+    assert str(left) in capsys.readouterr().out
+    assert left.exists()
+    assert cli.run(["gc", "delete"]) == 0
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["list", "nothing"], ["show"], ["show", "ffff"], ["doctor", "now"], ["gc", "all"]]
+)
+def test_subcommands_refuse_what_they_do_not_know(arguments, capsys, words):
+    assert cli.run(words) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_missing_package_names_the_extra_that_brings_it(arguments, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("ds2.runs.stages.rate.rate", gone)
+    assert cli.run(arguments) == 2
+    assert "needs the package torch: pip install 'ds2[train]'" in capsys.readouterr().err

@@ -1,0 +1,135 @@
+"""Every YAML composes, says how to use it, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ds2.base.errors import UserError
+from ds2.base.paths import project_root
+from ds2.config import CurationMethod, ModelConfig, RunConfig
+from ds2.config.compose import compose
+from ds2.config.hydra_errors import explain
+from ds2.config.stages import check
+from ds2.config.sweep import load_sweep
+
+CONF = project_root() / "conf"
+CHOICES = sorted(
+    (p.parent.name, p.stem if p.suffix == ".yaml" else p.name)
+    for p in CONF.glob("*/*.yaml")
+    if p.parent.name not in ("sweep", "hydra")
+)
+SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
+NEEDED = {
+    ("pool", "jsonl"): ["pool.path=p.jsonl"],
+    ("pool", "parquet"): ["pool.path=p.parquet"],
+    ("pool", "hub"): ["pool.dataset=a/b"],
+    ("rater", "released"): ["rater.path=s.npy"],
+    ("rater", "from_column"): ["rater.column=score"],
+    ("rater", "several"): ["rater.columns=[a,b]"],
+    ("rater", "openai_compatible"): ["rater.model=m"],
+    ("rater", "azure_openai"): ["rater.model=deployment"],
+    ("selection", "multi_rater"): ["rater.columns=[a,b]"],
+    ("selection", "precomputed"): ["selection.path=influence.npy"],
+    ("selection", "less"): ["selection.target=target.jsonl"],
+    ("selection", "rds_plus"): ["selection.target=target.jsonl"],
+    ("rater", "simulated"): ["rater.published=mistral_7b"],
+    ("model", "local"): ["model.path=folder"],
+}
+
+
+def refusal(*overrides: str) -> str:
+    """The one line that a person gets."""
+    with pytest.raises((HydraException, OmegaConfBaseException, UserError)) as caught:
+        check(compose(overrides))
+    return explain(caught.value) if not isinstance(caught.value, UserError) else str(caught.value)
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes_to_dataclasses(group, choice):
+    config = compose([f"{group}={choice}", *NEEDED.get((group, choice), [])])
+    assert isinstance(config, RunConfig)
+    check(config)
+    assert isinstance(config.model, ModelConfig)
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_yaml_opens_with_the_command_that_uses_it(path):
+    head = [line for line in path.read_text().splitlines() if line.startswith("#") and "@package" not in line]
+    assert re.match(rf"# (ds2|python -m|accelerate) .*({path.stem}|{path.parent.name})", head[0]), head[:1]
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_run_of_every_sweep_composes(name):
+    runs = load_sweep(name).runs()
+    assert runs
+    for overrides in {tuple(o for o in run if not o.startswith("seed=")) for run in runs}:
+        check(compose(overrides))
+
+
+def test_the_paper_s_choices_are_there_by_name():
+    present = {group: {choice for g, choice in CHOICES if g == group} for group, _ in CHOICES}
+    assert {"llama_3_1_8b", "mistral_7b_v0_3", "gemma_2_9b", "phi_3_5_mini", "gpt_4o_mini"} <= present[
+        "rater"
+    ]
+    assert {"llama_3_1_8b", "mistral_7b_v0_3", "llama_2_7b", "llama_3_2_3b"} <= present["model"]
+    assert {"2.5k", "5k", "10k", "20k", "40k"} <= present["budget"]
+    assert {"tulu_300k", "cured_gpt_4o_mini"} <= present["pool"]
+
+
+def test_experiment_paper_has_the_paper_s_hyper_parameters():
+    run = compose(["experiment=paper"])
+    tuning = run.finetune
+    assert (tuning.rank, tuning.alpha, tuning.dropout, tuning.learning_rate) == (64, 16, 0.1, 1e-4)
+    assert (tuning.schedule, tuning.warmup_ratio, tuning.weight_decay, tuning.epochs) == (
+        "linear",
+        0.03,
+        0.0,
+        5,
+    )
+    assert (tuning.total_batch, tuning.max_tokens, tuning.dtype, len(tuning.target_modules)) == (
+        128,
+        2048,
+        "bfloat16",
+        7,
+    )
+    assert (run.curation.method, run.curation.k, run.curation.confidence) == (CurationMethod.rank, 10, 0.5)
+    assert (run.scale.low, run.scale.high, run.scale.num_scores) == (4, 9, 6)
+    assert run.budget.samples == 10_000
+    assert run.embedder.model == "BAAI/bge-large-en-v1.5"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["budget.sample=3"], r"budget\.sample: no such key \(did you mean samples\?\)"),
+        (["budget.samples=abc"], r"budget\.samples: .*'abc'.*Float"),
+        (["knn.k=1.5"], r"knn\.k: .*Integer"),
+        (["finetune.base_url=x"], r"finetune\.base_url: no such key"),
+        (["rater=truth", "rater.base_url=x"], r"rater\.base_url: no such key"),
+        (["rater=gpt5"], r"rater=gpt5 is unknown.*there are: .*gpt_4o_mini"),
+        (["budgets=1k"], r"budgets: no such"),
+        (["until=selekt"], r"until: .*selekt.*select"),
+        (["pool=jsonl"], r"pool\.path is missing: give pool\.path=VALUE"),
+        (["curation=rank", "selection=ds2_without_curation"], r"presumes curation=none, not rank"),
+        (["curation=rank", "selection=ds2_posterior"], r"presumes curation=posterior, not rank"),
+        (["rater=simulated_mistral_7b", "selection=oracle"], r"presumes rater=truth"),
+        (["scale.low=5", "scale.high=5"], r"give 1 score levels; 2 to 11"),
+        (["budget.samples=0"], r"budget\.samples=0 must be"),
+        (["budget.samples=1.5"], r"neither a whole number nor a share"),
+        (["seed=-1"], r"seed=-1 must not be negative"),
+    ],
+)
+def test_a_wrong_choice_is_refused_in_one_line_that_names_it(overrides, message):
+    line = refusal(*overrides)
+    assert re.search(message, line), line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("selection", ["ds2_without_curation", "ds2_posterior", "oracle"])
+def test_presets_set_the_curation_that_they_presume(selection):
+    config = compose([f"selection={selection}"])
+    assert config.selection.curation is config.curation.method

@@ -1,0 +1,282 @@
+"""A finished run that was never run: stage folders written as `ds2.artifacts.run` lays them out, from planted data.
+
+The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a published
+transition matrix, so that the figures look like something.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult, Status
+from ds2.base.hashes import fingerprint as identify
+from ds2.config import (
+    BudgetConfig,
+    CurationConfig,
+    CurationMethod,
+    EmbedderConfig,
+    EvalConfig,
+    FilesPoolConfig,
+    FinetuneConfig,
+    MiniModelConfig,
+    PathsConfig,
+    RaterConfig,
+    RunConfig,
+)  # fmt: skip
+from ds2.config.selection import Ds2SelectionConfig
+from ds2.pool import PoolSource
+
+CHAIN = ("rate", "embed", "knn", "curate", "select", "model", "finetune", "evaluate")
+HOSTILE = "<script>document.title = 'owned'</script> & <b>bold</b>"
+TRANSITION = [
+    [0.72, 0.20, 0.05, 0.02, 0.01, 0.00],
+    [0.12, 0.60, 0.20, 0.05, 0.02, 0.01],
+    [0.03, 0.17, 0.52, 0.22, 0.05, 0.01],
+    [0.01, 0.06, 0.20, 0.50, 0.21, 0.02],
+    [0.01, 0.02, 0.07, 0.25, 0.55, 0.10],
+    [0.00, 0.02, 0.06, 0.12, 0.42, 0.38],
+]
+PRIOR = [0.08, 0.14, 0.24, 0.28, 0.18, 0.08]
+FRUIT = (
+    "apple",
+    "pear",
+    "quince",
+    "medlar",
+    "plum",
+    "cherry",
+    "fig",
+    "date",
+    "olive",
+    "lemon",
+    "orange",
+    "melon",
+)
+TASKS = ("Sort", "Reverse", "Count", "Join by dashes", "Say the longest of", "Repeat the last of")
+
+
+def make_run(
+    root: Path, *, samples: int = 600, budget: int = 60, stages: tuple[str, ...] = CHAIN, rater: str = "gpt_4o_mini",
+    seed: int = 0, pool_file: bool = True, name: str | None = None, unrated: int = 7,
+) -> RunResult:  # fmt: skip
+    """A run under `root` with the given stages; `pool_file=False` leaves the pool's own file out."""
+    pool = _pool(samples, seed)
+    config = _config(root, rater, budget, seed)
+    if pool_file:
+        root.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"id": i, "source": s, "messages": m}
+            for i, s, m in zip(pool.id, pool.source, pool.messages, strict=True)
+        ]
+        (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    table = _curation(pool, seed, unrated)
+    writers: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+        "rate": lambda path: _rate(path, table),
+        "embed": lambda path: {"counts": {"samples": samples, "dimensions": 128}},
+        "knn": lambda path: {"counts": {"samples": samples, "neighbors": 96}},
+        "curate": lambda path: _curate(path, table),
+        "select": lambda path: _select(path, table, pool, budget),
+        "model": _model,
+        "finetune": lambda path: _finetune(path, seed),
+        "evaluate": lambda path: _evaluate(path, seed),
+    }
+    source = PoolSource(config.pool, num_scores=len(PRIOR))
+    own = {
+        "pool": source.fingerprint if pool_file else "gone",
+        "rater": rater,
+        "budget": budget,
+        "seed": seed,
+    }
+    finished = {stage: _stage(root, stage, i, own, writers[stage]) for i, stage in enumerate(stages)}
+    label = name or f"mini {rater} ds2 {budget} seed {config.seed}"
+    return RunResult(config, label, finished[stages[-1]].fingerprint, finished)
+
+
+def _config(root: Path, rater: str, budget: int, seed: int) -> RunConfig:
+    return RunConfig(
+        pool=FilesPoolConfig(name="orchard", path=str(root / "pool.jsonl")),
+        rater=RaterConfig(name=rater),
+        embedder=EmbedderConfig(name="tfidf_svd"),
+        curation=CurationConfig(method=CurationMethod.rank),
+        selection=Ds2SelectionConfig(name="ds2", strategy="ds2"),
+        budget=BudgetConfig(samples=float(budget)),
+        model=MiniModelConfig(name="mini", steps=2000),
+        finetune=FinetuneConfig(name="mini"),
+        eval=EvalConfig(name="mini", tasks=["mini_held_out", "mini_new_phrasings"]),
+        paths=PathsConfig(artifacts=str(root / "artifacts"), wandb=str(root / "wandb")),
+        seed=42 + seed,
+    )
+
+
+def _pool(samples: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(samples):
+        words = " ".join(rng.choice(FRUIT, size=int(rng.integers(2, 7))))
+        question = HOSTILE if i == 0 else f"{TASKS[i % len(TASKS)]}: {words}"
+        messages = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": " ".join(sorted(words.split()))},
+        ]
+        rows.append(
+            {
+                "id": f"orchard-{i:05d}",
+                "source": f"grove {int(rng.geometric(0.25)):02d}",
+                "messages": messages,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _curation(pool: pd.DataFrame, seed: int, unrated: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed + 1)
+    levels = len(PRIOR)
+    true = rng.choice(levels, size=len(pool), p=PRIOR)
+    score = np.array([rng.choice(levels, p=TRANSITION[t]) for t in true])
+    curated = np.where(rng.random(len(pool)) < 0.7, true, score)
+    true[0] = score[0] = curated[0] = levels - 1  # the hostile sample is selected
+    score[1 : 1 + unrated] = -1
+    return pd.DataFrame({
+        "id": pool.id, "row": np.arange(len(pool)), "source": pool.source, "score": score, "curated": curated,
+        "confidence": rng.random(len(pool)), "flagged": curated != score,
+        "long_tail": rng.beta(6, 14, size=len(pool)), "posterior_mean": curated + rng.normal(0, 0.2, len(pool)),
+    })  # fmt: skip
+
+
+def _rate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
+    rating = table.score.where(table.score >= 0) + 4
+    table[["id", "row", "source", "score"]].assign(rating=rating).to_parquet(path / "ratings.parquet")
+    return {"counts": {"rated": int((table.score >= 0).sum()), "unrated": int((table.score < 0).sum())}}
+
+
+def _curate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
+    table.to_parquet(path / "curation.parquet")
+    cluster = {
+        "agreement": 0.412, "chance": 0.203, "ratio": 2.03, "ratio_low": 1.95, "ratio_high": 2.11,
+        "triple_agreement": 0.218, "triple_chance": 0.057, "informative": True,
+    }  # fmt: skip
+    rater = {
+        "num_rated": int((table.score >= 0).sum()), "score_counts": [1, 2, 3, 4, 5, 6], "largest_share": 0.28,
+        "empty_scores": [], "clusterability": cluster, "length_correlation": 0.31, "diagonally_dominant": False,
+    }  # fmt: skip
+    fit = {"objective": 0.0123, "starts": 8, "iterations": 1501, "spread": 0.21, "neighbor_worth": None}
+    diagnostics = {
+        "method": "rank",
+        "num_samples": len(table),
+        "raters": [rater],
+        "fit": fit,
+        "warnings": ["said elsewhere"],
+    }
+    content = {"transition": TRANSITION, "prior": PRIOR, "num_scores": len(PRIOR), "diagnostics": diagnostics}
+    (path / "transition.json").write_text(json.dumps(content), encoding="utf-8")
+    changed = int((table.score != table.curated).sum())
+    warnings = ["two near-equal optima of the transition matrix differ by 0.21 in row 5; see the diagnostics"]
+    return {"counts": {"changed": changed, "flagged": changed}, "warnings": warnings}
+
+
+def _select(path: Path, table: pd.DataFrame, pool: pd.DataFrame, budget: int) -> dict[str, Any]:
+    order = table.sort_values(["curated", "long_tail"], ascending=False, kind="stable")
+    order = pd.concat([order.loc[[0]], order.drop(index=0)])
+    following = pool.loc[order.index[budget : budget + 10]]
+    next_in_line = following[["id", "source", "messages"]].to_dict("records")
+    (path / "subset_report.json").write_text(json.dumps({"next_in_line": next_in_line}), encoding="utf-8")
+    order = order.head(budget)
+    order.assign(rank=range(budget), reason="highest curated score")[
+        ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
+    ].to_parquet(path / "subset.parquet")
+    chosen = pool.loc[order.index]
+    rows = [{"id": i, "messages": m} for i, m in zip(chosen.id, chosen.messages, strict=True)]
+    (path / "subset.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {"counts": {"selected": budget}}
+
+
+def _model(path: Path) -> dict[str, Any]:
+    steps = np.arange(20, 1841, 20)
+    pd.DataFrame({"step": steps, "loss": 4.2 * np.exp(-steps / 380) + 0.61}).to_parquet(
+        path / "curve.parquet"
+    )
+    (path / "metrics.json").write_text(
+        json.dumps({"steps": 1840, "seconds": 300.2, "capped": True}), encoding="utf-8"
+    )
+    warning = "pre-training reached its wall-clock cap of 300 s after 1,840 of 2,000 steps"
+    return {"counts": {"parameters": 382176}, "warnings": [warning]}
+
+
+def _finetune(path: Path, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    steps = np.arange(1, 121)
+    loss = 1.1 * np.exp(-steps / 30) + 0.34 + rng.normal(0, 0.02, 120)
+    rate = 2e-3 * 0.5 * (1 + np.cos(np.pi * steps / 120))
+    frame = {
+        "step": steps,
+        "epoch": steps / 12,
+        "loss": loss,
+        "learning_rate": rate,
+        "tokens_per_second": 5e3,
+    }
+    pd.DataFrame(frame).to_parquet(path / "curve.parquet")
+    (path / "metrics.json").write_text(
+        json.dumps({"steps": 120, "train_loss": float(loss.mean())}), encoding="utf-8"
+    )
+    return {"counts": {"trainable_parameters": 51840, "tokens": 61234}}
+
+
+def _evaluate(path: Path, seed: int) -> dict[str, Any]:
+    base = 0.72 + 0.01 * seed
+    tasks = [("mini_held_out", base, 0.0177), ("mini_new_phrasings", base + 0.006, 0.0176)]
+    results = [
+        {
+            "task": task,
+            "metric": "exact_match",
+            "value": value,
+            "stderr": error,
+            "n": 640,
+            "num_fewshot": 0,
+            "version": 1,
+        }
+        for task, value, error in tasks
+    ]
+    results.append(
+        {
+            "task": "mini_held_out",
+            "metric": "nll",
+            "value": 1.061,
+            "stderr": None,
+            "n": 640,
+            "num_fewshot": 0,
+            "version": 1,
+        }
+    )
+    scores = {task: value for task, value, _ in tasks}
+    content = {
+        "results": results,
+        "scores": scores,
+        "average": base + 0.003,
+        "harness_version": "0.4.13",
+        "missing": [],
+    }
+    (path / "results.json").write_text(json.dumps(content), encoding="utf-8")
+    return {"counts": {"tasks": len(tasks)}}
+
+
+def _stage(
+    root: Path, name: str, place: int, own: dict[str, Any], write: Callable[[Path], dict[str, Any]]
+) -> StageResult:
+    fingerprint = identify({"stage": name, **own})
+    path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
+    path.mkdir(parents=True, exist_ok=True)
+    record = {
+        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": own["pool"]},
+        "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8], "peak_memory_bytes": (place + 2) * 90_000_000,
+        "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
+        **write(path),
+    }  # fmt: skip
+    (path / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    status = Status.reused if place < 3 else Status.computed
+    return StageResult(name, fingerprint, path, status, 0.1, record)

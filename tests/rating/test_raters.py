@@ -1,0 +1,141 @@
+"""Raters that need no model, and the one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ds2.base.errors import MissingInput, UserError
+from ds2.base.number_files import read_score_file
+from ds2.config import (
+    ColumnRaterConfig,
+    RatingUnit,
+    ReleasedRaterConfig,
+    ScaleConfig,
+    SimulatedRaterConfig,
+    Unrated,
+)
+from ds2.pool import Message, Pool, Sample
+from ds2.rating.raters import published_matrices, rate, transition_matrix
+from ds2.rating.scale import compress
+
+SCALE = ScaleConfig()
+
+
+def pool_of(values: list[object], name: str = "value") -> Pool:
+    turns = (Message("user", "q"), Message("assistant", "a"))
+    return Pool(
+        [Sample(f"r{i}", i, "s", turns, {name: value}) for i, value in enumerate(values)], len(values)
+    )
+
+
+def column(**options) -> ColumnRaterConfig:
+    return ColumnRaterConfig(name="c", column="value", **options)
+
+
+def test_ratings_are_clipped_to_the_scale_and_shifted_to_zero():
+    ratings = np.array([1, 4, 5, 9, 10, np.nan])
+    assert compress(ratings, SCALE).tolist() == [0, 0, 1, 5, 5, -1]
+    assert compress(ratings, ScaleConfig(low=1, high=10)).tolist() == [0, 3, 4, 8, 9, -1]
+
+
+def test_a_column_is_read_as_scores_or_as_ratings():
+    assert rate(column(), pool_of([0, 5, None]), SCALE).scores.tolist() == [0, 5, -1]
+    assert rate(column(unit=RatingUnit.ratings), pool_of([3, 10, 7]), SCALE).scores.tolist() == [0, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(6, "not a score 0..5"), (-1, "not a score"), (2.5, "not a score"), ("3", "not a number")],
+)
+def test_values_out_of_range_are_named(value, message):
+    with pytest.raises(UserError, match=message):
+        rate(column(), pool_of([1, value]), SCALE)
+
+
+def test_unrated_samples_follow_the_policy():
+    pool = pool_of([3, None])
+    assert rate(column(unrated=Unrated.exclude), pool, SCALE).scores.tolist() == [3, -1]
+    assert rate(column(unrated=Unrated.lowest_score), pool, SCALE).scores.tolist() == [3, 0]
+    with pytest.raises(UserError, match="1 samples unrated"):
+        rate(column(unrated=Unrated.fail), pool, SCALE)
+
+
+@pytest.mark.parametrize("kind", ["pt list", "pt tensor", "npy", "npz"])
+def test_released_files_are_read_without_unpickling(tmp_path, kind):
+    values = [0, 3, 5]
+    path = tmp_path / f"scores.{kind.split()[0]}"
+    if kind.startswith("pt"):
+        torch = pytest.importorskip("torch")
+        torch.save(values if kind == "pt list" else torch.tensor(values), path)
+    elif kind == "npy":
+        np.save(path, values)
+    else:
+        np.savez(path, one=values, two=[1, 1, 1])
+    config = ReleasedRaterConfig(name="r", path=str(path), key="one" if kind == "npz" else None)
+    assert rate(config, pool_of([None] * 3), SCALE).scores.tolist() == values
+
+
+def test_a_pt_file_that_holds_code_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"x": pytest.raises}, tmp_path / "evil.pt")
+    with pytest.raises(UserError, match=r"evil\.pt is not a plain list or tensor"):
+        read_score_file(tmp_path / "evil.pt")
+
+
+def test_a_file_of_the_wrong_length_key_or_ending_is_named(tmp_path):
+    np.save(tmp_path / "s.npy", [1, 2])
+    with pytest.raises(UserError, match="holds 2 scores, the pool 3 rows"):
+        rate(ReleasedRaterConfig(name="r", path=str(tmp_path / "s.npy")), pool_of([None] * 3), SCALE)
+    np.savez(tmp_path / "s.npz", a=[1], b=[2])
+    with pytest.raises(UserError, match=r"choose one with rater\.key: a, b"):
+        read_score_file(tmp_path / "s.npz")
+    with pytest.raises(UserError, match="no array c"):
+        read_score_file(tmp_path / "s.npz", "c")
+    with pytest.raises(MissingInput, match="no such file"):
+        read_score_file(tmp_path / "none.pt")
+    (tmp_path / "s.txt").write_text("1")
+    with pytest.raises(UserError, match="does not end in"):
+        read_score_file(tmp_path / "s.txt")
+
+
+def test_a_simulated_rater_draws_from_its_matrix():
+    matrix = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.0, 0.5, 0.5]]
+    truth = np.repeat([0, 1, 2], 20_000).tolist()
+    config = SimulatedRaterConfig(name="s", matrix=matrix, truth="value", seed=3)
+    scores = rate(config, pool_of(truth), ScaleConfig(low=1, high=3)).scores
+    found = [np.bincount(scores[np.array(truth) == level], minlength=3) / 20_000 for level in range(3)]
+    np.testing.assert_allclose(found, matrix, atol=0.015)
+
+
+def test_a_simulated_rater_depends_on_its_seed_alone():
+    pool = pool_of([0, 1, 2, 3, 4, 5] * 50)
+
+    def draw(seed):
+        config = SimulatedRaterConfig(name="s", published="mistral_7b", truth="value", seed=seed)
+        return rate(config, pool, SCALE).scores.tolist()
+
+    assert draw(1) == draw(1) != draw(2)
+
+
+def test_published_matrices_are_rounded_and_get_renormalised():
+    assert set(published_matrices()) == {"gpt_4o_mini", "llama_3_1_8b", "mistral_7b"}
+    assert any(abs(matrix.sum(axis=1) - 1).max() > 0.005 for matrix in published_matrices().values())
+    for name in published_matrices():
+        matrix = transition_matrix(SimulatedRaterConfig(name="s", published=name), 6)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "either rater.published or rater.matrix"),
+        ({"published": "nobody"}, "no published matrix of nobody; there are: gpt_4o_mini"),
+        ({"matrix": [[1.0]]}, "is 1 x 1, the scale has 6"),
+        ({"matrix": [[1.0, 0.0], [1.0]]}, "equal length"),
+        ({"matrix": [[-1.0] + [1.0] * 5] * 6}, "non-negative"),
+    ],
+)
+def test_an_unusable_matrix_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        transition_matrix(SimulatedRaterConfig(name="s", **options), 6)

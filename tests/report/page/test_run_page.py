@@ -1,0 +1,156 @@
+"""The page of one run: complete, self-contained, and safe with hostile text."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from helpers.browsing import open_page
+from helpers.synthetic_run import HOSTILE, make_run
+
+from ds2.report import facts, render
+from ds2.report.page.page import pack, script_safe_json
+
+SECTIONS = (
+    "summary",
+    "evaluation",
+    "scores",
+    "rater",
+    "selection",
+    "samples",
+    "training",
+    "stages",
+    "config",
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+def sections(html: str) -> set[str]:
+    return set(re.findall(r'<section id="([\w-]+)"', html))
+
+
+def test_a_whole_run_has_every_section(run):
+    assert sections(render(run)) >= set(SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("stages", "absent"),
+    [
+        (("rate", "embed", "knn", "curate", "select"), {"evaluation", "training"}),
+        (("rate",), {"evaluation", "training", "selection", "samples", "rater"}),
+    ],
+)
+def test_sections_appear_where_their_stage_is(tmp_path, stages, absent):
+    html = render(make_run(tmp_path, stages=stages))
+    assert not sections(html) & absent
+    assert "scores" in sections(html)
+
+
+def test_choices_without_a_say_are_not_shown(tmp_path):
+    html = render(
+        make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
+    )
+    summary = html.split('<section id="config"')[0]
+    assert "silent_rater" not in summary.split("<dl class=")[0].split('class="chips"')[1]
+    assert "Sources of the subset" in summary
+
+
+def test_the_page_asks_nothing_of_a_network(run):
+    html = render(run)
+    shell = re.sub(r'<script type="text/plain".*?</script>', "", html, flags=re.S)
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", shell)
+    assert "default-src 'none'" in shell
+    assert len(html) < 4_000_000
+
+
+def test_warnings_come_before_everything_else(run):
+    html = render(run)
+    assert html.index("near-equal optima") < html.index('id="evaluation"')
+    assert html.index("wall-clock cap") < html.index('id="evaluation"')
+
+
+def test_text_of_the_pool_is_never_markup(tmp_path):
+    run = make_run(tmp_path)
+    assert HOSTILE in (run.stages["select"].path / "subset.jsonl").read_text()
+    assert HOSTILE not in render(run)
+    assert "</script>" not in script_safe_json(["</script>"])
+
+
+def test_numbers_on_the_page_are_those_of_the_stages(run):
+    html = render(run)
+    for value in run.stages["evaluate"].json("results.json")["scores"].values():
+        assert f"{value:.4f}" in html
+    for row in run.stages["curate"].json("transition.json")["transition"]:
+        assert all(f"{value:.2f}" in html for value in row)
+
+
+def test_each_of_several_raters_has_its_matrix(tmp_path):
+    run = make_run(tmp_path)
+    file = run.stages["curate"].path / "transition.json"
+    content = json.loads(file.read_text())
+    one = content["transition"]
+    file.write_text(json.dumps(content | {"transition": None, "transitions": [one, one[::-1]]}))
+    assert [found.matrix for found in facts.transitions(run)] == [one, one[::-1]]
+
+
+def test_a_pool_that_is_gone_is_said(tmp_path):
+    html = render(make_run(tmp_path, pool_file=False))
+    assert "samples" in sections(html)
+    assert "no such file" in html
+
+
+def test_equal_texts_pack_to_equal_bytes():
+    assert pack("x" * 1000) == pack("x" * 1000)
+
+
+def test_it_opens_from_disk_filters_searches_and_runs_no_text(run, browser, tmp_path):
+    page, errors = open_page(browser, render(run), tmp_path)
+    from playwright.sync_api import expect
+
+    count = page.locator("#count")
+    expect(count).to_have_text("570 of 570")
+    page.fill("#filters [name=query]", "document.title")
+    expect(count).to_have_text("1 of 570")
+    assert "<script>" in page.inner_text("#rows")
+    assert page.title() != "owned"
+    page.fill("#filters [name=query]", "")
+    page.select_option("#filters [name=status]", "out")
+    expect(count).to_have_text("500 of 570")
+    page.select_option("#filters [name=status]", "next")
+    expect(count).to_have_text("10 of 570")
+    page.click("#theme")
+    page.locator("#chart-scores").scroll_into_view_if_needed()
+    page.wait_for_selector("#chart-scores svg", state="attached")
+    assert errors == []
+
+
+def test_a_row_opens_to_its_whole_text_and_columns_sort(run, browser, tmp_path):
+    page, errors = open_page(browser, render(run), tmp_path)
+    from playwright.sync_api import expect
+
+    rows = page.locator(".view .row")
+    page.fill("#filters [name=query]", "document.title")
+    expect(rows).to_have_count(1)
+    page.click(".view .row")
+    assert HOSTILE in page.inner_text("#sample")
+    page.keyboard.press("Escape")
+    page.fill("#filters [name=query]", "")
+    expect(rows).not_to_have_count(1)
+    page.click(".head .tail button")
+    tails = [float(text) for text in page.locator(".view .row .tail").all_inner_texts()]
+    assert tails == sorted(tails, reverse=True)
+    assert errors == []
+
+
+def test_nothing_is_wider_than_a_phone(run, browser, tmp_path):
+    page, errors = open_page(browser, render(run), tmp_path)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#chart-eval").scroll_into_view_if_needed()
+    page.wait_for_selector("#chart-eval .main-svg", state="attached")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert errors == []

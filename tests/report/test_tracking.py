@@ -1,0 +1,200 @@
+"""What Weights & Biases is told, read back from an offline run with its own tool."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.synthetic_run import make_run
+
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import Status
+from ds2.config import TrackingMode
+from ds2.config.compose import compose
+from ds2.report.tracking import Tracker, _choices, _costs, _scores
+
+
+def track(run: RunResult, **options) -> list[str]:
+    said: list[str] = []
+    tracker = Tracker.start(run.config, name=run.name, run_id="0123456789abcdef", say=said.append)
+    for stage in run.stages.values():
+        tracker.log_stage(stage)
+    assert tracker.finish(run) is not bool(said)
+    return said
+
+
+def inspect(folder: Path) -> dict[str, dict]:
+    """Configuration and summary of the one offline run, as its records say in turn."""
+    (run,) = folder.glob("offline-run-*")
+    tool = Path(sys.executable).parent / "wandb"
+    out = subprocess.run([tool, "leet", "inspect", "--json", run], capture_output=True, text=True, check=True)
+    told: dict[str, dict] = {"run": {}, "config": {}, "summary": {}, "logged": {}}
+    for record in map(json.loads, out.stdout.splitlines()):
+        if record["type"] == "run":
+            told["run"] |= record["run"]
+            told["config"] |= record["run"].get("config", {}).get("update", {})
+        elif record["type"] == "summary":
+            told["summary"] |= record["summary"].get("update", {})
+        elif record["type"] == "history":
+            told["logged"] |= record["history"]["item"]
+    return told
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[RunResult, dict[str, dict]]:
+    folder = tmp_path_factory.mktemp("tracked")
+    run = make_run(folder)
+    assert track(run) == []
+    return run, inspect(folder / "wandb" / "wandb")
+
+
+def test_the_run_is_identified_by_its_fingerprint(told):
+    run, found = told
+    assert "0123456789abcdef" in json.dumps(found["run"])
+    assert run.name in json.dumps(found["run"])
+
+
+def test_choices_are_top_level_configuration_keys(told):
+    _, found = told
+    expected = {"rater": "gpt_4o_mini", "selection": "ds2", "budget": 60, "base_model": "mini", "seed": 42}
+    assert {key: found["config"][key] for key in expected} == expected
+    assert (found["config"]["curation"], found["config"]["curation_k"]) == ("rank", 10)
+    assert found["config"]["run"]["curation"]["method"] == "rank"
+
+
+def test_results_counts_and_times_are_in_the_summary(told):
+    run, found = told
+    results = run.stages["evaluate"].json("results.json")
+    for task, value in results["scores"].items():
+        assert found["summary"][f"eval/{task}"] == pytest.approx(value)
+        stderr = next(row["stderr"] for row in results["results"] if row["task"] == task)
+        assert found["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
+    assert found["summary"]["eval/average"] == pytest.approx(results["average"])
+    assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
+    assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
+    assert any("near-equal optima" in text for text in found["summary"]["warnings"])
+
+
+def test_metrics_are_named_as_in_the_tables_and_a_missing_average_is_left_out():
+    rows = [{"task": "paper_gsm8k", "stderr": 0.02}]
+    results = {"scores": {"paper_gsm8k": 0.4}, "results": rows, "average": None}
+    assert _scores(results) == {"eval/gsm8k": 0.4, "eval/gsm8k_stderr": 0.02}
+
+
+def test_settings_of_a_curation_without_say_are_none(tmp_path):
+    run = make_run(tmp_path)
+    config = replace(run.config, selection=compose(["experiment=mini", "selection=random"]).selection)
+    assert track(replace(run, config=config)) == []
+    config = inspect(tmp_path / "wandb" / "wandb")["config"]
+    assert (config["curation_k"], config["curation_confidence"]) == ("none", "none")
+
+
+def test_curve_figures_and_tables_are_logged(told):
+    _, found = told
+    for key in (
+        "finetune/loss",
+        "curate/transition",
+        "curate/transition_table",
+        "curate/scores",
+        "select/sources",
+        "eval/results",
+    ):
+        assert key in found["logged"] or f"{key}._type" in found["logged"], key
+
+
+def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    before = dict(os.environ)
+    run = make_run(tmp_path / "run", stages=("rate", "curate", "select"))
+    assert track(run) == []
+    assert not [path for path in home.glob("**/wandb/**/*") if path.is_file()]
+    assert list((tmp_path / "run" / "wandb" / "data").rglob("*"))
+    changed = {name for name, value in os.environ.items() if before.get(name) != value}
+    assert changed <= {"WANDB_SERVICE"}  # W&B's own: the service that later runs of this process share
+
+
+def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypatch):
+    import wandb
+
+    run = make_run(tmp_path)
+    monkeypatch.setattr(wandb, "init", lambda **_: (_ for _ in ()).throw(RuntimeError("no service")))
+    assert track(run) == ["tracking stopped: RuntimeError: no service"]
+
+
+def test_dollars_are_the_price_of_the_rater_s_tokens(tmp_path):
+    run = make_run(tmp_path, stages=("rate",))
+    assert _costs(run)["cost/usd"] == 0  # no language model was asked
+    tokens = {"prompt_tokens": 3_000_000, "completion_tokens": 100_000, "cached_tokens": 1_000_000}
+    record = {**run.stages["rate"].record, "counts": tokens}
+    stages = {"rate": replace(run.stages["rate"], record=record)}
+    for choices, dollars in (
+        (["rater=gpt_4o_mini", "rater.runtime.price.input=1", "rater.runtime.price.output=5"], 3.5),
+        (["rater=gpt_4o_mini", "rater.model=somebody-s-own"], None),
+    ):
+        rated = replace(run, config=replace(run.config, rater=compose(choices).rater), stages=stages)
+        assert _costs(rated).get("cost/usd") == dollars
+
+
+def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path):
+    run = make_run(tmp_path)
+    online = replace(run.config, tracking=replace(run.config.tracking, mode=TrackingMode.online))
+    tracker = Tracker(online, print)
+    tracker._run = service = Service()
+    tracker._log_lineage(run)
+    reused = {name for name, stage in run.stages.items() if stage.status is Status.reused}
+    assert reused
+    assert {artifact.metadata["stage"] for artifact in service.used} == reused
+    assert {artifact.metadata["stage"] for artifact in service.logged} == set(run.stages) - reused
+    subset = next(artifact for artifact in service.logged if artifact.type == "subset")
+    assert subset.name == f"subset-{run.stages['select'].fingerprint}"
+
+
+class Service:
+    """The two calls of a W&B run that make lineage."""
+
+    def __init__(self) -> None:
+        self.used: list[Any] = []
+        self.logged: list[Any] = []
+
+    def use_artifact(self, artifact: Any) -> None:
+        self.used.append(artifact)
+
+    def log_artifact(self, artifact: Any) -> None:
+        self.logged.append(artifact)
+
+
+def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_path, monkeypatch):
+    run = make_run(tmp_path, stages=("rate",))
+    rate = run.stages["rate"]
+    outcomes = {"orchard": {"parsed": 590, "repaired": 3, "unreadable": 7}}
+    report = {"by_source": outcomes, "reasons": {}, "models": {"m": 600}, "answers": 607}
+    (rate.path / "rating_report.json").write_text(json.dumps(report))
+    rate.record["counts"]["largest_share"] = 0.97
+    rate.record["warnings"].append("THE RATER HAS COLLAPSED")
+    assert track(run) == []
+    (folder,) = (tmp_path / "wandb" / "wandb").glob("offline-run-*")
+    logged = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"rate/outcomes" in logged
+    assert b"The rater has collapsed" in logged
+
+
+@pytest.mark.parametrize(
+    ("selection", "silent"),
+    [
+        ("random", {"rater", "embedder", "curation"}),
+        ("base", {"rater", "embedder", "curation", "budget", "finetune"}),
+        ("full", {"rater", "embedder", "curation", "budget"}),
+        ("ds2", set()),
+    ],
+)
+def test_a_choice_without_a_say_is_not_named(selection, silent):
+    choices = _choices(compose(["experiment=mini", f"selection={selection}"]))
+    assert {name for name, value in choices.items() if value == "none"} == silent

@@ -1,0 +1,118 @@
+"""What became of the expected runs of a sweep: found by fingerprint, and a reason for each that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.evaluated import finish
+from helpers.jobs import a_job
+
+from ds2.base import hub
+from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from ds2.config.compose_cache import compose_all
+from ds2.config.sweep import load_sweep
+from ds2.runs import expected as cells
+from ds2.runs.chain import Chain
+from ds2.runs.expected import State
+
+SCORES = {"mini_new": 0.5}
+
+
+@pytest.fixture
+def runs(tmp_path) -> list[list[str]]:
+    fixed = ["experiment=mini", "pool.samples=40", "tracking=none", f"paths.artifacts={tmp_path}"]
+    return [[*fixed, f"selection={name}"] for name in ("random", "ds2", "length")]
+
+
+def states(runs, tmp_path) -> list[str]:
+    return [cell.state.value for cell in cells.look(runs, tmp_path)]
+
+
+def test_a_run_is_done_missing_running_or_failed(runs, tmp_path, capsys):
+    assert states(runs, tmp_path) == ["missing"] * 3
+    finish(Chain(compose(runs[0])), SCORES)
+    with a_job(tmp_path, tuple(runs[1])) as (_, job):
+        job.identify(Chain(compose(runs[1])).fingerprint)
+        assert states(runs, tmp_path) == ["done", "running", "missing"]
+        raise UserError("the judge is on holiday")
+    found = cells.look(runs, tmp_path)
+    assert [cell.state for cell in found] == [State.done, State.failed, State.missing]
+    assert cells.count(found) == "3 runs: 1 done, 1 failed, 1 missing"
+    assert cells.explain(found) == ["failed: selection=ds2: the judge is on holiday"]
+    assert [cell.to_launch for cell in found] == [False, True, True]
+
+
+def test_a_done_run_stays_done_without_its_report_but_a_launch_would_write_it(runs, tmp_path):
+    chain = Chain(compose(runs[0]))
+    finish(chain, SCORES)
+    record = next((tmp_path / "report").glob("*/record.json"))
+    record.unlink()
+    cell = cells.look(runs[:1], tmp_path)[0]
+    assert cell.state is State.done
+    assert cell.to_launch
+
+
+def test_an_older_stage_version_is_named_and_not_counted(runs, tmp_path):
+    chain = Chain(compose(runs[1]))
+    assert next(step for step in chain.steps if step.stage == "curate").version > 1
+    finish(chain, SCORES, versions={"curate": 1})
+    found = cells.look(runs, tmp_path)
+    assert [cell.state for cell in found] == [State.missing] * 3
+    (line,) = cells.explain(found)
+    assert line.startswith("missing (1 runs): done with an older version of curate 1 (now ")
+    assert line.endswith("not counted")
+
+
+def test_a_damaged_artifact_is_a_failure_with_the_file_s_name(runs, tmp_path):
+    finish(Chain(compose(runs[0])), SCORES)
+    results = next((tmp_path / "evaluate").glob("*/results.json"))
+    results.write_text(results.read_text().replace("0.5", "0.9"))
+    found = cells.look(runs, tmp_path)
+    assert found[0].state is State.failed
+    assert "results.json does not match its checksum" in found[0].reason
+    record = results.with_name("record.json")
+    record.write_text(record.read_text()[:40])
+    assert "record.json is damaged; delete" in cells.look(runs, tmp_path)[0].reason
+
+
+def test_a_task_without_a_result_is_a_failure_that_says_what_to_delete(runs, tmp_path):
+    finish(Chain(compose(runs[0])), SCORES, warnings=("task bbh gave no result: no data",))
+    cell = cells.look(runs, tmp_path)[0]
+    assert cell.state is State.failed
+    assert "task bbh gave no result: no data; delete" in cell.reason
+
+
+def test_what_the_hub_would_have_to_say_is_asked_once_and_said_once(tmp_path, monkeypatch):
+    asked = []
+
+    def unreachable(name, revision, kind):
+        asked.append(name)
+        raise OSError("no route")
+
+    monkeypatch.setattr(hub, "_ask_hub", unreachable)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    overrides = [["experiment=paper", f"seed={s}", "selection=random"] for s in range(4)]
+    found = cells.look(overrides, tmp_path)
+    assert {cell.state for cell in found} == {State.unknown}
+    (line,) = cells.explain(found)
+    assert line.startswith("cannot be known here (4 runs): dataset jlpang888/tulu_300k")
+    assert len(asked) == 1
+
+
+def test_remembered_compositions_equal_composed_ones(tmp_path):
+    runs = [*load_sweep("lima").runs()[:2], load_sweep("mini_ablations").runs()[-1], ["selection=random"]]
+    first, again = compose_all(runs, memory=tmp_path), compose_all(runs, memory=tmp_path)
+    assert first == again == [compose(run) for run in runs]
+
+
+def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypatch):
+    runs = [["selection=random"]]
+    compose_all(runs, memory=tmp_path)
+    (memory,) = Path(tmp_path).glob(".compositions-*.json")
+    memory.write_text("{")
+    assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
+    monkeypatch.setattr("ds2.config.compose_cache._sources", lambda: "other")
+    compose_all(runs, memory=tmp_path)
+    assert [p.name for p in tmp_path.glob(".compositions-*")] == [".compositions-other.json"]
