@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ def number_within(name: str, value: Any, low: float, high: float) -> float:
     return float(value)
 
 
-def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
-    """`value` is one of the strings `allowed`."""
+def one_of(name: str, value: Any, choices: Iterable[str]) -> None:
+    """`value` is one of the words of `choices`."""
+    allowed = [str(choice) for choice in choices]
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     if value not in allowed:

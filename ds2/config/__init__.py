@@ -8,15 +8,10 @@ there share every artifact.
 from ds2.config.base import MISSING
 from ds2.config.curation import (
     CurationConfig,
-    CurationMethod,
-    Device,
     EmbedderConfig,
     EmbedderRuntime,
-    HocSolver,
     KnnConfig,
-    KnnMethod,
     KnnRuntime,
-    OnUninformative,
     SentenceEmbedderConfig,
     TfidfEmbedderConfig,
 )
@@ -73,6 +68,7 @@ from ds2.config.training import (
     Quantization,
     TinyModelConfig,
 )
+from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, OnUninformative
 
 __all__ = [
     "MISSING",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from ds2.config.base import MISSING
+from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, OnUninformative
 
 
 @dataclass
@@ -44,16 +44,6 @@ class TfidfEmbedderConfig(EmbedderConfig):
     """Terms in a larger share of texts are dropped."""
 
 
-class KnnMethod(Enum):
-    exact = "exact"
-    approximate = "approximate"
-
-
-class Device(Enum):
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 @dataclass
 class KnnRuntime:
     device: Device = Device.cpu
@@ -66,28 +56,6 @@ class KnnConfig:
     k: int = 96
     """Neighbours stored per sample, itself excluded. Subsampled rounds read the sampled ones among these."""
     runtime: KnnRuntime = field(default_factory=KnnRuntime)
-
-
-class CurationMethod(Enum):
-    none = "none"
-    """Scores stay as given; only the long-tail score is computed."""
-    rank = "rank"
-    """The paper: HOC, then SimiFeat-rank."""
-    posterior = "posterior"
-    """One likelihood for transition matrix, prior and scores (EM)."""
-
-
-class OnUninformative(Enum):
-    warn = "warn"
-    fail = "fail"
-    keep_raw = "keep_raw"
-
-
-class HocSolver(Enum):
-    adam = "adam"
-    """The paper's optimiser."""
-    multistart = "multistart"
-    """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
 from ds2.config.base import MISSING
-from ds2.config.curation import CurationMethod
+from ds2.method.choices import CurationMethod
 
 
 class Score(Enum):

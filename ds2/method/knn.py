@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.checks import number_array, one_of, whole_number
 from ds2.base.errors import UserError
 from ds2.base.threads import one_blas_thread
-
-Method = Literal["exact", "approximate"]
-Device = Literal["cpu", "cuda"]
+from ds2.method.choices import Device, KnnMethod
 
 _BLOCK = 4096
 """Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
@@ -114,8 +112,8 @@ def knn_graph(
     embeddings: ArrayLike,
     k: int = 64,
     *,
-    method: Method = "exact",
-    device: Device = "cpu",
+    method: str = "exact",
+    device: str = "cpu",
     progress: bool = False,
 ) -> KnnGraph:
     """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller than that.
@@ -126,8 +124,8 @@ def knn_graph(
     ValueError for NaN, infinite or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
     """
     k = whole_number("k", k, 1)
-    one_of("method", method, get_args(Method))
-    one_of("device", device, get_args(Device))
+    one_of("method", method, KnnMethod)
+    one_of("device", device, Device)
     if method == "approximate" and device == "cuda":
         raise UserError("method='approximate' searches on the CPU only: use device='cpu', or method='exact'")
     x = unit_rows(embeddings)

@@ -12,10 +12,7 @@ from ds2.base.errors import UserError
 from ds2.method.agreement import median_score
 from ds2.method.curation.diagnostics import count_repeats, describe_rater, rater_warnings
 from ds2.method.curation.inputs import (
-    HocSolver,
     Inputs,
-    Method,
-    OnUninformative,
     check_options,
     check_resampling,
     check_scores,
@@ -25,7 +22,7 @@ from ds2.method.curation.inputs import (
 from ds2.method.curation.rank import curate_by_rank, double_graph, halve
 from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.diversity import long_tail_scores
-from ds2.method.knn import Device, KnnGraph
+from ds2.method.knn import KnnGraph
 
 
 def curate(
@@ -33,20 +30,20 @@ def curate(
     scores: ArrayLike | None = None,
     *,
     num_scores: int = 6,
-    method: Method = "rank",
+    method: str = "rank",
     k: int = 10,
     confidence: float = 0.5,
     seed: int = 0,
     graph: KnnGraph | None = None,
     duplicate_pool: bool = False,
-    hoc_solver: HocSolver = "adam",
+    hoc_solver: str = "adam",
     hoc_rounds: int = 50,
     rounds: int = 51,
     bootstrap: int = 0,
-    on_uninformative: OnUninformative = "warn",
+    on_uninformative: str = "warn",
     texts: Sequence[str] | None = None,
     lengths: ArrayLike | None = None,
-    device: Device = "cpu",
+    device: str = "cpu",
 ) -> CurationResult:
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
@@ -96,12 +93,12 @@ def curate(
 def _run(
     inputs: Inputs,
     K: int,
-    method: Method,
+    method: str,
     k: int,
     confidence: float,
     seed: int,
     duplicate_pool: bool,
-    hoc_solver: HocSolver,
+    hoc_solver: str,
     hoc_rounds: int,
     rounds: int,
 ) -> CurationResult:
@@ -198,9 +195,7 @@ def _diagnose(
     return replace(result, diagnostics=diagnostics)
 
 
-def _mind_uninformative(
-    result: CurationResult, scores: NDArray[np.int64], policy: OnUninformative
-) -> CurationResult:
+def _mind_uninformative(result: CurationResult, scores: NDArray[np.int64], policy: str) -> CurationResult:
     """Obey `on_uninformative` where no rater's neighbours tell anything."""
     measured = [r.clusterability for r in result.diagnostics.raters if r.clusterability is not None]
     if policy == "warn" or result.transition is None or any(c.informative for c in measured):

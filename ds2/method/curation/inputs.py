@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.checks import number_array, number_within, one_of, whole_number
 from ds2.base.errors import UserError
+from ds2.method.choices import CurationMethod, Device, HocSolver, OnUninformative
 from ds2.method.curation.result import Array
 from ds2.method.curation.subsample import graph_width
-from ds2.method.knn import Device, KnnGraph, knn_graph, unit_rows
-
-Method = Literal["rank", "posterior", "none"]
-HocSolver = Literal["adam", "multistart"]
-OnUninformative = Literal["warn", "fail", "keep_raw"]
+from ds2.method.knn import KnnGraph, knn_graph, unit_rows
 
 FEWEST_TO_RESAMPLE = 30
 """Rated samples below which a bootstrap is refused: a resample may hold hardly any of them."""
@@ -39,9 +36,9 @@ def gather_inputs(
     graph: KnnGraph | None,
     texts: Sequence[str] | None,
     lengths: ArrayLike | None,
-    method: Method,
+    method: str,
     k: int,
-    device: Device,
+    device: str,
 ) -> Inputs:
     N = len(scores)
     if embeddings is None and graph is None:
@@ -79,7 +76,7 @@ def gather_inputs(
     return Inputs(scores, graph, rows, size)
 
 
-def check_scores(scores: Any, K: int, method: Method) -> NDArray[np.int64]:
+def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
     """Scores as (N, R) int64 with -1 for unrated, masked ones among them."""
     if scores is None:
         raise TypeError("curate needs scores: (N,) integers in 0..K-1, -1 where unrated")
@@ -108,7 +105,7 @@ def check_scores(scores: Any, K: int, method: Method) -> NDArray[np.int64]:
 
 def check_options(method: Any, num_scores: Any, k: Any, confidence: Any, seed: Any) -> None:
     """What every call that curates takes."""
-    one_of("method", method, get_args(Method))
+    one_of("method", method, CurationMethod)
     if whole_number("num_scores", num_scores, 2) > 11:
         raise UserError(f"num_scores must be at most 11, got {num_scores}")
     whole_number("k", k, 1 if method == "posterior" else 2)
@@ -127,9 +124,9 @@ def check_settings(
     device: Any,
 ) -> None:
     """The rest of what `curate` takes."""
-    one_of("hoc_solver", hoc_solver, get_args(HocSolver))
-    one_of("on_uninformative", on_uninformative, get_args(OnUninformative))
-    one_of("device", device, get_args(Device))
+    one_of("hoc_solver", hoc_solver, HocSolver)
+    one_of("on_uninformative", on_uninformative, OnUninformative)
+    one_of("device", device, Device)
     whole_number("hoc_rounds", hoc_rounds, 1)
     whole_number("rounds", rounds, 1)
     if whole_number("bootstrap", bootstrap, 0) == 1:

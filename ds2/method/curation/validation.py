@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from ds2.base.errors import UserError
 from ds2.method.agreement import quadratic_kappa
 from ds2.method.curation.api import curate
-from ds2.method.curation.inputs import Method, check_options, check_scores, gather_inputs
+from ds2.method.curation.inputs import check_options, check_scores, gather_inputs
 from ds2.method.knn import KnnGraph
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ def leave_one_rater_out(
     scores: ArrayLike | None = None,
     *,
     num_scores: int = 6,
-    method: Method = "posterior",
+    method: str = "posterior",
     k: int = 10,
     seed: int = 0,
     graph: KnnGraph | None = None,

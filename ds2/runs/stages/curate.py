@@ -29,13 +29,13 @@ def step(run: Context) -> Step:
             graph=read_graph(run.path("knn")),
             num_scores=scale.num_scores,
             texts=pool.contents(),
-            method=config.method.value,
+            method=config.method,
             k=config.k,
             confidence=config.confidence,
             duplicate_pool=config.duplicate_pool,
-            hoc_solver=config.hoc_solver.value,
+            hoc_solver=config.hoc_solver,
             bootstrap=config.bootstrap,
-            on_uninformative=config.on_uninformative.value,
+            on_uninformative=config.on_uninformative,
             seed=config.seed,
         )
         write_curation(folder, pool, scores, result, scale.num_scores)

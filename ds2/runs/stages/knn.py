@@ -21,8 +21,8 @@ def step(run: Context) -> Step:
         graph = knn_graph(
             np.asarray(read_embeddings(run.path("embed"))),
             k=config.k,
-            method=config.method.value,
-            device=config.runtime.device.value,
+            method=config.method,
+            device=config.runtime.device,
             progress=run.progress,
         )
         write_graph(folder, graph)

@@ -1,0 +1,42 @@
+"""What `curate` and `knn_graph` can be told to do, by name: the one list that the library and the configuration share.
+
+Each is a string too: `method="rank"` and `method=CurationMethod.rank` are the same.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class CurationMethod(StrEnum):
+    rank = "rank"
+    """The paper: HOC, then SimiFeat-rank."""
+    posterior = "posterior"
+    """One likelihood for transition matrix, prior and scores (EM)."""
+    none = "none"
+    """Scores stay as given; only the long-tail score is computed."""
+
+
+class OnUninformative(StrEnum):
+    """What to do where neighbours carry no information about a rater."""
+
+    warn = "warn"
+    fail = "fail"
+    keep_raw = "keep_raw"
+
+
+class HocSolver(StrEnum):
+    adam = "adam"
+    """The paper's optimiser."""
+    multistart = "multistart"
+    """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
+
+
+class KnnMethod(StrEnum):
+    exact = "exact"
+    approximate = "approximate"
+
+
+class Device(StrEnum):
+    cpu = "cpu"
+    cuda = "cuda"
