@@ -10,7 +10,9 @@ is linear in the number of texts. Texts without a term get a zero row.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,11 @@ from ds2.threads import one_blas_thread
 Array = NDArray[np.float64]
 
 SURFACE = (
-    "log characters", "log words", "log lines", "distinct words per word", "characters per word", "line breaks per word",
+    "log characters", "log words", "log line breaks", "distinct words per word", "characters per word", "line breaks per word",
     "sentence ends per word", "digits per character", "punctuation per character",
 )  # fmt: skip
 OF_LENGTH = 3
-"""The first so many of SURFACE are of length."""
+"""The first so many of SURFACE are of length; the others are rates, which length does not drive by itself."""
 DIMENSIONS = 128
 FIT_ROWS = 20_000
 """Texts that V is found on; of a larger pool a seeded draw."""
@@ -48,40 +50,58 @@ def count_terms(texts: Sequence[str]) -> Any:
         return csr_array((len(texts), 0), dtype=np.float32)
 
 
-def surface_features(texts: Sequence[str], counts: Any) -> Array:
-    """Nine columns named by SURFACE, (N, 9) float64; an empty text is a row of zeros. counts: of `count_terms`."""
-    chars, words, lines, ends, digits, marks = (
-        np.concatenate(c)
-        for c in zip(*(_tally(texts[s : s + _BLOCK]) for s in range(0, len(texts), _BLOCK)), strict=True)
-    )
+def surface_features(texts: Sequence[str], counts: Any, *, lengths: bool = True) -> Array:
+    """Columns named by SURFACE, (N, 9) float64; without those of length, (N, 6), where lengths is False. counts: of `count_terms`."""
+    tallied = [_tally(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)]
+    chars, words, lines, ends, digits, marks = (np.concatenate(c) for c in zip(*tallied, strict=True))
     tokens, distinct = np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr)
-    some, any_char = np.maximum(words, 1), np.maximum(chars, 1)
+    a_word, a_char = np.maximum(words, 1), np.maximum(chars, 1)
     columns = (
-        np.log1p(chars), np.log1p(words), np.log1p(lines), distinct / np.maximum(tokens, 1), chars / some, lines / some,
-        ends / some, digits / any_char, marks / any_char,
+        np.log1p(chars), np.log1p(words), np.log1p(lines), distinct / np.maximum(tokens, 1), chars / a_word, lines / a_word,
+        ends / a_word, digits / a_char, marks / a_char,
     )  # fmt: skip
-    return np.stack(columns, axis=1).astype(np.float64)
+    return np.stack(columns[0 if lengths else OF_LENGTH :], axis=1).astype(np.float64)
+
+
+_SPACE, _BREAK, _STOP, _DIGIT, _MARK = 1, 2, 4, 8, 16
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """Bits of each code point below 65,536; what lies above is none of them."""
+    table = np.zeros(65_536, dtype=np.uint8)
+    for characters, bit in (
+        ("\t\n\v\f\r \u00a0\u2028\u3000", _SPACE),
+        ("\n", _BREAK),
+        (".!?\u3002\uff01\uff1f", _STOP),
+        ("0123456789", _DIGIT),
+        (string.punctuation, _MARK),
+    ):
+        table[[ord(c) for c in characters]] |= bit
+    return table
 
 
 def _tally(texts: Sequence[str]) -> tuple[Array, ...]:
     """Characters, words, line breaks, sentence ends, digits and punctuation marks of each text, (n,) each."""
     sizes = np.array([len(t) for t in texts], dtype=np.int64)
     code = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    kind = _kinds()[np.minimum(code, 65_535)]
     end = np.cumsum(sizes)
     start = end - sizes
-    first = np.zeros(len(code), dtype=bool)
-    first[start[sizes > 0]] = True
-    space = np.isin(code, (9, 10, 11, 12, 13, 32, 0xA0, 0x3000))
-    after_space = first | np.concatenate([[False], space[:-1]])[: len(code)]
-    last = np.zeros(len(code), dtype=bool)
-    last[end[sizes > 0] - 1] = True
-    before_space = last | np.concatenate([space[1:], [False]])[: len(code)]
-    stop = np.isin(code, [ord(c) for c in ".!?。！？"])
-    digit = (code >= 48) & (code <= 57)
-    mark = (code > 32) & (code < 127) & ~digit & ~((code | 32) - 97 < 26)
-    masks = (after_space & ~space, code == 10, stop & before_space, digit, mark)
-    sums = [np.concatenate([[0], np.cumsum(m)]) for m in masks]
-    return (sizes.astype(np.float64), *((s[end] - s[start]).astype(np.float64) for s in sums))
+    space = (kind & _SPACE).astype(bool)
+    opens, closes = (
+        np.ones(len(code), dtype=bool),
+        np.ones(len(code), dtype=bool),
+    )  # beside a space, or at an end
+    opens[1:], closes[:-1] = space[:-1], space[1:]
+    opens[start[sizes > 0]], closes[end[sizes > 0] - 1] = True, True
+    stop, rest = (kind & _STOP).astype(bool), (kind & bit for bit in (_DIGIT, _MARK))
+    counted = []
+    for mask in (opens & ~space, kind & _BREAK, stop & closes, *rest):
+        so_far = np.zeros(len(code) + 1, dtype=np.int64)
+        np.cumsum(mask != 0, out=so_far[1:])
+        counted.append((so_far[end] - so_far[start]).astype(np.float64))
+    return (sizes.astype(np.float64), *counted)
 
 
 @one_blas_thread()

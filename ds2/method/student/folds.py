@@ -17,13 +17,13 @@ from scipy.sparse.csgraph import connected_components
 
 from ds2.knn import KnnGraph
 
-ALIKE = 0.8
+ALIKE = 0.9
 NEAR = 0.01
 COPY = 1e-6
 """Distance up to which embeddings are those of one text."""
 LARGEST = 0.05
 BANDS, HASHES = 6, 3
-"""At ALIKE = .8 a pair is missed with probability (1 - .8^3)^6 = .014, at .9 with .0004."""
+"""A pair at ALIKE is missed with probability (1 - .9^3)^6 = .0004."""
 
 
 def twin_groups(graph: KnnGraph, counts: Any | None) -> NDArray[np.int64]:

@@ -96,7 +96,5 @@ def r_squared(
     G = len(part)
     if G < 3:
         return r2, -np.inf, np.inf
-    half = (
-        float(student_t.ppf(0.975, G - 1)) * np.sqrt(G / (G - 1) * float((part**2).sum())) / float(d2.sum())
-    )
+    half = float(student_t.ppf(0.975, G - 1) * np.sqrt(G / (G - 1) * (part**2).sum())) / float(d2.sum())
     return r2, r2 - half, r2 + half
