@@ -9,6 +9,8 @@ from enum import StrEnum
 
 
 class CurationMethod(StrEnum):
+    refine = "refine"
+    """The given score first; equal ones by the rater's student and the posterior."""
     rank = "rank"
     """The paper: HOC, then SimiFeat-rank."""
     posterior = "posterior"
@@ -40,3 +42,12 @@ class KnnMethod(StrEnum):
 class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Length(StrEnum):
+    """What `refine` makes of the length of texts."""
+
+    as_rated = "as_rated"
+    """It counts as it does for the rater."""
+    ignore = "ignore"
+    """No surface feature of length, and length is taken out of the order."""

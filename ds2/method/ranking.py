@@ -7,6 +7,7 @@ last score level entered is cut by the long-tail score: every higher level is ta
 from __future__ import annotations
 
 import operator
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,22 +15,38 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.checks import number_array
 from ds2.base.errors import UserError
 
+if TYPE_CHECKING:
+    from ds2.method.curation.result import CurationResult
 
-def select(scores: ArrayLike, long_tail: ArrayLike, budget: int) -> NDArray[np.int64]:
-    """Rows of the `budget` best samples, best first, (budget,) int64.
 
+def select(
+    scores: ArrayLike | CurationResult, long_tail: ArrayLike | int | None = None, budget: int | None = None
+) -> NDArray[np.int64]:
+    """Rows of the `budget` best samples, best first, (budget,) int64: `select(result, budget)` or `select(scores, long_tail, budget)`.
+
+    A result of `refine` is taken in its refined order, equal ones by row; any other by curated score, then long-tail score.
     scores (N,): curated scores, or soft ones (a posterior mean). long_tail (N,): tie-breaker, higher first.
     Equal pairs keep row order, so the result is the same everywhere and a smaller budget is a prefix of a larger one.
     ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: what is not a number, or a budget that
     is not an integer.
     """
+    if hasattr(scores, "curated"):
+        result = cast("CurationResult", scores)
+        if long_tail is not None and budget is not None:
+            raise TypeError("select(result, budget) takes no long_tail: a result has its own order")
+        budget = cast(int, long_tail) if budget is None else budget
+        scores, long_tail = result.curated, result.long_tail
+        if result.refined is not None:
+            scores, long_tail = result.refined, np.zeros(len(result.refined))
+    if long_tail is None:
+        raise TypeError("select needs a CurationResult and a budget, or scores, long_tail and a budget")
     first, second = number_array("scores", scores), number_array("long_tail", long_tail)
     if first.ndim != 1 or first.shape != second.shape:
         raise UserError(
             f"scores and long_tail must be (N,) arrays of one length, got {first.shape} and {second.shape}"
         )
     try:
-        count = operator.index(budget)
+        count = operator.index(cast(int, budget))
     except TypeError:
         raise TypeError(f"budget must be an integer number of samples, got {budget!r}") from None
     if not 1 <= count <= len(first):

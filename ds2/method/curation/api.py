@@ -43,18 +43,22 @@ def curate(
     on_uninformative: str = "warn",
     texts: Sequence[str] | None = None,
     lengths: ArrayLike | None = None,
+    features: ArrayLike | None = None,
+    length: str = "as_rated",
     device: str = "cpu",
 ) -> CurationResult:
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
     embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough. scores: (N,)
     integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only). num_scores: K, 2 to 11.
-    method: `rank` (the paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
+    method: `refine` (the given score first; equal ones by the rater's student and the posterior: `result.refined`), `rank` (the
+    paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
     k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
     confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself, as the released
     code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers of subsampled rounds.
     bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
-    about a rater. texts, lengths: (N,), for the duplicate and length diagnostics only; lengths default to characters.
+    about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths default to characters. `refine` also learns
+    from texts (the rated parts) and from features, (N, f) columns of one's own; length: `ignore` takes length out of its order.
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """
@@ -62,12 +66,19 @@ def curate(
     check_settings(
         method, duplicate_pool, hoc_solver, hoc_rounds, rounds, bootstrap, on_uninformative, device
     )
+    if method != "refine" and (features is not None or length != "as_rated"):
+        raise UserError(f"features and length are for method='refine'; they have no meaning for {method!r}")
     given = check_scores(scores, num_scores, method)
     check_resampling(given, bootstrap)
     inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
-    result = _run(
-        inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
-    )
+    if method == "refine":
+        from ds2.method.curation.refined import run_refine
+
+        result = run_refine(inputs, num_scores, texts, features, length=length, k=k, seed=seed)
+    else:
+        result = _run(
+            inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
+        )
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
     if bootstrap and result.diagnostics.kept_raw:
@@ -198,7 +209,12 @@ def _diagnose(
 def _mind_uninformative(result: CurationResult, scores: NDArray[np.int64], policy: str) -> CurationResult:
     """Obey `on_uninformative` where no rater's neighbours tell anything."""
     measured = [r.clusterability for r in result.diagnostics.raters if r.clusterability is not None]
-    if policy == "warn" or result.transition is None or any(c.informative for c in measured):
+    if (
+        policy == "warn"
+        or result.refined is not None
+        or result.transition is None
+        or any(c.informative for c in measured)
+    ):
         return result
     line = "neighbours carry no information about the scores"
     if not measured:

@@ -66,7 +66,7 @@ def gather_inputs(
         graph = knn_graph(rows, max(width, 1), device=device)
     if graph.num_samples != N:
         raise UserError(f"the graph holds {graph.num_samples} samples but there are {N} scores")
-    needed = min(k if method == "posterior" else k - 1, N - 1)
+    needed = min(k if method in ("posterior", "refine") else k - 1, N - 1)
     if graph.k < needed:
         if rows is None:
             raise UserError(f"k = {k} needs {needed} neighbours of a graph that stores {graph.k}")
@@ -108,7 +108,7 @@ def check_options(method: Any, num_scores: Any, k: Any, confidence: Any, seed: A
     one_of("method", method, CurationMethod)
     if whole_number("num_scores", num_scores, 2) > 11:
         raise UserError(f"num_scores must be at most 11, got {num_scores}")
-    whole_number("k", k, 1 if method == "posterior" else 2)
+    whole_number("k", k, 1 if method in ("posterior", "refine") else 2)
     number_within("confidence", confidence, 0, 1)
     whole_number("seed", seed, 0)
 
@@ -137,7 +137,7 @@ def check_settings(
         raise UserError(
             f"duplicate_pool reproduces the released code's `rank`; it has no meaning for {method!r}"
         )
-    if bootstrap and (duplicate_pool or method == "none"):
+    if bootstrap and (duplicate_pool or method in ("none", "refine")):
         raise UserError("bootstrap needs method='rank' or 'posterior' on the pool as it is")
 
 

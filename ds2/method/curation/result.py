@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.method.refine import Evidence
+
 Array = NDArray[np.float64]
 
 
@@ -109,6 +111,10 @@ class Diagnostics:
     """Rated samples whose curated score differs from the given one; of several raters, from the median of their scores."""
     kept_raw: bool = False
     """True where curation was declined (`on_uninformative="keep_raw"`) and the given scores stand."""
+    evidence: Evidence | None = None
+    """`refine`: what the order among equal scores rests on."""
+    verdict: str | None = None
+    """`refine`: what was done and on what evidence, what that cannot tell, and what would tell."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -130,7 +136,8 @@ class CurationResult:
     prior: Array | None
     """P(true i), (K,); None for method `none`."""
     curated: NDArray[np.int64]
-    """(N,) scores; -1 where unrated and the method says nothing about unrated samples (`rank`, `none`)."""
+    """(N,) scores; -1 where unrated and the method says nothing about unrated samples (`rank`, `none`). `refine`: the given score, the
+    posterior's argmax where there is none."""
     confidence: Array
     """(N,) in [0, 1]: `rank`, the certainty of the suggested score; `posterior`, the probability of the curated one."""
     flagged: NDArray[np.bool_]
@@ -142,6 +149,10 @@ class CurationResult:
     diagnostics: Diagnostics
     uncertainty: Uncertainty | None = None
     """Present where `bootstrap` was asked for."""
+    refined: Array | None = None
+    """(N,) `refine`: orders samples, the given score first, then the student with half the posterior."""
+    student: Array | None = None
+    """(N,) `refine`: what the rater's student predicts out of fold, in scores."""
 
     @property
     def posterior_mean(self) -> Array | None:

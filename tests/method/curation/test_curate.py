@@ -79,7 +79,7 @@ def good(**changed):
         ({"k": 0}, ValueError, "k must be at least 2"),
         ({"k": 2.5}, TypeError, "k must be an integer"),
         ({"confidence": 1.5}, ValueError, "confidence must be in 0..1"),
-        ({"method": "magic"}, ValueError, "method must be one of rank, posterior, none"),
+        ({"method": "magic"}, ValueError, "method must be one of refine, rank, posterior, none"),
         ({"hoc_solver": "sgd"}, ValueError, "hoc_solver"),
         ({"on_uninformative": "ignore"}, ValueError, "on_uninformative"),
         ({"duplicate_pool": True, "method": "posterior"}, ValueError, "duplicate_pool"),

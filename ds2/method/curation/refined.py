@@ -1,0 +1,84 @@
+"""`curate(method="refine")`: the posterior and the student of one rater, and the verdict in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ds2.method.curation.inputs import Inputs
+from ds2.method.curation.posterior import fit_posterior
+from ds2.method.curation.result import CurationResult, Diagnostics
+from ds2.method.diversity import long_tail_scores
+from ds2.method.refine import Evidence, refine
+
+
+def run_refine(
+    inputs: Inputs,
+    num_scores: int,
+    texts: Sequence[str] | None,
+    features: ArrayLike | None,
+    *,
+    length: str,
+    k: int,
+    seed: int,
+) -> CurationResult:
+    """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there is none."""
+    given = inputs.scores[:, 0]
+    fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
+    found = refine(
+        inputs.embeddings,
+        given,
+        graph=inputs.graph,
+        num_scores=num_scores,
+        texts=texts,
+        features=features,
+        posterior_mean=fit.posterior @ np.arange(num_scores),
+        length=length,
+        k=k,
+        seed=seed,
+    )
+    diagnostics = Diagnostics(
+        method="refine",
+        num_samples=len(given),
+        raters=[],
+        fit=fit.summary,
+        evidence=found.evidence,
+        verdict=verdict(found.evidence),
+        warnings=[*fit.warnings, *found.warnings],
+    )
+    return CurationResult(
+        transition=fit.T[0],
+        prior=fit.p,
+        curated=np.where(given >= 0, given, fit.posterior.argmax(axis=1)).astype(np.int64),
+        confidence=fit.posterior.max(axis=1),
+        flagged=found.flagged,
+        posterior=fit.posterior,
+        long_tail=long_tail_scores(inputs.graph, k),
+        diagnostics=diagnostics,
+        refined=found.refined,
+        student=found.student,
+    )
+
+
+def verdict(evidence: Evidence) -> str:
+    """Three sentences: what was done and on what evidence; what it cannot tell; what would tell."""
+    s = evidence.student
+    if s.refused and evidence.posterior_weight:
+        done = "The given scores were kept, and equal ones ordered by what their neighbours' scores say"
+        why = f"a student of the rater predicts nothing out of fold (R^2 {s.r2:.2f}, {s.r2_low:.2f} to {s.r2_high:.2f})"
+    elif s.refused:
+        done, why = (
+            "The given scores were kept and equal ones left equal",
+            "nothing that predicts them was found",
+        )
+    else:
+        help_ = " and their neighbours' scores" if evidence.posterior_weight else ""
+        done = f"The given scores were kept, and equal ones ordered by a student of the rater{help_}"
+        why = f"it predicts the rater's scores out of fold with R^2 {s.r2:.2f} ({s.r2_low:.2f} to {s.r2_high:.2f})"
+    return (
+        f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's scores cannot tell a noisy "
+        "rater from neighbours that differ, and its habits, such as liking length, are learned with the rest. About a hundred "
+        "scores by people on the criterion you mean, or a second rater, would tell."
+    )
