@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from ds2.curation.result import CurationResult, Diagnostics
 from ds2.diversity import long_tail_scores
 from ds2.errors import UserError
 from ds2.knn import Device, KnnGraph
+from ds2.method.stated import check_anchors, check_stated
 
 
 def curate(
@@ -46,6 +47,9 @@ def curate(
     texts: Sequence[str] | None = None,
     lengths: ArrayLike | None = None,
     device: Device = "cpu",
+    anchors: Mapping[int, int] | None = None,
+    rater_accuracy: float | Sequence[float] | None = None,
+    transition: ArrayLike | None = None,
 ) -> CurationResult:
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
@@ -57,6 +61,9 @@ def curate(
     code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers of subsampled rounds.
     bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
     about a rater. texts, lengths: (N,), for the duplicate and length diagnostics only; lengths default to characters.
+    anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each rater) is known to be
+    right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All three are for `posterior`, which without them
+    cannot tell a noisy rater from impure neighbourhoods.
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """
@@ -66,10 +73,12 @@ def curate(
     )
     given = check_scores(scores, num_scores, method)
     check_resampling(given, bootstrap)
+    known, stated = _told(given, num_scores, method, bootstrap, anchors, rater_accuracy, transition)
     inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
     result = _run(
-        inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
-    )
+        inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,
+        known, stated,
+    )  # fmt: skip
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
     if bootstrap and result.diagnostics.kept_raw:
@@ -92,6 +101,27 @@ def curate(
     return result
 
 
+def _told(
+    scores: NDArray[np.int64],
+    K: int,
+    method: Method,
+    bootstrap: int,
+    anchors: Mapping[int, int] | None,
+    rater_accuracy: float | Sequence[float] | None,
+    transition: ArrayLike | None,
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
+    """What people state, checked: true scores (N,), -1 where not known, and matrices (R, K, K)."""
+    known = None if anchors is None else check_anchors(anchors, len(scores), K)
+    stated = check_stated(rater_accuracy, transition, K, scores.shape[1])
+    if known is None and stated is None:
+        return None, None
+    if method != "posterior":
+        raise UserError(f"anchors and a stated accuracy are for method='posterior', got {method!r}")
+    if bootstrap:
+        raise UserError("bootstrap resamples without anchors or a stated accuracy: leave one of the two out")
+    return known, stated
+
+
 def _run(
     inputs: Inputs,
     K: int,
@@ -103,6 +133,8 @@ def _run(
     hoc_solver: HocSolver,
     hoc_rounds: int,
     rounds: int,
+    known: NDArray[np.int64] | None,
+    stated: NDArray[np.float64] | None,
 ) -> CurationResult:
     """One method's result, with bare diagnostics."""
     N, R = inputs.scores.shape
@@ -115,7 +147,7 @@ def _run(
     if method == "posterior":
         from ds2.curation.posterior import fit_posterior
 
-        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed)
+        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed, known=known, transition=stated)
         curated = fit.posterior.argmax(axis=1).astype(np.int64)
         rated = inputs.scores >= 0
         bare.fit = fit.summary
