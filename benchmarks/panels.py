@@ -242,10 +242,10 @@ def fuse(found: RatedSet, rows: np.ndarray) -> Panel:
 PARTS = {"sets": run_sets, "useless": run_useless, "speed": run_speed}
 
 
-def write(part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> None:
-    """benchmarks/results/panels-PART.csv and .md."""
+def write_table(name: str, part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> None:
+    """benchmarks/results/NAME-PART.csv and .md."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with (RESULTS / f"panels-{part}.csv").open("w", encoding="utf-8", newline="") as file:
+    with (RESULTS / f"{name}-{part}.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
@@ -253,11 +253,11 @@ def write(part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> N
     body = ["| " + " | ".join(_shown(row[key]) for key in head) + " |" for row in rows]
     made = (
         f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
-        f"{seconds:.0f} s: `python benchmarks/panels.py --sets DIR {part}`"
+        f"{seconds:.0f} s: `python benchmarks/{name}.py --sets DIR {part}`"
     )
     text = "\n".join(
         [
-            f"# Panels: {part}",
+            f"# {name.capitalize()}: {part}",
             "",
             made,
             "",
@@ -269,7 +269,7 @@ def write(part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> N
             "",
         ]
     )
-    (RESULTS / f"panels-{part}.md").write_text(text, encoding="utf-8")
+    (RESULTS / f"{name}-{part}.md").write_text(text, encoding="utf-8")
     print(text)
 
 
@@ -293,7 +293,7 @@ def main() -> None:
             continue
         start = time.perf_counter()
         rows, said = PARTS[part](given.sets)
-        write(part, rows, said, time.perf_counter() - start)
+        write_table("panels", part, rows, said, time.perf_counter() - start)
 
 
 if __name__ == "__main__":
