@@ -34,7 +34,7 @@ COMMON = 0.2
 
 @dataclass(frozen=True, eq=False)
 class AnchorDraw:
-    """`rows` (n,) ascending, `weight` (n,) design weights 1 / pi."""
+    """`rows` (n,) in random order, so that a person who stops early leaves a random part; `weight` (n,) design weights 1 / pi."""
 
     rows: NDArray[np.int64]
     weight: Array
@@ -63,8 +63,8 @@ def draw_anchors(
     members = np.stack([membership(o, share) for o in everyone.values()])
     pi = inclusion(s, members, n)
     along = next((o for name, o in everyone.items() if name != GIVEN), np.zeros(len(s)))
-    rows = systematic(pi, np.lexsort((along, s)), np.random.default_rng([whole_number("seed", seed, 0), 17]))
-    rows = np.sort(rows)
+    rng = np.random.default_rng([whole_number("seed", seed, 0), 17])
+    rows = rng.permutation(systematic(pi, np.lexsort((along, s)), rng))
     return AnchorDraw(rows, 1 / pi[rows])
 
 

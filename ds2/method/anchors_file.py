@@ -36,7 +36,7 @@ class AnchorFile:
     scores: NDArray[np.int64]
     """(n,) in 0..K-1: the file's less the scale's lowest."""
     weight: NDArray[np.float64]
-    """(n,) design weights."""
+    """(n,) design weights; those of a file answered in part are raised by lines / answers, as if fewer had been drawn."""
     unanswered: int
     """Lines without a score."""
 
@@ -111,7 +111,10 @@ def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, hig
     if len(set(scores)) == 1:
         raise UserError(f"{path}: every score is {scores[0] + low}: nothing can be told from them")
     return AnchorFile(
-        np.array(rows, dtype=np.int64), np.array(scores, dtype=np.int64), np.array(weights), blank
+        rows=np.array(rows, dtype=np.int64),
+        scores=np.array(scores, dtype=np.int64),
+        weight=np.array(weights) * (len(rows) + blank) / len(rows),
+        unanswered=blank,
     )
 
 

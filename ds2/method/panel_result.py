@@ -81,6 +81,11 @@ class Panel:
     model: Factor
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def noise(self) -> float:
+        """Root mean square of `score_sd`: scores nearer than this the panel cannot tell apart."""
+        return float(np.sqrt(np.nanmean(self.score_sd**2)))
+
     def to_dict(self) -> dict[str, Any]:
         """The account without the samples' arrays: plain values, ready for JSON."""
         known = np.round(self.residuals, 4).tolist()
@@ -88,6 +93,7 @@ class Panel:
             "raters": [asdict(r) for r in self.raters],
             "residuals": [[None if np.isnan(x) else x for x in row] for row in known],
             "reliability": self.reliability,
+            "noise": self.noise,
             "independent_raters": self.independent_raters,
             "order": [asdict(s) for s in self.order],
             "spare": self.spare,

@@ -69,6 +69,7 @@ def test_the_draw_repeats_with_its_seed_and_asks_most_where_orders_part():
     other = given + 1e-3 * column
     first, again = (draw_anchors(given, orders={"other": other}, seed=4) for _ in range(2))
     assert np.array_equal(first.rows, again.rows)
+    assert (np.diff(first.rows) < 0).any()  # in no order: who stops early leaves a random part
     apart = np.abs(membership(given, 0.1) - membership(other, 0.1)) > 0
     assert apart[first.rows].mean() > 2 * apart.mean()
     assert set(given[first.rows]) == set(range(6))
@@ -211,6 +212,17 @@ def test_an_anchor_s_own_score_is_what_the_person_said_and_names_the_true_scores
     assert np.array_equal(result.transition.argmax(axis=1), T.argmax(axis=1))
     unasked = np.setdiff1d(np.arange(2000), rows)
     assert (result.curated == pool.true_scores)[unasked].mean() > 0.85
+
+
+def test_anchors_tell_each_of_several_raters_apart_and_may_be_of_unrated_samples():
+    T = np.stack([ordinal_transition(6, accuracy=0.8), ordinal_transition(6, accuracy=0.4)])
+    pool = plant_pool(1500, transitions=T, purity=0.6, unrated=0.2, cluster_size=15, seed=0)
+    rows = np.random.default_rng(0).choice(1500, 100, replace=False)
+    anchors = {int(i): int(pool.true_scores[i]) for i in rows}
+    result = ds2.curate(pool.embeddings, pool.scores, method="posterior", anchors=anchors)
+    assert np.array_equal(result.curated[rows], pool.true_scores[rows])
+    right = np.einsum("rii->r", result.transition) / 6
+    assert right == pytest.approx([0.8, 0.4], abs=0.1)
 
 
 def test_a_stated_matrix_is_held_and_em_still_rises():

@@ -39,9 +39,11 @@ def test_a_file_reads_back_in_levels_of_the_scale(tmp_path):
     assert found.unanswered == 0
 
 
-def test_lines_without_a_score_are_counted(tmp_path):
+def test_lines_without_a_score_are_counted_and_the_others_stand_for_them(tmp_path):
     some = {row: score for row, score in ANSWERS.items() if row > 15}
-    assert read(written(tmp_path, scores=some)).unanswered == 5
+    found = read(written(tmp_path, scores=some))
+    assert found.unanswered == 5
+    assert found.weight.sum() == pytest.approx(1.5 * len(ROWS))
 
 
 def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path):

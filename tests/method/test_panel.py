@@ -43,6 +43,7 @@ def test_recovers_planted_loadings_and_its_own_reliability():
         >= 3
     )
     assert follows(panel.score, truth) > follows(scores.mean(axis=1), truth) + 0.01
+    assert panel.noise == pytest.approx(np.std(panel.score - truth), abs=0.03)
 
 
 def test_recovers_thresholds_and_severity():
