@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from ds2.method.curation.rank import curate_by_rank, double_graph, halve
 from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.diversity import long_tail_scores
 from ds2.method.knn import KnnGraph
+from ds2.method.stated import check_anchors, check_stated
 
 
 def curate(
@@ -46,6 +47,9 @@ def curate(
     features: ArrayLike | None = None,
     length: str = "as_rated",
     device: str = "cpu",
+    anchors: Mapping[int, int] | None = None,
+    rater_accuracy: float | Sequence[float] | None = None,
+    transition: ArrayLike | None = None,
 ) -> CurationResult:
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
@@ -59,6 +63,9 @@ def curate(
     bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
     about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths default to characters. `refine` also learns
     from texts (the rated parts) and from features, (N, f) columns of one's own; length: `ignore` takes length out of its order.
+    anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each rater) is known to be
+    right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All three are for `posterior`, which without them
+    cannot tell a noisy rater from impure neighbourhoods.
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """
@@ -70,6 +77,7 @@ def curate(
         raise UserError(f"features and length are for method='refine'; they have no meaning for {method!r}")
     given = check_scores(scores, num_scores, method)
     check_resampling(given, bootstrap)
+    known, stated = _told(given, num_scores, method, bootstrap, anchors, rater_accuracy, transition)
     inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
     if method == "refine":
         from ds2.method.curation.refined import run_refine
@@ -77,8 +85,9 @@ def curate(
         result = run_refine(inputs, num_scores, texts, features, length=length, k=k, seed=seed)
     else:
         result = _run(
-            inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds
-        )
+            inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,
+            known, stated,
+        )  # fmt: skip
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
     if bootstrap and result.diagnostics.kept_raw:
@@ -101,6 +110,27 @@ def curate(
     return result
 
 
+def _told(
+    scores: NDArray[np.int64],
+    K: int,
+    method: str,
+    bootstrap: int,
+    anchors: Mapping[int, int] | None,
+    rater_accuracy: float | Sequence[float] | None,
+    transition: ArrayLike | None,
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
+    """What people state, checked: true scores (N,), -1 where not known, and matrices (R, K, K)."""
+    known = None if anchors is None else check_anchors(anchors, len(scores), K)
+    stated = check_stated(rater_accuracy, transition, K, scores.shape[1])
+    if known is None and stated is None:
+        return None, None
+    if method != "posterior":
+        raise UserError(f"anchors and a stated accuracy are for method='posterior', got {method!r}")
+    if bootstrap:
+        raise UserError("bootstrap resamples without anchors or a stated accuracy: leave one of the two out")
+    return known, stated
+
+
 def _run(
     inputs: Inputs,
     K: int,
@@ -112,6 +142,8 @@ def _run(
     hoc_solver: str,
     hoc_rounds: int,
     rounds: int,
+    known: NDArray[np.int64] | None,
+    stated: NDArray[np.float64] | None,
 ) -> CurationResult:
     """One method's result, with bare diagnostics."""
     N, R = inputs.scores.shape
@@ -124,7 +156,7 @@ def _run(
     if method == "posterior":
         from ds2.method.curation.posterior import fit_posterior
 
-        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed)
+        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed, known=known, transition=stated)
         curated = fit.posterior.argmax(axis=1).astype(np.int64)
         rated = inputs.scores >= 0
         bare.fit = fit.summary

@@ -86,12 +86,17 @@ def compositions(model: Composition) -> Array:
     return np.asarray((share * np.eye(K) + (1 - share) * model.p).reshape(len(share), -1, K))
 
 
-def own_likelihood(model: Composition, scores: NDArray[np.int64]) -> Array32:
-    """prod_r T_r[y, s_nr], (n, K) float32; unrated scores contribute 1."""
+def own_likelihood(
+    model: Composition, scores: NDArray[np.int64], known: NDArray[np.int64] | None = None
+) -> Array32:
+    """prod_r T_r[y, s_nr], (n, K) float32; unrated scores contribute 1. Where y is known, (n,), the rest of the row is 0."""
     out = np.ones((len(scores), len(model.p)), dtype=np.float32)
     for r, T in enumerate(model.T):
         columns = np.concatenate([T.T, np.ones((1, T.shape[0]))]).astype(np.float32)  # the last row serves -1
         out *= columns[scores[:, r]]
+    if known is not None:
+        told = known >= 0
+        out[told] *= np.eye(len(model.p), dtype=np.float32)[known[told]]
     return out
 
 
@@ -106,7 +111,9 @@ def neighbor_loglik(model: Composition, evidence: Evidence, theta: Array) -> Arr
 def expect(model: Composition, evidence: Evidence) -> Expectation:
     """Responsibilities of all (main score, purity) pairs."""
     theta = compositions(model)
-    own = own_likelihood(model, evidence.scores) @ theta[0].T.astype(np.float32) + np.float32(_TINY)
+    own = own_likelihood(model, evidence.scores, evidence.known) @ theta[0].T.astype(np.float32) + np.float32(
+        _TINY
+    )
     weights = neighbor_loglik(model, evidence, theta)
     weights += np.log(own)
     top = weights.max(axis=1, keepdims=True)
@@ -129,7 +136,7 @@ def maximise(
     q = by_purity.sum(axis=0) + 1.0
     # Own scores: P(true y of n), and the part of it that came from p rather than from the main score.
     ratio = weights / e.own
-    likelihood = own_likelihood(model, evidence.scores)
+    likelihood = own_likelihood(model, evidence.scores, evidence.known)
     truth = likelihood * (ratio @ theta[0].astype(np.float32))
     background = np.repeat(1 - PURITIES, K)
     p = model.p * (likelihood.T @ (ratio @ background.astype(np.float32))) + 1.0
@@ -208,8 +215,12 @@ def run_em(
     tolerance: float = 0.0,
     mass: Array32 | None = None,
     order_weight: float = ORDER_WEIGHT,
+    held: bool = False,
 ) -> tuple[Composition, float, int]:
-    """EM for at most `steps` steps, or until a step gains less than `tolerance` per sample: model, objective, steps."""
+    """EM for at most `steps` steps, or until a step gains less than `tolerance` per sample: model, objective, steps.
+
+    held: T stays as given; then the order penalty, whose subject is T, should be 0.
+    """
     last = -np.inf
     for step in range(steps):
         e = expect(model, evidence)
@@ -217,7 +228,8 @@ def run_em(
         if value - last < tolerance:
             return model, value, step
         last = value
-        model = maximise(model, evidence, e, mass, order_weight)
+        raised = maximise(model, evidence, e, mass, order_weight)
+        model = replace(raised, T=model.T) if held else raised
     return model, penalised(model, evidence, expect(model, evidence), mass, order_weight), steps
 
 

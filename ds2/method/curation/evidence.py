@@ -28,12 +28,14 @@ _EDGE_SAMPLE = 5000
 
 @dataclass(frozen=True)
 class Evidence:
-    """`scores` (N, R), -1 unrated; `counts` (N, R * B * K) float32, the H of the module's head."""
+    """`scores` (N, R), -1 unrated; `counts` (N, R * B * K) float32, the H of the module's head; `known` (N,) true scores that
+    people gave (anchors), -1 where nobody did, or None."""
 
     scores: NDArray[np.int64]
     counts: NDArray[np.float32]
     num_scores: int
     num_bins: int
+    known: NDArray[np.int64] | None = None
 
     @property
     def num_raters(self) -> int:
@@ -42,7 +44,8 @@ class Evidence:
 
     def take(self, rows: NDArray[np.int64]) -> Evidence:
         """Evidence of some rows; their neighbours' scores stay counted."""
-        return Evidence(self.scores[rows], self.counts[rows], self.num_scores, self.num_bins)
+        known = None if self.known is None else self.known[rows]
+        return Evidence(self.scores[rows], self.counts[rows], self.num_scores, self.num_bins, known)
 
     def marginal(self, rater: int) -> Array:
         """Share of each score among a rater's scores, (K,), with half a sample added to each level."""
@@ -66,9 +69,13 @@ def both_ways(edges: csr_array) -> csr_array:
 
 
 def gather_evidence(
-    edges: csr_array, scores: NDArray[np.int64], num_scores: int, num_bins: int = BINS
+    edges: csr_array,
+    scores: NDArray[np.int64],
+    num_scores: int,
+    num_bins: int = BINS,
+    known: NDArray[np.int64] | None = None,
 ) -> Evidence:
-    """Count neighbours' scores along edges (`neighbor_edges`). scores (N, R)."""
+    """Count neighbours' scores along edges (`neighbor_edges`). scores (N, R); known as in `Evidence`."""
     (N, R), width = scores.shape, num_bins * num_scores
     counts = np.empty((N, R, width), dtype=np.float32)
     place = np.repeat(np.arange(N, dtype=np.int64), np.diff(edges.indptr)) * width
@@ -77,4 +84,4 @@ def gather_evidence(
         theirs = scores[edges.indices, r]
         rated = theirs >= 0
         counts[:, r] = np.bincount((place + theirs)[rated], minlength=N * width).reshape(N, width)
-    return Evidence(scores, counts.reshape(N, -1), num_scores, num_bins)
+    return Evidence(scores, counts.reshape(N, -1), num_scores, num_bins, known)

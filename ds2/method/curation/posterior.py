@@ -11,6 +11,11 @@ neighbours; a_n and b_n then read every edge in both directions, for those that 
 The likelihood has several optima (true scores can trade names). Fixed starts are compared after a short run, the best is run
 on; the spread of T over those that end nearly as high is reported. Nothing here is random unless the pool is larger than
 `FIT_ROWS`, when parameters are fitted on a random subset of that many samples (`seed`) and applied to all.
+
+What the likelihood leaves open, the noise of the rater against the purity of neighbourhoods, people can settle (`method.stated`).
+With a stated matrix T is held at it. With anchors their true scores are clamped in EM, which starts from the anchors' T; an anchor
+counts ANCHOR_WEIGHT rows, since the likelihood counts each row's neighbours as so many witnesses. In both cases the order penalty
+is dropped and the composition is trusted alone (its exponent is 1).
 """
 
 from __future__ import annotations
@@ -38,6 +43,7 @@ from ds2.method.curation.result import FitSummary
 from ds2.method.curation.smoothing import smoothed_prior
 from ds2.method.curation.transition import best_naming
 from ds2.method.knn import KnnGraph
+from ds2.method.stated import transition_from_anchors
 
 FIT_ROWS = 12_000
 """Samples on which parameters are fitted; their neighbours may be any of the pool's."""
@@ -49,6 +55,8 @@ TOLERANCE = 2e-6
 """Gain per sample and step at which EM stops."""
 NEAR = 2e-3
 """Objectives this close, per sample, count as equally good."""
+ANCHOR_WEIGHT = 30.0
+"""Rows that one anchor counts as; planted pools like 10 to 50 alike."""
 AMBIGUOUS = 0.55
 """Share of a pair's right scores that trading names may cost and still be called possible: with GPT-4o-mini's published
 matrix, where a true 5 is rated 4 half of the time and 5 hardly ever, it costs half."""
@@ -78,19 +86,25 @@ def fit_posterior(
     num_bins: int = BINS,
     composed: float = COMPOSED,
     reverse: bool = True,
+    known: NDArray[np.int64] | None = None,
+    transition: Array | None = None,
 ) -> PosteriorFit:
     """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph.
 
     order_weight: lambda of `composition`. num_bins: bins of distance that learn a worth of their own. composed: exponent of the
     neighbourhood's composition in the local prior. reverse: whether edges are read in both directions. Their defaults serve every pool; the benchmark varies them one at a time.
+    known: (N,) true scores of anchors, -1 elsewhere. transition: (R, K, K) matrices to hold. Either drops order_weight and composed.
     """
+    told = known is not None or transition is not None
+    order_weight, composed = (0.0, 1.0) if told else (order_weight, composed)
     near = graph.truncate(min(k, graph.k))
     edges = neighbor_edges(near, num_bins)
-    evidence = gather_evidence(edges, scores, num_scores, num_bins)
-    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)), order_weight)
+    evidence = gather_evidence(edges, scores, num_scores, num_bins, known)
+    model, summary = fit_composition(evidence.take(fitting_rows(evidence, seed)), order_weight, transition)
     around = both_ways(edges) if reverse else edges
-    posterior = apply_model(around, gather_evidence(around, scores, num_scores, num_bins), model, composed)
-    pairs = ", ".join(f"{i} and {j}" for i, j in close_namings(model))
+    seen = gather_evidence(around, scores, num_scores, num_bins, known)
+    posterior = apply_model(around, seen, model, composed)
+    pairs = "" if told else ", ".join(f"{i} and {j}" for i, j in close_namings(model))
     warnings = (
         (
             f"true scores {pairs} could trade names: only the assumption that raters are right as often as possible "
@@ -103,15 +117,19 @@ def fit_posterior(
 
 
 def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
-    """All rated rows, or a random FIT_ROWS of them."""
+    """All rated rows, or a random FIT_ROWS of them; anchors are always among them."""
     rated = np.flatnonzero((evidence.scores >= 0).any(axis=1))
     if len(rated) > FIT_ROWS:
         rated = np.sort(np.random.default_rng([seed, 4]).choice(rated, FIT_ROWS, replace=False))
-    return rated
+    return rated if evidence.known is None else np.union1d(rated, np.flatnonzero(evidence.known >= 0))
 
 
-def fit_composition(evidence: Evidence, order_weight: float = ORDER_WEIGHT) -> tuple[Composition, FitSummary]:
-    """Best of the fixed starts, run to the end, with the spread over near-equal ones."""
+def fit_composition(
+    evidence: Evidence, order_weight: float = ORDER_WEIGHT, transition: Array | None = None
+) -> tuple[Composition, FitSummary]:
+    """Best of the fixed starts, run to the end, with the spread over near-equal ones; from what people state where they do."""
+    if transition is not None or evidence.known is not None:
+        return _fit_stated(evidence, order_weight, transition)
     tried = []
     for start in starts(evidence):
         model, value, _ = run_em(start, evidence, steps=START_STEPS, order_weight=order_weight)
@@ -129,6 +147,25 @@ def fit_composition(evidence: Evidence, order_weight: float = ORDER_WEIGHT) -> t
         spread=spread,
         neighbor_worth=model.neighbor_worth,
     )
+
+
+def _fit_stated(
+    evidence: Evidence, order_weight: float, transition: Array | None
+) -> tuple[Composition, FitSummary]:
+    """One start, from the stated T, held, or from the anchors' T; people have named the true scores."""
+    mass, T = None, transition
+    if evidence.known is not None:
+        mass = np.where(evidence.known >= 0, ANCHOR_WEIGHT, 1.0).astype(np.float32)
+        if T is None:
+            each = evidence.scores.T
+            T = np.stack([transition_from_anchors(evidence.known, s, evidence.num_scores) for s in each])
+    assert T is not None
+    model, value, steps = run_em(
+        start_from(T, evidence.num_bins), evidence, steps=STEPS, tolerance=TOLERANCE, mass=mass,
+        order_weight=order_weight, held=transition is not None,
+    )  # fmt: skip
+    worth = model.neighbor_worth
+    return model, FitSummary(objective=value, starts=1, iterations=steps, spread=0.0, neighbor_worth=worth)
 
 
 def name_scores(model: Composition) -> Composition:
@@ -181,7 +218,7 @@ def apply_model(
     edges: csr_array, evidence: Evidence, model: Composition, composed: float = COMPOSED
 ) -> Array:
     """Posterior of every sample, (N, K), from the evidence along `edges`."""
-    own = own_likelihood(model, evidence.scores)
+    own = own_likelihood(model, evidence.scores, evidence.known)
     around = local_prior(model, evidence)
     worth = np.concatenate([[0.0], model.c]).astype(np.float32)
     weighted = csr_array((worth[edges.data], edges.indices, edges.indptr), shape=edges.shape)

@@ -1,0 +1,300 @@
+"""Measured claims about panels: several real raters fused, judged by people; a useless rater among them; time.
+
+    python benchmarks/panels.py --sets DIR          every part
+    python benchmarks/panels.py --sets DIR sets     some parts: sets, useless, speed (speed needs no sets)
+
+DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats}, "human": number}`
+(null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv and .md, with machine, versions and date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import gzip
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from ds2.method.panel import Panel, fit_panel  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+ONE_SCALE = ("asap_essays_set4", "cebab_stars", "conala_code_usefulness", "trec_dl19_relevance")
+"""Sets whose raters use one scale and share most rows, named for the summary where they are present."""
+
+
+@dataclass(frozen=True)
+class RatedSet:
+    """Raters' scores (N, R) in 0..K-1, -1 missing, and people's mean (N,), of rows that people scored; groups (N,)."""
+
+    name: str
+    raters: list[str]
+    scores: np.ndarray
+    num_scores: int
+    human: np.ndarray
+    group: np.ndarray
+
+
+def read_set(file: Path) -> RatedSet:
+    """A set with the raters of its own scale: those whose ratings have the set's most common range, others left out aloud."""
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        rows = [row for row in map(json.loads, lines) if row["human"] is not None]
+    raters = list(dict.fromkeys(name for row in rows for name in row["llm"]))
+    X = np.array([[first_rating(row["llm"].get(name)) for name in raters] for row in rows])
+    top = np.nanmax(X, axis=0)
+    own = [r for r in range(len(raters)) if top[r] == np.median(top)]
+    if len(own) < len(raters):
+        print(f"{file.name}: {len(raters) - len(own)} raters on another scale left out")
+    X = np.round(X[:, own])
+    low = int(np.nanmin(X))
+    codes = np.where(np.isnan(X), -1, X - low).astype(np.int64)
+    return RatedSet(
+        name=file.name.removesuffix(".jsonl.gz"),
+        raters=[raters[r] for r in own],
+        scores=codes,
+        num_scores=int(np.nanmax(X)) - low + 1,
+        human=np.array([row["human"] for row in rows], dtype=float),
+        group=np.unique([str(row.get("group")) for row in rows], return_inverse=True)[1],
+    )
+
+
+def first_rating(value: Any) -> float:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return float("nan") if value is None else float(value)
+
+
+def several_raters(folder: Path) -> Iterator[RatedSet]:
+    for file in sorted(folder.glob("*.jsonl.gz")):
+        found = read_set(file)
+        varied = [
+            r
+            for r in range(len(found.raters))
+            if len(np.unique(found.scores[found.scores[:, r] >= 0, r])) > 1
+        ]
+        if len(varied) > 1:
+            yield found
+
+
+def common(found: RatedSet) -> np.ndarray:
+    """Rows that every rater scored."""
+    return np.flatnonzero((found.scores >= 0).all(axis=1))
+
+
+def top_mean(order: np.ndarray, human: np.ndarray, share: float) -> float:
+    """Mean human z of the best `share` by `order`, ties by their expectation."""
+    z = (human - human.mean()) / human.std()
+    size = round(share * len(order))
+    cut = np.sort(order)[::-1][size - 1]
+    above, equal = order > cut, order == cut
+    return float((z[above].sum() + (size - above.sum()) * z[equal].mean()) / size)
+
+
+def people(order: np.ndarray, human: np.ndarray) -> list[float]:
+    """Spearman, mean human z of the top 10 % and of the top 30 %."""
+    return [
+        float(spearmanr(order, human).statistic),
+        top_mean(order, human, 0.1),
+        top_mean(order, human, 0.3),
+    ]
+
+
+def gain_interval(found: RatedSet, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[float]:
+    """95 % interval of the gain in top 10 %, from 300 resamples of groups (of rows where there is one group)."""
+    rng = np.random.default_rng(0)
+    group = found.group[rows]
+    if len(np.unique(group)) < 10:
+        group = np.arange(len(rows))
+    members = [np.flatnonzero(group == g) for g in np.unique(group)]
+    gains = []
+    for _ in range(300):
+        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        human = found.human[rows][drawn]
+        gains.append(top_mean(after[drawn], human, 0.1) - top_mean(before[drawn], human, 0.1))
+    return [float(q) for q in np.quantile(gains, [0.025, 0.975])]
+
+
+def run_sets(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """Mean of the raters against the factor, on the rows that all rated and on all rows."""
+    rows = []
+    for found in several_raters(folder):
+        shared = common(found)
+        panel, mean = fuse(found, shared), found.scores[shared].mean(axis=1)
+        low, high = gain_interval(found, shared, mean, panel.score)
+        before, after = people(mean, found.human[shared]), people(panel.score, found.human[shared])
+        every = np.flatnonzero((found.scores >= 0).any(axis=1))
+        loose = fuse(found, every)
+        seen = np.where(found.scores[every] >= 0, found.scores[every], np.nan)
+        rows.append(
+            {
+                "set": found.name,
+                "raters": len(found.raters),
+                "rows": len(shared),
+                **dict(zip(("mean_spearman", "mean_top10", "mean_top30"), before, strict=True)),
+                **dict(zip(("factor_spearman", "factor_top10", "factor_top30"), after, strict=True)),
+                "gain_top10_low": low,
+                "gain_top10_high": high,
+                "independent_raters": panel.independent_raters,
+                "reliability": panel.reliability,
+                "spare": len(panel.spare),
+                "all_rows": len(every),
+                "all_mean_spearman": people(np.nanmean(seen, axis=1), found.human[every])[0],
+                "all_factor_spearman": people(loose.score, found.human[every])[0],
+                "all_mean_top10": people(np.nanmean(seen, axis=1), found.human[every])[1],
+                "all_factor_top10": people(loose.score, found.human[every])[1],
+            }
+        )  # fmt: skip
+    numbers = [key for key in rows[0] if key not in ("set", "raters", "rows", "all_rows")]
+    for name, of in (("all sets", [r["set"] for r in rows]), ("one scale", list(ONE_SCALE))):
+        part = [r for r in rows if r["set"] in of]
+        if part:
+            rows.append({"set": f"mean, {name}", "raters": "", "rows": "", "all_rows": ""}
+                        | {key: float(np.mean([r[key] for r in part])) for key in numbers})  # fmt: skip
+    said = (
+        "`mean`: the raters' plain mean; `factor`: the panel's score. First on the rows that every rater scored, then "
+        "(`all`) on every row, the missing left out. `reliability` is what the panel believes of itself, the squared "
+        "correlation with what its raters share; the square of `factor_spearman`, far lower, is what people say: errors "
+        "that all raters share are not seen from within. "
+        f"`one scale`: {', '.join(ONE_SCALE)}."
+    )
+    return rows, said
+
+
+def run_useless(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """Each rater in turn replaced by its own scores shuffled; against the panel without that rater."""
+    rows = []
+    for found in several_raters(folder):
+        if len(found.raters) < 4:
+            print(f"{found.name}: {len(found.raters)} raters, of which noise cannot be told from the rest")
+            continue
+        shared = common(found)
+        rng, lost = np.random.default_rng(0), []
+        for r in range(len(found.raters)):
+            noisy = found.scores[shared].copy()
+            noisy[:, r] = rng.permutation(noisy[:, r])
+            left = np.delete(found.scores[shared], r, axis=1)
+            human = found.human[shared]
+            factor = [people(fit_panel(s, num_scores=found.num_scores).score, human) for s in (left, noisy)]
+            plain = [people(s.mean(axis=1), human) for s in (left, noisy)]
+            lost.append([x - y for pair in (plain, factor) for x, y in zip(*pair, strict=True)])
+        spent = np.mean(lost, axis=0)
+        rows.append(
+            {
+                "set": found.name, "raters": len(found.raters),
+                "mean_cost_spearman": spent[0], "mean_cost_top10": spent[1],
+                "factor_cost_spearman": spent[3], "factor_cost_top10": spent[4],
+                "factor_worst_spearman": float(np.max(lost, axis=0)[3]),
+            }
+        )  # fmt: skip
+    keys = list(rows[0])[2:]
+    rows.append({"set": "mean", "raters": ""} | {key: float(np.mean([r[key] for r in rows])) for key in keys})
+    return rows, (
+        "What a rater of pure noise (a rater's own scores, shuffled) costs a panel, against the panel without it; mean over "
+        "the raters so replaced, and the worst of them. Negative: the noise did no harm. Top 10 % moves where ties break."
+    )
+
+
+def run_speed(_: Path | None) -> tuple[list[dict[str, Any]], str]:
+    """Planted raters on a scale of six, loadings .4 to .9, a fifth of the scores missing in the last row of each size."""
+    rows = []
+    for N, R, missing in ((52_002, 5, 0.0), (52_002, 10, 0.0), (52_002, 10, 0.2), (250_000, 5, 0.0), (1_000_000, 5, 0.0), (1_000_000, 5, 0.2), (1_000_000, 10, 0.0)):  # fmt: skip
+        rng = np.random.default_rng(0)
+        lam = np.linspace(0.4, 0.9, R)
+        truth = rng.normal(size=N)
+        seen = lam * truth[:, None] + np.sqrt(1 - lam**2) * rng.normal(size=(N, R))
+        scores = np.clip(np.round(1.2 * seen + 2.5), 0, 5).astype(np.int64)
+        scores[rng.random(scores.shape) < missing] = -1
+        start = time.perf_counter()
+        panel = fit_panel(scores)
+        took = time.perf_counter() - start
+        rated = ~np.isnan(panel.score)
+        rows.append(
+            {
+                "samples": N, "raters": R, "missing": missing, "seconds": took,
+                "largest_error_of_a_loading": float(np.abs(panel.model.loadings - lam).max()),
+                "r2_with_truth": float(np.corrcoef(panel.score[rated], truth[rated])[0, 1] ** 2),
+                "reliability": panel.reliability,
+                "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            }
+        )  # fmt: skip
+    return (
+        rows,
+        "Planted raters with one factor. One process, one BLAS thread; peak memory is the process's so far.",
+    )
+
+
+def fuse(found: RatedSet, rows: np.ndarray) -> Panel:
+    return fit_panel(found.scores[rows], num_scores=found.num_scores, names=found.raters)
+
+
+PARTS = {"sets": run_sets, "useless": run_useless, "speed": run_speed}
+
+
+def write_table(name: str, part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> None:
+    """benchmarks/results/NAME-PART.csv and .md."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with (RESULTS / f"{name}-{part}.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    head = list(rows[0])
+    body = ["| " + " | ".join(_shown(row[key]) for key in head) + " |" for row in rows]
+    made = (
+        f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"{seconds:.0f} s: `python benchmarks/{name}.py --sets DIR {part}`"
+    )
+    text = "\n".join(
+        [
+            f"# {name.capitalize()}: {part}",
+            "",
+            made,
+            "",
+            said,
+            "",
+            "| " + " | ".join(head) + " |",
+            "|" + "---|" * len(head),
+            *body,
+            "",
+        ]
+    )
+    (RESULTS / f"{name}-{part}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--sets", type=Path, metavar="DIR")
+    given = parser.parse_args()
+    unknown = set(given.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
+    for part in given.parts or PARTS:
+        if part != "speed" and (given.sets is None or not given.sets.is_dir()):
+            print(f"{part} skipped: --sets names no folder")
+            continue
+        start = time.perf_counter()
+        rows, said = PARTS[part](given.sets)
+        write_table("panels", part, rows, said, time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The anchors' file reads back what was written; every fault is one line that names the file and the place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ds2.base.errors import MissingInput, UserError
+from ds2.pool.anchors_file import format_anchors, read_anchors
+
+IDS = [f"s{i}" for i in range(200)]
+ROWS = list(range(3, 123, 3))
+POOL = "0123456789abcdef"
+ANSWERS = {row: 1 + row % 6 for row in ROWS}
+
+
+def written(tmp_path, text=None, **changes):
+    path = tmp_path / "anchors.csv"
+    given = {
+        "ids": [IDS[r] for r in ROWS],
+        "rows": ROWS,
+        "weight": [1.5] * len(ROWS),
+        "pool": POOL,
+        "scores": ANSWERS,
+    }
+    path.write_text(format_anchors(**given | changes) if text is None else text, encoding="utf-8")
+    return path
+
+
+def read(path):
+    return read_anchors(path, IDS, POOL, low=1, high=6)
+
+
+def test_a_file_reads_back_in_levels_of_the_scale(tmp_path):
+    found = read(written(tmp_path))
+    assert found.anchors == {row: score - 1 for row, score in ANSWERS.items()}
+    assert found.weight.tolist() == [1.5] * len(ROWS)
+    assert found.unanswered == 0
+
+
+def test_lines_without_a_score_are_counted_and_the_others_stand_for_them(tmp_path):
+    some = {row: score for row, score in ANSWERS.items() if row > 15}
+    found = read(written(tmp_path, scores=some))
+    assert found.unanswered == 5
+    assert found.weight.sum() == pytest.approx(1.5 * len(ROWS))
+
+
+def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path):
+    path = written(tmp_path)
+    text = path.read_text().replace(",", ";").replace("\n", ";note\r\n").replace(";1;", ";1.0;")
+    path.write_text("\ufeff" + text, encoding="utf-8")
+    assert len(read(path).rows) == len(ROWS)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.text(min_size=1).filter(lambda t: "\x00" not in t and "\r" not in t),
+        min_size=25,
+        max_size=30,
+        unique=True,
+    )
+)
+def test_ids_of_any_text_survive(tmp_path_factory, ids):
+    path = tmp_path_factory.mktemp("ids") / "anchors.csv"
+    rows = range(len(ids))
+    text = format_anchors(ids, rows, [2.0] * len(ids), POOL, {r: r % 3 for r in rows})
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_anchors(path, ids, POOL).anchors == {r: r % 3 for r in rows}
+
+
+def line_of(path, number, old, new):
+    lines = path.read_text().splitlines()
+    assert old in lines[number - 1]
+    lines[number - 1] = lines[number - 1].replace(old, new)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("number", "old", "new", "said"),
+    [
+        (4, ",4,", ",7,", r"line 4: the score '7' is not a whole number in 1..6"),
+        (4, ",4,", ",0,", r"the score '0' is not a whole number in 1..6"),
+        (4, ",4,", ",2.5,", "'2.5' is not a whole number"),
+        (4, ",4,", ",good,", "'good' is not a whole number"),
+        (4, ",4,", ",nan,", "'nan' is not a whole number"),
+        (4, "s9", "unknown", "line 4: the pool has no sample 'unknown'"),
+        (4, "s9,9", "s3,3", "line 4: 's3' stands in line 2 already"),
+        (4, "s9,9", "s9,8", "'s9' is row 9 of the pool, not 8"),
+        (4, POOL, "fedcba9876543210", "line 4 is of another pool"),
+        (4, ",1.5,", ",,", "the weight '' is not a number above 0"),
+        (4, ",1.5,", ",-1,", "the weight '-1' is not a number above 0"),
+        (1, "weight", "heaviness", "weight is missing"),
+        (4, "s9,", "", "line 4 has 4 cells for 5 columns"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_its_place(tmp_path, number, old, new, said):
+    path = line_of(written(tmp_path), number, old, new)
+    with pytest.raises(UserError, match=said) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_too_few_answers_or_answers_all_the_same_are_refused_and_nothing_is_lost(tmp_path):
+    few = written(tmp_path, scores={row: ANSWERS[row] for row in ROWS[:19]})
+    before = few.read_bytes()
+    with pytest.raises(UserError, match=r"19 scores are too few.*21 lines wait"):
+        read(few)
+    assert few.read_bytes() == before
+    with pytest.raises(UserError, match="every score is 4"):
+        read(written(tmp_path, scores=dict.fromkeys(ROWS, 4)))
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(MissingInput, match="no such file"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(UserError, match="must name the columns"):
+        read(written(tmp_path, text=""))
+    (tmp_path / "latin.csv").write_bytes(b"id,row\n\xe9,1\n")
+    with pytest.raises(UserError, match="UTF-8"):
+        read(tmp_path / "latin.csv")
