@@ -160,6 +160,25 @@ class Ds2SelectionConfig(ScoredSelectionConfig):
         return not self.diversity
 
 
+class Diversity(Enum):
+    none = "none"
+    """Quality alone."""
+    long_tail = "long_tail"
+    """Rare samples count more, by `diversity_weight`; the subset's report shows what that costs."""
+
+
+@dataclass
+class RefinedSelectionConfig(FilteredSelectionConfig):
+    """The rater's score, equal ones by the rater's own student: the order that `curation=refine` gives."""
+
+    diversity: Diversity = Diversity.none
+    """What else a sample is worth being chosen for. Near-duplicates and sources are limited by `filter`."""
+    diversity_weight: float = 0.1
+    """Of diversity beside quality, 0 to 1, both as shares of the pool that lie below a sample."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"curate"})
+
+
 class LengthOf(Enum):
     completion = "completion"
     """The assistant's messages: what the paper's baseline counts."""
@@ -338,6 +357,7 @@ SCHEMAS: dict[str, type[SelectionConfig]] = {
     "filtered_selection": FilteredSelectionConfig,
     "random_selection": RandomSelectionConfig,
     "ds2_selection": Ds2SelectionConfig,
+    "refined_selection": RefinedSelectionConfig,
     "length_selection": LengthSelectionConfig,
     "knn_selection": KnnSelectionConfig,
     "alpagasus_selection": AlpagasusSelectionConfig,

@@ -1,13 +1,14 @@
-"""Selection by score: the paper's order.
+"""Selection by score.
 
-Sort by score, then by long-tail score, both descending, remaining ties by row index ascending; take the budget. Only the
-last score level entered is cut by the long-tail score: every higher level is taken whole (DS2, section 4.3).
+The paper's order: by score, then by long-tail score, both descending, remaining ties by row index ascending;
+take the budget. Only the last score level entered is cut by the long-tail score: every higher level is taken
+whole (DS2, section 4.3). A refined order (`refine`) has no ties to cut but of rows that nothing tells apart.
 """
 
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,38 +16,55 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.checks import number_array
 from ds2.base.errors import UserError
 
-if TYPE_CHECKING:
-    from ds2.method.curation.result import CurationResult
+
+@runtime_checkable
+class Curated(Protocol):
+    """What `curate` returns, as far as an order needs it; each (N,)."""
+
+    @property
+    def curated(self) -> NDArray[np.int64]: ...
+    @property
+    def long_tail(self) -> NDArray[np.float64]: ...
+    @property
+    def refined(self) -> NDArray[np.float64] | None: ...
 
 
+@overload
+def select(scores: Curated, long_tail: None = None, *, budget: int) -> NDArray[np.int64]: ...
+@overload
+def select(scores: Curated, long_tail: int) -> NDArray[np.int64]: ...
+@overload
+def select(scores: ArrayLike, long_tail: ArrayLike, budget: int) -> NDArray[np.int64]: ...
 def select(
-    scores: ArrayLike | CurationResult, long_tail: ArrayLike | int | None = None, budget: int | None = None
+    scores: ArrayLike | Curated, long_tail: ArrayLike | int | None = None, budget: int | None = None
 ) -> NDArray[np.int64]:
-    """Rows of the `budget` best samples, best first, (budget,) int64: `select(result, budget)` or `select(scores, long_tail, budget)`.
+    """Rows of the `budget` best samples, best first, (budget,) int64.
 
-    A result of `refine` is taken in its refined order, equal ones by row; any other by curated score, then long-tail score.
-    scores (N,): curated scores, or soft ones (a posterior mean). long_tail (N,): tie-breaker, higher first.
-    Equal pairs keep row order, so the result is the same everywhere and a smaller budget is a prefix of a larger one.
-    ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: what is not a number, or a budget that
-    is not an integer.
+    `select(result, budget)` takes a result of `curate` in its own order: the refined one where it has one,
+    else curated score, then long-tail score. `select(scores, long_tail, budget)` takes (N,) scores, curated
+    or soft ones (a posterior mean), and an (N,) tie-breaker, higher first. Equal pairs keep row order, so the
+    result is the same everywhere and a smaller budget is a prefix of a larger one.
+
+    ValueError: budget below 1 or above N, NaN, or arrays that are not (N,) both; TypeError: what is not a
+    number, or a budget that is not an integer.
     """
-    if hasattr(scores, "curated"):
-        result = cast("CurationResult", scores)
-        if long_tail is not None and budget is not None:
+    if isinstance(scores, Curated):
+        if budget is not None and long_tail is not None:
             raise TypeError("select(result, budget) takes no long_tail: a result has its own order")
-        budget = cast(int, long_tail) if budget is None else budget
+        budget = long_tail if budget is None else budget  # type: ignore[assignment]
+        result = scores
         scores, long_tail = result.curated, result.long_tail
         if result.refined is not None:
             scores, long_tail = result.refined, np.zeros(len(result.refined))
-    if long_tail is None:
-        raise TypeError("select needs a CurationResult and a budget, or scores, long_tail and a budget")
+    if long_tail is None or budget is None:
+        raise TypeError("select takes a result and a budget, or scores, long_tail and a budget")
     first, second = number_array("scores", scores), number_array("long_tail", long_tail)
     if first.ndim != 1 or first.shape != second.shape:
         raise UserError(
             f"scores and long_tail must be (N,) arrays of one length, got {first.shape} and {second.shape}"
         )
     try:
-        count = operator.index(cast(int, budget))
+        count = operator.index(budget)
     except TypeError:
         raise TypeError(f"budget must be an integer number of samples, got {budget!r}") from None
     if not 1 <= count <= len(first):
