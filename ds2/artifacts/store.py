@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -28,6 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ds2.artifacts.provenance import peak_memory, provenance
+from ds2.base.drafts import remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import canonical_json, file_sha256, fingerprint
 from ds2.base.json_files import read_json
@@ -183,6 +183,7 @@ class ArtifactStore:
         wall, memory = time.perf_counter(), peak_memory()
         try:
             partial.mkdir(parents=True, exist_ok=True)
+            remove_drafts(partial)
             with memory:
                 outcome = step.compute(partial)
             record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes)
@@ -229,13 +230,9 @@ class ArtifactStore:
         if final.exists():  # a process died between the rename and the record
             shutil.rmtree(final)
         partial.rename(final)
-        draft = final / f".{RECORD}"
         try:
-            with draft.open("w", encoding="utf-8") as handle:
-                json.dump(record, handle, indent=2, ensure_ascii=False)
-                handle.flush()
-                os.fsync(handle.fileno())
-            draft.rename(final / RECORD)
+            with replacing(final / RECORD, durable=True) as draft:
+                draft.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
         except OSError:
             shutil.rmtree(final, ignore_errors=True)
             raise

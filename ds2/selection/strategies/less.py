@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig
 from ds2.models import reader as language_model
@@ -109,9 +110,8 @@ def _directions(
         ]
         width = next((len(row) for row in rows if row is not None), 1)
         table = np.stack([np.full(width, np.nan, dtype=np.float32) if row is None else row for row in rows])
-        draft = path.with_suffix(".draft")
-        save_file({"directions": table}, draft)
-        draft.rename(path)
+        with replacing(path) as draft:
+            save_file({"directions": table}, draft)
     return np.asarray(load_file(path)["directions"], dtype=np.float64)
 
 
