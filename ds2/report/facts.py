@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.config import RunConfig
@@ -232,12 +233,9 @@ def curve(stage: StageResult | None, *, most: int = 1500) -> Curve | None:
     return Curve(table["step"][::stride], table["loss"][::stride], rate[::stride] if rate else None)
 
 
-def evaluation(run: RunResult) -> dict[str, Any] | None:
-    """`results.json` as the evaluate stage wrote it."""
-    if "evaluate" not in run.stages:
-        return None
-    found: dict[str, Any] = run.stages["evaluate"].json("results.json")
-    return found
+def evaluation(run: RunResult) -> Evaluation | None:
+    """The results of every task."""
+    return Evaluation.read(run.stages["evaluate"].path) if "evaluate" in run.stages else None
 
 
 def warnings(run: RunResult) -> list[tuple[str, str]]:

@@ -117,9 +117,9 @@ def _lede(run: RunResult) -> str:
     if "select" in run.stages:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
-    if results and results.get("average") is not None:
+    if results is not None and results.average is not None:
         tuned = ", tuned on them," if "finetune" in run.stages else ""
-        parts.append(f"{run.config.model.name}{tuned} averages {_average(results)}")
+        parts.append(f"{run.config.model.name}{tuned} averages {_average(results.average)}")
     return "; ".join(parts) + ("." if parts else "")
 
 
@@ -141,16 +141,15 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
         taken = _subset_size(run)
         note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
-    if results and results.get("average") is not None:
-        tiles.append(("Evaluation average", _average(results), f"{len(results.get('results', []))} results"))
+    if results is not None and results.average is not None:
+        tiles.append(("Evaluation average", _average(results.average), f"{len(results.results)} results"))
     computed = sum(stage.status.value == "computed" for stage in run.stages.values())
     tiles.append(("Stages computed", f"{computed} of {len(run.stages)}", "the others were reused"))
     return tiles
 
 
-def _average(results: Mapping[str, Any]) -> str:
+def _average(value: float) -> str:
     """As a percentage where it is a share."""
-    value = results["average"]
     return percent(value) if 0 <= value <= 1 else number(value)
 
 
@@ -245,21 +244,19 @@ def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    found = facts.evaluation(run)
-    if found is None:
+    evaluation = facts.evaluation(run)
+    if evaluation is None:
         return None
-    shown = [
-        row for row in found.get("results", []) if row.get("value") is not None and 0 <= row["value"] <= 1
-    ]
-    if shown:
+    shares = [result for result in evaluation.results if result.value is not None and 0 <= result.value <= 1]
+    if shares:
         charts.append({
             "id": "chart-eval", "kind": "dots", "wrap": True,
             "points": [
-                {"label": f"{row['task']} · {row['metric']}", "value": row["value"], "error": row.get("stderr") or 0}
-                for row in shown
+                {"label": f"{share.task} · {share.metric}", "value": share.value, "error": share.stderr or 0}
+                for share in shares
             ],
         })  # fmt: skip
-    return found | {"charted": len(shown)}
+    return {**to_plain(evaluation), "charted": len(shares)}
 
 
 def _bars(element: str, x: list[Any], series: list[dict[str, Any]], x_title: str, y_title: str) -> Chart:

@@ -9,6 +9,7 @@ import pytest
 from helpers.browsing import open_page
 from helpers.synthetic_run import HOSTILE, make_run
 
+from ds2.artifacts.evaluation import Evaluation
 from ds2.report import facts, render
 from ds2.report.page.page import pack, script_safe_json
 
@@ -83,7 +84,7 @@ def test_text_of_the_pool_is_never_markup(tmp_path):
 
 def test_numbers_on_the_page_are_those_of_the_stages(run):
     html = render(run)
-    for value in run.stages["evaluate"].json("results.json")["scores"].values():
+    for value in Evaluation.read(run.stages["evaluate"].path).scores.values():
         assert f"{value:.4f}" in html
     for row in run.stages["curate"].json("transition.json")["transition"]:
         assert all(f"{value:.2f}" in html for value in row)
