@@ -8,13 +8,14 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from ds2.base.dataclass_json import from_plain
 from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import read_json
 
 T = TypeVar("T")
+S = TypeVar("S", bound=np.generic)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -49,9 +50,7 @@ def parsed(cls: type[T], value: Any, path: Path) -> T:
         raise damaged(path, error) from error
 
 
-def read_array(
-    path: Path, *, dtype: DTypeLike, dimensions: Sequence[int], mapped: bool = False
-) -> NDArray[Any]:
+def read_array(path: Path, dtype: type[S], *, dimensions: Sequence[int], mapped: bool = False) -> NDArray[S]:
     """The array in a `.npy` file.
 
     Args:
@@ -67,7 +66,7 @@ def read_array(
         raise damaged(path, error) from error
     if array.dtype != dtype or array.ndim not in dimensions:
         raise damaged(path, f"an array of {array.dtype} with {array.ndim} dimensions")
-    return cast("NDArray[Any]", array)
+    return cast("NDArray[S]", array)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -169,7 +169,7 @@ class Tracker:
                 type=NOUNS.get(stage.name, stage.name),
                 metadata={"stage": stage.name, "fingerprint": stage.fingerprint, "inputs": inputs},
             )
-            artifact.add_reference((stage.path / "record.json").resolve().as_uri())
+            artifact.add_reference(stage.record_file.resolve().as_uri())
             offline = self._config.tracking.mode is not TrackingMode.online
             if offline or stage.status is Status.computed:
                 self._run.log_artifact(artifact)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
@@ -76,7 +77,12 @@ def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, f
 
     config = IfdSelectionConfig(name="ifd", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu"))
     values = ifd.measure(
-        config, Pool(SAMPLES, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+        config,
+        Pool(SAMPLES, 5),
+        model=str(folder),
+        revision=None,
+        workspace=workspace(tmp_path),
+        progress=False,
     )
     asked = lm.mean_nll([lm.conversation(SAMPLES[0])])[0]
     alone = lm.mean_nll([lm.answers(SAMPLES[0])])[0]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds2.artifacts.run import RunResult
+from ds2.artifacts.subset import subset_size
+from ds2.artifacts.training import read_metrics
 from ds2.base.dataclass_json import to_plain
 from ds2.report import facts
 from ds2.report.page.page import number, page, percent
@@ -68,9 +70,9 @@ def render_run(run: RunResult) -> str:
 
 
 def record_links(run: RunResult) -> dict[str, str]:
-    """Stage -> its record, relative to where the report stage keeps its page: `<root>/report/<slug>/report.html`."""
+    """Stage -> its record, relative to where the report stage keeps its page: a folder below `<root>/report/`."""
     return {
-        name: f"../../{stage.path.parent.name}/{stage.path.name}/record.json"
+        name: f"../../{stage.path.parent.name}/{stage.path.name}/{stage.record_file.name}"
         for name, stage in run.stages.items()
     }
 
@@ -154,9 +156,7 @@ def _average(value: float) -> str:
 
 
 def _subset_size(run: RunResult) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(run.stages["select"].path / "subset.parquet").num_rows)
+    return subset_size(run.stages["select"].path)
 
 
 def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
@@ -211,9 +211,8 @@ def _curves(run: RunResult, charts: list[Chart]) -> dict[str, dict[str, Any]]:
         curve = facts.curve(stage)
         if stage is None or curve is None:
             continue
-        metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
         shown[name] = {
-            "title": title, "metrics": facts.flatten(metrics), "last": curve.step[-1], "loss": curve.loss[-1],
+            "title": title, "metrics": facts.flatten(read_metrics(stage.path)), "last": curve.step[-1], "loss": curve.loss[-1],
             "cap": _pretraining_plan(run) if name == "model" else "",
         }  # fmt: skip
         charts.append({
@@ -236,8 +235,7 @@ def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:
     curve = facts.curve(stage)
     if stage is None or curve is None or not isinstance(planned, int) or stage.record.get("warnings"):
         return []
-    metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
-    done = metrics.get("steps")
+    done = read_metrics(stage.path).get("steps")
     if not isinstance(done, int) or done >= planned:
         return []
     return [("model", f"pre-training stopped after {done:,} of {planned:,} steps (wall-clock cap)")]
