@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 from helpers.synthetic_run import make_run
 
 from ds2.artifacts.evaluation import Evaluation, Result
+from ds2.artifacts.ratings import write_report
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
+from ds2.rating.outcomes import RatingReport
 from ds2.report.tracking import Tracker, _choices, _costs, _scores
 
 
@@ -175,9 +178,8 @@ class Service:
 def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_path, monkeypatch):
     run = make_run(tmp_path, stages=("rate",))
     rate = run.stages["rate"]
-    outcomes = {"orchard": {"parsed": 590, "repaired": 3, "unreadable": 7}}
-    report = {"by_source": outcomes, "reasons": {}, "models": {"m": 600}, "answers": 607}
-    (rate.path / "rating_report.json").write_text(json.dumps(report))
+    outcomes = {"orchard": Counter(parsed=590, repaired=3, unreadable=7)}
+    write_report(rate.path, RatingReport(outcomes, models=Counter(m=600), answers=607))
     rate.record["counts"]["largest_share"] = 0.97
     rate.record["warnings"].append("THE RATER HAS COLLAPSED")
     assert track(run) == []

@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from ds2.artifacts.evaluation import read_answered
+from ds2.artifacts.training import read_curve
 from ds2.base.paths import project_root
 from ds2.config import EvalConfig, EvalRuntime, FinetuneConfig, FinetuneRuntime
 
@@ -39,7 +39,7 @@ def test_loss_falls_answers_change_and_real_benchmarks_are_scored(tmp_path: Path
     metrics = train(
         FinetuneSpec(str(tmp_path / "base"), None, str(tmp_path / "rows.jsonl"), str(out), 42, config)
     )
-    curve = pd.read_parquet(out / "curve.parquet")
+    curve = read_curve(out)
     assert curve["loss"].iloc[-5:].mean() < 0.9 * curve["loss"].iloc[:5].mean()
     assert metrics["samples"] + metrics["dropped_without_assistant"] == 2000
 
