@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ds2.artifacts.adapter import BaseMark
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import EvalBackend
-from ds2.models.digest import FILE as BASE_FILE
 from ds2.models.digest import base_digest, stored_digest
 from eval.spec import EvalSpec
 
@@ -100,14 +100,11 @@ def _adapter_config(adapter: str) -> dict[str, Any]:
 
 
 def _check_base(adapter: str, digest: str | None, name: str) -> None:
-    path = Path(adapter) / BASE_FILE
-    if digest is None or not path.is_file():
+    mark = BaseMark.read(Path(adapter))
+    if digest is None or mark is None:
         return  # not made by this project: only its shapes can be checked, and loading does
-    trained_on = json.loads(path.read_text(encoding="utf-8"))
-    if trained_on["digest"] != digest:
-        raise UserError(
-            f"adapter {adapter} was trained on another base model, {trained_on['name']}, not on {name}"
-        )
+    if mark.digest != digest:
+        raise UserError(f"adapter {adapter} was trained on another base model, {mark.name}, not on {name}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,44 +1,43 @@
-"""lm-eval's output as this project keeps it: one row a metric, one row an answered question."""
+"""lm-eval's output as this project keeps it: a result a metric, and every answered question."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-COLUMNS = ("task", "doc_id", "prompt", "target", "answer", "score")
+from ds2.artifacts.evaluation import AnsweredQuestion, Result
 
 
-def metric_rows(task: str, output: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each metric of the task, and of its members where it is a group; the first row is the task's own score.
+def metric_results(task: str, output: Mapping[str, Any]) -> list[Result]:
+    """A result for each metric of the task, and of its members where it is a group; the first is the task's own score.
 
     Values and standard errors are shares in 0..1 wherever lm-eval's are.
     """
     names = sorted(output["results"], key=lambda name: name != task)  # a group before its members
-    rows = []
+    results = []
     for name in names:
         scores = output["results"][name]
         for key, value in scores.items():
             metric, comma, filter_name = key.partition(",")
             if not comma or metric.endswith("_stderr"):
                 continue
-            rows.append(
-                {
-                    "task": name,
-                    "metric": metric,
-                    "filter": filter_name,
-                    "value": _number(value),
-                    "stderr": _number(scores.get(f"{metric}_stderr,{filter_name}")),
-                    "n": _count(name, output),
-                    "num_fewshot": output["n-shot"].get(name),
-                    "version": _number(output["versions"].get(name)),
-                }
+            results.append(
+                Result(
+                    task=name,
+                    metric=metric,
+                    filter=filter_name,
+                    value=_number(value),
+                    stderr=_number(scores.get(f"{metric}_stderr,{filter_name}")),
+                    n=_count(name, output),
+                    num_fewshot=output["n-shot"].get(name),
+                    version=_number(output["versions"].get(name)),
+                )
             )
-    return rows
+    return results
 
 
-def sample_rows(output: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def answered_questions(output: Mapping[str, Any]) -> Iterator[AnsweredQuestion]:
     """Each question with the model's answer: generated text, or the choice of highest likelihood."""
     for task, samples in output["samples"].items():
         multiple_choice = output["configs"][task].get("output_type") == "multiple_choice"
@@ -50,16 +49,7 @@ def sample_rows(output: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             answer = _chosen(sample) if multiple_choice else _text(sample["filtered_resps"][0])
             score = _number(sample[sample["metrics"][0]])
             target = _text(sample["target"])
-            values = (task, int(sample["doc_id"]), prompt, target, answer, score)
-            yield dict(zip(COLUMNS, values, strict=True))
-
-
-def write_samples(rows: list[dict[str, Any]], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = (pa.string(), pa.int64(), pa.string(), pa.string(), pa.string(), pa.float64())
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(list(zip(COLUMNS, types, strict=True)))), path)
+            yield AnsweredQuestion(task, int(sample["doc_id"]), prompt, target, answer, score)
 
 
 def _count(name: str, output: Mapping[str, Any]) -> int:

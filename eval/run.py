@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import random
 import time
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.base.errors import MissingInput, UserError
 from ds2.models.quiet import quiet_transformers
 from eval import truthful
 from eval.engines import has_chat_template, load_engine
-from eval.results import metric_rows, sample_rows, write_samples
+from eval.results import answered_questions, metric_results
 from eval.spec import EvalSpec
 
 TASKS = Path(__file__).parent / "tasks"
@@ -29,17 +29,16 @@ PAPER_FOLDERS = ("gsm8k", "bbh/cot_fewshot", "tydiqa", "mmlu/default", "truthful
 MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval.backend=vllm"
 
 
-def evaluate(spec: EvalSpec) -> dict[str, Any]:
-    """Evaluate as the spec says; write `results.json` and `samples.parquet`; return the results.
+def evaluate(spec: EvalSpec) -> Evaluation:
+    """Evaluate as the spec says; write the evaluation and every answered question into `spec.output_dir`; return the evaluation.
 
-    `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each one's first
-    metric; None where one of them failed. A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
+    A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
 
     Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task succeeds.
     """
     began = time.perf_counter()
-    rows: dict[str, list[dict[str, Any]]] = {}
-    samples: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[Result]] = {}
+    answered: dict[str, list[AnsweredQuestion]] = {}
     questions: dict[str, list[str]] = {}
     errors: dict[str, str] = {}
     with _quiet():
@@ -49,41 +48,39 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
         for task in [*spec.config.tasks, *spec.config.companions]:
             with _one_task(task, errors):
                 output = _run_task(task, lm, manager, spec, chat=chat)
-                rows[task] = metric_rows(task, output)
-                samples[task] = list(sample_rows(output))
+                results[task] = metric_results(task, output)
+                answered[task] = list(answered_questions(output))
                 if task == truthful.TASK:
                     questions[task] = [sample["doc"]["question"] for sample in output["samples"][task]]
         del lm
         for task in questions:
             _free_memory()  # for the judges
-            answered = rows.pop(task)
+            unjudged = results.pop(task)
             with _one_task(task, errors):
-                judged, samples[task] = truthful.judge_samples(samples[task], questions[task], spec)
-                rows[task] = judged + answered
-    if not rows:
+                judged, answered[task] = truthful.judge_answers(answered[task], questions[task], spec)
+                results[task] = judged + unjudged
+    if not results:
         raise UserError(
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
         )
-    scores = {task: own[0]["value"] for task, own in rows.items()}
-    whole = all(
-        task in scores for task in spec.config.tasks
-    )  # a mean over the others would be another quantity
-    results = {
-        "results": [row for own in rows.values() for row in own],
-        "average": float(np.mean([scores[task] for task in spec.config.tasks])) if whole else None,
-        "scores": scores,
-        "missing": list(errors),
-        "errors": errors,
-        "chat_template": chat,
-        "harness_version": version("lm_eval"),
-        "wall_seconds": time.perf_counter() - began,
-    }
+    scores = {task: of_task[0].value for task, of_task in results.items()}
+    asked = [score for task in spec.config.tasks if (score := scores.get(task)) is not None]
+    whole = len(asked) == len(spec.config.tasks)  # a mean over the others would be another quantity
+    evaluation = Evaluation(
+        results=[result for of_task in results.values() for result in of_task],
+        average=float(np.mean(asked)) if whole else None,
+        scores=scores,
+        missing=list(errors),
+        errors=errors,
+        chat_template=chat,
+        harness_version=version("lm_eval"),
+        wall_seconds=time.perf_counter() - began,
+    )
     output_dir = Path(spec.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_samples([sample for own in samples.values() for sample in own], output_dir / "samples.parquet")
-    text = json.dumps(results, indent=2, ensure_ascii=False)
-    (output_dir / "results.json").write_text(text, encoding="utf-8")
-    return results
+    write_answered(output_dir, [question for of_task in answered.values() for question in of_task])
+    evaluation.write(output_dir)
+    return evaluation
 
 
 def task_manager(spec: EvalSpec) -> Any:

@@ -19,7 +19,7 @@ class EvalSpec:
     adapter: str | None
     """Directory of a PEFT adapter with its tokenizer; None: the base model itself."""
     output_dir: str
-    """Takes `results.json` and `samples.parquet`."""
+    """Takes the evaluation: see `ds2.artifacts.evaluation`."""
     seed: int
     """Of whatever an evaluation samples (few-shot examples, sampled answers)."""
     config: EvalConfig

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tqdm import tqdm
 
+from ds2.artifacts.evaluation import AnsweredQuestion, Result
 from ds2.base.errors import MissingInput
 from eval.spec import EvalSpec
 
@@ -24,22 +26,20 @@ def score_answered(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     return {"answered": float(bool(results[0].strip()))}
 
 
-def judge_samples(
-    samples: Sequence[dict[str, Any]], questions: Sequence[str], spec: EvalSpec
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Metric rows (true and informative, true, informative) and the samples with their judged scores, 0 or 1.
+def judge_answers(
+    answered: Sequence[AnsweredQuestion], questions: Sequence[str], spec: EvalSpec
+) -> tuple[list[Result], list[AnsweredQuestion]]:
+    """Results (true and informative, true, informative) and the answers with their judged scores, 0 or 1.
 
-    `questions[i]` is what `samples[i]` answers. Raises MissingInput where a judge model is not there.
+    `questions[i]` is what `answered[i]` answers, without its prompt. Raises MissingInput where a judge model is not there.
     """
-    pairs = [
-        (question, sample["answer"].strip()) for question, sample in zip(questions, samples, strict=True)
-    ]
+    pairs = [(question, one.answer.strip()) for question, one in zip(questions, answered, strict=True)]
     true = ask_judge(spec.config.truth_judge, TRUE, pairs, spec)
     informative = ask_judge(spec.config.info_judge, HELPFUL, pairs, spec)
     both = [a and b for a, b in zip(true, informative, strict=True)]
     named = {"true_and_informative": both, "true": true, "informative": informative}
-    rows = [_metric_row(metric, verdicts) for metric, verdicts in named.items()]
-    return rows, [{**sample, "score": float(good)} for sample, good in zip(samples, both, strict=True)]
+    results = [_result(metric, verdicts) for metric, verdicts in named.items()]
+    return results, [replace(one, score=float(good)) for one, good in zip(answered, both, strict=True)]
 
 
 def ask_judge(judge: str, question_mark: str, pairs: Sequence[tuple[str, str]], spec: EvalSpec) -> list[bool]:
@@ -72,11 +72,10 @@ def _says_yes(model: Any, tokenizer: Any, prompt: str) -> bool:
     return bool(logits[yes[parting]] > logits[no[parting]])
 
 
-def _metric_row(metric: str, verdicts: Sequence[bool]) -> dict[str, Any]:
+def _result(metric: str, verdicts: Sequence[bool]) -> Result:
     n = len(verdicts)
     share = sum(verdicts) / n
     stderr = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else None
-    return {
-        "task": TASK, "metric": metric, "filter": "judged", "value": share, "stderr": stderr, "n": n, "num_fewshot": 0,
-        "version": 1.0,
-    }  # fmt: skip
+    return Result(
+        task=TASK, metric=metric, filter="judged", value=share, stderr=stderr, n=n, num_fewshot=0, version=1.0
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.artifacts import adapter
 from finetune.spec import FinetuneSpec
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
@@ -16,7 +17,7 @@ PROBE_TOKENS = 256
 
 
 def merge_adapter(spec: FinetuneSpec, *, probe: NDArray[np.int32]) -> float:
-    """Write the merged model and its tokenizer into `merged/`; return the largest difference of its logits on `probe`.
+    """Write the merged model and its tokenizer beside the adapter; return the largest difference of its logits on `probe`.
 
     The base is loaded anew and unquantised, and the model compared is the one read back from disk. Raises RuntimeError
     where its logits are not those of base and adapter, and removes nothing: the adapter stays as it is.
@@ -26,12 +27,12 @@ def merge_adapter(spec: FinetuneSpec, *, probe: NDArray[np.int32]) -> float:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = getattr(torch, spec.config.dtype)
-    adapter, merged = Path(spec.output_dir) / "adapter", Path(spec.output_dir) / "merged"
+    weights, merged = adapter.weights(Path(spec.output_dir)), adapter.merged(Path(spec.output_dir))
     base = AutoModelForCausalLM.from_pretrained(spec.base_model, revision=spec.revision, dtype=dtype)
-    tuned = PeftModel.from_pretrained(base, adapter).eval()
+    tuned = PeftModel.from_pretrained(base, weights).eval()
     before = _logits(tuned, probe)
     tuned.merge_and_unload().save_pretrained(merged)
-    AutoTokenizer.from_pretrained(adapter).save_pretrained(merged)
+    AutoTokenizer.from_pretrained(weights).save_pretrained(merged)
     after = _logits(AutoModelForCausalLM.from_pretrained(merged, dtype=dtype).eval(), probe)
     error = float((after - before).abs().max())
     allowed = TOLERANCE[spec.config.dtype] * float(before.abs().max())

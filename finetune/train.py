@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ds2.artifacts import adapter
 from ds2.base.errors import UserError
 from ds2.config import FinetuneConfig
 from ds2.models.quiet import quiet_transformers
@@ -36,7 +37,7 @@ MEMORY_HELP = (
 
 
 def train(spec: FinetuneSpec) -> dict[str, Any]:
-    """Fine-tune as the spec says; write `adapter/`, `curve.parquet`, `metrics.json` (and `merged/`); return the metrics.
+    """Fine-tune as the spec says; write the adapter with its curve and metrics into `spec.output_dir`; return the metrics.
 
     Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one line, for what
     the user can change: an empty subset, a batch that does not divide, a loss that is not a number, too little memory.
@@ -85,7 +86,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     with quiet_transformers():
         base = load_base(spec.base_model, spec.revision, config)
-        mark = {"name": spec.base_model, "digest": base_digest(base)} if main_process else {}
+        mark = adapter.BaseMark(spec.base_model, base_digest(base)) if main_process else None
         set_seed(spec.seed)
         model = add_lora(base, config)
 
@@ -107,15 +108,16 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
 
     output = Path(spec.output_dir)
-    trainer.save_model(str(output / "adapter"))  # gathers sharded weights, on every process
+    weights = adapter.weights(output)
+    trainer.save_model(str(weights))  # gathers sharded weights, on every process
     if not main_process:
         return {}
     for unwanted in ("training_args.bin", "README.md"):  # a pickle, and a card of blanks
-        (output / "adapter" / unwanted).unlink(missing_ok=True)
-    _write_json(output / "adapter" / "base.json", mark)
-    curve = _write_curve(
-        output / "curve.parquet", trainer.state.log_history, config.total_batch / len(samples.ids)
-    )
+        (weights / unwanted).unlink(missing_ok=True)
+    assert mark is not None
+    mark.write(weights)
+    curve = _curve(trainer.state.log_history, config.total_batch / len(samples.ids))
+    adapter.write_curve(output, curve)
     metrics = {
         "train_loss": float(np.mean(curve["loss"])),
         "final_loss": float(np.mean(curve["loss"][-max(1, steps // 10) :])),
@@ -138,7 +140,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
         with quiet_transformers():
             metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, 0])])
-    _write_json(output / "metrics.json", metrics)
+    adapter.write_metrics(output, metrics)
     checkpoints.remove(spec)
     return metrics
 
@@ -211,12 +213,10 @@ def _count_tokens(samples: EncodedSamples, order: NDArray[np.int64]) -> dict[str
     }
 
 
-def _write_curve(path: Path, log: list[dict[str, float]], epochs_per_step: float) -> dict[str, list[float]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _curve(log: list[dict[str, float]], epochs_per_step: float) -> dict[str, list[float]]:
+    """The curve's columns, from what the Trainer logged."""
     entries = [entry for entry in log if "loss" in entry]
-    columns: dict[str, list[float]] = {
+    return {
         "step": [int(entry["step"]) for entry in entries],
         "epoch": [entry["step"] * epochs_per_step for entry in entries],
         **{
@@ -225,12 +225,6 @@ def _write_curve(path: Path, log: list[dict[str, float]], epochs_per_step: float
         },
         "memory_bytes": [int(entry["memory_bytes"]) for entry in entries],
     }
-    pq.write_table(pa.table(columns), path)
-    return columns
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2), encoding="utf-8")
 
 
 @contextmanager

@@ -1,14 +1,21 @@
-"""The adapter: `adapter/` (PEFT, tokenizer), `curve.parquet`, `metrics.json`.
+"""The adapter: the folder that PEFT loads, with its tokenizer and the mark of its base model; curve and metrics beside it.
 
-`curve.parquet`: step, epoch, loss, learning_rate, tokens_per_second.
+With `finetune.merge` also the base model with the adapter folded in.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ds2.base.json_files import read_json
+from ds2.artifacts.reading import read_dataclass
+from ds2.artifacts.training import read_curve, read_metrics, write_curve, write_metrics
+from ds2.base.dataclass_json import to_plain
+from ds2.base.json_files import write_json
+
+__all__ = ["BaseMark", "merged", "read_curve", "read_metrics", "weights", "write_curve", "write_metrics"]
+
+_MARK = "base.json"
 
 
 def weights(folder: Path) -> Path:
@@ -16,7 +23,26 @@ def weights(folder: Path) -> Path:
     return folder / "adapter"
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Counts and times of the training."""
-    metrics: dict[str, Any] = read_json(folder / "metrics.json")
-    return metrics
+def merged(folder: Path) -> Path:
+    """The folder of the merged model, which transformers loads."""
+    return folder / "merged"
+
+
+@dataclass(frozen=True)
+class BaseMark:
+    """Which base model an adapter belongs to; it lies among the adapter's own files, so that a copy of them keeps it."""
+
+    name: str
+    """Hub name or local directory, as it was asked for."""
+    digest: str
+    """See `ds2.models.digest`."""
+
+    def write(self, adapter: Path) -> None:
+        """Put the mark into the folder that PEFT loads."""
+        write_json(adapter / _MARK, to_plain(self))
+
+    @classmethod
+    def read(cls, adapter: Path) -> BaseMark | None:
+        """The mark in the folder that PEFT loads; None where it has none. Raises DamagedArtifact."""
+        path = adapter / _MARK
+        return read_dataclass(cls, path) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""A base model made on the spot: `model/` (weights, tokenizer), `curve.parquet` (step, loss), `metrics.json`."""
+"""A base model made on the spot: the folder that transformers loads, its metrics, and of a pre-training its curve."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from ds2.base.json_files import write_json
+from ds2.artifacts.training import CURVE_COLUMNS, write_curve, write_metrics
 
 
 def weights(folder: Path) -> Path:
-    """The folder that transformers loads."""
+    """The folder that transformers loads: weights and tokenizer."""
     return folder / "model"
 
 
 def write(
     folder: Path, metrics: Mapping[str, Any], curve: Sequence[Mapping[str, float]] | None = None
 ) -> None:
-    """Metrics and, of a pre-training, its curve, beside the weights."""
+    """Metrics and, of a pre-training, its curve (one {"step", "loss"} a logged step), beside the weights."""
     if curve is not None:
-        pd.DataFrame(curve).to_parquet(folder / "curve.parquet", index=False)
-    write_json(folder / "metrics.json", metrics)
+        write_curve(folder, {name: [point[name] for point in curve] for name in CURVE_COLUMNS})
+    write_metrics(folder, metrics)

@@ -1,4 +1,4 @@
-"""Embeddings: `embeddings.npy`, (N, d) float32, unit rows."""
+"""Embeddings: a unit row for each conversation, (N, d) float32."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.artifacts.reading import read_array
+
+_FILE = "embeddings.npy"
+
 
 def write_embeddings(folder: Path, vectors: NDArray[np.float32]) -> None:
-    np.save(folder / "embeddings.npy", vectors)
+    """(N, d) unit rows."""
+    np.save(folder / _FILE, vectors)
 
 
 def read_embeddings(folder: Path) -> NDArray[np.float32]:
-    """(N, d) unit rows, mapped from disk."""
-    vectors: NDArray[np.float32] = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
-    return vectors
+    """(N, d) unit rows, mapped from disk. Raises DamagedArtifact."""
+    return read_array(folder / _FILE, np.float32, dimensions=(2,), mapped=True)

@@ -1,4 +1,4 @@
-"""The graph: `neighbors.npy` (N, k) int32 and `distances.npy` (N, k) float32, self excluded, ascending."""
+"""The graph: each sample's k nearest neighbours (N, k) int32 and their distances (N, k) float32, itself excluded, ascending."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from ds2.artifacts.reading import damaged, read_array
 from ds2.method.knn import KnnGraph
+
+_NEIGHBORS, _DISTANCES = "neighbors.npy", "distances.npy"
 
 
 def write_graph(folder: Path, graph: KnnGraph) -> None:
-    np.save(folder / "neighbors.npy", graph.neighbors)
-    np.save(folder / "distances.npy", graph.distances)
+    """The two arrays."""
+    np.save(folder / _NEIGHBORS, graph.neighbors)
+    np.save(folder / _DISTANCES, graph.distances)
 
 
 def read_graph(folder: Path) -> KnnGraph:
-    return KnnGraph(
-        neighbors=np.load(folder / "neighbors.npy", mmap_mode="r", allow_pickle=False),
-        distances=np.load(folder / "distances.npy", mmap_mode="r", allow_pickle=False),
-    )
+    """The graph, mapped from disk. Raises DamagedArtifact."""
+    neighbors = read_array(folder / _NEIGHBORS, np.int32, dimensions=(2,), mapped=True)
+    distances = read_array(folder / _DISTANCES, np.float32, dimensions=(2,), mapped=True)
+    if neighbors.shape != distances.shape:
+        raise damaged(folder / _DISTANCES, f"shape {distances.shape}, not the neighbours' {neighbors.shape}")
+    return KnnGraph(neighbors=neighbors, distances=distances)

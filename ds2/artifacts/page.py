@@ -1,14 +1,17 @@
-"""The page of a run: `report.html`."""
+"""The page of a run, or of many: one HTML file that needs no other."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-FILE = "report.html"
+
+def html(folder: Path) -> Path:
+    """Where the page stands."""
+    return folder / "report.html"
 
 
-def write_page(folder: Path, html: str) -> Path:
+def write_page(folder: Path, text: str) -> Path:
     """Write the page; its path."""
-    path = folder / FILE
-    path.write_text(html, encoding="utf-8")
+    path = html(folder)
+    path.write_text(text, encoding="utf-8")
     return path

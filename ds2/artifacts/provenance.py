@@ -7,11 +7,12 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypedDict
 
 _PACKAGES = (
     "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
@@ -19,8 +20,27 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+class Host(TypedDict):
+    """The machine."""
+
+    name: str
+    machine: str
+    system: str
+
+
+class Provenance(TypedDict):
+    """Where and with what."""
+
+    versions: Mapping[str, str]
+    """Package -> version, of those that shape results and are installed."""
+    python: str
+    git_commit: str | None
+    """None outside a clone."""
+    host: Host
+
+
 @cache
-def provenance() -> dict[str, Any]:
+def provenance() -> Provenance:
     """Package versions, git commit (None outside a clone) and host; computed once a process."""
     versions = {}
     for package in _PACKAGES:

@@ -1,62 +1,172 @@
-"""Ratings: `ratings.parquet`, one row a sample, and of a language model what came of its answers."""
+"""Ratings: one row a sample, in pool order, and where a language model was asked, what came of its answers.
+
+id, row, source           of the sample
+score                     int16, 0..K-1; -1: unrated; of several raters the lower median
+rating                    float64, raw; NaN where there is none; of several raters the mean
+score_0, score_1, ...     int16, where there are several raters
+rarity, complexity,       float64, where a language model was asked; NaN where it did not say
+  informativeness
+outcome                   a value of `Outcome`, or `NOT_ASKED`, where a language model was asked
+rating_0, rating_1, ...   float64, where it was asked several times
+"""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from ds2.artifacts.reading import parsed, read_array, read_object, read_table, table_columns
 from ds2.artifacts.samples import identity_columns
-from ds2.base.json_files import write_json
+from ds2.base.json_files import write_json, write_json_lines
+from ds2.method.agreement import Agreement
 from ds2.pool import Pool
+from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
+from ds2.rating.parse import Outcome
 
 if TYPE_CHECKING:
-    from ds2.rating.outcomes import ModelRatings
+    import pandas as pd
+
     from ds2.rating.raters import Ratings
+
+_TABLE = "ratings.parquet"
+_REPORT = "rating_report.json"
+_UNRATED = "unrated.jsonl"
+_DISTRIBUTION = "distribution.npy"
+_CRITERIA = ("rarity", "complexity", "informativeness")
+_MOST_REASONS = 50
 
 
 def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
-    table = pd.DataFrame({**identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings})
+    """All of it."""
+    import pandas as pd
+
+    columns = {**identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings}
     if ratings.by_rater is not None:
-        for r, own in enumerate(ratings.by_rater.T):
-            table[f"score_{r}"] = own
+        columns |= {f"score_{r}": scores for r, scores in enumerate(ratings.by_rater.T)}
     if ratings.details is not None:
-        _add_details(folder, pool, table, ratings.details)
-    table.to_parquet(folder / "ratings.parquet", index=False)
+        columns |= _columns_of_model(ratings.details)
+        write_report(folder, ratings.details.report)
+        write_json_lines(folder / _UNRATED, _unrated_rows(pool, ratings.details.unrated))
+        if ratings.details.distribution is not None:
+            np.save(folder / _DISTRIBUTION, ratings.details.distribution)
+    pd.DataFrame(columns).to_parquet(folder / _TABLE, index=False)
 
 
-def _add_details(folder: Path, pool: Pool, table: pd.DataFrame, details: ModelRatings) -> None:
-    known = np.isfinite(details.criteria)
-    count = known.sum(axis=1)
-    mean = np.where(known, details.criteria, 0.0).sum(axis=1) / np.maximum(count, 1)
-    for c, criterion in enumerate(("rarity", "complexity", "informativeness")):
-        table[criterion] = np.where(count[:, c] > 0, mean[:, c], np.nan)
-    table["outcome"] = details.outcomes
-    if details.criteria.shape[1] > 1:
-        for r, own in enumerate(details.criteria[:, :, -1].T):
-            table[f"rating_{r}"] = own
-    write_json(folder / "rating_report.json", details.report.to_dict())
-    with (folder / "unrated.jsonl").open("w", encoding="utf-8") as lines:
-        for one in details.unrated:
-            sample = pool.samples[one.position]
-            row = {"id": sample.id, "row": sample.row, "source": sample.source}
-            told = {"outcome": one.outcome.value, "reason": one.reason, "text": one.text}
-            lines.write(json.dumps(row | told, ensure_ascii=False) + "\n")
-    if details.distribution is not None:
-        np.save(folder / "distribution.npy", details.distribution)
+def read_ratings(folder: Path, *columns: str) -> pd.DataFrame:
+    """The table, N rows in pool order: the named columns, or all. Raises DamagedArtifact."""
+    return read_table(folder / _TABLE, columns or None)
 
 
 def read_scores(folder: Path) -> NDArray[np.int16]:
-    """(N,) scores of a `rate` artifact; -1: unrated."""
-    return pd.read_parquet(folder / "ratings.parquet", columns=["score"])["score"].to_numpy(dtype=np.int16)
+    """(N,) scores; -1: unrated. Raises DamagedArtifact."""
+    return read_ratings(folder, "score")["score"].to_numpy(dtype=np.int16)
 
 
 def read_rater_scores(folder: Path) -> NDArray[np.int16]:
-    """(N, R) scores of several raters where the artifact holds them, else (N,); -1: unrated."""
-    table = pd.read_parquet(folder / "ratings.parquet")
-    own = [name for name in table.columns if name.startswith("score_")]
-    return table[own or "score"].to_numpy(dtype=np.int16)
+    """(N, R) scores of several raters where the artifact holds them, else (N,); -1: unrated. Raises DamagedArtifact."""
+    by_rater = [name for name in table_columns(folder / _TABLE) if name.startswith("score_")]
+    if not by_rater:
+        return read_scores(folder)
+    return read_ratings(folder, *by_rater).to_numpy(dtype=np.int16)
+
+
+def read_distribution(folder: Path) -> NDArray[np.float32] | None:
+    """(N, 9) P(rating = 1..9), NaN rows: unrated; None without `rater.reading=expected`. Raises DamagedArtifact."""
+    path = folder / _DISTRIBUTION
+    return read_array(path, np.float32, dimensions=(2,)) if path.is_file() else None
+
+
+def write_report(folder: Path, report: RatingReport) -> None:
+    """What a language model did with the pool, and the most frequent reasons why answers could not be read."""
+    by_source = sorted(report.outcomes.items())
+    content = {
+        **report.counts(),
+        "most_common_score": report.most_common,
+        "by_source": {source: {o.value: counts[o.value] for o in Outcome} for source, counts in by_source},
+        "reasons": dict(report.reasons.most_common(_MOST_REASONS)),
+        "models": dict(report.models.most_common()),
+    }
+    write_json(folder / _REPORT, content)
+
+
+def read_report(folder: Path) -> RatingReport | None:
+    """The same; None where no language model was asked.
+
+    Raises:
+        DamagedArtifact: naming the file and the key at fault.
+    """
+    path = folder / _REPORT
+    if not path.is_file():
+        return None
+    totals = {outcome.value for outcome in Outcome}  # sums over the sources
+    kept = parsed(
+        _Report, {key: value for key, value in read_object(path).items() if key not in totals}, path
+    )
+    agreement = None
+    if kept.repeats_pairs is not None and kept.repeats_exact is not None and kept.repeats_kappa is not None:
+        agreement = Agreement(kept.repeats_pairs, kept.repeats_exact, kept.repeats_kappa)
+    return RatingReport(
+        outcomes={source: Counter(counts) for source, counts in kept.by_source.items()},
+        reasons=Counter(kept.reasons),
+        cut=kept.cut,
+        answers=kept.answers,
+        replayed=kept.replayed,
+        without_schema=kept.without_schema,
+        prompt_tokens=kept.prompt_tokens,
+        cached_tokens=kept.cached_tokens,
+        completion_tokens=kept.completion_tokens,
+        models=Counter(kept.models),
+        largest_share=kept.largest_share,
+        most_common=kept.most_common_score,
+        agreement=agreement,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Report:
+    """As JSON holds it, without the sums over the sources."""
+
+    cut: int = 0
+    answers: int
+    replayed: int = 0
+    without_schema: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    largest_share: float = 0.0
+    repeats_pairs: int | None = None
+    repeats_exact: float | None = None
+    repeats_kappa: float | None = None
+    most_common_score: int | None = None
+    by_source: dict[str, dict[str, int]]
+    reasons: dict[str, int] = field(default_factory=dict)
+    models: dict[str, int] = field(default_factory=dict)
+
+
+def _columns_of_model(details: ModelRatings) -> dict[str, Any]:
+    """The columns that only a language model fills."""
+    known = np.isfinite(details.criteria)
+    count = known.sum(axis=1)
+    mean = np.where(known, details.criteria, 0.0).sum(axis=1) / np.maximum(count, 1)
+    columns: dict[str, Any] = {
+        criterion: np.where(count[:, c] > 0, mean[:, c], np.nan) for c, criterion in enumerate(_CRITERIA)
+    }
+    columns["outcome"] = details.outcomes
+    if details.criteria.shape[1] > 1:
+        columns |= {f"rating_{r}": repeat for r, repeat in enumerate(details.criteria[:, :, -1].T)}
+    return columns
+
+
+def _unrated_rows(pool: Pool, unrated: tuple[UnratedSample, ...]) -> Iterator[Mapping[str, Any]]:
+    for one in unrated:
+        sample = pool.samples[one.position]
+        yield {
+            "id": sample.id, "row": sample.row, "source": sample.source,
+            "outcome": one.outcome.value, "reason": one.reason, "text": one.text,
+        }  # fmt: skip

@@ -3,7 +3,7 @@
 The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration and the
 fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
 `<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and only then
-given its `record.json`; a folder without a record is not an artifact. One lock per fingerprint: of several processes
+given its record; a folder without a record is not an artifact. One lock per fingerprint: of several processes
 that need a step, one computes and the others wait and reuse.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -23,16 +22,48 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from filelock import FileLock, Timeout
 
-from ds2.artifacts.provenance import peak_memory, provenance
+from ds2.artifacts.provenance import Provenance, peak_memory, provenance
+from ds2.base.drafts import remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import canonical_json, file_sha256, fingerprint
-from ds2.base.json_files import read_json
 
 RECORD = "record.json"
+"""Written last: a folder without one is not an artifact."""
+
+
+class FileRecord(TypedDict):
+    """One file of an artifact, as it was written."""
+
+    sha256: str
+    bytes: int
+
+
+class Record(Provenance):
+    """What is kept of an artifact beside its files."""
+
+    stage: str
+    version: int
+    fingerprint: str
+    slug: str
+    config: Mapping[str, Any]
+    """The step's identity."""
+    inputs: Mapping[str, str]
+    """Input name -> fingerprint."""
+    counts: Mapping[str, Any]
+    """Numbers worth a look, some of them nested."""
+    warnings: Sequence[str]
+    files: Mapping[str, FileRecord]
+    """By name relative to the artifact's folder."""
+    wall_seconds: float
+    peak_memory_bytes: int | None
+    finished: str
+    """ISO 8601, UTC."""
+    checksum: str
+    """Hex SHA-256 of all the rest."""
 
 
 class Status(Enum):
@@ -50,12 +81,12 @@ class StageResult:
     status: Status
     seconds: float
     """Time this run spent on the stage (loading, where it was reused)."""
-    record: Mapping[str, Any]
-    """`record.json`: config, inputs, versions, wall_seconds, peak_memory_bytes, counts, checksums, warnings."""
+    record: Record
 
-    def json(self, name: str) -> Any:
-        """Content of one of the stage's JSON files."""
-        return read_json(self.path / name)
+    @property
+    def record_file(self) -> Path:
+        """Where the record is kept."""
+        return self.path / RECORD
 
 
 @dataclass(frozen=True)
@@ -104,12 +135,12 @@ class ArtifactStore:
 
     def find(self, step: Step) -> Path | None:
         """The step's finished artifact, or None. Raises DamagedArtifact where two folders claim it."""
-        found = self._claiming(step.stage, step.fingerprint)
-        if len(found) > 1:
+        claiming = self._claiming(step.stage, step.fingerprint)
+        if len(claiming) > 1:
             raise DamagedArtifact(
-                f"two artifacts claim {step.fingerprint}: {found[0]} and {found[1]}; delete one"
+                f"two artifacts claim {step.fingerprint}: {claiming[0]} and {claiming[1]}; delete one"
             )
-        return found[0] if found else None
+        return claiming[0] if claiming else None
 
     def holds(self, stage: str, fingerprint: str) -> bool:
         """Whether there is a finished artifact of that stage and fingerprint."""
@@ -131,7 +162,7 @@ class ArtifactStore:
         path = self.find(step)
         if path is None:
             return None
-        record = self.verify(path) if verify else read_record(path / RECORD)
+        record = self.verify(path) if verify else read_record(path)
         if record["fingerprint"] != step.fingerprint:
             raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
         return StageResult(
@@ -175,7 +206,7 @@ class ArtifactStore:
         finally:
             lock.release()
 
-    def _compute(self, step: Step) -> tuple[Path, dict[str, Any]]:
+    def _compute(self, step: Step) -> tuple[Path, Record]:
         parent = self.root / step.stage
         partial = parent / f".partial-{step.fingerprint}"
         if partial.exists() and not step.resumable:
@@ -183,6 +214,7 @@ class ArtifactStore:
         wall, memory = time.perf_counter(), peak_memory()
         try:
             partial.mkdir(parents=True, exist_ok=True)
+            remove_drafts(partial)
             with memory:
                 outcome = step.compute(partial)
             record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes)
@@ -200,13 +232,13 @@ class ArtifactStore:
 
     def _record(
         self, step: Step, outcome: Outcome, folder: Path, seconds: float, memory: int | None
-    ) -> dict[str, Any]:
-        files = {
+    ) -> Record:
+        files: dict[str, FileRecord] = {
             str(path.relative_to(folder)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        record = {
+        record: Record = {
             "stage": step.stage,
             "version": step.version,
             "fingerprint": step.fingerprint,
@@ -220,32 +252,28 @@ class ArtifactStore:
             "peak_memory_bytes": memory,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance(),
+            "checksum": "",
         }
-        record["checksum"] = hashlib.sha256(canonical_json(record)).hexdigest()
+        record["checksum"] = _checksum(record)
         return record
 
-    def _publish(self, step: Step, partial: Path, record: dict[str, Any]) -> Path:
+    def _publish(self, step: Step, partial: Path, record: Record) -> Path:
         final = partial.parent / f"{_safe(step.slug)}-{step.fingerprint}"
         if final.exists():  # a process died between the rename and the record
             shutil.rmtree(final)
         partial.rename(final)
-        draft = final / f".{RECORD}"
         try:
-            with draft.open("w", encoding="utf-8") as handle:
-                json.dump(record, handle, indent=2, ensure_ascii=False)
-                handle.flush()
-                os.fsync(handle.fileno())
-            draft.rename(final / RECORD)
+            with replacing(final / RECORD, durable=True) as draft:
+                draft.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
         except OSError:
             shutil.rmtree(final, ignore_errors=True)
             raise
         self._verified[final] = _stamps(final, record)
         return final
 
-    def verify(self, path: Path) -> dict[str, Any]:
+    def verify(self, path: Path) -> Record:
         """An artifact's record, after its files were compared with it. Raises DamagedArtifact naming the file."""
-        record_path = path / RECORD
-        record = read_record(record_path)
+        record = read_record(path)
         # Within one process (a sweep of many runs) an artifact is hashed once, as long as no file of it is touched.
         if path in self._verified and self._verified[path] == _stamps(path, record):
             return record
@@ -269,28 +297,39 @@ def _opened(root: Path, _working: Path) -> ArtifactStore:
     return ArtifactStore(root)
 
 
-def _stamps(path: Path, record: Mapping[str, Any]) -> list[tuple[int, int]]:
-    found = []
+def _stamps(path: Path, record: Record) -> list[tuple[int, int]]:
+    stamps = []
     for name in (RECORD, *record["files"]):
         try:
             stat = (path / name).stat()
         except FileNotFoundError:
             continue  # a stamp fewer: no longer what was hashed
-        found.append((stat.st_size, stat.st_mtime_ns))
-    return found
+        stamps.append((stat.st_size, stat.st_mtime_ns))
+    return stamps
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A `record.json`, checked against its own checksum. Raises DamagedArtifact."""
+def find_artifacts(folder: Path) -> list[Path]:
+    """The finished artifacts of one stage, by name: the folders below the stage's own that have a record."""
+    return sorted(path for path in folder.glob("*") if (path / RECORD).is_file())
+
+
+def read_record(folder: Path) -> Record:
+    """The record of the artifact in a folder, checked against its own checksum. Raises DamagedArtifact."""
+    path = folder / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        body = {key: value for key, value in record.items() if key != "checksum"}
-        intact = record["checksum"] == hashlib.sha256(canonical_json(body)).hexdigest()
+        record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
+        intact = record["checksum"] == _checksum(record)
     except (ValueError, KeyError, AttributeError) as error:
-        raise DamagedArtifact(f"{path} is damaged; delete {path.parent} and run again") from error
+        raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
-        raise DamagedArtifact(f"{path} does not match its checksum; delete {path.parent} and run again")
-    return dict(record)
+        raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")
+    return record
+
+
+def _checksum(record: Record) -> str:
+    """Of everything but the checksum itself."""
+    body = {key: value for key, value in record.items() if key != "checksum"}
+    return hashlib.sha256(canonical_json(body)).hexdigest()
 
 
 def _safe(slug: str) -> str:

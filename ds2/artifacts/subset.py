@@ -1,22 +1,39 @@
-"""The subset: the chosen conversations, best first, in the forms that people and training frameworks read."""
+"""The subset: the chosen conversations, best first, in the forms that people and training frameworks read.
+
+Table and conversations have one row a chosen sample:
+
+    rank             from 0, the best
+    id, row, source  of the sample
+    score            as given; curated and long_tail as curation has them; null where the run has none
+    value            float64, what it was ranked by; null where the strategy does not rank
+    reason           why it was chosen, in a few words
+    messages         role and content (the conversations alone have them)
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.artifacts.store import RECORD, read_record
+from ds2.artifacts.reading import damaged, read_dataclass, read_table, table_rows
+from ds2.artifacts.store import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
-from ds2.artifacts.subset_report import describe, markdown
-from ds2.base.json_files import write_json
+from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe, markdown
+from ds2.base.json_files import write_json, write_json_lines
 from ds2.pool import Pool
 from ds2.selection.request import Choice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TABLE = "subset.parquet"
+_REPORT, _REPORT_TEXT = "subset_report.json", "subset_report.md"
+_COLUMNS = ("rank", "id", "row", "source", *KNOWN, "value", "reason")
 
 
 def conversations(folder: Path) -> Path:
@@ -40,10 +57,10 @@ def write_subset(
         title: of the report; `name`: of the subset in the frameworks' own files.
     """
     rows = _write_rows(folder, pool, choice, known)
-    described = describe(pool, choice, known, title=title)
-    write_json(folder / "subset_report.json", described)
-    text = markdown(described)
-    (folder / "subset_report.md").write_text(text, encoding="utf-8")
+    report = describe(pool, choice, known, title=title)
+    write_report(folder, report)
+    text = markdown(report)
+    (folder / _REPORT_TEXT).write_text(text, encoding="utf-8")
     placed = [{**row, "position": p} for row, p in zip(rows, choice.positions.tolist(), strict=True)]
     write_exports(folder, name, pool, placed, text)
 
@@ -51,22 +68,57 @@ def write_subset(
 def _write_rows(
     folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]
 ) -> list[dict[str, Any]]:
-    """`subset.parquet` and `subset.jsonl`. Returns the rows written, without their messages."""
+    """Table and conversations. Returns the rows written, without their messages."""
+    import pandas as pd
+
     rows = []
     for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
         sample = pool.samples[position]
         row: dict[str, Any] = {"rank": rank, "id": sample.id, "row": sample.row, "source": sample.source}
-        for name in ("score", "curated", "long_tail"):
-            row[name] = known[name][position].item() if name in known else None
+        row |= {name: known[name][position].item() if name in known else None for name in KNOWN}
         row["value"] = None if choice.values is None else float(choice.values[rank])
         rows.append(row | {"reason": reason})
-    columns = ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
-    pd.DataFrame(rows, columns=columns).to_parquet(folder / "subset.parquet", index=False)
-    with (folder / "subset.jsonl").open("w", encoding="utf-8") as lines:
-        for position, row in zip(choice.positions.tolist(), rows, strict=True):
-            messages = [{"role": m.role, "content": m.content} for m in pool.samples[position].messages]
-            lines.write(json.dumps({"messages": messages, **row}, ensure_ascii=False) + "\n")
+    pd.DataFrame(rows, columns=list(_COLUMNS)).to_parquet(folder / _TABLE, index=False)
+    chosen = (pool.samples[position] for position in choice.positions.tolist())
+    messages = ([{"role": m.role, "content": m.content} for m in sample.messages] for sample in chosen)
+    lines = ({"messages": told, **row} for told, row in zip(messages, rows, strict=True))
+    write_json_lines(conversations(folder), lines)
     return rows
+
+
+def read_subset(folder: Path, *columns: str) -> pd.DataFrame:
+    """The table, best first: the named columns, or all. Raises DamagedArtifact."""
+    return read_table(folder / _TABLE, columns or None)
+
+
+def subset_size(folder: Path) -> int:
+    """How many samples were chosen. Raises DamagedArtifact."""
+    return table_rows(folder / _TABLE)
+
+
+def read_conversations(
+    folder: Path, ranks: Container[int] | None = None
+) -> Iterator[tuple[int, list[dict[str, str]]]]:
+    """(rank, messages) of the chosen conversations, best first; only those of `ranks` are parsed. Raises DamagedArtifact."""
+    path = conversations(folder)
+    with path.open(encoding="utf-8") as lines:
+        for rank, line in enumerate(lines):
+            if ranks is None or rank in ranks:
+                try:
+                    messages = json.loads(line)["messages"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise damaged(path, f"line {rank + 1} is not a row with messages") from error
+                yield rank, messages
+
+
+def write_report(folder: Path, report: SubsetReport) -> None:
+    """The report for programs."""
+    write_json(folder / _REPORT, report.to_plain())
+
+
+def read_report(folder: Path) -> SubsetReport:
+    """What the subset is made of. Raises DamagedArtifact naming the file and the key at fault."""
+    return read_dataclass(SubsetReport, folder / _REPORT)
 
 
 @dataclass(frozen=True)
@@ -83,17 +135,17 @@ class Overlap:
 
 def overlaps(folder: Path) -> list[Overlap]:
     """The other finished subsets of the same pool that the store holds now, the most alike first."""
-    pool = read_record(folder / RECORD)["inputs"]["pool"]
+    pool = read_record(folder)["inputs"]["pool"]
     mine = _row_numbers(folder)
     others = []
-    for path in sorted(folder.parent.glob(f"[!.]*/{RECORD}")):
-        if path.parent == folder or read_record(path)["inputs"].get("pool") != pool:
+    for path in find_artifacts(folder.parent):
+        if path == folder or read_record(path)["inputs"].get("pool") != pool:
             continue
-        other = _row_numbers(path.parent)
+        other = _row_numbers(path)
         shared = len(mine & other)
-        others.append(Overlap(path.parent.name, len(other), shared, shared / len(mine | other)))
+        others.append(Overlap(path.name, len(other), shared, shared / len(mine | other)))
     return sorted(others, key=lambda other: (-other.jaccard, other.subset))
 
 
 def _row_numbers(folder: Path) -> set[int]:
-    return set(pd.read_parquet(folder / "subset.parquet", columns=["row"])["row"].tolist())
+    return set(read_subset(folder, "row")["row"].tolist())

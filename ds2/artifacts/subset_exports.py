@@ -8,10 +8,11 @@ exports/             messages.jsonl, sharegpt.jsonl, and what each framework wan
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ds2.base.json_files import write_json_lines
 from ds2.pool import Pool, Sample
 
 _SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system"}
@@ -32,8 +33,8 @@ def write_exports(folder: Path, name: str, pool: Pool, rows: Sequence[Mapping[st
     exports.mkdir()
     _write_dataset(dataset, pool, rows, card)
     chosen = [pool.samples[row["position"]] for row in rows]
-    _write_lines(exports / "messages.jsonl", (_messages_row(sample) for sample in chosen))
-    _write_lines(exports / "sharegpt.jsonl", (_sharegpt_row(sample) for sample in chosen))
+    write_json_lines(exports / "messages.jsonl", (_messages_row(sample) for sample in chosen))
+    write_json_lines(exports / "sharegpt.jsonl", (_sharegpt_row(sample) for sample in chosen))
     info = json.dumps(_llama_factory(name), indent=2)
     (exports / "dataset_info.json").write_text(info + "\n", encoding="utf-8")
     (exports / "axolotl.yaml").write_text(_AXOLOTL, encoding="utf-8")
@@ -66,12 +67,6 @@ def _messages_row(sample: Sample) -> dict[str, Any]:
 def _sharegpt_row(sample: Sample) -> dict[str, Any]:
     turns = [{"from": _SHAREGPT.get(m.role, m.role), "value": m.content} for m in sample.messages]
     return {"id": sample.id, "conversations": turns}
-
-
-def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as handle:
-        for row in rows:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _llama_factory(name: str) -> dict[str, Any]:

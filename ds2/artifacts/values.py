@@ -1,4 +1,8 @@
-"""Values: `values.npy`, (N,) or (N, Q) float64, what a language model says of each sample; NaN where nothing."""
+"""Values: what a language model says of each sample, (N,) or (N, Q) float64, NaN where nothing.
+
+Until they are whole, what is finished lies beside them, and an interrupted measurement goes on from there. LESS keeps its
+warm-up and its projected directions (safetensors) in the artifact.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.artifacts.reading import read_array
+from ds2.selection.workspace import Workspace
 
-def parts(folder: Path) -> Path:
-    """Where a measurement keeps what it has finished, until it is whole."""
-    return folder / "parts"
+_FILE = "values.npy"
+
+
+def workspace(folder: Path) -> Workspace:
+    """Where a measurement keeps what it has finished."""
+    return Workspace(parts=folder / "parts", warm_up=folder / "warm_up", directions=folder / "directions")
 
 
 def write_values(folder: Path, values: NDArray[np.float64]) -> None:
     """The whole measurement; its parts go."""
-    np.save(folder / "values.npy", values)
-    shutil.rmtree(parts(folder), ignore_errors=True)
+    np.save(folder / _FILE, values)
+    shutil.rmtree(workspace(folder).parts, ignore_errors=True)
 
 
 def read_values(folder: Path) -> NDArray[np.float64]:
-    """(N,) or (N, Q)."""
-    values: NDArray[np.float64] = np.load(folder / "values.npy", allow_pickle=False)
-    return values
+    """(N,) or (N, Q). Raises DamagedArtifact."""
+    return read_array(folder / _FILE, np.float64, dimensions=(1, 2))

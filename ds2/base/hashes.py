@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput
 
 
@@ -76,6 +77,5 @@ class ContentHashes:
     def _save(self) -> None:
         with contextlib.suppress(OSError):  # a read-only store still works, without memory
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._memory.with_suffix(".draft")
-            draft.write_text(json.dumps(self._known), encoding="utf-8")
-            draft.replace(self._memory)
+            with replacing(self._memory) as draft:
+                draft.write_text(json.dumps(self._known), encoding="utf-8")

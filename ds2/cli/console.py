@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ds2.artifacts import page, subset
+from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status, Step
 
@@ -100,16 +102,14 @@ def result(run: RunResult, *, brief: bool) -> None:
     """The evaluation's table and where to look; in a sweep, only the average."""
     evaluation = run.stages.get("evaluate")
     if evaluation and brief:
-        _out.print(f"  average {_average(evaluation.json('results.json'))}")
+        _out.print(f"  average {_average(Evaluation.read(evaluation.path))}")
     elif evaluation:
         _out.print(evaluation_table(evaluation))
     if brief:
         return
-    for stage, file in (("select", "subset.jsonl"), ("report", "report.html")):
+    for stage, what, file in (("select", "subset", subset.conversations), ("report", "report", page.html)):
         if stage in run.stages:
-            _out.print(
-                f"{stage if stage == 'report' else 'subset'}: {escape(str(run.stages[stage].path / file))}"
-            )
+            _out.print(f"{what}: {escape(str(file(run.stages[stage].path)))}")
 
 
 def evaluation_table(evaluation: StageResult) -> Table:
@@ -117,15 +117,15 @@ def evaluation_table(evaluation: StageResult) -> Table:
     table = Table("task", "metric", title_justify="left")
     for name in ("value", "stderr", "n"):
         table.add_column(name, justify="right")
-    content = evaluation.json("results.json")
-    for row in content["results"]:
-        table.add_row(row["task"], row["metric"], _share(row["value"]), _share(row["stderr"]), str(row["n"]))
+    content = Evaluation.read(evaluation.path)
+    for row in content.results:
+        table.add_row(row.task, row.metric, _share(row.value), _share(row.stderr), str(row.n))
     table.add_row("[bold]average[/]", "", f"[bold]{_average(content)}[/]", "", "")
     return table
 
 
-def _average(results: Mapping[str, Any]) -> str:
-    return _share(results["average"]) or "needs every task"
+def _average(evaluation: Evaluation) -> str:
+    return _share(evaluation.average) or "needs every task"
 
 
 def _share(value: float | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from ds2.artifacts.store import RECORD, ArtifactStore, read_record
+from ds2.artifacts.store import RECORD, ArtifactStore, find_artifacts, read_record
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.extras import EXTRAS, absent
 from ds2.cli import console
@@ -31,7 +31,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
 def _artifacts(store: ArtifactStore, stage: str | None = None) -> Iterator[Path]:
     for name in [stage] if stage else STAGES:
-        yield from sorted(p for p in (store.root / name).glob("*") if (p / RECORD).is_file())
+        yield from find_artifacts(store.root / name)
 
 
 def _list(store: ArtifactStore, words: Sequence[str]) -> int:
@@ -44,7 +44,7 @@ def _list(store: ArtifactStore, words: Sequence[str]) -> int:
     table.add_column("size", justify="right")
     total = 0
     for path in _artifacts(store, stage):
-        record = read_record(path / RECORD)
+        record = read_record(path)
         size = sum(file["bytes"] for file in record["files"].values())
         total += size
         seconds = console.seconds(record["wall_seconds"])
@@ -64,7 +64,7 @@ def _show(store: ArtifactStore, words: Sequence[str]) -> int:
             f"ds2 show {words[0]}: {len(found)} artifacts in {store.root} have such a fingerprint"
         )
     console.line(str(found[0]))
-    console.line(json.dumps(read_record(found[0] / RECORD), indent=2, ensure_ascii=False))
+    console.line(json.dumps(read_record(found[0]), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ds2.artifacts import page as page_artifact
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
@@ -109,8 +110,7 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[Cell]]], root: Path) -> Pa
         table=table_of(list(expected.values()), baselines=baselines[0]),
     )
     with writing(folder):
-        (folder / "report.html").write_text(page, encoding="utf-8")
-    return folder / "report.html"
+        return page_artifact.write_page(folder, page)
 
 
 def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:

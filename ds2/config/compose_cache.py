@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 import ds2.config
 import ds2.config.selection
 from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.drafts import replacing
 from ds2.base.hashes import fingerprint
 from ds2.base.paths import project_root
 from ds2.config import RunConfig
@@ -108,6 +109,5 @@ def _save(file: Path, known: dict[str, Any]) -> None:
         for old in file.parent.glob(_FILES.format("*")):
             if old != file:
                 old.unlink(missing_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(known), encoding="utf-8")
-        draft.replace(file)
+        with replacing(file) as draft:
+            draft.write_text(json.dumps(known), encoding="utf-8")

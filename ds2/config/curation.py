@@ -70,7 +70,7 @@ class CurationConfig:
     hoc_solver: HocSolver = HocSolver.adam
     """How `rank` fits the transition matrix."""
     bootstrap: int = 0
-    """Resamples for intervals, error probabilities and the selection's stability (`uncertainty.json`); 0: none."""
+    """Resamples for intervals, error probabilities and the selection's stability; 0: none."""
     on_uninformative: OnUninformative = OnUninformative.warn
     """What to do when neighbours carry no information about this rater."""
     seed: int = 0

@@ -9,8 +9,6 @@ from typing import Any
 
 ROWS = 64
 """Embedding rows that enter the mark."""
-FILE = "base.json"
-"""Beside the adapter: {"name", "digest"}."""
 
 
 def base_digest(model: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.pool import Sample
@@ -176,9 +177,9 @@ def in_parts(
         for at in range(0, len(samples), PART):
             path = folder / f"{at:09d}.npy"
             if not path.exists():
-                draft = folder / f".{at:09d}.npy"
-                np.save(draft, compute(samples[at : at + PART]))
-                draft.rename(path)
+                values = compute(samples[at : at + PART])
+                with replacing(path) as draft, draft.open("wb") as handle:
+                    np.save(handle, values)
             results.append(np.load(path, allow_pickle=False))
             bar.update(len(results[-1]))
     return np.concatenate(results)

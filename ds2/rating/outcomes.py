@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -127,17 +126,4 @@ class RatingReport:
                 if self.agreement is None
                 else {f"repeats_{k}": v for k, v in asdict(self.agreement).items()}
             ),
-        }
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """`rating_report.json`."""
-        by_source = {
-            source: {o.value: own[o.value] for o in Outcome} for source, own in sorted(self.outcomes.items())
-        }
-        return {
-            **self.counts(),
-            "most_common_score": self.most_common,
-            "by_source": by_source,
-            "reasons": dict(self.reasons.most_common(50)),
-            "models": dict(self.models.most_common()),
         }

@@ -1,6 +1,6 @@
 """The local report: one self-contained HTML file that opens from disk, without a network.
 
-Path("report.html").write_text(render(run), encoding="utf-8")
+Path("page.html").write_text(render(run), encoding="utf-8")
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Every function takes a run and returns None (or nothing) where the stage it read
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,8 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ds2.artifacts.curation import RaterErrors, read_curation
+from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.ratings import read_ratings
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
+from ds2.artifacts.subset import read_subset
+from ds2.artifacts.training import read_curve
 from ds2.config import RunConfig
 from ds2.pool import PoolSource
 
@@ -100,32 +106,28 @@ def choices(config: RunConfig) -> dict[str, str]:
     return chosen | ({"group": config.tracking.group} if config.tracking.group else {})
 
 
-def columns(stage: StageResult, file: str, names: list[str]) -> dict[str, list[Any]]:
-    """The named columns of a stage's Parquet file, those that it has, as Python lists."""
-    import pyarrow.parquet as pq
+def scored(run: RunResult) -> StageResult | None:
+    """The artifact with a score for each sample of the pool: of curation, else of the rater; None where neither ran."""
+    return run.stages.get("curate") or run.stages.get("rate")
 
-    path = stage.path / file
-    present = set(pq.read_schema(path).names)
-    table = pq.read_table(path, columns=[name for name in names if name in present])
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+def scored_table(stage: StageResult, *columns: str) -> pd.DataFrame:
+    """The named columns of such an artifact, N rows in pool order."""
+    return (read_curation if stage.name == "curate" else read_ratings)(stage.path, *columns)
 
 
 def scores(run: RunResult) -> Scores | None:
     """Distributions before and after curation; before only, where no curation ran."""
-    curate, rate = run.stages.get("curate"), run.stages.get("rate")
-    if curate is None and rate is None:
+    stage = scored(run)
+    if stage is None:
         return None
     levels = run.config.scale.num_scores
     curated = moved = None
-    if curate is not None:
-        table = pd.read_parquet(curate.path / "curation.parquet", columns=["score", "curated"])
-    else:
-        assert rate is not None
-        table = pd.read_parquet(rate.path / "ratings.parquet", columns=["score"])
-    given = table["score"].fillna(-1).to_numpy(dtype=np.int64)
+    table = scored_table(stage, "score", *(["curated"] if stage.name == "curate" else []))
+    given = table["score"].to_numpy(dtype=np.int64)
     raw = np.bincount(given[given >= 0], minlength=levels)
-    if curate is not None:
-        after = table["curated"].fillna(-1).to_numpy(dtype=np.int64)
+    if stage.name == "curate":
+        after = table["curated"].to_numpy(dtype=np.int64)
         curated = np.bincount(after[after >= 0], minlength=levels).tolist()
         both = (given >= 0) & (after >= 0)
         joint = np.bincount(given[both] * levels + after[both], minlength=levels * levels)
@@ -137,23 +139,24 @@ def transitions(run: RunResult) -> list[Transition]:
     """The estimated matrix of each rater; none where none was estimated (`curation=none`)."""
     if "curate" not in run.stages:
         return []
-    found = run.stages["curate"].json("transition.json")
-    one, several = found.get("transition"), found.get("transitions")
-    return [Transition(matrix, found.get("prior")) for matrix in (several or ([] if one is None else [one]))]
+    errors = RaterErrors.read(run.stages["curate"].path)
+    matrices = [errors.transition] if errors.transition is not None else errors.transitions
+    prior = None if errors.prior is None else errors.prior.tolist()
+    return [Transition(matrix.tolist(), prior) for matrix in ([] if matrices is None else matrices)]
 
 
 def transition(run: RunResult) -> Transition | None:
     """The rater's matrix; None without one, and where there are several raters."""
-    found = transitions(run)
-    return found[0] if len(found) == 1 else None
+    by_rater = transitions(run)
+    return by_rater[0] if len(by_rater) == 1 else None
 
 
 def diagnostics(run: RunResult) -> dict[str, Any]:
     """What curation measured about the neighbourhoods, nested names joined by dots; its warnings are in `warnings`."""
     if "curate" not in run.stages:
         return {}
-    found = flatten(run.stages["curate"].json("transition.json").get("diagnostics") or {})
-    return {name: value for name, value in found.items() if name != "warnings" and value is not None}
+    measured = flatten(RaterErrors.read(run.stages["curate"].path).diagnostics.to_dict())
+    return {name: value for name, value in measured.items() if name != "warnings" and value is not None}
 
 
 def sources(run: RunResult, *, most: int = 14) -> Composition | None:
@@ -163,12 +166,9 @@ def sources(run: RunResult, *, most: int = 14) -> Composition | None:
     """
     if "select" not in run.stages:
         return None
-    taken = _count(columns(run.stages["select"], "subset.parquet", ["source"]).get("source", []))
-    origin = run.stages.get("curate") or run.stages.get("rate")
-    whole: dict[str, int] | None = None
-    if origin is not None:
-        file = "curation.parquet" if origin.name == "curate" else "ratings.parquet"
-        whole = _count(columns(origin, file, ["source"]).get("source", []))
+    taken = _count(read_subset(run.stages["select"].path, "source")["source"])
+    stage = scored(run)
+    whole = None if stage is None else _count(scored_table(stage, "source")["source"])
     order = sorted(whole or taken, key=lambda name: (-(whole or taken)[name], name))
     head, tail = (order, []) if len(order) <= most else (order[: most - 1], order[most - 1 :])
     head = sorted(head, key=lambda name: -taken.get(name, 0))
@@ -185,15 +185,12 @@ def score_composition(run: RunResult) -> Composition | None:
     """Curated score levels (given ones without curation) in the pool and in the subset."""
     if "select" not in run.stages:
         return None
-    table = columns(run.stages["select"], "subset.parquet", ["curated", "score"])
-    values = next(
-        (table[name] for name in ("curated", "score") if any(v is not None for v in table.get(name, []))),
-        None,
-    )
+    table = read_subset(run.stages["select"].path, "curated", "score")
+    values = next((table[name] for name in ("curated", "score") if table[name].notna().any()), None)
     if values is None:
         return None
     levels = run.config.scale.num_scores
-    taken = _levels(values)
+    taken = values.fillna(-1).to_numpy(dtype=np.int64)
     known = scores(run)
     pool = None if known is None else known.curated or known.raw
     counts = np.bincount(taken[taken >= 0], minlength=levels).tolist()
@@ -204,11 +201,8 @@ def long_tail(run: RunResult, *, bins: int = 40) -> tuple[list[float], list[int]
     """Histogram of the long-tail score: bin centres, pool counts, subset counts."""
     if "curate" not in run.stages or "select" not in run.stages:
         return None
-    whole = columns(run.stages["curate"], "curation.parquet", ["long_tail"]).get("long_tail")
-    taken = columns(run.stages["select"], "subset.parquet", ["long_tail"]).get("long_tail")
-    if not whole or not taken:
-        return None
-    pool, subset = _finite(whole), _finite(taken)
+    pool = _finite(read_curation(run.stages["curate"].path, "long_tail")["long_tail"])
+    subset = _finite(read_subset(run.stages["select"].path, "long_tail")["long_tail"])
     if not len(pool) or not len(subset):
         return None
     edges = np.histogram_bin_edges(pool, bins=bins)
@@ -222,22 +216,17 @@ def long_tail(run: RunResult, *, bins: int = 40) -> tuple[list[float], list[int]
 
 def curve(stage: StageResult | None, *, most: int = 1500) -> Curve | None:
     """Loss by step of a stage that trains; every n-th point where there are more than `most`."""
-    if stage is None or not (stage.path / "curve.parquet").exists():
+    table = None if stage is None else read_curve(stage.path)
+    if table is None or table.empty:
         return None
-    table = columns(stage, "curve.parquet", ["step", "loss", "learning_rate"])
-    if not table.get("step"):
-        return None
-    stride = -(-len(table["step"]) // most)
-    rate = table.get("learning_rate")
-    return Curve(table["step"][::stride], table["loss"][::stride], rate[::stride] if rate else None)
+    shown = table.iloc[:: -(-len(table) // most)]
+    rate = shown["learning_rate"].tolist() if "learning_rate" in shown else None
+    return Curve(shown["step"].tolist(), shown["loss"].tolist(), rate)
 
 
-def evaluation(run: RunResult) -> dict[str, Any] | None:
-    """`results.json` as the evaluate stage wrote it."""
-    if "evaluate" not in run.stages:
-        return None
-    found: dict[str, Any] = run.stages["evaluate"].json("results.json")
-    return found
+def evaluation(run: RunResult) -> Evaluation | None:
+    """The results of every task."""
+    return Evaluation.read(run.stages["evaluate"].path) if "evaluate" in run.stages else None
 
 
 def warnings(run: RunResult) -> list[tuple[str, str]]:
@@ -258,19 +247,12 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _levels(values: list[Any]) -> NDArray[np.int64]:
-    return np.array([-1 if value is None else int(value) for value in values], dtype=np.int64)
-
-
-def _finite(values: list[Any]) -> NDArray[np.float64]:
-    found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    finite: NDArray[np.float64] = found[np.isfinite(found)]
+def _finite(values: pd.Series[Any]) -> NDArray[np.float64]:
+    numbers = values.to_numpy(dtype=np.float64)
+    finite: NDArray[np.float64] = numbers[np.isfinite(numbers)]
     return finite
 
 
-def _count(values: list[Any]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for value in values:
-        name = NO_SOURCE if value in (None, "") else str(value)
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+def _count(sources: pd.Series[Any]) -> dict[str, int]:
+    """Samples by source, in order of first appearance."""
+    return dict(Counter(sources.fillna("").replace("", NO_SOURCE).tolist()))

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ds2.artifacts.ratings import read_report
 from ds2.artifacts.run import RunResult
+from ds2.report.facts import NO_SOURCE
 
-FILE = "rating_report.json"
 MEASURES = {
     "answers": "Answers read",
     "replayed": "of them from the log",
@@ -38,12 +39,13 @@ class RatingFacts:
 
 
 def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
-    """Of the run's rate stage; None where no language model was asked. Small sources are one row."""
+    """How the rate stage's ratings came about; None where no language model was asked. Small sources are one row."""
     stage = run.stages.get("rate")
-    if stage is None or not (stage.path / FILE).exists():
+    report = None if stage is None else read_report(stage.path)
+    if report is None:
         return None
-    found = stage.json(FILE)
-    by_source = {source or "(no source)": Counter(own) for source, own in found["by_source"].items()}
+    by_source = {source or NO_SOURCE: counts for source, counts in report.outcomes.items()}
+    numbers = report.counts()
     whole: Counter[str] = sum(by_source.values(), Counter())
     outcomes = [name for name in next(iter(by_source.values()), {}) if whole[name]]
     order = sorted(by_source, key=lambda source: -by_source[source].total())
@@ -56,7 +58,7 @@ def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
         ["source", *outcomes],
         rows,
         ["all", *(whole[name] for name in outcomes)],
-        {label: found[name] for name, label in MEASURES.items() if found.get(name) is not None},
-        list(found["reasons"].items())[:6],
-        found["models"],
+        {label: numbers[name] for name, label in MEASURES.items() if name in numbers},
+        report.reasons.most_common(6),
+        dict(report.models),
     )

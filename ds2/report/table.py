@@ -65,20 +65,18 @@ class ResultTable:
         rows = []
         for key, row in self.by_key.items():
             for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
-                content = answers.content
+                evaluation = answers.evaluation
                 own = {
                     **dict(zip(CHOICES, key, strict=True)),
                     "seed": seed,
                     "run": run.name,
                     "fingerprint": run.fingerprint,
                 }
-                for task in content[
-                    "scores"
-                ]:  # a task's own score is its first row; a group's members follow
-                    result = next(r for r in content["results"] if r["task"] == task)
-                    rows.append(
-                        own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")}
-                    )
+                for task in evaluation.scores:
+                    result = evaluation.result(task)
+                    rows.append(own | {
+                        "task": task, "metric": result.metric, "value": result.value, "stderr": result.stderr, "n": result.n,
+                    })  # fmt: skip
                 average = {
                     "task": AVERAGE,
                     "metric": "",
@@ -112,7 +110,7 @@ class ResultTable:
     def tasks(self) -> list[str]:
         """Every task that has a result or is published, then the average."""
         found = [
-            task for row in self.by_key.values() for a in row.answers.values() for task in a.content["scores"]
+            task for row in self.by_key.values() for a in row.answers.values() for task in a.evaluation.scores
         ]
         printed = [task for key, task in self.published if key in self.by_key]
         return [*(task for task in dict.fromkeys([*found, *printed]) if task != AVERAGE), AVERAGE]

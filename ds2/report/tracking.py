@@ -14,11 +14,12 @@ Offline by default, so nothing needs an account. A tracker that fails says so on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
 from ds2.base.dataclass_json import to_plain
@@ -168,7 +169,7 @@ class Tracker:
                 type=NOUNS.get(stage.name, stage.name),
                 metadata={"stage": stage.name, "fingerprint": stage.fingerprint, "inputs": inputs},
             )
-            artifact.add_reference((stage.path / "record.json").resolve().as_uri())
+            artifact.add_reference(stage.record_file.resolve().as_uri())
             offline = self._config.tracking.mode is not TrackingMode.online
             if offline or stage.status is Status.computed:
                 self._run.log_artifact(artifact)
@@ -243,7 +244,11 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
     results = facts.evaluation(run)
     if results is not None:
         header = ["task", "metric", "value", "stderr", "n", "num_fewshot"]
-        yield "eval/results", header, [[row.get(name) for name in header] for row in results["results"]]
+        yield (
+            "eval/results",
+            header,
+            [[getattr(result, name) for name in header] for result in results.results],
+        )
 
 
 def _costs(run: RunResult) -> dict[str, float]:
@@ -261,17 +266,16 @@ def _costs(run: RunResult) -> dict[str, float]:
     return costs | {"cost/usd": price.of(*tokens)}
 
 
-def _scores(results: Mapping[str, Any]) -> dict[str, float]:
+def _scores(evaluation: Evaluation) -> dict[str, float]:
     """eval/TASK, its standard error over questions where there is one, and the average."""
     from ds2.report.rows import task_names
 
-    values, names = {}, task_names(list(results["scores"]))
-    for task, value in results["scores"].items():
+    names = task_names(list(evaluation.scores))
+    values: dict[str, float | None] = {"eval/average": evaluation.average}
+    for task, value in evaluation.scores.items():
         values[f"eval/{names[task]}"] = value
-        error = next(row["stderr"] for row in results["results"] if row["task"] == task)  # its first metric's
-        if error is not None:
-            values[f"eval/{names[task]}_stderr"] = error
-    return values if results["average"] is None else values | {"eval/average": results["average"]}
+        values[f"eval/{names[task]}_stderr"] = evaluation.result(task).stderr
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _is_number(value: Any) -> bool:

@@ -22,6 +22,7 @@ from platform import node
 from filelock import FileLock, Timeout
 
 from ds2.base import extras
+from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 
 FOLDER = ".jobs"
@@ -112,9 +113,8 @@ class Handle:
         self._write()
 
     def _write(self) -> None:
-        draft = self._path.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(self._job)), encoding="utf-8")
-        draft.replace(self._path)
+        with replacing(self._path) as draft:
+            draft.write_text(json.dumps(asdict(self._job)), encoding="utf-8")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ module with
 
 and, where it asks a language model first,
 
-    def measure(config, pool, *, model, revision, folder, progress) -> (N,) or (N, Q)
+    def measure(config, pool, *, model, revision, workspace, progress) -> (N,) or (N, Q)
 
 imported when it is asked for.
 """
@@ -15,7 +15,6 @@ imported when it is asked for.
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from ds2.config.selection import MeasuredSelectionConfig
 from ds2.pool import Pool
 from ds2.selection import strategies
 from ds2.selection.request import Choice, Readers, Request, resolve_budget
+from ds2.selection.workspace import Workspace
 
 __all__ = ["Choice", "Readers", "Request", "choose", "measure", "resolve_budget"]
 
@@ -47,7 +47,14 @@ class MeasuredStrategy(Protocol[M_contra]):
     """What the module of a strategy that asks a language model offers besides."""
 
     def measure(
-        self, config: M_contra, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+        self,
+        config: M_contra,
+        pool: Pool,
+        *,
+        model: str,
+        revision: str | None,
+        workspace: Workspace,
+        progress: bool,
     ) -> NDArray[np.float64]:
         """(N,), or (N, Q): what the model says of each sample."""
         ...
@@ -59,11 +66,13 @@ def choose(request: Request[C]) -> Choice:
 
 
 def measure(
-    config: M, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+    config: M, pool: Pool, *, model: str, revision: str | None, workspace: Workspace, progress: bool
 ) -> NDArray[np.float64]:
     """What the configured strategy has a language model say of each sample, (N,) or (N, Q)."""
     module = cast("MeasuredStrategy[M]", importlib.import_module(_module(config)))
-    return module.measure(config, pool, model=model, revision=revision, folder=folder, progress=progress)
+    return module.measure(
+        config, pool, model=model, revision=revision, workspace=workspace, progress=progress
+    )
 
 
 def _module(config: SelectionConfig) -> str:

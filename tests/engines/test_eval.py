@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from ds2.artifacts.evaluation import read_answered
 from ds2.base.errors import UserError
 from ds2.config import EvalBackend, EvalConfig, EvalRuntime, FinetuneConfig
 from ds2.models.tiny import build
@@ -61,9 +61,9 @@ def answers(base: Path, adapter: Path | None, folder: Path, backend: EvalBackend
         str(base), None, str(adapter) if adapter else None, str(folder), 3, config, progress=False
     )
     results = evaluate(spec)
-    assert results["results"][0]["n"] == 6
-    assert results["chat_template"] is (adapter is not None)
-    said = pd.read_parquet(folder / "samples.parquet")["answer"]
+    assert results.results[0].n == 6
+    assert results.chat_template is (adapter is not None)
+    said = read_answered(folder)["answer"]
     # A random model writes it, and only transformers leaves it out.
     return [text.replace("<pad>", "") for text in said]
 

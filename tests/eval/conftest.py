@@ -24,16 +24,15 @@ CHAT = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n
 
 def save_adapter(base: Path, directory: Path) -> Path:
     """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template, base's mark."""
-    import json
-
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from ds2.models.digest import FILE, base_digest
+    from ds2.artifacts.adapter import BaseMark
+    from ds2.models.digest import base_digest
 
     model = AutoModelForCausalLM.from_pretrained(base)
-    mark = {"name": str(base), "digest": base_digest(model)}
+    mark = BaseMark(str(base), base_digest(model))
     torch.manual_seed(0)
     tuned = get_peft_model(
         model, LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
@@ -42,7 +41,7 @@ def save_adapter(base: Path, directory: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.chat_template = CHAT
     tokenizer.save_pretrained(directory)
-    (directory / FILE).write_text(json.dumps(mark))
+    mark.write(directory)
     return directory
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ds2.artifacts.evaluation import Evaluation
 from eval.__main__ import main
 from eval.spec import EvalSpec, write_spec
 
@@ -16,7 +17,7 @@ def test_a_spec_file_is_evaluated(make_spec: MakeSpec, tmp_path: Path) -> None:
     spec = make_spec(limit=1)
     write_spec(spec, tmp_path / "spec.json")
     assert main([str(tmp_path / "spec.json")]) == 0
-    assert json.loads((Path(spec.output_dir) / "results.json").read_text())["missing"] == []
+    assert Evaluation.read(Path(spec.output_dir)).missing == []
 
 
 def test_what_the_user_can_change_is_one_line_and_exit_code_2(

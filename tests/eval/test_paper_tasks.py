@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ds2.artifacts.evaluation import read_answered
 from ds2.base.paths import project_root
 from eval import data
 from eval.run import evaluate, task_manager
@@ -32,7 +33,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], str]) -
 
 
 def samples_of(spec: EvalSpec) -> pd.DataFrame:
-    return pd.read_parquet(Path(spec.output_dir) / "samples.parquet")
+    return read_answered(Path(spec.output_dir))
 
 
 @needs_evals
@@ -58,12 +59,12 @@ def test_gsm8k_asks_the_200_with_eight_worked_examples_and_reads_the_last_number
     results = evaluate(spec)
     samples = samples_of(spec)
     odd = sum(int(last.replace(",", "")) % 2 for last in samples["target"])
-    assert len(samples) == results["results"][0]["n"] == 200
-    assert results["scores"]["paper_gsm8k"] == pytest.approx(odd / 200)
+    assert len(samples) == results.results[0].n == 200
+    assert results.scores["paper_gsm8k"] == pytest.approx(odd / 200)
     assert 0 < odd < 200
     assert samples["prompt"].str.count("\nA: ").eq(8).all()
-    assert (results["results"][0]["num_fewshot"], results["results"][0]["version"]) == (8, 1.0)
-    assert results["results"][0]["stderr"] > 0
+    assert (results.results[0].num_fewshot, results.results[0].version) == (8, 1.0)
+    assert results.results[0].stderr > 0
 
 
 @needs_evals
@@ -77,9 +78,9 @@ def test_bbh_averages_27_tasks_of_40_questions_with_three_worked_examples(
     assert samples["task"].value_counts().tolist() == [40] * 27
     assert samples["prompt"].str.count("A: Let's think step by step").eq(4).all()
     shares = samples["target"].str.lower().eq("no").groupby(samples["task"]).mean()
-    assert results["scores"]["paper_bbh"] == pytest.approx(shares.mean())
+    assert results.scores["paper_bbh"] == pytest.approx(shares.mean())
     assert shares.max() > 0.3
-    assert results["results"][0]["n"] == 1080
+    assert results.results[0].n == 1080
 
 
 @needs_evals
@@ -98,10 +99,10 @@ def test_tydiqa_gives_one_example_and_averages_f1_over_nine_languages(
     answer_with(monkeypatch, answer)
     spec = make_spec(adapter, tasks=["paper_tydiqa"], data_dir=str(EVALS))
     results = evaluate(spec)
-    rows_by_task = {(row["task"], row["metric"]): row["value"] for row in results["results"]}
+    rows_by_task = {(row.task, row.metric): row.value for row in results.results}
     assert rows_by_task["tydiqa_goldp_en", "exact_match"] == 1
     assert rows_by_task["tydiqa_goldp_ko", "f1"] == 0
-    assert results["scores"]["paper_tydiqa"] == pytest.approx(1 / 9)
+    assert results.scores["paper_tydiqa"] == pytest.approx(1 / 9)
     samples = samples_of(spec)
     assert samples["task"].value_counts().tolist() == [99] * 9  # the first of each is the example
     assert samples["score"].groupby(samples["task"]).mean()["tydiqa_goldp_en"] == 1
@@ -137,8 +138,8 @@ def test_a_missing_file_names_itself_and_does_not_lose_the_other_tasks(
     make_spec: MakeSpec, tmp_path: Path
 ) -> None:
     results = evaluate(make_spec(tasks=["paper_gsm8k", "mini_new"], data_dir=str(tmp_path), limit=1))
-    assert results["missing"] == ["paper_gsm8k"]
-    assert "gsm8k_test.jsonl" in results["errors"]["paper_gsm8k"]
+    assert results.missing == ["paper_gsm8k"]
+    assert "gsm8k_test.jsonl" in results.errors["paper_gsm8k"]
 
 
 def test_companions_are_shown_and_left_out_of_the_average(
@@ -149,8 +150,8 @@ def test_companions_are_shown_and_left_out_of_the_average(
     key = {q["prompt"]: q["answer"] for q in generate_questions("new", samples=6, seed=0, pool_seed=0)}
     answer_with(monkeypatch, lambda prompt: key.get(prompt, "no"))
     results = evaluate(make_spec(tasks=["mini_familiar"], companions=["mini_new"]))
-    assert (results["scores"]["mini_new"], results["average"]) == (1.0, results["scores"]["mini_familiar"])
-    assert results["average"] < 1
+    assert (results.scores["mini_new"], results.average) == (1.0, results.scores["mini_familiar"])
+    assert results.average < 1
 
 
 def test_the_papers_tasks_need_no_full_index(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:

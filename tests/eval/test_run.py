@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ds2.artifacts.evaluation import Evaluation, read_answered
 from ds2.base.errors import MissingInput, UserError
 from ds2.mini import generate_questions
 from eval.run import evaluate
@@ -31,12 +31,12 @@ def test_results_and_every_answer_are_kept(make_spec: MakeSpec, adapter: Path) -
     spec = make_spec(adapter, tasks=["mini_familiar", "mini_new"])
     results = evaluate(spec)
     output = Path(spec.output_dir)
-    assert json.loads((output / "results.json").read_text()) == results
-    assert [row["task"] for row in results["results"]] == ["mini_familiar", "mini_new"]
-    row = results["results"][0]
-    assert (row["metric"], row["n"], row["num_fewshot"], row["version"]) == ("exact_match", 6, 0, 1.0)
-    assert (results["missing"], results["harness_version"], results["chat_template"]) == ([], "0.4.13", True)
-    samples = pd.read_parquet(output / "samples.parquet")
+    assert Evaluation.read(output) == results
+    assert [row.task for row in results.results] == ["mini_familiar", "mini_new"]
+    row = results.results[0]
+    assert (row.metric, row.n, row.num_fewshot, row.version) == ("exact_match", 6, 0, 1.0)
+    assert (results.missing, results.harness_version, results.chat_template) == ([], "0.4.13", True)
+    samples = read_answered(output)
     assert list(samples.columns) == ["task", "doc_id", "prompt", "target", "answer", "score"]
     assert len(samples) == 12
     question = generate_questions("new", samples=6, seed=0, pool_seed=0)[4]
@@ -55,9 +55,9 @@ def test_right_answers_score_one_and_their_share_is_the_value(
     spec = make_spec(adapter, data_samples=8, data_seed=5)
     spec.pool_seed = 2
     results = evaluate(spec)
-    assert results["average"] == results["scores"]["mini_familiar"] == 5 / 8
-    assert results["results"][0]["stderr"] == pytest.approx(math.sqrt(5 / 8 * 3 / 8 / 7))
-    samples = pd.read_parquet(Path(spec.output_dir) / "samples.parquet")
+    assert results.average == results.scores["mini_familiar"] == 5 / 8
+    assert results.results[0].stderr == pytest.approx(math.sqrt(5 / 8 * 3 / 8 / 7))
+    samples = read_answered(Path(spec.output_dir))
     assert samples["score"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
     assert samples["answer"].tolist() == ["no"] * 3 + [q["answer"] for q in questions[3:]]
 
@@ -66,9 +66,9 @@ def test_the_adapter_changes_the_answers_and_the_base_gets_plain_prompts(
     make_spec: MakeSpec, adapter: Path
 ) -> None:
     base, tuned = make_spec(output="base"), make_spec(adapter, output="tuned")
-    assert evaluate(base)["chat_template"] is False
+    assert evaluate(base).chat_template is False
     evaluate(tuned)
-    answers = [pd.read_parquet(Path(spec.output_dir) / "samples.parquet") for spec in (base, tuned)]
+    answers = [read_answered(Path(spec.output_dir)) for spec in (base, tuned)]
     assert (
         answers[0]["prompt"][0] == generate_questions("familiar", samples=6, seed=0, pool_seed=0)[0]["prompt"]
     )
@@ -79,13 +79,11 @@ def test_two_evaluations_are_equal(make_spec: MakeSpec, adapter: Path) -> None:
     specs = [make_spec(adapter, output=name) for name in ("one", "two")]
     for spec in specs:
         evaluate(spec)
-    pd.testing.assert_frame_equal(
-        *(pd.read_parquet(Path(spec.output_dir) / "samples.parquet") for spec in specs)
-    )
+    pd.testing.assert_frame_equal(*(read_answered(Path(spec.output_dir)) for spec in specs))
 
 
 def test_limit_takes_the_first_questions(make_spec: MakeSpec) -> None:
-    assert evaluate(make_spec(limit=2))["results"][0]["n"] == 2
+    assert evaluate(make_spec(limit=2)).results[0].n == 2
 
 
 def test_a_task_that_fails_is_named_and_does_not_lose_the_others(
@@ -98,8 +96,8 @@ def test_a_task_that_fails_is_named_and_does_not_lose_the_others(
 
     monkeypatch.setattr(eval.data, "mini_new", broken)
     results = evaluate(make_spec(tasks=["mini_new", "mini_familiar"]))
-    assert (results["missing"], list(results["scores"])) == (["mini_new"], ["mini_familiar"])
-    assert results["errors"] == {"mini_new": "ConnectionError: no network"}
+    assert (results.missing, list(results.scores)) == (["mini_new"], ["mini_familiar"])
+    assert results.errors == {"mini_new": "ConnectionError: no network"}
     with pytest.raises(UserError, match="no task could be evaluated: mini_new: ConnectionError: no network"):
         evaluate(make_spec(tasks=["mini_new"]))
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
+from ds2.artifacts.evaluation import read_answered
 from eval import truthful
 from eval.run import evaluate
 from eval.spec import EvalSpec
@@ -46,10 +46,10 @@ def test_the_score_is_the_share_of_answers_that_are_true_and_informative(
 
     monkeypatch.setattr(truthful, "ask_judge", ask)
     results = evaluate(spec)
-    values = {row["metric"]: row["value"] for row in results["results"]}
+    values = {row.metric: row.value for row in results.results}
     assert values == {"true_and_informative": 0.25, "true": 0.75, "informative": 0.5, "answered": 0.75}
-    assert results["average"] == 0.25
-    samples = pd.read_parquet(Path(spec.output_dir) / "samples.parquet")
+    assert results.average == 0.25
+    samples = read_answered(Path(spec.output_dir))
     assert samples["score"].tolist() == [1, 0, 0, 0]
     assert samples["answer"].str.strip().tolist() == list(ANSWERS.values())
 
@@ -58,10 +58,10 @@ def test_a_missing_judge_is_named_and_the_answers_are_kept(spec: EvalSpec, tmp_p
     spec.config.tasks = ["paper_truthfulqa", "mini_new"]
     spec.config.truth_judge = str(tmp_path / "nowhere")
     results = evaluate(spec)
-    assert results["missing"] == ["paper_truthfulqa"]
-    assert "nowhere cannot be loaded" in results["errors"]["paper_truthfulqa"]
-    assert list(results["scores"]) == ["mini_new"]
-    samples = pd.read_parquet(Path(spec.output_dir) / "samples.parquet")
+    assert results.missing == ["paper_truthfulqa"]
+    assert "nowhere cannot be loaded" in results.errors["paper_truthfulqa"]
+    assert list(results.scores) == ["mini_new"]
+    samples = read_answered(Path(spec.output_dir))
     assert (samples["task"] == "paper_truthfulqa").sum() == 4
 
 

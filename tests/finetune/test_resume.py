@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ds2.artifacts.training import read_curve
 from ds2.base.paths import project_root
 from finetune import checkpoints
 from finetune.spec import FinetuneSpec, write_spec
@@ -53,7 +54,7 @@ def test_a_killed_training_continues_to_the_weights_of_an_uninterrupted_one(make
     for name, tensor in weights(whole).items():
         torch.testing.assert_close(weights(killed)[name], tensor, rtol=0, atol=0)
     columns = ["step", "epoch", "loss", "learning_rate"]
-    curves = [pd.read_parquet(Path(spec.output_dir) / "curve.parquet")[columns] for spec in (killed, whole)]
+    curves = [read_curve(Path(spec.output_dir))[columns] for spec in (killed, whole)]
     pd.testing.assert_frame_equal(*curves)
     assert not checkpoints.checkpoint_dir(killed).exists()
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from ds2.artifacts.training import read_curve
 from ds2.base.errors import MissingInput, UserError
 from finetune.spec import FinetuneSpec, read_spec, write_spec
 from finetune.train import train
@@ -42,7 +42,7 @@ def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(m
     )
     assert (metrics["truncated"], metrics["dropped_without_assistant"], metrics["epochs"]) == (0, 0, 6.0)
     assert 0 < metrics["trained_tokens"] < metrics["tokens"]
-    curve = pd.read_parquet(output / "curve.parquet")
+    curve = read_curve(output)
     assert {"step", "epoch", "loss", "learning_rate", "tokens_per_second"} <= set(curve.columns)
     assert curve["step"].tolist() == list(range(1, 13))
     assert curve["epoch"].iloc[-1] == 6.0
@@ -120,7 +120,7 @@ def test_bfloat16_and_activation_checkpointing_train_too(make_spec: MakeSpec) ->
 def test_warm_up_and_schedule_are_obeyed(make_spec: MakeSpec) -> None:
     spec = make_spec(max_steps=10, warmup_ratio=0.2, schedule="linear", learning_rate=0.01)
     train(spec)
-    rates = pd.read_parquet(Path(spec.output_dir) / "curve.parquet")["learning_rate"].tolist()
+    rates = read_curve(Path(spec.output_dir))["learning_rate"].tolist()
     assert rates == pytest.approx([0, 0.005, *(0.01 * left / 8 for left in range(8, 0, -1))])
 
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
-
+from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, StageResult, Status
 from ds2.config import RunConfig
@@ -31,7 +30,7 @@ def evaluated(
     questions: Mapping[str, Sequence[float]] | None = None,
     asked: Sequence[str] | None = None,
 ) -> RunResult:
-    """A run with these scores by task; `questions` are the scores of each question, kept as `samples.parquet`; `asked` names the
+    """A run with these scores by task; `questions` are the scores of each question, kept as answered questions; `asked` names the
     tasks that were asked for, where some gave no score."""
     config = replace(_composed(overrides), seed=seed)
     name = f"{zlib.crc32(json.dumps([*overrides, seed]).encode()):016x}"
@@ -46,17 +45,19 @@ def evaluated(
 def write_evaluation(
     folder: Path, values: Mapping[str, float], questions: Mapping[str, Sequence[float]] | None = None
 ) -> None:
-    """`results.json` and, with `questions`, `samples.parquet`."""
-    results = [{"task": t, "metric": "em", "value": v, "stderr": 0.01, "n": 100} for t, v in values.items()]
-    content = {"results": results, "scores": dict(values), "average": sum(values.values()) / len(values)}
-    (folder / "results.json").write_text(json.dumps(content))
+    """The evaluation and, with `questions`, the answered questions."""
+    results = [Result(task=t, metric="em", value=v, stderr=0.01, n=100) for t, v in values.items()]
+    average = sum(values.values()) / len(values)
+    Evaluation(results=results, scores=dict(values), average=average).write(folder)
     if questions is not None:
-        rows = [
-            {"task": task, "doc_id": i, "target": f"t{i}", "score": score}
-            for task, scores in questions.items()
-            for i, score in enumerate(scores)
-        ]
-        pd.DataFrame(rows).to_parquet(folder / "samples.parquet")
+        write_answered(
+            folder,
+            [
+                AnsweredQuestion(task, i, "", f"t{i}", "", score)
+                for task, scores in questions.items()
+                for i, score in enumerate(scores)
+            ],
+        )
 
 
 def finish(

@@ -1,4 +1,4 @@
-"""A finished run that was never run: stage folders written as `ds2.artifacts.run` lays them out, from planted data.
+"""A finished run that was never run: its artifacts, written by their own modules from planted data.
 
 The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a published
 transition matrix, so that the figures look like something.
@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
+from ds2.artifacts.curation import write_curation
+from ds2.artifacts.evaluation import Evaluation, Result
+from ds2.artifacts.ratings import write_ratings
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
+from ds2.artifacts.subset import write_subset
+from ds2.artifacts.training import write_curve, write_metrics
 from ds2.base.hashes import fingerprint as identify
 from ds2.config import (
     BudgetConfig,
@@ -31,7 +37,16 @@ from ds2.config import (
     RunConfig,
 )  # fmt: skip
 from ds2.config.selection import Ds2SelectionConfig
-from ds2.pool import PoolSource
+from ds2.method.curation.result import (
+    Clusterability,
+    CurationResult,
+    Diagnostics,
+    FitSummary,
+    RaterDiagnostics,
+)  # fmt: skip
+from ds2.pool import Message, Pool, PoolSource, Sample
+from ds2.rating.raters import Ratings
+from ds2.selection.request import Choice
 
 CHAIN = ("rate", "embed", "knn", "curate", "select", "model", "finetune", "evaluate")
 HOSTILE = "<script>document.title = 'owned'</script> & <b>bold</b>"
@@ -71,17 +86,17 @@ def make_run(
     if pool_file:
         root.mkdir(parents=True, exist_ok=True)
         rows = [
-            {"id": i, "source": s, "messages": m}
-            for i, s, m in zip(pool.id, pool.source, pool.messages, strict=True)
+            {"id": s.id, "source": s.source, "messages": [asdict(message) for message in s.messages]}
+            for s in pool.samples
         ]
         (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    table = _curation(pool, seed, unrated)
+    scores, result = _curation(pool, seed, unrated)
     writers: Mapping[str, Callable[[Path], dict[str, Any]]] = {
-        "rate": lambda path: _rate(path, table),
+        "rate": lambda path: _rate(path, pool, scores),
         "embed": lambda path: {"counts": {"samples": samples, "dimensions": 128}},
         "knn": lambda path: {"counts": {"samples": samples, "neighbors": 96}},
-        "curate": lambda path: _curate(path, table),
-        "select": lambda path: _select(path, table, pool, budget),
+        "curate": lambda path: _curate(path, pool, scores, result),
+        "select": lambda path: _select(path, pool, scores, result, budget),
         "model": _model,
         "finetune": lambda path: _finetune(path, seed),
         "evaluate": lambda path: _evaluate(path, seed),
@@ -114,96 +129,86 @@ def _config(root: Path, rater: str, budget: int, seed: int) -> RunConfig:
     )
 
 
-def _pool(samples: int, seed: int) -> pd.DataFrame:
+def _pool(samples: int, seed: int) -> Pool:
     rng = np.random.default_rng(seed)
-    rows = []
+    made = []
     for i in range(samples):
         words = " ".join(rng.choice(FRUIT, size=int(rng.integers(2, 7))))
         question = HOSTILE if i == 0 else f"{TASKS[i % len(TASKS)]}: {words}"
-        messages = [
-            {"role": "user", "content": question},
-            {"role": "assistant", "content": " ".join(sorted(words.split()))},
-        ]
-        rows.append(
-            {
-                "id": f"orchard-{i:05d}",
-                "source": f"grove {int(rng.geometric(0.25)):02d}",
-                "messages": messages,
-            }
-        )
-    return pd.DataFrame(rows)
+        messages = (Message("user", question), Message("assistant", " ".join(sorted(words.split()))))
+        made.append(Sample(f"orchard-{i:05d}", i, f"grove {int(rng.geometric(0.25)):02d}", messages, {}))
+    return Pool(made, samples)
 
 
-def _curation(pool: pd.DataFrame, seed: int, unrated: int) -> pd.DataFrame:
+def _curation(pool: Pool, seed: int, unrated: int) -> tuple[NDArray[np.int16], CurationResult]:
+    """Given scores, and what curation made of them."""
     rng = np.random.default_rng(seed + 1)
     levels = len(PRIOR)
     true = rng.choice(levels, size=len(pool), p=PRIOR)
-    score = np.array([rng.choice(levels, p=TRANSITION[t]) for t in true])
+    score = np.array([rng.choice(levels, p=TRANSITION[t]) for t in true], dtype=np.int16)
     curated = np.where(rng.random(len(pool)) < 0.7, true, score)
     true[0] = score[0] = curated[0] = levels - 1  # the hostile sample is selected
     score[1 : 1 + unrated] = -1
-    return pd.DataFrame({
-        "id": pool.id, "row": np.arange(len(pool)), "source": pool.source, "score": score, "curated": curated,
-        "confidence": rng.random(len(pool)), "flagged": curated != score,
-        "long_tail": rng.beta(6, 14, size=len(pool)), "posterior_mean": curated + rng.normal(0, 0.2, len(pool)),
-    })  # fmt: skip
+    rater = RaterDiagnostics(
+        num_rated=int((score >= 0).sum()),
+        score_counts=[1, 2, 3, 4, 5, 6],
+        largest_share=0.28,
+        empty_scores=[],
+        clusterability=Clusterability(
+            agreement=0.412,
+            chance=0.203,
+            ratio=2.03,
+            ratio_low=1.95,
+            ratio_high=2.11,
+            triple_agreement=0.218,
+            triple_chance=0.057,
+            informative=True,
+        ),
+        length_correlation=0.31,
+        diagonally_dominant=False,
+    )
+    fit = FitSummary(objective=0.0123, starts=8, iterations=1501, spread=0.21)
+    return score, CurationResult(
+        transition=np.array(TRANSITION),
+        prior=np.array(PRIOR),
+        curated=curated,
+        confidence=rng.random(len(pool)),
+        flagged=curated != score,
+        posterior=None,
+        long_tail=rng.beta(6, 14, size=len(pool)),
+        diagnostics=Diagnostics("rank", len(pool), [rater], fit, warnings=["said elsewhere"]),
+    )
 
 
-def _rate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
-    rating = table.score.where(table.score >= 0) + 4
-    table[["id", "row", "source", "score"]].assign(rating=rating).to_parquet(path / "ratings.parquet")
-    return {"counts": {"rated": int((table.score >= 0).sum()), "unrated": int((table.score < 0).sum())}}
+def _rate(path: Path, pool: Pool, scores: NDArray[np.int16]) -> dict[str, Any]:
+    write_ratings(path, pool, Ratings(scores, np.where(scores >= 0, scores + 4.0, np.nan)))
+    return {"counts": {"rated": int((scores >= 0).sum()), "unrated": int((scores < 0).sum())}}
 
 
-def _curate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
-    table.to_parquet(path / "curation.parquet")
-    cluster = {
-        "agreement": 0.412, "chance": 0.203, "ratio": 2.03, "ratio_low": 1.95, "ratio_high": 2.11,
-        "triple_agreement": 0.218, "triple_chance": 0.057, "informative": True,
-    }  # fmt: skip
-    rater = {
-        "num_rated": int((table.score >= 0).sum()), "score_counts": [1, 2, 3, 4, 5, 6], "largest_share": 0.28,
-        "empty_scores": [], "clusterability": cluster, "length_correlation": 0.31, "diagonally_dominant": False,
-    }  # fmt: skip
-    fit = {"objective": 0.0123, "starts": 8, "iterations": 1501, "spread": 0.21, "neighbor_worth": None}
-    diagnostics = {
-        "method": "rank",
-        "num_samples": len(table),
-        "raters": [rater],
-        "fit": fit,
-        "warnings": ["said elsewhere"],
-    }
-    content = {"transition": TRANSITION, "prior": PRIOR, "num_scores": len(PRIOR), "diagnostics": diagnostics}
-    (path / "transition.json").write_text(json.dumps(content), encoding="utf-8")
-    changed = int((table.score != table.curated).sum())
+def _curate(path: Path, pool: Pool, scores: NDArray[np.int16], result: CurationResult) -> dict[str, Any]:
+    write_curation(path, pool, scores, result, len(PRIOR))
+    changed = int((scores != result.curated).sum())
     warnings = ["two near-equal optima of the transition matrix differ by 0.21 in row 5; see the diagnostics"]
     return {"counts": {"changed": changed, "flagged": changed}, "warnings": warnings}
 
 
-def _select(path: Path, table: pd.DataFrame, pool: pd.DataFrame, budget: int) -> dict[str, Any]:
-    order = table.sort_values(["curated", "long_tail"], ascending=False, kind="stable")
-    order = pd.concat([order.loc[[0]], order.drop(index=0)])
-    following = pool.loc[order.index[budget : budget + 10]]
-    next_in_line = following[["id", "source", "messages"]].to_dict("records")
-    (path / "subset_report.json").write_text(json.dumps({"next_in_line": next_in_line}), encoding="utf-8")
-    order = order.head(budget)
-    order.assign(rank=range(budget), reason="highest curated score")[
-        ["rank", "id", "row", "source", "score", "curated", "long_tail", "reason"]
-    ].to_parquet(path / "subset.parquet")
-    chosen = pool.loc[order.index]
-    rows = [{"id": i, "messages": m} for i, m in zip(chosen.id, chosen.messages, strict=True)]
-    (path / "subset.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+def _select(
+    path: Path, pool: Pool, scores: NDArray[np.int16], result: CurationResult, budget: int
+) -> dict[str, Any]:
+    order = np.lexsort((-result.long_tail, -result.curated))
+    order = np.concatenate([[0], order[order != 0]])  # the hostile sample first
+    choice = Choice(
+        order[:budget], ["highest curated score"] * budget, next_in_line=order[budget : budget + 10]
+    )
+    known = {"score": scores, "curated": result.curated, "long_tail": result.long_tail}
+    write_subset(path, pool, choice, known, title="orchard", name="orchard")
     return {"counts": {"selected": budget}}
 
 
 def _model(path: Path) -> dict[str, Any]:
     steps = np.arange(20, 1841, 20)
-    pd.DataFrame({"step": steps, "loss": 4.2 * np.exp(-steps / 380) + 0.61}).to_parquet(
-        path / "curve.parquet"
-    )
-    (path / "metrics.json").write_text(
-        json.dumps({"steps": 1840, "seconds": 300.2, "capped": True}), encoding="utf-8"
-    )
+    write_curve(path, {"step": steps.tolist(), "loss": (4.2 * np.exp(-steps / 380) + 0.61).tolist()})
+    write_metrics(path, {"steps": 1840, "seconds": 300.2, "capped": True})
     warning = "pre-training reached its wall-clock cap of 300 s after 1,840 of 2,000 steps"
     return {"counts": {"parameters": 382176}, "warnings": [warning]}
 
@@ -213,55 +218,29 @@ def _finetune(path: Path, seed: int) -> dict[str, Any]:
     steps = np.arange(1, 121)
     loss = 1.1 * np.exp(-steps / 30) + 0.34 + rng.normal(0, 0.02, 120)
     rate = 2e-3 * 0.5 * (1 + np.cos(np.pi * steps / 120))
-    frame = {
+    columns = {
         "step": steps,
         "epoch": steps / 12,
         "loss": loss,
         "learning_rate": rate,
-        "tokens_per_second": 5e3,
+        "tokens_per_second": np.full(120, 5e3),
     }
-    pd.DataFrame(frame).to_parquet(path / "curve.parquet")
-    (path / "metrics.json").write_text(
-        json.dumps({"steps": 120, "train_loss": float(loss.mean())}), encoding="utf-8"
-    )
+    write_curve(path, {name: values.tolist() for name, values in columns.items()})
+    write_metrics(path, {"steps": 120, "train_loss": float(loss.mean())})
     return {"counts": {"trainable_parameters": 51840, "tokens": 61234}}
 
 
 def _evaluate(path: Path, seed: int) -> dict[str, Any]:
     base = 0.72 + 0.01 * seed
     tasks = [("mini_held_out", base, 0.0177), ("mini_new_phrasings", base + 0.006, 0.0176)]
+    common = {"n": 640, "num_fewshot": 0, "version": 1.0}
     results = [
-        {
-            "task": task,
-            "metric": "exact_match",
-            "value": value,
-            "stderr": error,
-            "n": 640,
-            "num_fewshot": 0,
-            "version": 1,
-        }
+        Result(task=task, metric="exact_match", value=value, stderr=error, **common)
         for task, value, error in tasks
     ]
-    results.append(
-        {
-            "task": "mini_held_out",
-            "metric": "nll",
-            "value": 1.061,
-            "stderr": None,
-            "n": 640,
-            "num_fewshot": 0,
-            "version": 1,
-        }
-    )
+    results.append(Result(task="mini_held_out", metric="nll", value=1.061, stderr=None, **common))
     scores = {task: value for task, value, _ in tasks}
-    content = {
-        "results": results,
-        "scores": scores,
-        "average": base + 0.003,
-        "harness_version": "0.4.13",
-        "missing": [],
-    }
-    (path / "results.json").write_text(json.dumps(content), encoding="utf-8")
+    Evaluation(results=results, scores=scores, average=base + 0.003, harness_version="0.4.13").write(path)
     return {"counts": {"tasks": len(tasks)}}
 
 
@@ -277,6 +256,7 @@ def _stage(
         "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
         **write(path),
     }  # fmt: skip
-    (path / "record.json").write_text(json.dumps(record), encoding="utf-8")
     status = Status.reused if place < 3 else Status.computed
-    return StageResult(name, fingerprint, path, status, 0.1, record)
+    result = StageResult(name, fingerprint, path, status, 0.1, record)
+    result.record_file.write_text(json.dumps(record), encoding="utf-8")
+    return result

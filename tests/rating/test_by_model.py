@@ -157,8 +157,8 @@ def test_outcomes_are_counted_by_source(tmp_path, monkeypatch):
     )
     found = rate(tmp_path, pool_of(list("abcde"), ["x", "x", "y", "y", "y"]), llm(max_unrated=1, retries=0))
     assert found.details is not None
-    report = found.details.report.to_dict()
-    named = {s: {k: n for k, n in own.items() if n} for s, own in report["by_source"].items()}
+    report = found.details.report
+    named = {s: {k: n for k, n in own.items() if n} for s, own in report.outcomes.items()}
     assert named == {"x": {"parsed": 1, "repaired": 1}, "y": {"refused": 1, "truncated": 1, "unreadable": 1}}
     assert found.details.outcomes == ("parsed", "repaired", "refused", "truncated", "unreadable")
 

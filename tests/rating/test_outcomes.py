@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 
 from helpers.synthetic_run import make_run
 
+from ds2.artifacts.ratings import write_report
+from ds2.rating.outcomes import RatingReport
 from ds2.report import render
 from ds2.report.rating_facts import rating_facts
 
 
 def with_report(tmp_path, sources: int):
     run = make_run(tmp_path, stages=("rate",))
-    by_source = {
-        f"source {i}<b>": {"parsed": 100 - i, "repaired": i, "refused": 0, "truncated": 0, "unreadable": i % 2,
-                           "undelivered": 0}
-        for i in range(sources)
-    }  # fmt: skip
-    report = {
-        "by_source": by_source,
-        "reasons": {"unreadable: empty": 3},
-        "models": {"m-1": 700},
-        "answers": 700,
+    outcomes = {
+        f"source {i}<b>": Counter(parsed=100 - i, repaired=i, unreadable=i % 2) for i in range(sources)
     }
-    (run.stages["rate"].path / "rating_report.json").write_text(json.dumps(report))
+    report = RatingReport(
+        outcomes, Counter({"unreadable: empty": 3}), answers=700, models=Counter({"m-1": 700})
+    )
+    write_report(run.stages["rate"].path, report)
     return run
 
 

@@ -11,6 +11,7 @@ import pytest
 from helpers.fake_backend import FakeBackend, llm, pool_of, rating
 
 import ds2
+from ds2.artifacts.ratings import read_report, write_report
 from ds2.base.errors import UserError
 from ds2.config import ScaleConfig
 from ds2.method.curation.planted import ordinal_transition, plant_pool
@@ -69,7 +70,10 @@ def test_the_report_holds_the_agreement_of_repeats(monkeypatch: pytest.MonkeyPat
     assert counts["repeats_pairs"] == 200
     assert counts["repeats_exact"] == pytest.approx(0.9)
     assert 0.9 < counts["repeats_kappa"] < 1
-    assert found.details.report.to_dict()["repeats_kappa"] == counts["repeats_kappa"]
+    write_report(tmp_path, found.details.report)
+    again = read_report(tmp_path)
+    assert again is not None
+    assert again.counts()["repeats_kappa"] == counts["repeats_kappa"]
     assert "repeats_kappa" not in rate(tmp_path, repeats=1).details.report.counts()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers.evaluated import evaluated
 
+from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.report.answers import Answers
 from ds2.report.differences import difference
 
@@ -83,13 +83,13 @@ def test_a_group_s_score_is_the_mean_over_questions_or_over_members_or_not_resam
     """Members x (1 of 1 right) and y (1 of 2 right): 2/3 over questions, .75 over members; .6 is neither."""
     run = evaluated(tmp_path, {"g": value})
     folder = run.stages["evaluate"].path
-    content = json.loads((folder / "results.json").read_text())
-    content["results"] += [
-        {"task": m, "metric": "em", "value": 0, "stderr": None, "n": 1} for m in ("x", "y")
-    ]
-    (folder / "results.json").write_text(json.dumps(content))
+    evaluation = Evaluation.read(folder)
+    members = [Result(task=m, metric="em", value=0.0, stderr=None, n=1) for m in ("x", "y")]
+    replace(evaluation, results=[*evaluation.results, *members]).write(folder)
     rows = [("x", 0, "a", 1.0), ("y", 0, "a", 1.0), ("y", 1, "b", 0.0)]
-    pd.DataFrame(rows, columns=["task", "doc_id", "target", "score"]).to_parquet(folder / "samples.parquet")
+    write_answered(
+        folder, [AnsweredQuestion(task, n, "", target, "", score) for task, n, target, score in rows]
+    )
     found = Answers(run).questions("g")
     assert (found is not None) is known
     if known:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 from helpers.synthetic_run import make_run
 
+from ds2.artifacts.evaluation import Evaluation, Result
+from ds2.artifacts.ratings import write_report
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
+from ds2.rating.outcomes import RatingReport
 from ds2.report.tracking import Tracker, _choices, _costs, _scores
 
 
@@ -70,21 +74,21 @@ def test_choices_are_top_level_configuration_keys(told):
 
 def test_results_counts_and_times_are_in_the_summary(told):
     run, found = told
-    results = run.stages["evaluate"].json("results.json")
-    for task, value in results["scores"].items():
+    evaluation = Evaluation.read(run.stages["evaluate"].path)
+    for task, value in evaluation.scores.items():
         assert found["summary"][f"eval/{task}"] == pytest.approx(value)
-        stderr = next(row["stderr"] for row in results["results"] if row["task"] == task)
+        stderr = evaluation.result(task).stderr
         assert found["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
-    assert found["summary"]["eval/average"] == pytest.approx(results["average"])
+    assert found["summary"]["eval/average"] == pytest.approx(evaluation.average)
     assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
     assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
     assert any("near-equal optima" in text for text in found["summary"]["warnings"])
 
 
 def test_metrics_are_named_as_in_the_tables_and_a_missing_average_is_left_out():
-    rows = [{"task": "paper_gsm8k", "stderr": 0.02}]
-    results = {"scores": {"paper_gsm8k": 0.4}, "results": rows, "average": None}
-    assert _scores(results) == {"eval/gsm8k": 0.4, "eval/gsm8k_stderr": 0.02}
+    results = [Result(task="paper_gsm8k", metric="em", value=0.4, stderr=0.02, n=10)]
+    evaluation = Evaluation(scores={"paper_gsm8k": 0.4}, results=results, average=None)
+    assert _scores(evaluation) == {"eval/gsm8k": 0.4, "eval/gsm8k_stderr": 0.02}
 
 
 def test_settings_of_a_curation_without_say_are_none(tmp_path):
@@ -174,9 +178,8 @@ class Service:
 def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_path, monkeypatch):
     run = make_run(tmp_path, stages=("rate",))
     rate = run.stages["rate"]
-    outcomes = {"orchard": {"parsed": 590, "repaired": 3, "unreadable": 7}}
-    report = {"by_source": outcomes, "reasons": {}, "models": {"m": 600}, "answers": 607}
-    (rate.path / "rating_report.json").write_text(json.dumps(report))
+    outcomes = {"orchard": Counter(parsed=590, repaired=3, unreadable=7)}
+    write_report(rate.path, RatingReport(outcomes, models=Counter(m=600), answers=607))
     rate.record["counts"]["largest_share"] = 0.97
     rate.record["warnings"].append("THE RATER HAS COLLAPSED")
     assert track(run) == []

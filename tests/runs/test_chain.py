@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers.planted import planted_rows
 
-from ds2.artifacts.curation import read_curation
+from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
 from ds2.artifacts.store import Status
+from ds2.artifacts.subset import read_subset
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.config import RunConfig
 from ds2.config.compose import compose
@@ -93,13 +93,12 @@ def test_the_number_of_score_levels_is_obeyed_by_every_stage(tmp_path, levels):
     for method in ("rank", "posterior"):
         run = Chain(replace(config, curation=compose([f"curation={method}"]).curation)).run()
         table = read_curation(run.stages["curate"].path)
-        transition = run.stages["curate"].json("transition.json")
-        assert np.shape(transition["transition"]) == (levels, levels)
+        assert np.shape(RaterErrors.read(run.stages["curate"].path).transition) == (levels, levels)
         assert len(run.stages["rate"].record["counts"]["scores"]) == levels
         assert set(table["score"]) <= set(range(levels))
         assert set(table["curated"]) <= set(range(levels))
         assert table["score"].max() == levels - 1
-        subset = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+        subset = read_subset(run.stages["select"].path)
         assert len(subset) == 20
         truth = {row["id"]: row["true_score"] for row in planted_rows(400, levels)}
         assert np.mean([truth[i] for i in subset["id"]]) > 0.8 * (levels - 1)
@@ -114,13 +113,14 @@ def test_curation_finds_planted_errors(planted_pool):
 
 def test_a_bootstrap_is_kept_beside_the_curation(planted_pool):
     run = Chain(config_for(planted_pool, "curation.bootstrap=3", "until=curate")).run()
-    found = run.stages["curate"].json("uncertainty.json")
-    low, high = (np.array(found["transition"][end]) for end in ("low", "high"))
+    uncertainty = read_uncertainty(run.stages["curate"].path)
+    assert uncertainty is not None
+    low, high = uncertainty.transition.low, uncertainty.transition.high
     assert low.shape == high.shape == (6, 6)
     assert (low <= high).all()
-    assert found["resamples"] == 3
-    assert all(0 <= point["expected_overlap"] <= 1 for point in found["stability"])
-    assert np.load(run.stages["curate"].path / "error_probability.npy").shape == (240,)
+    assert uncertainty.resamples == 3
+    assert all(0 <= overlap <= 1 for overlap in uncertainty.stability)
+    assert uncertainty.error_probability.shape == (240,)
 
 
 def test_the_solver_of_the_transition_matrix_can_be_chosen(planted_pool):
@@ -129,7 +129,7 @@ def test_the_solver_of_the_transition_matrix_can_be_chosen(planted_pool):
         for name in ("adam", "multistart")
     )
     assert one.fingerprint != other.fingerprint
-    assert np.shape(other.stages["curate"].json("transition.json")["transition"]) == (6, 6)
+    assert np.shape(RaterErrors.read(other.stages["curate"].path).transition) == (6, 6)
 
 
 def test_the_subset_holds_whole_conversations_best_first(planted_pool):
@@ -177,7 +177,7 @@ def test_runtime_settings_do_not_change_a_fingerprint(planted_pool):
 def test_a_smaller_budget_is_the_head_of_a_larger_one(planted_pool):
     def chosen(budget: int) -> list[str]:
         run = Chain(config_for(planted_pool, f"budget.samples={budget}")).run()
-        return pd.read_parquet(run.stages["select"].path / "subset.parquet")["id"].tolist()
+        return read_subset(run.stages["select"].path)["id"].tolist()
 
     assert chosen(40)[:15] == chosen(15)
 
@@ -203,7 +203,7 @@ def test_unrated_samples_are_never_chosen_on_their_score(planted_pool):
     with pytest.raises(UserError, match="more than the 40 of 240 that have a score"):
         Chain(config_for(planted_pool, *overrides, "budget.samples=50")).run()
     run = Chain(config_for(planted_pool, *overrides)).run()
-    subset = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    subset = read_subset(run.stages["select"].path)
     assert set(subset["id"]) <= {row["id"] for row in rows[200:]}
 
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from ds2.artifacts.evaluation import read_answered
+from ds2.artifacts.training import read_curve
 from ds2.base.paths import project_root
 from ds2.config import EvalConfig, EvalRuntime, FinetuneConfig, FinetuneRuntime
 
@@ -38,7 +39,7 @@ def test_loss_falls_answers_change_and_real_benchmarks_are_scored(tmp_path: Path
     metrics = train(
         FinetuneSpec(str(tmp_path / "base"), None, str(tmp_path / "rows.jsonl"), str(out), 42, config)
     )
-    curve = pd.read_parquet(out / "curve.parquet")
+    curve = read_curve(out)
     assert curve["loss"].iloc[-5:].mean() < 0.9 * curve["loss"].iloc[:5].mean()
     assert metrics["samples"] + metrics["dropped_without_assistant"] == 2000
 
@@ -50,11 +51,11 @@ def test_loss_falls_answers_change_and_real_benchmarks_are_scored(tmp_path: Path
     for name, adapter in (("base", None), ("tuned", str(out / "adapter"))):
         spec = EvalSpec(str(tmp_path / "base"), None, adapter, str(tmp_path / f"eval_{name}"), 0, questions)
         results = evaluate(spec)
-        assert (results["missing"], results["results"][0]["n"]) == ([], 90)
-        answers[name] = pd.read_parquet(Path(spec.output_dir) / "samples.parquet")["answer"]
+        assert (results.missing, results.results[0].n) == ([], 90)
+        answers[name] = read_answered(Path(spec.output_dir))["answer"]
     assert (answers["base"] != answers["tuned"]).mean() > 0.9
 
     gsm8k = replace(questions, tasks=["paper_gsm8k"], limit=20)
     spec = EvalSpec(str(tmp_path / "base"), None, str(out / "adapter"), str(tmp_path / "gsm8k"), 0, gsm8k)
     results = evaluate(spec)
-    assert (results["results"][0]["n"], json.dumps(results["errors"])) == (20, "{}")
+    assert (results.results[0].n, json.dumps(results.errors)) == (20, "{}")

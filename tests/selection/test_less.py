@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ds2.artifacts.values import workspace
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig, ModelRuntime
 from ds2.models import reader as language_model
@@ -119,7 +120,12 @@ def write_target(path: Path, answer: str) -> str:
 def test_samples_of_the_target_s_kind_have_the_largest_influence(folder, tmp_path, answer, kind):
     config = settings(target=write_target(tmp_path / "target.jsonl", answer), warmup_share=0.5)
     values = less.measure(
-        config, Pool(planted(16), 16), model=str(folder), revision=None, folder=tmp_path, progress=False
+        config,
+        Pool(planted(16), 16),
+        model=str(folder),
+        revision=None,
+        workspace=workspace(tmp_path),
+        progress=False,
     )
     best = np.argsort(-values)[:8]
     assert (best % 2 == kind).mean() >= 7 / 8
@@ -131,7 +137,12 @@ def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch
     config = settings(target=write_target(tmp_path / "target.jsonl", "31415"), epochs=1, warmup_share=1.0)
     samples = [*planted(4), sample(4, "w" * 100, "beyond the cut")]
     first = less.measure(
-        config, Pool(samples, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+        config,
+        Pool(samples, 5),
+        model=str(folder),
+        revision=None,
+        workspace=workspace(tmp_path),
+        progress=False,
     )
     assert np.isnan(first).tolist() == [False] * 4 + [True]
     shards = sorted((tmp_path / "directions" / "0").iterdir())
@@ -140,7 +151,12 @@ def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch
     calls = []
     monkeypatch.setattr(less, "adam_direction", lambda g, c: calls.append(1) or adam_direction(g, c))
     again = less.measure(
-        config, Pool(samples, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+        config,
+        Pool(samples, 5),
+        model=str(folder),
+        revision=None,
+        workspace=workspace(tmp_path),
+        progress=False,
     )
     assert len(calls) == 1
     np.testing.assert_allclose(again, first, atol=1e-6)
@@ -159,5 +175,10 @@ def test_what_cannot_work_is_refused(folder, tmp_path, changed, message):
     config = settings(**{"target": write_target(tmp_path / "target.jsonl", "1")} | changed)
     with pytest.raises(UserError, match=message):
         less.measure(
-            config, Pool(planted(4), 4), model=str(folder), revision=None, folder=tmp_path, progress=False
+            config,
+            Pool(planted(4), 4),
+            model=str(folder),
+            revision=None,
+            workspace=workspace(tmp_path),
+            progress=False,
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from ds2.artifacts.subset import read_subset
+from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
@@ -76,7 +77,12 @@ def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, f
 
     config = IfdSelectionConfig(name="ifd", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu"))
     values = ifd.measure(
-        config, Pool(SAMPLES, 5), model=str(folder), revision=None, folder=tmp_path, progress=False
+        config,
+        Pool(SAMPLES, 5),
+        model=str(folder),
+        revision=None,
+        workspace=workspace(tmp_path),
+        progress=False,
     )
     asked = lm.mean_nll([lm.conversation(SAMPLES[0])])[0]
     alone = lm.mean_nll([lm.answers(SAMPLES[0])])[0]
@@ -144,9 +150,7 @@ def test_one_measurement_serves_every_budget_and_band(chain):
     assert [s.name for s in first.stages.values()] == ["model", "measure", "select"]
     again = chain("selection=perplexity_low", "budget.samples=7", "selection.runtime.batch_size=3").run()
     assert [s.status.value for s in again.stages.values()] == ["reused", "reused", "computed"]
-    high, low = (
-        pd.read_parquet(run.stages["select"].path / "subset.parquet")["value"] for run in (first, again)
-    )
+    high, low = (read_subset(run.stages["select"].path)["value"] for run in (first, again))
     assert high.is_monotonic_decreasing
     assert low.is_monotonic_increasing
     assert low.max() < high.min()
@@ -183,7 +187,7 @@ def test_precomputed_numbers_rank_the_pool_and_their_content_is_identity(chain, 
     np.save(path, numbers)
     one = chain("selection=precomputed", f"selection.path={path}")
     run = one.run()
-    rows = pd.read_parquet(run.stages["select"].path / "subset.parquet")["row"].tolist()
+    rows = read_subset(run.stages["select"].path)["row"].tolist()
     assert rows == np.argsort(-numbers[:40])[:5].tolist()
     np.save(path, numbers[::-1])
     assert chain("selection=precomputed", f"selection.path={path}").fingerprint != one.fingerprint
@@ -234,7 +238,7 @@ def test_rds_plus_takes_planted_copies_of_its_targets_first(chain, planted_pool,
     target = tmp_path / "target.jsonl"
     target.write_text("\n".join(rows[i] for i in (31, 7, 12)))
     run = chain("selection=rds_plus", f"selection.target={target}").run()
-    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    table = read_subset(run.stages["select"].path)
     assert table["row"].tolist()[:3] == [31, 7, 12]
     moved = target.rename(tmp_path / "moved.jsonl")
     assert chain("selection=rds_plus", f"selection.target={moved}").fingerprint == run.fingerprint
@@ -259,7 +263,7 @@ def test_less_runs_in_the_chain_and_keeps_its_projected_directions(chain, plante
     assert [s.name for s in run.stages.values()] == ["model", "measure", "select"]
     kept = run.stages["measure"].record["files"]
     assert {"directions/0/000000000.safetensors", "warm_up/epoch-0.safetensors", "values.npy"} == set(kept)
-    values = pd.read_parquet(run.stages["select"].path / "subset.parquet")["value"]
+    values = read_subset(run.stages["select"].path)["value"]
     assert values.is_monotonic_decreasing
 
 

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hydra.errors import HydraException
 
+from ds2.artifacts.curation import RaterErrors, read_curation
+from ds2.artifacts.ratings import read_ratings
+from ds2.artifacts.subset import read_subset
 from ds2.base.errors import UserError
 from ds2.config.compose import compose
 from ds2.config.hydra_errors import explain
@@ -83,7 +85,7 @@ def test_a_quota_reaches_the_subset_on_disk(chain):
     run = chain(
         "selection=random", "selection.filter.source_quota=[{source:s0,samples:5},{source:s1,samples:0.1}]"
     ).run()
-    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    table = read_subset(run.stages["select"].path)
     assert table["source"].value_counts().to_dict() == {"s2": 13, "s0": 5, "s1": 2}
 
 
@@ -97,7 +99,7 @@ def test_a_threshold_takes_the_budget_out_of_name_and_fingerprint(chain):
 
 def test_a_strategy_without_a_curation_still_writes_the_scores_it_ranked_by(chain):
     run = chain("selection=alpagasus", "rater=truth").run()
-    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    table = read_subset(run.stages["select"].path)
     assert (table["score"] == 5).all()
     assert (table["value"] == 5).all()
     assert table["curated"].isna().all()
@@ -123,7 +125,7 @@ def test_several_raters_are_fused_and_beat_each_alone(planted_pool, chain):
 
     def error(*overrides: str) -> float:
         run = chain("until=curate", "curation=posterior", *overrides).run()
-        table = pd.read_parquet(run.stages["curate"].path / "curation.parquet")
+        table = read_curation(run.stages["curate"].path)
         return float(np.abs(table["posterior_mean"] - truth).mean())
 
     fused = error("rater=several", "rater.columns=[r.a,r.b,r.c]")
@@ -133,17 +135,17 @@ def test_several_raters_are_fused_and_beat_each_alone(planted_pool, chain):
 def test_the_multi_rater_selection_runs_the_chain(planted_pool, chain):
     rated_by_three(planted_pool)
     run = chain("selection=multi_rater", "rater.columns=[r.a,r.b,r.c]").run()
-    table = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+    table = read_subset(run.stages["select"].path)
     truth = {row["id"]: row["true_score"] for row in map(json.loads, planted_pool.open())}
     assert np.mean([truth[i] for i in table["id"]]) > 4.5
-    ratings = pd.read_parquet(run.stages["rate"].path / "ratings.parquet")
+    ratings = read_ratings(run.stages["rate"].path)
     assert ratings.loc[0, "score"] == -1
     first = [v for v in ratings.loc[1, ["score_0", "score_1", "score_2"]] if v >= 0]
     assert len(first) == 2
     assert ratings.loc[1, "score"] == min(first)
-    transition = run.stages["curate"].json("transition.json")
-    assert transition["transition"] is None
-    assert np.shape(transition["transitions"]) == (3, 6, 6)
+    errors = RaterErrors.read(run.stages["curate"].path)
+    assert errors.transition is None
+    assert np.shape(errors.transitions) == (3, 6, 6)
 
 
 def test_several_raters_under_a_curation_of_one_are_refused(planted_pool, chain):

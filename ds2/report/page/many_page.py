@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.page import html
 from ds2.artifacts.run import RunResult
 from ds2.config.stages import CHOICES
 from ds2.report import facts
@@ -155,9 +157,9 @@ def _run(compared: Comparison, at: int) -> dict[str, Any]:
     own = run.stages.get("report")
     places = [compared.records.cite(stage) for stage in run.stages.values()]
     return {
-        "name": run.name, "link": None if own is None else link(own.path / "report.html", compared.folder),
+        "name": run.name, "link": None if own is None else link(html(own.path), compared.folder),
         "choices": compared.choices[at], "seed": run.config.seed, "records": places,
-        "average": run.stages["evaluate"].json("results.json")["average"],
+        "average": Evaluation.read(run.stages["evaluate"].path).average,
         "result": compared.records.cite(run.stages["evaluate"]), "title": compared.records.title(places),
     }  # fmt: skip
 

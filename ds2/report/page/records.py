@@ -22,17 +22,16 @@ class Records:
         self._folder = folder
         self._places: dict[tuple[str, str], int] = {}
         self.rows: list[dict[str, Any]] = []
-        """stage, fingerprint, path of `record.json`, href, seconds, memory."""
+        """stage, fingerprint, path of the record, href, seconds, memory."""
 
     def cite(self, stage: StageResult) -> int:
         """The artifact's place in `rows`."""
         key = (stage.name, stage.fingerprint)
         if key not in self._places:
             self._places[key] = len(self.rows)
-            record = stage.path / "record.json"
             self.rows.append({
-                "stage": stage.name, "fingerprint": stage.fingerprint, "path": record.as_posix(),
-                "href": link(record, self._folder), "seconds": stage.record.get("wall_seconds"),
+                "stage": stage.name, "fingerprint": stage.fingerprint, "path": stage.record_file.as_posix(),
+                "href": link(stage.record_file, self._folder), "seconds": stage.record.get("wall_seconds"),
                 "memory": stage.record.get("peak_memory_bytes"),
             })  # fmt: skip
         return self._places[key]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds2.artifacts.run import RunResult
+from ds2.artifacts.subset import subset_size
+from ds2.artifacts.training import read_metrics
 from ds2.base.dataclass_json import to_plain
 from ds2.report import facts
 from ds2.report.page.page import number, page, percent
@@ -68,9 +70,9 @@ def render_run(run: RunResult) -> str:
 
 
 def record_links(run: RunResult) -> dict[str, str]:
-    """Stage -> its record, relative to where the report stage keeps its page: `<root>/report/<slug>/report.html`."""
+    """Stage -> its record, relative to where the report stage keeps its page: a folder below `<root>/report/`."""
     return {
-        name: f"../../{stage.path.parent.name}/{stage.path.name}/record.json"
+        name: f"../../{stage.path.parent.name}/{stage.path.name}/{stage.record_file.name}"
         for name, stage in run.stages.items()
     }
 
@@ -117,9 +119,9 @@ def _lede(run: RunResult) -> str:
     if "select" in run.stages:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
-    if results and results.get("average") is not None:
+    if results is not None and results.average is not None:
         tuned = ", tuned on them," if "finetune" in run.stages else ""
-        parts.append(f"{run.config.model.name}{tuned} averages {_average(results)}")
+        parts.append(f"{run.config.model.name}{tuned} averages {_average(results.average)}")
     return "; ".join(parts) + ("." if parts else "")
 
 
@@ -141,23 +143,20 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
         taken = _subset_size(run)
         note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
-    if results and results.get("average") is not None:
-        tiles.append(("Evaluation average", _average(results), f"{len(results.get('results', []))} results"))
+    if results is not None and results.average is not None:
+        tiles.append(("Evaluation average", _average(results.average), f"{len(results.results)} results"))
     computed = sum(stage.status.value == "computed" for stage in run.stages.values())
     tiles.append(("Stages computed", f"{computed} of {len(run.stages)}", "the others were reused"))
     return tiles
 
 
-def _average(results: Mapping[str, Any]) -> str:
+def _average(value: float) -> str:
     """As a percentage where it is a share."""
-    value = results["average"]
     return percent(value) if 0 <= value <= 1 else number(value)
 
 
 def _subset_size(run: RunResult) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(run.stages["select"].path / "subset.parquet").num_rows)
+    return subset_size(run.stages["select"].path)
 
 
 def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
@@ -212,9 +211,8 @@ def _curves(run: RunResult, charts: list[Chart]) -> dict[str, dict[str, Any]]:
         curve = facts.curve(stage)
         if stage is None or curve is None:
             continue
-        metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
         shown[name] = {
-            "title": title, "metrics": facts.flatten(metrics), "last": curve.step[-1], "loss": curve.loss[-1],
+            "title": title, "metrics": facts.flatten(read_metrics(stage.path)), "last": curve.step[-1], "loss": curve.loss[-1],
             "cap": _pretraining_plan(run) if name == "model" else "",
         }  # fmt: skip
         charts.append({
@@ -237,29 +235,26 @@ def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:
     curve = facts.curve(stage)
     if stage is None or curve is None or not isinstance(planned, int) or stage.record.get("warnings"):
         return []
-    metrics = stage.json("metrics.json") if (stage.path / "metrics.json").exists() else {}
-    done = metrics.get("steps")
+    done = read_metrics(stage.path).get("steps")
     if not isinstance(done, int) or done >= planned:
         return []
     return [("model", f"pre-training stopped after {done:,} of {planned:,} steps (wall-clock cap)")]
 
 
 def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    found = facts.evaluation(run)
-    if found is None:
+    evaluation = facts.evaluation(run)
+    if evaluation is None:
         return None
-    shown = [
-        row for row in found.get("results", []) if row.get("value") is not None and 0 <= row["value"] <= 1
-    ]
-    if shown:
+    shares = [result for result in evaluation.results if result.value is not None and 0 <= result.value <= 1]
+    if shares:
         charts.append({
             "id": "chart-eval", "kind": "dots", "wrap": True,
             "points": [
-                {"label": f"{row['task']} · {row['metric']}", "value": row["value"], "error": row.get("stderr") or 0}
-                for row in shown
+                {"label": f"{share.task} · {share.metric}", "value": share.value, "error": share.stderr or 0}
+                for share in shares
             ],
         })  # fmt: skip
-    return found | {"charted": len(shown)}
+    return {**to_plain(evaluation), "charted": len(shares)}
 
 
 def _bars(element: str, x: list[Any], series: list[dict[str, Any]], x_title: str, y_title: str) -> Chart:

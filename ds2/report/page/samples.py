@@ -1,13 +1,12 @@
 """The samples a reader may look through: what each subset took, what stood next in its line, and a draw of what none took.
 
 Each text is kept once, however many runs took it. "Next in line" is the strategy's own order, as the subset's report
-(`subset_report.json`) names it. Samples that no subset took are in no artifact but the pool, which is read again for them.
+names it. Samples that no subset took are in no artifact but the pool, which is read again for them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,8 @@ import pandas as pd
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
+from ds2.artifacts.subset import read_conversations, read_report, read_subset
+from ds2.artifacts.subset_report import Row
 from ds2.base.errors import UserError
 from ds2.report import facts
 
@@ -52,7 +53,7 @@ class _Subset:
     runs: list[int]
     table: pd.DataFrame
     """id, rank, source, reason, by rank."""
-    next_in_line: list[Mapping[str, Any]]
+    next_in_line: list[Row]
 
 
 @dataclass
@@ -117,26 +118,24 @@ def samples(
 
 
 def _subsets(runs: Sequence[RunResult], label: Callable[[RunResult], str]) -> list[_Subset]:
-    found: dict[str, _Subset] = {}
+    subsets: dict[str, _Subset] = {}
     for i, run in enumerate(runs):
         stage = run.stages.get("select")
         if stage is None:
             continue
-        if stage.fingerprint not in found:
-            columns = ["id", "rank", "source", "reason"]
-            table = pd.read_parquet(stage.path / "subset.parquet", columns=columns).sort_values("rank")
-            following = stage.json("subset_report.json")["next_in_line"]
-            scores = run.stages.get("curate") or run.stages.get("rate")
-            found[stage.fingerprint] = _Subset(stage, label(run), scores, [], table, following)
-        found[stage.fingerprint].runs.append(i)
-    return list(found.values())
+        if stage.fingerprint not in subsets:
+            table = read_subset(stage.path, "id", "rank", "source", "reason").sort_values("rank")
+            following = read_report(stage.path).next_in_line
+            subsets[stage.fingerprint] = _Subset(stage, label(run), facts.scored(run), [], table, following)
+        subsets[stage.fingerprint].runs.append(i)
+    return list(subsets.values())
 
 
 def _rows(
     run: RunResult, pool: str, subsets: Sequence[_Subset], most: int, draw: int, notes: list[str]
 ) -> _Rows:
     """The samples to show of one pool, with their texts: taken, then next in line, then left out."""
-    following = {row["id"]: row for subset in subsets for row in subset.next_in_line}
+    following = {row.id: row for subset in subsets for row in subset.next_in_line}
     left_out = _left_out(run, pool, {*following, *(i for s in subsets for i in s.table["id"])}, draw, notes)
     places: dict[str, int] = dict.fromkeys(following, -1)
     for subset in subsets:
@@ -153,7 +152,7 @@ def _rows(
         known |= texts.keys()
     for name, row in following.items():
         if name not in known:
-            _add(rows, name, row["source"], [[m["role"], m["content"]] for m in row["messages"]])
+            _add(rows, name, row.source, [[m["role"], m["content"]] for m in row.messages])
     for sample in left_out:
         _add(rows, sample.id, sample.source, [[m.role, m.content] for m in sample.messages])
     return rows
@@ -176,17 +175,15 @@ def _places(count: int) -> list[int]:
 
 
 def _texts(subset: _Subset, wanted: set[str]) -> dict[str, Messages]:
-    """Messages of those of `wanted` that the subset holds. Line r of its file is rank r: only those needed are parsed."""
-    own = subset.table[subset.table["id"].isin(wanted)]
-    needed = dict(zip(own["rank"], own["id"], strict=True))
+    """Messages of those of `wanted` that the subset holds."""
+    held = subset.table[subset.table["id"].isin(wanted)]
+    needed = dict(zip(held["rank"], held["id"], strict=True))
     if not needed:
         return {}
-    with (subset.stage.path / "subset.jsonl").open(encoding="utf-8") as lines:
-        return {
-            needed[rank]: [[m["role"], m["content"]] for m in json.loads(line)["messages"]]
-            for rank, line in enumerate(lines)
-            if rank in needed
-        }
+    return {
+        needed[rank]: [[m["role"], m["content"]] for m in messages]
+        for rank, messages in read_conversations(subset.stage.path, needed)
+    }
 
 
 def _left_out(run: RunResult, pool: str, taken: set[str], draw: int, notes: list[str]) -> list[Any]:
@@ -229,23 +226,18 @@ def _place(
             "scores": None if stage is None else scored[stage.fingerprint], "size": len(subset.table),
             "taken": [at[name] for name in shown["id"]], "rank": shown["rank"].tolist(),
             "why": why.tolist(), "reasons": [str(reason) for reason in reasons],
-            "next": [at[row["id"]] for row in subset.next_in_line],
+            "next": [at[row.id] for row in subset.next_in_line],
         })  # fmt: skip
 
 
 def _scores(stage: StageResult, ids: list[str]) -> dict[str, list[Any] | None]:
     """score, curated and tail of the samples named, in their order; None where the stage has no such column."""
-    import pyarrow.parquet as pq
-
-    path = stage.path / ("curation.parquet" if stage.name == "curate" else "ratings.parquet")
     names = {"score": "score", "curated": "curated", "tail": "long_tail"}
-    present = set(pq.read_schema(path).names)
-    columns = ["id", *(column for column in names.values() if column in present)]
-    table = pq.read_table(path, columns=columns).to_pandas()
-    own = table.set_index("id").reindex(ids)
+    columns = names.values() if stage.name == "curate" else ["score"]
+    table = facts.scored_table(stage, "id", *columns).set_index("id").reindex(ids)
     return {
-        name: [None if value != value else value for value in own[column].astype(float).round(3).tolist()]
-        if column in own
+        name: [None if value != value else value for value in table[column].astype(float).round(3).tolist()]
+        if column in table
         else None
         for name, column in names.items()
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import adapter
-from ds2.artifacts.evaluation import read_results
+from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.store import Outcome, Step
 from ds2.config import MiniPoolConfig
 from ds2.runs import launcher
@@ -33,11 +33,11 @@ def step(run: Context) -> Step:
             pool_seed=pool_seed,
             runtime=run.config.runtime,
         )
-        results = read_results(folder)
+        evaluation = Evaluation.read(folder)
         missing = tuple(
-            f"task {name} gave no result: {results['errors'][name]}" for name in results["missing"]
+            f"task {name} gave no result: {evaluation.errors[name]}" for name in evaluation.missing
         )
-        return Outcome({**results["scores"], "average": results["average"]}, missing)
+        return Outcome({**evaluation.scores, "average": evaluation.average}, missing)
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
     return Step("evaluate", 1, slug, values, run.inputs("model", "finetune"), compute)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2.artifacts.store import Outcome, Step
-from ds2.artifacts.values import write_values
+from ds2.artifacts.values import workspace, write_values
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs.context import Context
 from ds2.runs.stages.model import base_model
@@ -30,7 +30,12 @@ def step(run: Context) -> Step:
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
         measured = measure(
-            config, pool, model=locate(), revision=revision, folder=folder, progress=run.progress
+            config,
+            pool,
+            model=locate(),
+            revision=revision,
+            workspace=workspace(folder),
+            progress=run.progress,
         )
         write_values(folder, measured)
         missing = int((~np.isfinite(measured).reshape(len(pool), -1).all(axis=1)).sum())

@@ -9,7 +9,6 @@ misaligned and left out, as in the paper. The largest first; ties by row. Conver
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,17 @@ from ds2.models import reader as language_model
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
+from ds2.selection.workspace import Workspace
 
 
 def measure(
-    config: IfdSelectionConfig, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+    config: IfdSelectionConfig,
+    pool: Pool,
+    *,
+    model: str,
+    revision: str | None,
+    workspace: Workspace,
+    progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
     lm = language_model.load(model, revision, config)
@@ -37,7 +43,7 @@ def measure(
             alone.append(language_model.Encoded(answers.ids[:keep], answers.answer[:keep]))
         return lm.mean_nll(together) - lm.mean_nll(alone)
 
-    ratio = language_model.in_parts(pool.samples, log_ratio, folder / "parts", progress=progress, what="ifd")
+    ratio = language_model.in_parts(pool.samples, log_ratio, workspace.parts, progress=progress, what="ifd")
     return np.exp(ratio)
 
 

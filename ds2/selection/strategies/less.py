@@ -6,7 +6,7 @@ direction with the mean gradient of the target set's conversations, after a rand
     value_n = max over the target's groups c of  sum over i of  eta_i cos(S G_i(z_n), S mean over z in c of g_i(z))
 
 eta_i: the epoch's mean learning rate; a group is a source of the target file, as the subtasks of a benchmark are. The largest first, ties by row. Projected
-directions stay in the artifact, `directions/EPOCH/ROW.safetensors`, and a part that is there is not computed again.
+directions stay in the artifact, a file a part, and a part that is there is not computed again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig
 from ds2.models import reader as language_model
@@ -35,10 +36,17 @@ from ds2.selection.strategies.lora_gradients import (
 )
 from ds2.selection.strategies.rds_plus import read_target
 from ds2.selection.top import choose_top
+from ds2.selection.workspace import Workspace
 
 
 def measure(
-    config: LessSelectionConfig, pool: Pool, *, model: str, revision: str | None, folder: Path, progress: bool
+    config: LessSelectionConfig,
+    pool: Pool,
+    *,
+    model: str,
+    revision: str | None,
+    workspace: Workspace,
+    progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) influence on the target set; NaN where no answer token lies within `max_tokens`.
 
@@ -51,14 +59,14 @@ def measure(
     lm = language_model.load(model, revision, config)
     target = _groups(read_target(config.target), lm, config)
     lm = add_lora(lm, config)
-    checkpoints = warm_up(lm, _drawn(pool, lm, config), config, folder / "warm_up")
+    checkpoints = warm_up(lm, _drawn(pool, lm, config), config, workspace.warm_up)
     sketch = Sketch(num_trained(lm), config.projection, config.warmup_seed)
     influence = np.zeros((len(pool), len(target)))
     with tqdm(total=len(pool) * config.epochs, desc="influence", unit="sample", disable=not progress) as bar:
         for epoch, checkpoint in enumerate(checkpoints):
             restore(lm, checkpoint)
             wanted = np.stack([_mean_gradient(lm, group, sketch) for group in target])
-            shards = folder / "directions" / str(epoch)
+            shards = workspace.directions / str(epoch)
             shards.mkdir(parents=True, exist_ok=True)
             for at in range(0, len(pool), PART):
                 path = shards / f"{at:09d}.safetensors"
@@ -109,9 +117,8 @@ def _directions(
         ]
         width = next((len(row) for row in rows if row is not None), 1)
         table = np.stack([np.full(width, np.nan, dtype=np.float32) if row is None else row for row in rows])
-        draft = path.with_suffix(".draft")
-        save_file({"directions": table}, draft)
-        draft.rename(path)
+        with replacing(path) as draft:
+            save_file({"directions": table}, draft)
     return np.asarray(load_file(path)["directions"], dtype=np.float64)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig
 from ds2.models.reader import Encoded, LanguageModel
@@ -86,9 +87,8 @@ def warm_up(
                 "square": _flat(s["exp_avg_sq"] for s in state),
                 "learning_rate": torch.tensor([float(np.mean(rates))]),
             }
-            draft = path.with_suffix(".draft")
-            save_file(tensors, draft)
-            draft.rename(path)
+            with replacing(path) as draft:
+                save_file(tensors, draft)
     loaded = [load_file(path, device=str(lm.model.device)) for path in paths]
     return [Checkpoint(t["weights"], t["average"], t["square"], float(t["learning_rate"][0])) for t in loaded]
 

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +15,7 @@ from ds2.models import reader as language_model
 from ds2.pool import Pool
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
+from ds2.selection.workspace import Workspace
 
 
 def measure(
@@ -25,7 +24,7 @@ def measure(
     *,
     model: str,
     revision: str | None,
-    folder: Path,
+    workspace: Workspace,
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) perplexities; NaN where no answer token lies within `max_tokens`."""
@@ -33,7 +32,7 @@ def measure(
     nll = language_model.in_parts(
         pool.samples,
         lambda samples: lm.mean_nll([lm.conversation(sample) for sample in samples]),
-        folder / "parts",
+        workspace.parts,
         progress=progress,
         what="perplexity",
     )

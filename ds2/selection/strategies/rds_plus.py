@@ -22,6 +22,7 @@ from ds2.models import reader as language_model
 from ds2.pool import Pool, PoolSource, Sample
 from ds2.selection.filters import Eligible
 from ds2.selection.request import Choice, Request
+from ds2.selection.workspace import Workspace
 
 
 def measure(
@@ -30,7 +31,7 @@ def measure(
     *,
     model: str,
     revision: str | None,
-    folder: Path,
+    workspace: Workspace,
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N, Q) similarities of every sample to every query."""
@@ -42,7 +43,7 @@ def measure(
         return _unit(lm.weighted_states([lm.conversation(sample) for sample in samples])) @ target.T
 
     return language_model.in_parts(
-        pool.samples, similarity, folder / "parts", progress=progress, what="hidden states"
+        pool.samples, similarity, workspace.parts, progress=progress, what="hidden states"
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from helpers.browsing import open_page
 from helpers.synthetic_run import HOSTILE, make_run
 
+from ds2.artifacts.subset import conversations
 from ds2.report import render_many
 
 RUNS = (("gpt", 60, 0), ("gpt", 60, 1), ("gpt", 120, 0), ("llama", 60, 0))
@@ -68,7 +69,7 @@ def test_a_warning_that_the_notes_tell_is_told_once(runs):
 
 
 def test_text_of_the_pool_is_never_markup(html, runs):
-    assert HOSTILE in (runs[0].stages["select"].path / "subset.jsonl").read_text()
+    assert HOSTILE in conversations(runs[0].stages["select"].path).read_text()
     assert HOSTILE not in html
 
 
@@ -198,9 +199,9 @@ def test_a_number_opens_its_records(page, runs):
     text = page.inner_text("#records")
     for stage in stages:
         assert stage.fingerprint in text
-        assert (stage.path / "record.json").as_posix() in text
+        assert stage.record_file.as_posix() in text
     links = [a.get_attribute("href") for a in page.locator("#records a").all()]
-    assert links == [(stage.path / "record.json").as_uri() for stage in stages]
+    assert links == [stage.record_file.as_uri() for stage in stages]
     page.keyboard.press("Escape")
     assert stages[0].fingerprint in page.locator("#result-table .cite").first.get_attribute("title")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers.browsing import open_page
 from helpers.synthetic_run import HOSTILE, make_run
 
+from ds2.artifacts.curation import RaterErrors
+from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.subset import conversations
 from ds2.report import facts, render
 from ds2.report.page.page import pack, script_safe_json
 
@@ -76,26 +80,29 @@ def test_warnings_come_before_everything_else(run):
 
 def test_text_of_the_pool_is_never_markup(tmp_path):
     run = make_run(tmp_path)
-    assert HOSTILE in (run.stages["select"].path / "subset.jsonl").read_text()
+    assert HOSTILE in conversations(run.stages["select"].path).read_text()
     assert HOSTILE not in render(run)
     assert "</script>" not in script_safe_json(["</script>"])
 
 
 def test_numbers_on_the_page_are_those_of_the_stages(run):
     html = render(run)
-    for value in run.stages["evaluate"].json("results.json")["scores"].values():
+    for value in Evaluation.read(run.stages["evaluate"].path).scores.values():
         assert f"{value:.4f}" in html
-    for row in run.stages["curate"].json("transition.json")["transition"]:
+    transition = RaterErrors.read(run.stages["curate"].path).transition
+    assert transition is not None
+    for row in transition:
         assert all(f"{value:.2f}" in html for value in row)
 
 
 def test_each_of_several_raters_has_its_matrix(tmp_path):
     run = make_run(tmp_path)
-    file = run.stages["curate"].path / "transition.json"
-    content = json.loads(file.read_text())
-    one = content["transition"]
-    file.write_text(json.dumps(content | {"transition": None, "transitions": [one, one[::-1]]}))
-    assert [found.matrix for found in facts.transitions(run)] == [one, one[::-1]]
+    folder = run.stages["curate"].path
+    errors = RaterErrors.read(folder)
+    one = errors.transition
+    assert one is not None
+    replace(errors, transition=None, transitions=np.stack([one, one[::-1]])).write(folder)
+    assert [found.matrix for found in facts.transitions(run)] == [one.tolist(), one[::-1].tolist()]
 
 
 def test_a_pool_that_is_gone_is_said(tmp_path):

@@ -11,6 +11,8 @@ from helpers.synthetic_run import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ds2.artifacts.curation import read_curation
+from ds2.artifacts.subset import conversations, read_report
 from ds2.report.page import samples as module
 from ds2.report.page.samples import samples
 
@@ -22,7 +24,7 @@ def runs(tmp_path_factory):
 
 
 def texts(run) -> dict[str, list[list[str]]]:
-    lines = (run.stages["select"].path / "subset.jsonl").read_text().splitlines()
+    lines = conversations(run.stages["select"].path).read_text().splitlines()
     return {row["id"]: [[m["role"], m["content"]] for m in row["messages"]] for row in map(json.loads, lines)}
 
 
@@ -39,15 +41,13 @@ def test_a_sample_of_several_subsets_is_kept_once_with_its_place_in_each(runs):
 def test_next_in_line_are_those_of_the_subset_s_own_report(runs):
     data = samples(runs, most=1000).data
     for run, subset in zip(runs, data["subsets"], strict=True):
-        named = run.stages["select"].json("subset_report.json")["next_in_line"]
-        assert [data["id"][row] for row in subset["next"]] == [row["id"] for row in named]
+        named = read_report(run.stages["select"].path).next_in_line
+        assert [data["id"][row] for row in subset["next"]] == [row.id for row in named]
 
 
 def test_scores_stand_at_their_sample(runs):
-    import pandas as pd
-
     data = samples(runs, most=1000).data
-    table = pd.read_parquet(runs[0].stages["curate"].path / "curation.parquet").set_index("id")
+    table = read_curation(runs[0].stages["curate"].path).set_index("id")
     for name, column in (("score", "score"), ("curated", "curated"), ("tail", "long_tail")):
         assert np.allclose(data["scores"][0][name], table.loc[data["id"], column], atol=5e-4)
 

@@ -209,7 +209,7 @@ def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(
     assert least <= sum("response_format" in body for body in server.bodies) <= most
     assert capsys.readouterr().out.count("refuses the JSON schema") == 1
     assert found.details is not None
-    assert found.details.report.to_dict()["without_schema"] == 40
+    assert found.details.report.without_schema == 40
 
 
 def test_a_refusal_that_does_not_name_the_schema_leaves_it_on(tmp_path, capsys):

@@ -1,0 +1,50 @@
+"""What every stage that trains leaves beside its weights: the curve and the metrics.
+
+The curve has one row a logged step: step (int64), loss; of a fine-tuning also epoch, learning_rate, tokens_per_second and
+memory_bytes (int64, the peak so far).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ds2.artifacts.reading import damaged, read_object, read_table
+from ds2.base.json_files import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CURVE, _METRICS = "curve.parquet", "metrics.json"
+CURVE_COLUMNS = ("step", "loss")
+"""Those that every curve has."""
+
+
+def write_curve(folder: Path, columns: Mapping[str, Sequence[float]]) -> None:
+    """The curve, from its columns."""
+    import pandas as pd
+
+    pd.DataFrame(columns).to_parquet(folder / _CURVE, index=False)
+
+
+def read_curve(folder: Path) -> pd.DataFrame | None:
+    """The curve, a row a logged step; None where the stage did not train (a tiny model). Raises DamagedArtifact."""
+    path = folder / _CURVE
+    if not path.is_file():
+        return None
+    table = read_table(path)
+    for name in CURVE_COLUMNS:
+        if name not in table:
+            raise damaged(path, f"no column {name}")
+    return table
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Counts and times: numbers and words by name, some of them nested. Raises ValueError for a number that is not finite."""
+    write_json(folder / _METRICS, metrics)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The same. Raises DamagedArtifact."""
+    return read_object(folder / _METRICS)

@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all: written as a draft beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SUFFIX = ".draft"
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Give the draft to write to; it takes `path`'s place in one step when the block ends without an error.
+
+    A reader sees the file as it was or as it will be, never a half of it; of several writers the last one's stands. After an
+    error the draft is gone and `path` is as it was. A process that is killed leaves its draft: see `remove_drafts`.
+
+    Args:
+        durable: have the disk hold the content before the rename, so that a power cut cannot leave an empty file.
+    """
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{_SUFFIX}")
+    try:
+        yield draft
+        if durable:
+            with draft.open("rb") as handle:
+                os.fsync(handle.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed processes left below `folder`; no process may be writing there."""
+    for draft in folder.rglob(f".*{_SUFFIX}"):
+        draft.unlink()

@@ -1,0 +1,18 @@
+"""Where a strategy that asks a language model keeps what it has finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folders of one measurement, made by who fills them; an interrupted one goes on from what is there."""
+
+    parts: Path
+    """Values of some samples each; removed when all are there."""
+    warm_up: Path
+    """LESS: the warm-up's checkpoints; they stay."""
+    directions: Path
+    """LESS: projected directions, a folder a checkpoint; they stay."""

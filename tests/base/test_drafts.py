@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds2.base.drafts import remove_drafts, replacing
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_the_file_takes_its_place_when_it_is_whole(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with replacing(path, durable=durable) as draft:
+        draft.write_text("new")
+        assert path.read_text() == "old"
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.json", "new")]
+
+
+def test_after_an_error_the_file_is_as_it_was_and_the_draft_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def half() -> None:
+        with replacing(path) as draft:
+            draft.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.json", "old")]
+
+
+def test_two_writers_do_not_touch_each_other_s_draft(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with replacing(path) as first, replacing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # the outer block ends last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    kept = [below / "a.json", below / "a.draft"]
+    for path in kept:
+        path.write_text("")
+    writer = replacing(below / "b.json")
+    writer.__enter__().write_text("half")
+    remove_drafts(tmp_path)
+    assert sorted(below.iterdir()) == sorted(kept)
