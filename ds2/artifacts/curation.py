@@ -9,6 +9,8 @@ The table has one row a sample, in pool order:
     flagged           bool: the given score is judged wrong
     long_tail         float64, higher is rarer
     posterior_mean    float64, the expected true score; NaN without a posterior
+    refined           float64, of `refine`: orders samples, the given score first
+    student           float64, of `refine`: what the rater's student predicts out of fold, in scores
 """
 
 from __future__ import annotations
@@ -110,6 +112,8 @@ def write_curation(
         "long_tail": result.long_tail,
         "posterior_mean": np.full(len(pool), np.nan) if mean is None else mean,
     }
+    if result.refined is not None and result.student is not None:
+        columns |= {"refined": result.refined, "student": result.student}
     pd.DataFrame({**identity_columns(pool), **columns}).to_parquet(folder / _TABLE, index=False)
     if result.posterior is not None:
         np.save(folder / _POSTERIOR, result.posterior.astype(np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ds2.config.base import MISSING
-from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, OnUninformative
+from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
 
 @dataclass
@@ -73,4 +73,13 @@ class CurationConfig:
     """Resamples for intervals, error probabilities and the selection's stability; 0: none."""
     on_uninformative: OnUninformative = OnUninformative.warn
     """What to do when neighbours carry no information about this rater."""
+    length: Length = Length.as_rated
+    """What `refine` makes of the length of texts."""
     seed: int = 0
+
+    @property
+    def without_say(self) -> tuple[str, ...]:
+        """Fields that the method does not read: no part of what it gives."""
+        if self.method is CurationMethod.refine:
+            return ("confidence", "duplicate_pool", "hoc_solver", "bootstrap", "on_uninformative")
+        return ("length",)

@@ -178,6 +178,12 @@ class RefinedSelectionConfig(FilteredSelectionConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"curate"})
 
+    def identity(self, *, budget: float, seed: int) -> dict[str, Any]:
+        values = super().identity(budget=budget, seed=seed)
+        if self.diversity is Diversity.none:
+            del values["diversity_weight"]
+        return values
+
 
 class LengthOf(Enum):
     completion = "completion"

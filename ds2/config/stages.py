@@ -58,7 +58,7 @@ def check(config: RunConfig) -> None:
     if presumed.curation is not None and presumed.curation is not config.curation.method:
         raise UserError(
             f"selection={presumed.name} presumes curation={presumed.curation.value}, not {config.curation.method.value}; "
-            "leave curation= out or choose another selection"
+            "leave curation= out or choose another selection, such as selection=ds2, which takes any"
         )
     if presumed.rater is not None and presumed.rater != config.rater.name:
         raise UserError(

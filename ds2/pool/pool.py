@@ -66,6 +66,12 @@ class Pool:
         """Each sample's message contents, joined by a space."""
         return [" ".join(message.content for message in sample.messages) for sample in self.samples]
 
+    def answers(self) -> list[str]:
+        """Each sample's assistant messages, joined by a space: the part that a rating is of."""
+        return [
+            " ".join(m.content for m in sample.messages if m.role == "assistant") for sample in self.samples
+        ]
+
     def conversations(self) -> list[str]:
         """Each sample as `### role: content`, one message a line: what raters and embedders of the paper read."""
         return [self.conversation(position) for position in range(len(self))]

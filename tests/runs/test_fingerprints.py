@@ -23,8 +23,8 @@ KNOWN = Path(__file__).with_name("fingerprints.json")
 TINY = "model=tiny finetune=tiny eval=tiny"
 
 RUNS = {
-    "default": "",
-    "mini": "experiment=mini seed=11",
+    "default": "selection=ds2",
+    "mini": "experiment=mini seed=11 selection=ds2",
     "demo_random": "experiment=mini selection=random",
     "demo_base": "experiment=mini selection=base",
     "demo_full": "experiment=mini selection=full",
@@ -33,14 +33,14 @@ RUNS = {
     "demo_without_curation": "experiment=mini rater=simulated_mistral_7b selection=ds2_without_curation",
     "paper": "experiment=paper pool=jsonl pool.path=POOL rater=released rater.path=SCORES budget.samples=20 model=local "
     "model.path=MODEL embedder.model=MODEL eval.truth_judge=MODEL eval.info_judge=MODEL",
-    "column_rater": f"pool=jsonl pool.path=POOL rater=from_column rater.column=true_score budget.samples=0.1 {TINY}",
+    "column_rater": f"pool=jsonl pool.path=POOL rater=from_column rater.column=true_score budget.samples=0.1 selection=ds2 {TINY}",
     "several_raters": f"pool=jsonl pool.path=POOL rater=several rater.columns=[a,b] selection=multi_rater {TINY}",
-    "served_rater": f"pool=jsonl pool.path=POOL rater=gpt_4o_mini curation=none {TINY}",
-    "local_rater": f"pool=jsonl pool.path=POOL rater=llama_3_1_8b rater.model=MODEL curation.k=8 {TINY}",
+    "served_rater": f"pool=jsonl pool.path=POOL rater=gpt_4o_mini curation=none selection=ds2 {TINY}",
+    "local_rater": f"pool=jsonl pool.path=POOL rater=llama_3_1_8b rater.model=MODEL curation.k=8 selection=ds2 {TINY}",
     "expected_rating": f"pool=jsonl pool.path=POOL rater=openai_compatible rater.model=m rater.base_url=http://127.0.0.1:1/v1 "
-    f"rater.reading=expected rater.sample=0.5 curation=posterior {TINY}",
-    "bootstrap": f"pool=jsonl pool.path=POOL curation=posterior curation.bootstrap=20 rater=truth {TINY}",
-    "approximate": f"knn=approximate knn.k=32 scale.low=3 scale.high=8 {TINY}",
+    f"rater.reading=expected rater.sample=0.5 curation=posterior selection=ds2 {TINY}",
+    "bootstrap": f"pool=jsonl pool.path=POOL curation=posterior curation.bootstrap=20 rater=truth selection=ds2 {TINY}",
+    "approximate": f"knn=approximate knn.k=32 scale.low=3 scale.high=8 selection=ds2 {TINY}",
     "without_diversity": f"selection=ds2_without_diversity selection.filter.source_cap=0.5 {TINY}",
     "alpagasus": f"selection=alpagasus {TINY}",
     "deita": f"selection=deita_curated selection.filter.near_duplicates=0.95 {TINY}",
@@ -51,10 +51,12 @@ RUNS = {
     "perplexity": f"selection=perplexity_middle {TINY}",
     "ifd_by_scorer": f"selection=ifd selection.scorer=MODEL {TINY}",
     "rds_plus": f"selection=rds_plus selection.target=POOL {TINY}",
+    "refined": f"pool=jsonl pool.path=POOL rater=truth {TINY}",
+    "refined_without_length": f"curation.length=ignore selection.diversity=long_tail {TINY}",
     "less": f"selection=less selection.target=POOL selection.scorer=MODEL {TINY}",
     "length_partialled": f"selection=ds2 selection.length_partialled=true until=select {TINY}",
     "qlora": "pool=jsonl pool.path=POOL finetune=qlora model=tiny eval=none selection=random budget=share_10",
-    "paper_tasks": "eval=paper eval.data_dir=FOLDER eval.truth_judge=MODEL eval.info_judge=MODEL model=tiny finetune=tiny",
+    "paper_tasks": "selection=ds2 eval=paper eval.data_dir=FOLDER eval.truth_judge=MODEL eval.info_judge=MODEL model=tiny finetune=tiny",
 }  # fmt: skip
 """Name -> overrides; upper-case words stand for files that `inputs` writes."""
 

@@ -28,7 +28,7 @@ def step(run: Context) -> Step:
             read_rater_scores(run.path("rate")),
             graph=read_graph(run.path("knn")),
             num_scores=scale.num_scores,
-            texts=pool.contents(),
+            texts=pool.answers() if config.method is CurationMethod.refine else pool.contents(),
             method=config.method,
             k=config.k,
             confidence=config.confidence,
@@ -36,6 +36,7 @@ def step(run: Context) -> Step:
             hoc_solver=config.hoc_solver,
             bootstrap=config.bootstrap,
             on_uninformative=config.on_uninformative,
+            length=config.length,
             seed=config.seed,
         )
         write_curation(folder, pool, scores, result, scale.num_scores)
@@ -43,7 +44,7 @@ def step(run: Context) -> Step:
         counts = {"samples": len(pool), "flagged": int(result.flagged.sum()), "changed": changed}
         return Outcome(counts, (*result.diagnostics.warnings, *_unscored(result.curated, config.method)))
 
-    values = identity(config) | {"num_scores": scale.num_scores}
+    values = identity(config, drop=config.without_say) | {"num_scores": scale.num_scores}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
     return Step("curate", 3, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
 
