@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, Extensible, register
 
 
 @dataclass
-class EmbedderConfig:
+class EmbedderConfig(Extensible):
     name: str = MISSING
 
 
@@ -20,6 +20,7 @@ class EmbedderRuntime:
     """Texts per forward pass."""
 
 
+@register("embedder", "sentence_embedder")
 @dataclass
 class SentenceEmbedderConfig(EmbedderConfig):
     """A sentence-transformers model; the text is the whole conversation, `### role: content` a message."""
@@ -32,6 +33,7 @@ class SentenceEmbedderConfig(EmbedderConfig):
     runtime: EmbedderRuntime = field(default_factory=EmbedderRuntime)
 
 
+@register("embedder", "tfidf_embedder")
 @dataclass
 class TfidfEmbedderConfig(EmbedderConfig):
     """TF-IDF over the contents, then truncated SVD: needs no weights."""
@@ -60,6 +62,7 @@ class KnnRuntime:
     """Where the exact search runs; the graph is the same up to ties."""
 
 
+@register("knn", "knn")
 @dataclass
 class KnnConfig:
     method: KnnMethod = KnnMethod.exact
@@ -90,6 +93,7 @@ class HocSolver(Enum):
     """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
 
 
+@register("curation", "curation")
 @dataclass
 class CurationConfig:
     method: CurationMethod = MISSING
