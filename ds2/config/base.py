@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from typing import Any, ClassVar, TypeVar
 
 from ds2.base.errors import UserError
@@ -26,7 +25,7 @@ def register(group: str, name: str) -> Callable[[type[T]], type[T]]:
 
     def add(schema: type[T]) -> type[T]:
         where = f'@register("{group}", "{name}")'
-        if not is_dataclass(schema):
+        if "__dataclass_fields__" not in vars(schema):  # its own: a base class may be one
             raise UserError(f"{where} stands above @dataclass, and {schema.__name__} is none")
         known: type[Any] = SCHEMAS.setdefault(group, {}).setdefault(name, schema)
         if (known.__module__, known.__qualname__) != (schema.__module__, schema.__qualname__):

@@ -68,7 +68,7 @@ def activate(overrides: Sequence[str]) -> None:
             by = f" (of the installed {installed()[name]})" if name in installed() else ""
             raise UserError(f"plugin {error}{by}") from error
     register_schemas()
-    _refuse_doubles(tuple(wanted))
+    _refuse_doubles(tuple(conf_folders(wanted).items()))
     _active[:] = wanted
 
 
@@ -104,9 +104,9 @@ def sources(plugins: Sequence[str]) -> Iterator[Path]:
 
 
 @cache
-def _refuse_doubles(plugins: tuple[str, ...]) -> None:
+def _refuse_doubles(folders: tuple[tuple[str, Path], ...]) -> None:
     known: dict[Path, str] = {}
-    for package, folder in conf_folders(plugins).items():
+    for package, folder in folders:
         for path in sorted(p.relative_to(folder) for p in folder.rglob("*.yaml")):
             if path in known:
                 raise UserError(

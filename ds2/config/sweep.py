@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
-from ds2.base.paths import project_root
+from ds2.config import plugins
 
 Values = tuple[tuple[str, str], ...]
 """Choices of one run: (key, value), in the grid's order."""
@@ -125,12 +125,10 @@ def _key(override: str) -> str:
 
 def load_sweep(name: str) -> Sweep:
     """Raises UserError for an unknown name or an ill-formed file."""
-    folder = project_root() / "conf" / "sweep"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(
-            f"sweep={name} is unknown; there are: {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}"
-        )
+    package = plugins.choices("sweep").get(name)
+    if package is None:
+        raise UserError(f"sweep={name} is unknown; there are: {', '.join(plugins.choices('sweep'))}")
+    path = plugins.conf_folders()[package] / "sweep" / f"{name}.yaml"
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
         return cast(Sweep, OmegaConf.to_object(merged))
