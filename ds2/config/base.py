@@ -37,7 +37,7 @@ def register(group: str, name: str) -> Callable[[type[T]], type[T]]:
 
 
 class Extensible:
-    """A choice whose work a class can hand to code of its own: how plugins add raters, embedders and strategies."""
+    """A choice whose work a class can hand to code of its own: how plugins add pools, raters, embedders and strategies."""
 
     implementation: ClassVar[str | None] = None
     """Who does the work: `package.module:function`, of a strategy its module; None: DS2, by the kind of configuration."""

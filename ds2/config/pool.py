@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ds2.config.base import MISSING, register
+from ds2.config.base import MISSING, Extensible, register
 
 
 class PoolFormat(Enum):
@@ -27,7 +27,7 @@ class BadRows(Enum):
 
 
 @dataclass
-class PoolConfig:
+class PoolConfig(Extensible):
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
 

@@ -48,7 +48,8 @@ def in_process(folder, monkeypatch) -> Iterator[Path]:
     yield folder
     SCHEMAS.clear()
     SCHEMAS.update(before)
-    sys.modules.pop("my_pkg", None)
+    for name in ("my_pkg", "others"):
+        sys.modules.pop(name, None)
     plugins.activate([])
 
 
@@ -114,7 +115,16 @@ def test_an_installed_plugin_needs_no_name_and_gives_its_distribution_s_version(
     assert "length (my_pkg)" in ds2("--help", path=site)
 
 
-@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        [],
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        pytest.param(
+            ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"], marks=pytest.mark.slow
+        ),
+    ],
+)
 def test_a_multirun_runs_the_plugin_s_choices_under_each_launcher(folder, launcher):
     printed = ds2("-m", "plugins=[my_pkg]", "rater=length,truth", *RUN, *launcher)
     assert "2 of 2 runs done" in printed, printed
@@ -218,6 +228,72 @@ def test_what_an_implementation_returns_is_checked(in_process, old, new, message
     chain = Chain(compose(["plugins=[my_pkg]", "rater=length", *RUN]))
     with pytest.raises(UserError, match=message):
         chain.run()
+
+
+OTHERS = """
+from dataclasses import dataclass
+import numpy as np
+from ds2.config import EmbedderConfig, PoolConfig, register
+from ds2.config.selection import FilteredSelectionConfig
+from ds2.selection import Choice
+
+@register("pool", "counted_pool")
+@dataclass
+class CountedPoolConfig(PoolConfig):
+    rows: int = 12
+    implementation = "others:read"
+
+@register("embedder", "counting_embedder")
+@dataclass
+class CountingEmbedderConfig(EmbedderConfig):
+    implementation = "others:embed"
+
+@register("selection", "first_selection")
+@dataclass
+class FirstSelectionConfig(FilteredSelectionConfig):
+    weights: str = "weights.txt"
+    reads = frozenset({"embed"})
+    files = ("weights",)
+    implementation = "others"
+
+def read(config):
+    return ({"instruction": f"q{i}", "output": "a" * (i + 1)} for i in range(config.rows))
+
+def embed(config, pool):
+    return [[len(text), 1.0] for text in pool.contents()]
+
+def choose(request):
+    assert np.allclose(np.linalg.norm(request.embeddings, axis=1), 1)
+    return Choice(np.arange(int(request.budget)), ["first"] * int(request.budget))
+"""
+
+
+def test_a_pool_an_embedder_and_a_strategy_of_a_plugin_make_a_subset(in_process):
+    (in_process / "others.py").write_text(OTHERS)
+    weights = in_process / "weights.txt"
+    weights.write_text("1")
+    chosen = ["pool", "embedder", "selection"]
+    schemas = dict(zip(chosen, ["counted_pool", "counting_embedder", "first_selection"], strict=True))
+    with pytest.raises(HydraException, match="counted"):
+        compose(["plugins=[others]", "pool=counted"])  # a module alone has no folder of YAML
+    run = ["plugins=[others]", *(f"{group}={name}_schema" for group, name in schemas.items())]
+    fixed = [
+        "selection.name=first",
+        "selection.strategy=first",
+        "pool.name=p",
+        "embedder.name=e",
+        "until=select",
+    ]
+    chain = Chain(compose([*run, *fixed, "budget.samples=3", "tracking=none", "runtime.progress=false"]))
+    result = chain.run()
+    assert list(result.stages) == ["embed", "select"]
+    assert (result.stages["select"].path / "subset.jsonl").read_text().count("\n") == 3
+    before = chain.fingerprint
+    weights.write_text("2")
+    changed = Chain(compose([*run, *fixed, "budget.samples=3", "tracking=none"]))
+    assert changed.fingerprint != before
+    assert changed.steps[0].fingerprint == chain.steps[0].fingerprint
+    assert changed.steps[1].identity["package"] == "others"
 
 
 def test_plugins_are_read_from_their_list():
