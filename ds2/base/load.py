@@ -11,7 +11,7 @@ from ds2.base.extras import advice
 
 
 def load_module(name: str) -> ModuleType:
-    """The module of that name. Raises UserError, in one line, where it cannot be imported for whatever reason."""
+    """The module of that name. Raises UserError, in one line, where it cannot be imported."""
     try:
         return importlib.import_module(name)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`ds2 list`, `ds2 show`, `ds2 doctor`, `ds2 gc`: what can be chosen, what is in the artifact store, and whether it is sound."""
+"""`ds2 list`, `show`, `doctor`, `gc`: what can be chosen, what is in the store, and whether it is sound."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ choices (group=choice; a choice's own fields as group.field=value)
 
 
 def usage(arguments: Sequence[str] = ()) -> str:
-    """The help text; `arguments` may name plugins, which are looked into but not imported. Raises UserError as they are written."""
+    """The help text; plugins that `arguments` name are looked into, not imported. Raises UserError."""
     packages, lines = plugins.names(arguments), []
     for group in GROUPS:
         names = ", ".join(

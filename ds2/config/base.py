@@ -1,4 +1,4 @@
-"""Shared by every group: the mark of a missing value, the register of schemas, and what a class says of its own code."""
+"""Shared by every group: the mark of a missing value, the register of schemas, the seam for code of one's own."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def register(group: str, name: str) -> Callable[[type[T]], type[T]]:
 
 
 class Extensible:
-    """A choice whose work a class can hand to code of its own: how plugins add pools, raters, embedders and strategies."""
+    """A choice that can name the code that does its work: how plugins add pools, raters, embedders, strategies."""
 
     implementation: ClassVar[str | None] = None
-    """Who does the work: `package.module:function`, of a strategy its module; None: DS2, by the kind of configuration."""
+    """Who does the work: `package.module:function`, of a strategy its module; None: DS2, by the class."""
     stage_version: ClassVar[int] = 1
     """Raised by hand when the implementation starts to give another result for the same fields."""
     files: ClassVar[tuple[str, ...]] = ()

@@ -36,7 +36,7 @@ Plugins.instance().register(PluginFolders)
 
 
 def paths_of(arguments: Sequence[str]) -> PathsConfig:
-    """`paths` as these arguments leave it, before anything is composed. Raises UserError for another key of `paths`."""
+    """`paths` as these arguments leave it, before anything is composed. Raises UserError for an unknown key."""
     parser = OverridesParser.create()
     given = [parser.parse_override(a) for a in arguments if a.startswith("paths.")]
     values = {o.get_key_element().removeprefix("paths."): str(o.value()) for o in given}
@@ -55,13 +55,13 @@ def artifacts_root(arguments: Sequence[str]) -> Path:
 
 
 def admit(overrides: Sequence[str]) -> None:
-    """Import the plugins of these overrides and check their choices, before Hydra sees them. Raises UserError."""
+    """Import these overrides' plugins and check their choices, before Hydra sees them. Raises UserError."""
     plugins.activate(overrides)
     _check_choices(overrides)
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
-    """Refuse a number where the name of a choice belongs (`budget=20`), for which Hydra has a traceback only. Raises UserError."""
+    """Refuse a number where the name of a choice belongs (`budget=20`): Hydra has a traceback only. Raises UserError."""
     for override in overrides:
         group, _, given = override.partition("=")
         known = plugins.choices(group) if group else {}
@@ -76,7 +76,7 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 
 
 def compose_seeds(overrides: Sequence[str], seeds: Sequence[int]) -> list[RunConfig]:
-    """`compose([*overrides, "seed=N"])` for each seed, composed once: `seed` is a value, no choice depends on it."""
+    """`compose([*overrides, "seed=N"])` for each seed, composed once: no choice depends on `seed`."""
     cfg = _compose(overrides)
     configs = []
     for seed in seeds:

@@ -1,7 +1,8 @@
 """Composed configurations, remembered: Hydra takes a seventh of a second for each, a table has a hundred.
 
-What overrides compose to depends on the files of `conf/`, on the configuration's dataclasses, on the plugins and on the environment;
-the memory is a file named by a hash of these, so a change starts a new one. Losing it costs time only.
+What overrides compose to depends on the files of `conf/`, on the configuration's dataclasses, on the plugins
+and on the environment; the memory is a file named by a hash of these, so a change starts a new one. Losing it
+costs time only.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FILES = ".compositions-{}.json"
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
-    """The configuration of each run, from its overrides; Hydra is asked for those that `memory` (a folder) does not know."""
+    """Each run's configuration, from its overrides; Hydra is asked where `memory` (a folder) does not know it."""
     named = sorted({o for run in runs for o in run if o.lstrip("+").startswith("plugins=")})
     plugins.activate(named)
     file = memory / _FILES.format(_sources(tuple(plugins.names(named))))
@@ -41,7 +42,7 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
 
 
 def _read(file: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, RunConfig]]:
-    """What the memory holds, and the configurations among it that are asked for; nothing where it is absent or damaged."""
+    """What the memory holds, and those of it that are asked for; nothing where it is absent or damaged."""
     try:
         packed = dict(json.loads(file.read_text(encoding="utf-8")))
         return packed, {key: _unpacked(packed[key]) for key in keys if key in packed}
@@ -53,17 +54,17 @@ def _compose(runs: dict[str, list[str]]) -> dict[str, RunConfig]:
     """Runs that differ in their seed alone are composed together."""
     from ds2.config.compose import compose, compose_seeds
 
-    found, alike = {}, dict[tuple[str, ...], dict[str, int]]()
+    composed, alike = {}, dict[tuple[str, ...], dict[str, int]]()
     for key, overrides in runs.items():
         seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
         if len(seeds) == 1 and seeds[0].isdecimal():
             rest = tuple(o for o in overrides if not o.startswith("seed="))
             alike.setdefault(rest, {})[key] = int(seeds[0])
         else:
-            found[key] = compose(overrides)
+            composed[key] = compose(overrides)
     for rest, by_key in alike.items():
-        found |= zip(by_key, compose_seeds(rest, list(by_key.values())), strict=True)
-    return found
+        composed |= zip(by_key, compose_seeds(rest, list(by_key.values())), strict=True)
+    return composed
 
 
 def _packed(config: RunConfig) -> dict[str, Any]:

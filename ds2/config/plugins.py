@@ -1,8 +1,9 @@
 """Plugins: packages outside the clone that add choices.
 
-A plugin is a package whose `conf/GROUP/NAME.yaml` join the choices of `ds2`, and whose modules register the dataclasses that
-those start from (`ds2.config.register`). It is named on the command line, `plugins=[my_pkg]`, or installed with an entry point
-of the group `ds2.plugins`, whose value is the package. docs/plugins.md shows one, whole.
+A plugin is a package whose `conf/GROUP/NAME.yaml` join the choices of `ds2`, and whose modules register the
+dataclasses that those start from (`ds2.config.register`). It is named on the command line,
+`plugins=[my_pkg]`, or installed with an entry point of the group `ds2.plugins`, whose value is the package.
+docs/plugins.md shows one, whole.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ OWN = "ds2"
 """The package of the choices that come with DS2."""
 
 _active: list[str] = []
-"""Plugins of the configuration that is being composed: Hydra's search path is asked for them without further arguments."""
+"""Plugins of the configuration that is being composed: Hydra asks for its search path without arguments."""
 
 
 def names(overrides: Sequence[str]) -> list[str]:
-    """Packages that are installed as plugins or named by `plugins=[...]`. Raises UserError for `plugins=` without a list."""
+    """Packages installed as plugins or named by `plugins=[...]`. Raises UserError for `plugins=` without a list."""
     given = [
         o.lstrip("+").removeprefix("plugins=") for o in overrides if o.lstrip("+").startswith("plugins=")
     ]
-    found = dict.fromkeys(installed())
+    packages = dict.fromkeys(installed())
     for value in given:
         if not (value.startswith("[") and value.endswith("]")):
             raise UserError(f"plugins={value}: plugins takes a list, plugins=[{value}]")
-        found |= dict.fromkeys(name.strip(" \"'") for name in value[1:-1].split(",") if name.strip())
-    return list(found)
+        packages |= dict.fromkeys(name.strip(" \"'") for name in value[1:-1].split(",") if name.strip())
+    return list(packages)
 
 
 def installed() -> Mapping[str, str]:
@@ -73,7 +74,7 @@ def activate(overrides: Sequence[str]) -> None:
 
 
 def conf_folders(plugins: Sequence[str] | None = None) -> dict[str, Path]:
-    """Package -> its folder of YAML, DS2's first; `plugins`: those of the last `activate`, where none are given."""
+    """Package -> its folder of YAML, DS2's first; `plugins`: None means those of the last `activate`."""
     folders = {OWN: project_root() / "conf"}
     for name in _active if plugins is None else plugins:
         folder = _folder(name)
