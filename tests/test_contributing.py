@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md works: each recipe's diff is applied to a copy of the repository, and its command run there."""
+"""CONTRIBUTING.md works: each recipe is applied to a copy of the repository, and its command run there."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_following_a_recipe_adds_the_choice(title, repository, tmp_path):
     if "experiments" not in arguments:
         arguments += ["tracking=none", "runtime.progress=false", "finetune=none"]
     run = subprocess.run(
-        [sys.executable, "-m", "ds2", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment,
+        [sys.executable, "-m", "ds2", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert re.search(PRINTED[title], run.stdout), run.stdout + run.stderr
 

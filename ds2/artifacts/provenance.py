@@ -24,7 +24,7 @@ _PACKAGES = (
 
 @cache
 def provenance(plugin: str | None = None) -> dict[str, Any]:
-    """Versions of packages (of a plugin's too), git commit (None outside a clone) and host; computed once a process."""
+    """Versions (a plugin's too), git commit (None outside a clone) and host; computed once a process."""
     versions = {} if plugin is None else {plugin: _plugin_version(plugin)}
     for package in _PACKAGES:
         try:

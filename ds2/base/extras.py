@@ -1,4 +1,4 @@
-"""Which extra brings which package, for a person who installed without it: read off the installed metadata."""
+"""Which extra brings which package, for a person who installed without it: read off the metadata."""
 
 from __future__ import annotations
 

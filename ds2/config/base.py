@@ -1,4 +1,4 @@
-"""Shared by every group: the mark of a missing value, the register of schemas, the seam for code of one's own."""
+"""Shared by every group: the mark of a missing value, the register of schemas, the seam for plugins."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register(group: str, name: str) -> Callable[[type[T]], type[T]]:
 
 
 class Extensible:
-    """A choice that can name the code that does its work: how plugins add pools, raters, embedders, strategies."""
+    """A choice that can name the code that does its work: how plugins add to a group."""
 
     implementation: ClassVar[str | None] = None
     """Who does the work: `package.module:function`, of a strategy its module; None: DS2, by the class."""

@@ -36,7 +36,7 @@ Plugins.instance().register(PluginFolders)
 
 
 def paths_of(arguments: Sequence[str]) -> PathsConfig:
-    """`paths` as these arguments leave it, before anything is composed. Raises UserError for an unknown key."""
+    """`paths` as these arguments leave it, before anything is composed. Raises UserError: unknown key."""
     parser = OverridesParser.create()
     given = [parser.parse_override(a) for a in arguments if a.startswith("paths.")]
     values = {o.get_key_element().removeprefix("paths."): str(o.value()) for o in given}
@@ -61,7 +61,7 @@ def admit(overrides: Sequence[str]) -> None:
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
-    """Refuse a number where the name of a choice belongs (`budget=20`): Hydra has a traceback only. Raises UserError."""
+    """Refuse a number where the name of a choice belongs (`budget=20`); Hydra would trace back. Raises UserError."""
     for override in overrides:
         group, _, given = override.partition("=")
         known = plugins.choices(group) if group else {}

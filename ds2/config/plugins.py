@@ -30,7 +30,7 @@ _active: list[str] = []
 
 
 def names(overrides: Sequence[str]) -> list[str]:
-    """Packages installed as plugins or named by `plugins=[...]`. Raises UserError for `plugins=` without a list."""
+    """Packages installed as plugins or named by `plugins=[...]`. Raises UserError where it is no list."""
     given = [
         o.lstrip("+").removeprefix("plugins=") for o in overrides if o.lstrip("+").startswith("plugins=")
     ]
@@ -110,9 +110,8 @@ def _refuse_doubles(folders: tuple[tuple[str, Path], ...]) -> None:
     for package, folder in folders:
         for path in sorted(p.relative_to(folder) for p in folder.rglob("*.yaml")):
             if path in known:
-                raise UserError(
-                    f"plugin {package}: {path.with_suffix('')} is a choice of {known[path]} already; rename it"
-                )
+                choice = path.with_suffix("")
+                raise UserError(f"plugin {package}: {choice} is a choice of {known[path]} already; rename it")
             known[path] = package
 
 

@@ -22,7 +22,7 @@ READS: dict[str, tuple[str, ...]] = {
     "evaluate": ("model",),
     "report": (),
 }
-"""Stage, in chain order -> the stages that it always reads; what else `select`, `evaluate` and `report` read is the run's choice."""
+"""Stage, in chain order -> the stages that it always reads; what the later ones read besides, a run chooses."""
 STAGES = tuple(READS)
 """Every stage, in chain order."""
 BASE = "base"

@@ -83,7 +83,7 @@ def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
 
 
 def _checked(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
-    """What the rater's own implementation says, one score a sample. Raises UserError naming it where that is something else."""
+    """What the rater's implementation says. Raises UserError where that is not one score a sample."""
     ratings = load_function(str(config.implementation))(config, pool, scale)
     if not isinstance(ratings, Ratings):
         raise UserError(

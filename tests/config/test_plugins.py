@@ -69,7 +69,7 @@ def install(folder: Path, version: str) -> None:
 
 
 def ds2(*arguments: str, path: Path | None = None) -> str:
-    """What the command prints, its errors last; `path`: searched by Python as an installed package would be."""
+    """What the command prints, its errors last; `path`: where Python finds installed packages."""
     paths = [str(project_root()), *([str(path)] if path else [])]
     run = subprocess.run(
         [Path(sys.executable).with_name("ds2"), *arguments],
@@ -95,7 +95,8 @@ def test_the_example_of_the_page_rates_when_it_is_named(folder):
     (record,) = records("rate")
     assert re.search(r"rate +computed", printed), printed
     assert record["config"]["rater"] == {
-        "kind": "LengthRaterConfig", "unrated": "exclude", "characters": 20, "package": "my_pkg", "stage_version": 1,
+        "kind": "LengthRaterConfig", "unrated": "exclude", "characters": 20,
+        "package": "my_pkg", "stage_version": 1,
     }  # fmt: skip
     assert record["versions"]["my_pkg"] == "1.0"
     assert record["counts"]["scores"] == [2, 2, 2, 2, 2, 14]
@@ -192,7 +193,7 @@ def only_line(*arguments: str) -> str:
          r"plugin my_pkg cannot be imported: ModuleNotFoundError: No module named 'nampy'"),
         ("my_pkg/__init__.py", '("rater", ', '("raters", ', r"there is no group raters"),
         ("my_pkg/__init__.py", '("rater", ', '("embedder", ', r"LengthRaterConfig is no EmbedderConfig"),
-        ("my_pkg/__init__.py", "length_rater", "llm_rater", r"plugin my_pkg: .*LlmRaterConfig has that name already"),
+        ("my_pkg/__init__.py", "length_rater", "llm_rater", r"plugin my_pkg: .*Config has that name already"),
         ("my_pkg/__init__.py", "@dataclass\n", "", r"stands above @dataclass, and LengthRaterConfig is none"),
     ],
 )  # fmt: skip
