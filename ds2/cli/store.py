@@ -1,4 +1,4 @@
-"""`ds2 list`, `ds2 show`, `ds2 doctor`, `ds2 gc`: what is in the artifact store, and whether it is sound."""
+"""`ds2 list`, `show`, `doctor`, `gc`: what can be chosen, what is in the store, and whether it is sound."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from rich.table import Table
 
 from ds2.artifacts.store import RECORD, ArtifactStore, find_artifacts, read_record
 from ds2.base.errors import DamagedArtifact, UserError
-from ds2.base.extras import EXTRAS, absent
+from ds2.base.extras import absent, extras
 from ds2.cli import console
+from ds2.cli.usage import GROUPS
+from ds2.config import plugins
 from ds2.config.stages import STAGES
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """One subcommand; its exit code. Raises UserError for words it does not know."""
     root = Path("artifacts")
-    words = []
+    words, named = [], []
     for argument in arguments:
         if argument.startswith("paths.artifacts="):
             root = Path(argument.removeprefix("paths.artifacts="))
+        elif argument.startswith("plugins="):
+            named.append(argument)
         else:
             words.append(argument)
+    if command == "list" and words[:1] == ["choices"]:
+        return _choices(words[1:], named)
+    if named:
+        raise UserError(f"ds2 {command} {' '.join(words)}".rstrip() + f" takes no {named[0]}")
     return COMMANDS[command](ArtifactStore(root), words)
 
 
@@ -34,11 +42,25 @@ def _artifacts(store: ArtifactStore, stage: str | None = None) -> Iterator[Path]
         yield from find_artifacts(store.root / name)
 
 
+def _choices(groups: Sequence[str], named: Sequence[str]) -> int:
+    """ds2 list choices [GROUP] [plugins=[...]]: what can be chosen, and the package that it comes with."""
+    unknown = [group for group in groups if group not in GROUPS]
+    if unknown or len(groups) > 1:
+        raise UserError(f"ds2 list choices takes one group; there are: {', '.join(GROUPS)}")
+    plugins.activate(named)
+    table = Table("group", "choice", "package")
+    for group in groups or GROUPS:
+        for choice, package in plugins.choices(group).items():
+            table.add_row(group, choice, package)
+    console.show(table)
+    return 0
+
+
 def _list(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 list [STAGE]: finished artifacts."""
     stage = words[0] if words else None
     if stage is not None and stage not in STAGES:
-        raise UserError(f"ds2 list {stage}: no such stage; there are: {', '.join(STAGES)}")
+        raise UserError(f"ds2 list {stage}: no such stage; there are: {', '.join(STAGES)}; or choices")
     table = Table("stage", "artifact", "finished", title_justify="left")
     table.add_column("computed in", justify="right")
     table.add_column("size", justify="right")
@@ -58,13 +80,13 @@ def _show(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 show FINGERPRINT: an artifact's record; the first digits are enough."""
     if len(words) != 1:
         raise UserError("ds2 show takes one fingerprint, or its first digits")
-    found = [path for path in _artifacts(store) if path.name.rpartition("-")[2].startswith(words[0])]
-    if len(found) != 1:
+    matching = [path for path in _artifacts(store) if path.name.rpartition("-")[2].startswith(words[0])]
+    if len(matching) != 1:
         raise UserError(
-            f"ds2 show {words[0]}: {len(found)} artifacts in {store.root} have such a fingerprint"
+            f"ds2 show {words[0]}: {len(matching)} artifacts in {store.root} have such a fingerprint"
         )
-    console.line(str(found[0]))
-    console.line(json.dumps(read_record(found[0]), indent=2, ensure_ascii=False))
+    console.line(str(matching[0]))
+    console.line(json.dumps(read_record(matching[0]), indent=2, ensure_ascii=False))
     return 0
 
 
@@ -72,7 +94,7 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 doctor: installed extras, and every artifact against its checksums."""
     if words:
         raise UserError(f"ds2 doctor takes no {words[0]}")
-    for extra in EXTRAS:
+    for extra in extras():
         missing = absent(extra)
         console.line(
             f"{extra}: "

@@ -12,6 +12,7 @@ from ds2.base.errors import UserError
 from ds2.base.paths import writing
 from ds2.cli import console
 from ds2.cli.app import hydra_main
+from ds2.config import plugins
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
@@ -31,6 +32,7 @@ def run_sweep(name: str, extra: Sequence[str]) -> int:
     Raises:
         UserError: an unknown sweep, or choices that contradict each other.
     """
+    plugins.activate(extra)
     sweep = load_sweep(name)
     root = artifacts_root([*sweep.overrides, *extra])
     expected = look(sweep, extra, root)

@@ -1,15 +1,17 @@
-"""The text of `ds2 --help`, with the choices that stand under `conf/`."""
+"""The text of `ds2 --help`, with the choices that stand under `conf/` and in plugins."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
-from ds2.base.paths import project_root
+from ds2.config import plugins
 
-_GROUPS = (
+GROUPS = (
     "pool", "rater", "embedder", "knn", "curation", "selection", "budget", "model", "finetune", "eval", "tracking",
     "engine", "experiment", "sweep",
 )  # fmt: skip
+"""Groups of choices, in the order of the chain."""
 
 _TEXT = """\
 ds2: select instruction-tuning data (rate, curate, select, fine-tune, evaluate)
@@ -19,6 +21,7 @@ usage
   ds2 -m key=a,b other=c,d ...      run every combination
   ds2 sweep=NAME [key=value ...]    run a named grid and print its table
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
+  ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
   ds2 --help | --version
 
@@ -27,6 +30,7 @@ switches
   plan=true       print the chain with what is cached and what would be computed
   prepare=true    fetch what the run needs, for machines without network
   seed=N          fine-tuning and random choices
+  plugins=[PKG]   packages of your own that add choices (docs/plugins.md)
   --cfg job       print the composed configuration
 
 examples
@@ -38,13 +42,13 @@ choices (group=choice; a choice's own fields as group.field=value)
 """
 
 
-def usage() -> str:
-    """The help text."""
-    conf = project_root() / "conf"
-    lines = []
-    for group in _GROUPS:
+def usage(arguments: Sequence[str] = ()) -> str:
+    """The help text; plugins that `arguments` name are looked into, not imported. Raises UserError."""
+    packages, lines = plugins.names(arguments), []
+    for group in GROUPS:
         names = ", ".join(
-            sorted((p.stem if p.suffix == ".yaml" else p.name) for p in (conf / group).glob("*.yaml"))
+            choice if package == plugins.OWN else f"{choice} ({package})"
+            for choice, package in plugins.choices(group, packages).items()
         )
         lines.append(textwrap.fill(names, 110, initial_indent=f"  {group:<11} ", subsequent_indent=" " * 14))
     return _TEXT + "\n".join(lines)

@@ -5,7 +5,7 @@ to execute a stage (device, batch size of inference, workers) and never reaches 
 there share every artifact.
 """
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, register
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -126,5 +126,6 @@ __all__ = [
     "TrackingMode",
     "Unrated",
     "Until",
+    "register",
     "register_schemas",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, Extensible, register
 from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
 
 @dataclass
-class EmbedderConfig:
+class EmbedderConfig(Extensible):
     name: str = MISSING
 
 
@@ -20,6 +20,7 @@ class EmbedderRuntime:
     """Texts per forward pass."""
 
 
+@register("embedder", "sentence_embedder")
 @dataclass
 class SentenceEmbedderConfig(EmbedderConfig):
     """A sentence-transformers model; the text is the whole conversation, `### role: content` a message."""
@@ -32,6 +33,7 @@ class SentenceEmbedderConfig(EmbedderConfig):
     runtime: EmbedderRuntime = field(default_factory=EmbedderRuntime)
 
 
+@register("embedder", "tfidf_embedder")
 @dataclass
 class TfidfEmbedderConfig(EmbedderConfig):
     """TF-IDF over the contents, then truncated SVD: needs no weights."""
@@ -50,6 +52,7 @@ class KnnRuntime:
     """Where the exact search runs; the graph is the same up to ties."""
 
 
+@register("knn", "knn")
 @dataclass
 class KnnConfig:
     method: KnnMethod = KnnMethod.exact
@@ -58,6 +61,7 @@ class KnnConfig:
     runtime: KnnRuntime = field(default_factory=KnnRuntime)
 
 
+@register("curation", "curation")
 @dataclass
 class CurationConfig:
     method: CurationMethod = MISSING

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from ds2.config.schemas import field_names
+
 
 def explain(error: BaseException) -> str:
     """One line."""
@@ -18,11 +20,11 @@ def explain(error: BaseException) -> str:
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return found
+    return chain
 
 
 def _unknown_choice(text: str) -> str | None:
@@ -46,19 +48,10 @@ def _unknown_key(text: str) -> str | None:
         return None
     full = re.search(r"full_key: (\S+)", text)
     key = full[1] if full else match[1]
-    known = _fields(match[2])
+    known = field_names(match[2] or "")
     close = difflib.get_close_matches(match[1], known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{key}: no such key{hint}" + (f"; there are: {', '.join(known)}" if known else "")
-
-
-def _fields(class_name: str | None) -> list[str]:
-    from dataclasses import fields, is_dataclass
-
-    from ds2 import config
-
-    owner = getattr(config, class_name or "", None)
-    return [f.name for f in fields(owner)] if owner is not None and is_dataclass(owner) else []
 
 
 def _missing_value(text: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, Extensible, register
 
 
 class PoolFormat(Enum):
@@ -27,7 +27,7 @@ class BadRows(Enum):
 
 
 @dataclass
-class PoolConfig:
+class PoolConfig(Extensible):
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
 
@@ -49,6 +49,7 @@ class RowsPoolConfig(PoolConfig):
     """Field that names a row's source; none: `source`, `dataset`, or the pool's name."""
 
 
+@register("pool", "files_pool")
 @dataclass
 class FilesPoolConfig(RowsPoolConfig):
     path: str = MISSING
@@ -60,6 +61,7 @@ class FilesPoolConfig(RowsPoolConfig):
         return self.name or Path(self.path.rstrip("/*")).name.split(".")[0] or "pool"
 
 
+@register("pool", "hub_pool")
 @dataclass
 class HubPoolConfig(RowsPoolConfig):
     dataset: str = MISSING
@@ -72,6 +74,7 @@ class HubPoolConfig(RowsPoolConfig):
     """Commit, tag or branch; resolved to a commit before it enters a fingerprint."""
 
 
+@register("pool", "mini_pool")
 @dataclass
 class MiniPoolConfig(PoolConfig):
     """The generated pool of the miniature experiment (planted true scores)."""

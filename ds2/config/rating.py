@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, Extensible, register
 
 
 @dataclass
@@ -42,12 +42,13 @@ class Unrated(Enum):
 
 
 @dataclass
-class RaterConfig:
+class RaterConfig(Extensible):
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
     unrated: Unrated = Unrated.exclude
 
 
+@register("rater", "released_rater")
 @dataclass
 class ReleasedRaterConfig(RaterConfig):
     """A file of ratings, one a row, in pool order."""
@@ -59,6 +60,7 @@ class ReleasedRaterConfig(RaterConfig):
     unit: RatingUnit = RatingUnit.scores
 
 
+@register("rater", "column_rater")
 @dataclass
 class ColumnRaterConfig(RaterConfig):
     """Ratings that come with the pool."""
@@ -68,6 +70,7 @@ class ColumnRaterConfig(RaterConfig):
     unit: RatingUnit = RatingUnit.scores
 
 
+@register("rater", "several_raters")
 @dataclass
 class SeveralRatersConfig(RaterConfig):
     """Several raters' ratings that come with the pool: curated together by `curation=posterior`."""
@@ -77,6 +80,7 @@ class SeveralRatersConfig(RaterConfig):
     unit: RatingUnit = RatingUnit.scores
 
 
+@register("rater", "simulated_rater")
 @dataclass
 class SimulatedRaterConfig(RaterConfig):
     """Draws a rating of each sample's known true score from a transition matrix."""
@@ -147,6 +151,7 @@ class RaterRuntime:
     """At most so many million bytes in one input file: the API's limit."""
 
 
+@register("rater", "llm_rater")
 @dataclass
 class LlmRaterConfig(RaterConfig):
     """A language model that reads each conversation and rates it."""

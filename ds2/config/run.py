@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ds2.base.paths import project_root
+from ds2.config.base import register
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -31,6 +32,7 @@ class TrackingMode(Enum):
     none = "none"
 
 
+@register("tracking", "tracking")
 @dataclass
 class TrackingConfig:
     mode: TrackingMode = TrackingMode.offline
@@ -45,6 +47,7 @@ class EngineKind(Enum):
     """This machine."""
 
 
+@register("engine", "engine")
 @dataclass
 class EngineConfig:
     kind: EngineKind = EngineKind.local
@@ -90,6 +93,8 @@ class Until(Enum):
 
 @dataclass
 class RunConfig:
+    plugins: list[str] = field(default_factory=list)
+    """Packages outside the clone that add choices; given on the command line, where they are read first."""
     pool: PoolConfig = field(default_factory=PoolConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     rater: RaterConfig = field(default_factory=RaterConfig)

@@ -1,49 +1,53 @@
-"""The schema that each YAML file of `conf/` starts from."""
+"""Every registered dataclass, as Hydra and the messages of its errors need them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, get_type_hints
 
-from ds2.config.curation import CurationConfig, KnnConfig, SentenceEmbedderConfig, TfidfEmbedderConfig
-from ds2.config.pool import FilesPoolConfig, HubPoolConfig, MiniPoolConfig
-from ds2.config.rating import (
-    ColumnRaterConfig,
-    LlmRaterConfig,
-    ReleasedRaterConfig,
-    SeveralRatersConfig,
-    SimulatedRaterConfig,
-)
-from ds2.config.run import EngineConfig, RunConfig, TrackingConfig
-from ds2.config.selection import SCHEMAS, BudgetConfig
-from ds2.config.training import EvalConfig, FinetuneConfig, HubModelConfig, MiniModelConfig, TinyModelConfig
+from ds2.base.errors import UserError
+from ds2.config.base import SCHEMAS
+from ds2.config.run import RunConfig
 
 
 def register_schemas() -> None:
-    """Give Hydra each group's schema, under the name that the group's YAML files start from."""
+    """Give Hydra each group's schemas, by the names that YAML starts from. Raises UserError: unknown group."""
+    groups: dict[str, type[Any]] = get_type_hints(RunConfig)
+    _store(None, "run_schema", RunConfig)
+    for group, schemas in SCHEMAS.items():
+        for name, schema in schemas.items():
+            base = groups.get(group)
+            if base is None or not is_dataclass(base):
+                raise UserError(f'@register("{group}", "{name}"): there is no group {group}')
+            if not issubclass(schema, base):
+                raise UserError(f'@register("{group}", "{name}"): {schema.__name__} is no {base.__name__}')
+            _store(group, f"{name}_schema", schema)
+
+
+@cache
+def _store(group: str | None, name: str, schema: type[Any]) -> None:
     from hydra.core.config_store import ConfigStore
 
-    schemas: Mapping[str, Mapping[str, type]] = {
-        "pool": {"files_pool": FilesPoolConfig, "hub_pool": HubPoolConfig, "mini_pool": MiniPoolConfig},
-        "rater": {
-            "released_rater": ReleasedRaterConfig,
-            "column_rater": ColumnRaterConfig,
-            "several_raters": SeveralRatersConfig,
-            "simulated_rater": SimulatedRaterConfig,
-            "llm_rater": LlmRaterConfig,
-        },
-        "embedder": {"sentence_embedder": SentenceEmbedderConfig, "tfidf_embedder": TfidfEmbedderConfig},
-        "knn": {"knn": KnnConfig},
-        "curation": {"curation": CurationConfig},
-        "selection": SCHEMAS,
-        "budget": {"budget": BudgetConfig},
-        "model": {"hub_model": HubModelConfig, "tiny_model": TinyModelConfig, "mini_model": MiniModelConfig},
-        "finetune": {"finetune": FinetuneConfig},
-        "eval": {"eval": EvalConfig},
-        "tracking": {"tracking": TrackingConfig},
-        "engine": {"engine": EngineConfig},
-    }
-    store = ConfigStore.instance()
-    store.store(name="run_schema", node=RunConfig)
-    for group, nodes in schemas.items():
-        for name, node in nodes.items():
-            store.store(group=group, name=f"{name}_schema", node=node)
+    ConfigStore.instance().store(group=group, name=name, node=schema)
+
+
+def field_names(class_name: str) -> list[str]:
+    """Fields of a configuration's dataclass, by the class's name; none where it is not known."""
+    roots: list[type[Any]] = [
+        RunConfig,
+        *(schema for schemas in SCHEMAS.values() for schema in schemas.values()),
+    ]
+    for schema in (part for root in roots for part in _with_parts(root)):
+        if schema.__name__ == class_name:
+            return [f.name for f in fields(schema)]
+    return []
+
+
+def _with_parts(schema: type[Any]) -> Iterator[type[Any]]:
+    """A dataclass and the dataclasses that its fields hold."""
+    yield schema
+    for hint in get_type_hints(schema).values():
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield from _with_parts(hint)

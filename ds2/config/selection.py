@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, SCHEMAS, Extensible, register
 from ds2.method.choices import CurationMethod
 
 
@@ -24,8 +24,9 @@ class Score(Enum):
     """Expected true score under the posterior."""
 
 
+@register("selection", "selection")
 @dataclass
-class SelectionConfig:
+class SelectionConfig(Extensible):
     """What every selection has; a strategy's own fields stand in its subclass."""
 
     name: str = MISSING
@@ -37,12 +38,8 @@ class SelectionConfig:
     rater: str | None = None
     """The rater this choice presumes (`truth` for the oracle). None: any."""
 
-    implementation: ClassVar[str | None] = None
-    """The module that chooses; None: it is `strategy`'s in `ds2.selection.strategies`."""
     reads: ClassVar[frozenset[str]] = frozenset()
     """The stages whose artifacts the strategy always reads beside the pool."""
-    files: ClassVar[tuple[str, ...]] = ()
-    """Fields that are paths: their content is identity, not their name."""
     measured: ClassVar[tuple[str, ...]] = ()
     """Fields that belong to its measurement: identity of stage `measure`, not of `select`."""
 
@@ -70,7 +67,7 @@ class SelectionConfig:
         """What the choice depends on beside the artifacts and files it reads."""
         common = {f.name for f in fields(SelectionConfig)}
         left_out, default = {*common, *self.measured, *self.files}, type(self)()
-        values: dict[str, Any] = {"strategy": self.strategy}
+        values: dict[str, Any] = {"strategy": self.strategy} | self.implementation_identity()
         for name in (f.name for f in fields(self) if f.name not in left_out):
             value = getattr(self, name)
             if name not in OPTIONAL or value != getattr(default, name):
@@ -82,6 +79,7 @@ class SelectionConfig:
         return values
 
 
+@register("budget", "budget")
 @dataclass
 class BudgetConfig:
     samples: float = MISSING
@@ -107,6 +105,7 @@ class FilterConfig:
     """Cosine similarity from which two samples count as one; the earlier row stays. None: off."""
 
 
+@register("selection", "filtered_selection")
 @dataclass
 class FilteredSelectionConfig(SelectionConfig):
     """A strategy that takes a budget and so can be filtered."""
@@ -123,6 +122,7 @@ class FilteredSelectionConfig(SelectionConfig):
         return True
 
 
+@register("selection", "random_selection")
 @dataclass
 class RandomSelectionConfig(FilteredSelectionConfig):
     """A random draw."""
@@ -146,6 +146,7 @@ class ScoredSelectionConfig(FilteredSelectionConfig):
         return super().needs | {"rate" if self.score is Score.given else "curate"}
 
 
+@register("selection", "ds2_selection")
 @dataclass
 class Ds2SelectionConfig(ScoredSelectionConfig):
     """The paper's order (section 4.3)."""
@@ -167,6 +168,7 @@ class Diversity(Enum):
     """Rare samples count more, by `diversity_weight`; the subset's report shows what that costs."""
 
 
+@register("selection", "refined_selection")
 @dataclass
 class RefinedSelectionConfig(FilteredSelectionConfig):
     """The rater's score, equal ones by the rater's own student: the order that `curation=refine` gives."""
@@ -192,6 +194,7 @@ class LengthOf(Enum):
     """All messages."""
 
 
+@register("selection", "length_selection")
 @dataclass
 class LengthSelectionConfig(FilteredSelectionConfig):
     """The longest first (the paper's `Completion Length`)."""
@@ -200,6 +203,7 @@ class LengthSelectionConfig(FilteredSelectionConfig):
     """What is measured, in characters."""
 
 
+@register("selection", "knn_selection")
 @dataclass
 class KnnSelectionConfig(FilteredSelectionConfig):
     """The farthest from their neighbours first (the paper's `KNN-10`)."""
@@ -210,6 +214,7 @@ class KnnSelectionConfig(FilteredSelectionConfig):
     reads: ClassVar[frozenset[str]] = frozenset({"knn"})
 
 
+@register("selection", "alpagasus_selection")
 @dataclass
 class AlpagasusSelectionConfig(ScoredSelectionConfig):
     """The best raw scores (arXiv 2307.08701)."""
@@ -227,6 +232,7 @@ class AlpagasusSelectionConfig(ScoredSelectionConfig):
         return True
 
 
+@register("selection", "deita_selection")
 @dataclass
 class DeitaSelectionConfig(ScoredSelectionConfig):
     """Quality times complexity, then distance to what is taken (arXiv 2312.15685)."""
@@ -241,6 +247,7 @@ class DeitaSelectionConfig(ScoredSelectionConfig):
     reads: ClassVar[frozenset[str]] = frozenset({"knn", "embed"})
 
 
+@register("selection", "facility_location_selection")
 @dataclass
 class FacilityLocationSelectionConfig(FilteredSelectionConfig):
     """The subset that leaves every sample a near neighbour in it."""
@@ -251,6 +258,7 @@ class FacilityLocationSelectionConfig(FilteredSelectionConfig):
     reads: ClassVar[frozenset[str]] = frozenset({"knn"})
 
 
+@register("selection", "precomputed_selection")
 @dataclass
 class PrecomputedSelectionConfig(FilteredSelectionConfig):
     """Numbers that somebody else computed, such as influence scores."""
@@ -295,7 +303,8 @@ class MeasuredSelectionConfig(FilteredSelectionConfig):
     def measure_identity(self) -> dict[str, Any]:
         """What the measurement depends on beside the content of the model and of the target."""
         names = (n for n in self.measured if n not in ("runtime", "scorer", "scorer_revision"))
-        return {"measure": self.strategy} | {name: to_plain(getattr(self, name)) for name in names}
+        asked = {"measure": self.strategy} | self.implementation_identity()
+        return asked | {name: to_plain(getattr(self, name)) for name in names}
 
 
 class Band(Enum):
@@ -305,6 +314,7 @@ class Band(Enum):
     high = "high"
 
 
+@register("selection", "perplexity_selection")
 @dataclass
 class PerplexitySelectionConfig(MeasuredSelectionConfig):
     """By perplexity of the answers under a given model."""
@@ -312,11 +322,13 @@ class PerplexitySelectionConfig(MeasuredSelectionConfig):
     band: Band = Band.high
 
 
+@register("selection", "ifd_selection")
 @dataclass
 class IfdSelectionConfig(MeasuredSelectionConfig):
     """Instruction-following difficulty (arXiv 2308.12032, 2402.00530)."""
 
 
+@register("selection", "rds_plus_selection")
 @dataclass
 class RdsPlusSelectionConfig(MeasuredSelectionConfig):
     """Nearest to a target set in a model's hidden states (arXiv 2503.01807)."""
@@ -327,6 +339,7 @@ class RdsPlusSelectionConfig(MeasuredSelectionConfig):
     measured: ClassVar[tuple[str, ...]] = (*MeasuredSelectionConfig.measured, "target")
 
 
+@register("selection", "less_selection")
 @dataclass
 class LessSelectionConfig(MeasuredSelectionConfig):
     """By LoRA-gradient influence on a target set (arXiv 2402.04333; the defaults are that paper's)."""
@@ -358,28 +371,13 @@ class LessSelectionConfig(MeasuredSelectionConfig):
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
 
-SCHEMAS: dict[str, type[SelectionConfig]] = {
-    "selection": SelectionConfig,
-    "filtered_selection": FilteredSelectionConfig,
-    "random_selection": RandomSelectionConfig,
-    "ds2_selection": Ds2SelectionConfig,
-    "refined_selection": RefinedSelectionConfig,
-    "length_selection": LengthSelectionConfig,
-    "knn_selection": KnnSelectionConfig,
-    "alpagasus_selection": AlpagasusSelectionConfig,
-    "deita_selection": DeitaSelectionConfig,
-    "facility_location_selection": FacilityLocationSelectionConfig,
-    "precomputed_selection": PrecomputedSelectionConfig,
-    "perplexity_selection": PerplexitySelectionConfig,
-    "ifd_selection": IfdSelectionConfig,
-    "rds_plus_selection": RdsPlusSelectionConfig,
-    "less_selection": LessSelectionConfig,
-}
-"""Schema name, as a YAML of `conf/selection/` starts from it -> its dataclass."""
-
 STRATEGIES: dict[str, type[SelectionConfig]] = {
     "base": SelectionConfig,
     "full": SelectionConfig,
-} | {name.removesuffix("_selection"): kind for name, kind in SCHEMAS.items() if name.endswith("_selection")}
+} | {
+    name.removesuffix("_selection"): kind
+    for name, kind in SCHEMAS["selection"].items()
+    if name != "selection"
+}
 """Strategy -> the configuration it takes; all but `base`, which selects nothing, are modules of `ds2.selection.strategies`."""
 del STRATEGIES["filtered"]

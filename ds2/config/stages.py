@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from ds2.base.errors import UserError
 from ds2.config.run import RunConfig, Until
 from ds2.config.selection import STRATEGIES, SelectionConfig
 
-STAGES = ("model", "rate", "embed", "knn", "curate", "measure", "select", "finetune", "evaluate", "report")
+READS: dict[str, tuple[str, ...]] = {
+    "model": (),
+    "rate": (),
+    "embed": (),
+    "knn": ("embed",),
+    "curate": ("rate", "embed", "knn"),
+    "measure": (),
+    "select": (),
+    "finetune": ("model", "select"),
+    "evaluate": ("model",),
+    "report": (),
+}
+"""Stage, in chain order -> the stages that it always reads; what the later ones read besides, a run chooses."""
+STAGES = tuple(READS)
 """Every stage, in chain order."""
 BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
-ANCESTORS = {
-    "rate": {"rate", "curate"},
-    "embed": {"embed", "knn", "curate"},
-    "knn": {"knn", "curate"},
-    "curate": {"curate"},
-    "measure": {"measure"},
-}
-"""Stage, in chain order -> the stages whose artifact a selection cannot have without it."""
 CHOICES = ("model", "budget", "method", "rater")
 """What distinguishes rows; a column with one value wherever it has any is left out."""
 Key = tuple[Hashable, ...]
@@ -31,17 +36,12 @@ Key = tuple[Hashable, ...]
 def stages_of(config: RunConfig) -> list[str]:
     """The last stage of a run and its ancestors, in order; `model` also where the base model needs no making."""
     until = config.until
-    early = {Until.rate: ["rate"], Until.embed: ["embed"], Until.knn: ["embed", "knn"]}
-    curated = ["rate", "embed", "knn", "curate"]
-    if until in early:
-        return early[until]
-    if until is Until.curate:
-        return curated
+    if STAGES.index(until.value) < STAGES.index("select"):
+        return _with_ancestors({until.value})
     if config.selection.strategy == BASE:
         selected, trained = [], ["model"]
     else:
-        needed = config.selection.needs
-        selected = [*(stage for stage in ANCESTORS if needed & ANCESTORS[stage]), "select"]
+        selected = [*_with_ancestors(config.selection.needs), "select"]
         if config.selection.measures_with_base_model:
             selected = ["model", *selected]
         trained = ["model", "finetune"] if config.finetune.enabled else []
@@ -49,6 +49,14 @@ def stages_of(config: RunConfig) -> list[str]:
     if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
         chain = [*chain, "evaluate"]
     return [*chain, "report"] if until is Until.report else chain
+
+
+def _with_ancestors(stages: Iterable[str]) -> list[str]:
+    """These stages and all that they read, directly or not, in chain order."""
+    wanted = set(stages)
+    for stage in reversed(STAGES):  # a stage reads only those before it
+        wanted |= set(READS[stage]) if stage in wanted else set()
+    return [stage for stage in STAGES if stage in wanted]
 
 
 def check(config: RunConfig) -> None:

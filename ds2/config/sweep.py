@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
-from ds2.base.paths import project_root
+from ds2.config.plugins import conf_folders
 
 Values = tuple[tuple[str, str], ...]
 """Choices of one run: (key, value), in the grid's order."""
@@ -125,12 +125,12 @@ def _key(override: str) -> str:
 
 def load_sweep(name: str) -> Sweep:
     """Raises UserError for an unknown name or an ill-formed file."""
-    folder = project_root() / "conf" / "sweep"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(
-            f"sweep={name} is unknown; there are: {', '.join(sorted(p.stem for p in folder.glob('*.yaml')))}"
-        )
+    files = {
+        file.stem: file for folder in conf_folders().values() for file in (folder / "sweep").glob("*.yaml")
+    }
+    if name not in files:
+        raise UserError(f"sweep={name} is unknown; there are: {', '.join(sorted(files))}")
+    path = files[name]
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
         return cast(Sweep, OmegaConf.to_object(merged))

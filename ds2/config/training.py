@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ds2.config.base import MISSING
+from ds2.config.base import MISSING, register
 
 
 @dataclass
@@ -16,6 +16,7 @@ class ModelConfig:
     """Short name used in slugs, run names and tables."""
 
 
+@register("model", "hub_model")
 @dataclass
 class HubModelConfig(ModelConfig):
     path: str = MISSING
@@ -23,6 +24,7 @@ class HubModelConfig(ModelConfig):
     revision: str | None = None
 
 
+@register("model", "tiny_model")
 @dataclass
 class TinyModelConfig(ModelConfig):
     """A random Llama with a byte tokenizer: tests the machinery, knows nothing."""
@@ -37,6 +39,7 @@ class PretrainRuntime:
     threads: int | None = None
 
 
+@register("model", "mini_model")
 @dataclass
 class MiniModelConfig(ModelConfig):
     """The miniature experiment's base model, pre-trained on the spot."""
@@ -74,6 +77,7 @@ class FinetuneRuntime:
     """Keep a checkpoint of each epoch while training, for an interrupted run to continue from."""
 
 
+@register("finetune", "finetune")
 @dataclass
 class FinetuneConfig:
     enabled: bool = True
@@ -123,6 +127,7 @@ class EvalRuntime:
     """CPU threads; none: torch's choice."""
 
 
+@register("eval", "eval")
 @dataclass
 class EvalConfig:
     enabled: bool = True

@@ -6,15 +6,16 @@ A pool's fingerprint is its content. Moving a file changes nothing; editing one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json, file_sha256, fingerprint
+from ds2.base.load import load_function
 from ds2.config import BadRows, FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig, RowsPoolConfig
 from ds2.pool import rows as pool_rows
 from ds2.pool.rows import BadRow, Message
@@ -140,6 +141,13 @@ class PoolSource:
 
     def _content(self) -> dict[str, Any]:
         config = self.config
+        if config.implementation is not None:
+            left_out = {"name", *config.files}
+            fields = {key: value for key, value in to_plain(config).items() if key not in left_out}
+            content = {
+                name: self._hash_file(Path(getattr(config, name)).expanduser()) for name in config.files
+            }
+            return {"kind": type(config).__name__} | config.implementation_identity() | fields | content
         if isinstance(config, MiniPoolConfig):
             # The rows are cheap to make, so their content is the identity: a changed generator is a new pool.
             return {"rows": _mini_content(config.samples, config.seed, self.num_scores)}
@@ -160,7 +168,10 @@ class PoolSource:
     def raw_rows(self) -> Iterator[tuple[str, Any]]:
         """`(where, row)` for each row as it stands in the file, where naming file and row."""
         config = self.config
-        if isinstance(config, MiniPoolConfig):
+        if config.implementation is not None:
+            read = cast(Iterable[Any], load_function(config.implementation)(config))
+            yield from ((f"{config.implementation}, row {i}", row) for i, row in enumerate(read))
+        elif isinstance(config, MiniPoolConfig):
             rows = _mini_rows(config.samples, config.seed, self.num_scores)
             yield from ((f"mini pool, row {i}", row) for i, row in enumerate(rows))
         elif isinstance(config, FilesPoolConfig):

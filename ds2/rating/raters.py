@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
+from ds2.base.load import load_function
 from ds2.base.number_files import read_score_file
 from ds2.base.paths import project_root
 from ds2.config import (
@@ -56,6 +57,8 @@ def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     Raises:
         UserError: values out of range or of the wrong number, or unrated samples under `unrated=fail`.
     """
+    if config.implementation is not None:
+        return apply_unrated(config, _checked(config, pool, scale))
     for kind, read in _RATERS:
         if isinstance(config, kind):
             return apply_unrated(config, read(config, pool, scale))
@@ -77,6 +80,23 @@ def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
         scores = np.where(unrated, 0, scores).astype(np.int16)
         warning = f"{count} unrated samples were given the lowest score (rater.unrated=lowest_score)"
     return replace(ratings, scores=scores, warnings=(*ratings.warnings, warning))
+
+
+def _checked(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
+    """What the rater's implementation says. Raises UserError where that is not one score a sample."""
+    ratings = load_function(str(config.implementation))(config, pool, scale)
+    if not isinstance(ratings, Ratings):
+        raise UserError(
+            f"{config.implementation} returns {type(ratings).__name__}, not ds2.rating.raters.Ratings"
+        )
+    scores = np.asarray(ratings.scores)
+    if scores.shape != (len(pool),) or np.shape(ratings.ratings) != (len(pool),):
+        raise UserError(f"{config.implementation} must return {len(pool)} scores and ratings, one a sample")
+    if scores.dtype.kind not in "iu" or ((scores < UNRATED) | (scores >= scale.num_scores)).any():
+        raise UserError(
+            f"{config.implementation}: scores are integers, 0..{scale.num_scores - 1}, or -1 for unrated"
+        )
+    return ratings
 
 
 def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:

@@ -14,12 +14,14 @@ imported when it is asked for.
 
 from __future__ import annotations
 
-import importlib
+from pathlib import Path
+from types import ModuleType
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.load import load_module
 from ds2.config import SelectionConfig
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.pool import Pool
@@ -62,19 +64,19 @@ class MeasuredStrategy(Protocol[M_contra]):
 
 def choose(request: Request[C]) -> Choice:
     """The choice of the configured strategy. Raises UserError where it cannot choose."""
-    return cast("Strategy[C]", importlib.import_module(_module(request.config))).choose(request)
+    return cast("Strategy[C]", _module(request.config)).choose(request)
 
 
 def measure(
     config: M, pool: Pool, *, model: str, revision: str | None, workspace: Workspace, progress: bool
 ) -> NDArray[np.float64]:
     """What the configured strategy has a language model say of each sample, (N,) or (N, Q)."""
-    module = cast("MeasuredStrategy[M]", importlib.import_module(_module(config)))
+    module = cast("MeasuredStrategy[M]", _module(config))
     return module.measure(
         config, pool, model=model, revision=revision, workspace=workspace, progress=progress
     )
 
 
-def _module(config: SelectionConfig) -> str:
-    """The module that a configuration's strategy is."""
-    return config.implementation or f"{strategies.__name__}.{config.strategy}"
+def _module(config: SelectionConfig) -> ModuleType:
+    """The module that a configuration's strategy is. Raises UserError where it cannot be imported."""
+    return load_module(config.implementation or f"{strategies.__name__}.{config.strategy}")

@@ -54,7 +54,7 @@ def sweep_folder(tmp_path, monkeypatch):
     def make(yaml: str) -> None:
         (tmp_path / "conf" / "sweep").mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / "sweep" / "small.yaml").write_text(yaml)
-        monkeypatch.setattr("ds2.config.sweep.project_root", lambda: tmp_path)
+        monkeypatch.setattr("ds2.config.sweep.conf_folders", lambda: {"ds2": tmp_path / "conf"})
 
     return make
 

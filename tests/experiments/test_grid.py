@@ -37,7 +37,7 @@ def small(tmp_path, monkeypatch) -> list[list[str]]:
     (tmp_path / "conf" / "sweep" / "other.yaml").write_text(
         YAML.replace("tracking=none", "tracking=none, finetune.rank=4")
     )
-    monkeypatch.setattr("ds2.config.sweep.project_root", lambda: tmp_path)
+    monkeypatch.setattr("ds2.config.sweep.conf_folders", lambda: {"ds2": tmp_path / "conf"})
     monkeypatch.setattr("experiments.main_table.SWEEP", ("small", "small"))
     monkeypatch.chdir(tmp_path)
     return load_sweep("small").runs()

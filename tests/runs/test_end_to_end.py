@@ -71,7 +71,7 @@ def test_a_sweep_ends_in_a_table_and_a_page(arguments, capsys, tmp_path, monkeyp
     (conf / "small.yaml").write_text(
         "title: Small\nnote: read this\ngrids:\n  - {selection: [base, random, ds2]}\n"
     )
-    monkeypatch.setattr("ds2.config.sweep.project_root", lambda: tmp_path)
+    monkeypatch.setattr("ds2.config.sweep.conf_folders", lambda: {"ds2": tmp_path / "conf"})
     assert cli.run(["sweep=small", *arguments, "tracking=none"]) == 0
     out = capsys.readouterr().out
     assert "3 runs: 3 done" in out

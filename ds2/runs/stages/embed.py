@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ds2.artifacts import embeddings as artifact
 from ds2.artifacts.store import Outcome, Step
+from ds2.base.errors import UserError
+from ds2.base.load import load_function
 from ds2.config import EmbedderConfig, SentenceEmbedderConfig, TfidfEmbedderConfig
 from ds2.method.embedding import tfidf_svd, unit_rows
 from ds2.models import encoder
@@ -22,7 +24,10 @@ def step(run: Context) -> Step:
     embedder = run.config.embedder
     values: dict[str, Any] = identity(embedder)
     commit: str | None = None
-    if isinstance(embedder, SentenceEmbedderConfig):
+    if embedder.implementation is not None:
+        content = embedder.implementation_identity() | run.contents(embedder, embedder.files)
+        values = identity(embedder, drop=embedder.files) | content
+    elif isinstance(embedder, SentenceEmbedderConfig):
         model, commit = run.named(embedder.model, embedder.revision)
         values = {**identity(embedder, drop=("model", "revision")), "model": model}
 
@@ -34,10 +39,18 @@ def step(run: Context) -> Step:
         warnings = (f"{without} texts have no known term; they share one fixed vector",) if without else ()
         return Outcome({"samples": count, "dimensions": width, "without_terms": without}, warnings)
 
-    return Step("embed", 2, f"{run.pool.name}-{embedder.name}", values, run.inputs(pool=True), compute)
+    slug = f"{run.pool.name}-{embedder.name}"
+    return Step("embed", 2, slug, values, run.inputs(pool=True), compute, package=embedder.package)
 
 
 def _vectors(embedder: EmbedderConfig, pool: Pool, commit: str | None, progress: bool) -> NDArray[np.float32]:
+    if embedder.implementation is not None:
+        vectors = np.asarray(load_function(embedder.implementation)(embedder, pool), dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(pool):
+            raise UserError(
+                f"{embedder.implementation} must return {len(pool)} rows, got shape {vectors.shape}"
+            )
+        return vectors
     if isinstance(embedder, TfidfEmbedderConfig):
         return tfidf_svd(
             pool.contents(),

@@ -44,4 +44,4 @@ def step(run: Context) -> Step:
 
     slug = f"{run.pool.name}-{config.strategy}"
     inputs = run.inputs(*(["model"] if config.scorer is None else []), pool=True)
-    return Step("measure", 1, slug, values, inputs, compute, resumable=True)
+    return Step("measure", 1, slug, values, inputs, compute, resumable=True, package=config.package)

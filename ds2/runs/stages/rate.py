@@ -23,9 +23,11 @@ def step(run: Context) -> Step:
     rater, scale = run.config.rater, run.config.scale
     content: Mapping[str, Any] = {}
     drop: tuple[str, ...] = ()
-    if isinstance(rater, LlmRaterConfig):
+    if rater.implementation is not None:
+        content, drop = rater.implementation_identity() | run.contents(rater, rater.files), rater.files
+    elif isinstance(rater, LlmRaterConfig):
         return _step_of_model(run, rater)
-    if isinstance(rater, ReleasedRaterConfig):
+    elif isinstance(rater, ReleasedRaterConfig):
         content, drop = {"file": run.hashes.of(Path(rater.path))}, ("path",)
     elif isinstance(rater, SimulatedRaterConfig):
         matrix = transition_matrix(rater, scale.num_scores)
@@ -38,7 +40,8 @@ def step(run: Context) -> Step:
         return _outcome(run, pool, ratings)
 
     values = {"rater": {**identity(rater, drop=drop), **content}, "scale": to_plain(scale)}
-    return Step("rate", 1, f"{run.pool.name}-{rater.name}", values, run.inputs(pool=True), compute)
+    slug = f"{run.pool.name}-{rater.name}"
+    return Step("rate", 1, slug, values, run.inputs(pool=True), compute, package=rater.package)
 
 
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:

@@ -41,7 +41,8 @@ def step(run: Context) -> Step:
     values = config.identity(budget=budget, seed=run.config.seed) | run.contents(config, config.files)
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
-    return Step("select", 2, slug, values, run.inputs(*sorted(reads), pool=True), compute)
+    inputs = run.inputs(*sorted(reads), pool=True)
+    return Step("select", 2, slug, values, inputs, compute, package=config.package)
 
 
 def _readers(run: Context, reads: frozenset[str]) -> Readers:
