@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ds2.artifacts.ratings import read_ratings
 from ds2.artifacts.run import RunResult
+from ds2.artifacts.subset import read_subset
 from ds2.config.compose import compose
 from ds2.runs.chain import Chain
 
@@ -36,10 +38,10 @@ def main(extra: Sequence[str]) -> None:
     rows = []
     for seed in SEEDS:
         runs = {selection: chain(selection, seed, extra) for selection in SELECTIONS}
-        ratings = pd.read_parquet(runs["oracle"].stages["rate"].path / "ratings.parquet")
+        ratings = read_ratings(runs["oracle"].stages["rate"].path, "id", "score")
         true = ratings.set_index("id")["score"]
         for selection, run in runs.items():
-            subset = pd.read_parquet(run.stages["select"].path / "subset.parquet")
+            subset = read_subset(run.stages["select"].path, "id", "source")
             scores = true[subset["id"]]
             rows.append({
                 "selection": selection, "mean true score": scores.mean(), "true score 5": (scores == 5).mean(),

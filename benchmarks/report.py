@@ -28,11 +28,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
+from ds2.artifacts.page import write_page
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, Step
-from ds2.base.json_files import write_json
+from ds2.artifacts.training import write_curve, write_metrics
 from ds2.report import render_many
 from ds2.report.page.many_page import MOST_SAMPLES
 from ds2.report.page.samples import samples
@@ -105,9 +106,14 @@ def planted(step: Step, gain: float, seed: int) -> Callable[[Path], Outcome]:
     def train(folder: Path) -> Outcome:
         steps = np.arange(1, 601)
         loss = 1.6 * np.exp(-steps / 90) + 0.8 - gain + rng.normal(0, 0.04, len(steps))
-        frame = {"step": steps, "epoch": steps / 200, "loss": loss, "learning_rate": 1e-4 * (1 - steps / 600)}
-        pd.DataFrame(frame).to_parquet(folder / "curve.parquet", index=False)
-        write_json(folder / "metrics.json", {"steps": len(steps), "train_loss": float(loss.mean())})
+        columns = {
+            "step": steps,
+            "epoch": steps / 200,
+            "loss": loss,
+            "learning_rate": 1e-4 * (1 - steps / 600),
+        }
+        write_curve(folder, {name: values.tolist() for name, values in columns.items()})
+        write_metrics(folder, {"steps": len(steps), "train_loss": float(loss.mean())})
         return Outcome({"steps": len(steps)})
 
     def evaluate(folder: Path) -> Outcome:
@@ -116,21 +122,27 @@ def planted(step: Step, gain: float, seed: int) -> Callable[[Path], Outcome]:
             for i, task in enumerate(TASKS)
         }
         scores = {task: float(values.mean()) for task, values in right.items()}
+        errors = {task: float(values.std() / QUESTIONS**0.5) for task, values in right.items()}
         results = [
-            {"task": task, "metric": "acc", "value": value, "stderr": float(right[task].std() / QUESTIONS**0.5),
-             "n": QUESTIONS, "num_fewshot": 0, "version": 1}
+            Result(
+                task=task,
+                metric="acc",
+                value=value,
+                stderr=errors[task],
+                n=QUESTIONS,
+                num_fewshot=0,
+                version=1.0,
+            )
             for task, value in scores.items()
-        ]  # fmt: skip
+        ]
         average = float(np.mean(list(scores.values())))
-        write_json(folder / "results.json", {
-            "results": results, "scores": scores, "average": average, "harness_version": "planted", "missing": [],
-        })  # fmt: skip
-        rows = [
-            {"task": task, "doc_id": i, "target": f"t{i}", "score": value}
+        Evaluation(results=results, scores=scores, average=average, harness_version="planted").write(folder)
+        answered = (
+            AnsweredQuestion(task, i, "", f"t{i}", "", value)
             for task, values in right.items()
             for i, value in enumerate(values.tolist())
-        ]
-        pd.DataFrame(rows).to_parquet(folder / "samples.parquet", index=False)
+        )
+        write_answered(folder, answered)
         return Outcome({**scores, "average": average})
 
     return evaluate if step.stage == "evaluate" else train
@@ -211,9 +223,8 @@ def main() -> None:
         runs = make_runs(root)
         folder = root / "sweeps" / "benchmark"
         folder.mkdir(parents=True, exist_ok=True)
-        page = folder / "report.html"
         started = time.perf_counter()
-        page.write_text(render_many(runs, title="60 runs", folder=folder), encoding="utf-8")
+        page = write_page(folder, render_many(runs, title="60 runs", folder=folder))
         built = time.perf_counter() - started
         seconds, acts = opened(page)
         texts = [

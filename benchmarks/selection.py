@@ -161,6 +161,8 @@ def pool() -> list[dict[str, Any]]:
     if not path.is_file():
         print(f"pool: skipped, {path} is absent")
         return []
+    from ds2.artifacts.subset import read_report
+    from ds2.artifacts.subset_report import Counts
     from ds2.config.compose import compose
     from ds2.runs.chain import Chain
 
@@ -189,19 +191,20 @@ def pool() -> list[dict[str, Any]]:
         several = "rater=several" in overrides
         kept = [o for o in common if not (several and o.startswith("rater"))]
         stages = Chain(compose([*kept, *overrides])).run().stages
-        report = stages["select"].json("subset_report.json")
+        report = read_report(stages["select"].path)
         measure = stages.get("measure")
-        given = report["scores"].get("score", {}).get("subset", {})
+        given = report.scores["score"].subset if "score" in report.scores else {}
+        none = Counts(0, 0)
         rows.append({
             "selection": overrides[2 if several else 0].removeprefix("selection="),
-            "pool": report["pool"],
-            "selected": report["selected"],
+            "pool": report.pool,
+            "selected": report.selected,
             "select, s": stages["select"].record["wall_seconds"],
             "measure, s": measure.record["wall_seconds"] if measure else "",
-            "alpaca": report["sources"].get("stanford_alpaca", {}).get("subset", 0),
-            "dolly": report["sources"].get("dolly", {}).get("subset", 0),
+            "alpaca": report.sources.get("stanford_alpaca", none).subset,
+            "dolly": report.sources.get("dolly", none).subset,
             "given scores 0..5": " ".join(str(given.get(str(i), 0)) for i in range(6)) if given else "",
-            "median characters": report["characters"]["subset"]["q50"],
+            "median characters": report.characters.subset["q50"],
         })  # fmt: skip
         print(rows[-1], flush=True)
     return rows

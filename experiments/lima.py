@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ds2.artifacts import adapter, base_model
 from ds2.artifacts.run import RunResult
 from ds2.base.errors import UserError
 from ds2.report.figures.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
@@ -104,10 +105,14 @@ def requests(pair: Comparison, prompts: Path) -> list[str]:
         answers.append(pair.folder / f"{tuned.fingerprint}.jsonl")
         spec = AnswerSpec(
             base_model=str(
-                getattr(model, "path", run.stages["model"].path / "model" if "model" in run.stages else "")
+                getattr(
+                    model,
+                    "path",
+                    base_model.weights(run.stages["model"].path) if "model" in run.stages else "",
+                )
             ),
             revision=getattr(model, "revision", None),
-            adapter=str(tuned.path / "adapter"),
+            adapter=str(adapter.weights(tuned.path)),
             prompts=str(prompts / f"{pair.bench}.jsonl"),
             output=str(answers[-1]),
             seed=run.config.seed,

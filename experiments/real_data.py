@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.artifacts.curation import read_curation
+from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
+from ds2.artifacts.graph import read_graph
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Status
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
+from ds2.method.curation.result import Uncertainty
 from ds2.runs.chain import Chain
 from experiments.result import Options
 
@@ -63,7 +65,7 @@ class Slice:
     runs: dict[tuple[str, str], RunResult]
 
     def table(self, rater: str, method: str) -> Any:
-        """`curation.parquet` of one run: score, curated, long_tail, ..., N rows in pool order."""
+        """The curated table of one run: score, curated, long_tail, ..., N rows in pool order."""
         return read_curation(self.runs[rater, method].stages["curate"].path)
 
     def scores(self, rater: str, method: str) -> NDArray[np.int64]:
@@ -71,22 +73,22 @@ class Slice:
         known = self.table(rater, "rank" if method == "raw" else method)
         return known["score" if method == "raw" else "curated"].to_numpy(dtype=np.int64)
 
-    def curation(self, rater: str, method: str) -> dict[str, Any]:
-        """`transition.json` of one run: transition, prior, diagnostics."""
-        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("transition.json")
-        return found
+    def transition(self, rater: str, method: str) -> NDArray[np.float64]:
+        """(K, K) P(rated j | true i) of one run."""
+        transition = RaterErrors.read(self.runs[rater, method].stages["curate"].path).transition
+        assert transition is not None, "both methods of a single rater estimate one"
+        return transition
 
-    def uncertainty(self, rater: str, method: str) -> dict[str, Any]:
-        """`uncertainty.json` of one run: intervals and stability."""
-        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("uncertainty.json")
-        return found
+    def uncertainty(self, rater: str, method: str) -> Uncertainty:
+        """Intervals and stability of one run."""
+        uncertainty = read_uncertainty(self.runs[rater, method].stages["curate"].path)
+        assert uncertainty is not None, "every curation of the slice is bootstrapped"
+        return uncertainty
 
     def neighbors(self) -> NDArray[np.int32]:
         """(N, 96) rows of each sample's nearest neighbours."""
         run = next(iter(self.runs.values()))
-        return np.asarray(
-            np.load(run.stages["knn"].path / "neighbors.npy", mmap_mode="r", allow_pickle=False)
-        )
+        return np.asarray(read_graph(run.stages["knn"].path).neighbors)
 
     @property
     def num_samples(self) -> int:

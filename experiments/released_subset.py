@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ds2.artifacts.subset import read_conversations
 from ds2.base.errors import MissingInput
 from ds2.config.compose import compose
 from ds2.pool import PoolSource
@@ -49,7 +49,7 @@ def compare_with_released(data: Path, artifacts: str) -> Overlap | str:
         return f"not checked: {reason}"
     if ours is None:
         return f"not checked: our subset is not computed; ds2 {' '.join(overrides)}"
-    with (ours.stages["select"].path / "subset.jsonl").open(encoding="utf-8") as lines:
-        chosen = [tuple((m["role"], m["content"]) for m in json.loads(line)["messages"]) for line in lines]
+    rows = read_conversations(ours.stages["select"].path)
+    chosen = [tuple((m["role"], m["content"]) for m in messages) for _, messages in rows]
     released = [tuple((m.role, m.content) for m in sample.messages) for sample in theirs.samples]
     return overlap(chosen, released)

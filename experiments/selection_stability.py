@@ -28,10 +28,13 @@ def measure(found: Slice) -> pd.DataFrame:
     rows = []
     for rater in RATERS:
         for method in METHODS:
-            for point in found.uncertainty(rater, method)["stability"]:
-                row = {"rater": rater, "method": method, "budget": point["budget"]}
-                row["share"] = point["budget"] / found.num_samples
-                rows.append(row | {"overlap": point["expected_overlap"]})
+            uncertainty = found.uncertainty(rater, method)
+            points = zip(uncertainty.stability_budgets.tolist(), uncertainty.stability.tolist(), strict=True)
+            for budget, overlap in points:
+                share = budget / found.num_samples
+                rows.append(
+                    {"rater": rater, "method": method, "budget": budget, "share": share, "overlap": overlap}
+                )
     return pd.DataFrame(rows)
 
 

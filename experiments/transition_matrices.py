@@ -24,7 +24,7 @@ DRAWN = {"published": "published, 300k", "rank": "rank (HOC), 67k", "posterior":
 
 def estimates(found: Slice) -> dict[tuple[str, str], Array]:
     """(rater, method) -> T (6, 6), rows true scores; method `published` is the paper's as printed, with two decimals."""
-    matrices = {(r, m): np.array(found.curation(r, m)["transition"]) for r in RATERS for m in METHODS}
+    matrices = {(r, m): found.transition(r, m) for r in RATERS for m in METHODS}
     return matrices | {(r, "published"): printed for r, printed in published_matrices().items()}
 
 

@@ -9,9 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ds2.artifacts.subset import Overlap, overlaps
+from ds2.artifacts.subset import (
+    Overlap,
+    conversations,
+    overlaps,
+    read_conversations,
+    read_report,
+    read_subset,
+    subset_size,
+    write_subset,
+)
+from ds2.artifacts.subset_report import Row, describe
+from ds2.base.errors import DamagedArtifact
 from ds2.config.compose import compose
+from ds2.pool import Message, Pool, Sample
 from ds2.runs.chain import Chain
+from ds2.selection.request import Choice
 
 
 @pytest.fixture
@@ -106,3 +119,50 @@ def test_the_overlap_with_the_other_subsets_of_the_same_pool_is_measured(subset,
     other.write_text("\n".join(planted_pool.read_text().splitlines()[:100]))
     assert overlaps(subset(f"pool.path={other}")) == []
     assert len(overlaps(larger)) == 1
+
+
+POOL = Pool([Sample(f"s{i}", i, "here", (Message("user", f"{i}?"),), {}) for i in range(4)], 4)
+
+
+def test_a_subset_comes_back_as_it_was_written(tmp_path):
+    scores = np.array([5, 4, -1, 3], dtype=np.int16)
+    choice = Choice(np.array([1, 0]), ["second", "first"], np.array([0.5, 0.25]), next_in_line=np.array([3]))
+    write_subset(tmp_path, POOL, choice, {"score": scores}, title="mine", name="mine")
+    table = read_subset(tmp_path)
+    assert list(table) == ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
+    assert table["id"].tolist() == ["s1", "s0"]
+    assert (table["score"].tolist(), table["value"].tolist()) == ([4, 5], [0.5, 0.25])
+    assert table["curated"].isna().all()
+    assert subset_size(tmp_path) == 2
+    assert list(read_conversations(tmp_path)) == [
+        (rank, [{"role": "user", "content": text}]) for rank, text in enumerate(["1?", "0?"])
+    ]
+    assert [rank for rank, _ in read_conversations(tmp_path, {1})] == [1]
+    report = read_report(tmp_path)
+    assert report == describe(POOL, choice, {"score": scores}, title="mine")
+    assert report.next_in_line[0] == Row(
+        rank=None, id="s3", source="here", score=3, messages=[{"role": "user", "content": "3?"}]
+    )
+
+
+def test_what_is_not_known_of_a_sample_is_left_out_of_the_report_s_file(tmp_path):
+    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine", name="mine")
+    (row,) = json.loads((tmp_path / "subset_report.json").read_text())["to_read"]
+    assert list(row) == ["rank", "id", "source", "messages"]
+
+
+def test_a_damaged_subset_is_named_with_its_key_or_line(tmp_path):
+    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine", name="mine")
+    file = tmp_path / "subset_report.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"selected": "one"}))
+    with pytest.raises(
+        DamagedArtifact, match=r"subset_report\.json is damaged: SubsetReport\.selected: expected int"
+    ):
+        read_report(tmp_path)
+    conversations(tmp_path).write_text("{}\n")
+    with pytest.raises(DamagedArtifact, match=r"subset\.jsonl is damaged: line 1 is not a row with messages"):
+        list(read_conversations(tmp_path))
+    (tmp_path / "subset.parquet").write_bytes(b"")
+    for read in (read_subset, subset_size):
+        with pytest.raises(DamagedArtifact, match=r"subset\.parquet is damaged"):
+            read(tmp_path)
