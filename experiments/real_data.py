@@ -41,9 +41,6 @@ METHODS = {
 (20 resamples) serves the stability of the selection."""
 NUM_SCORES = 6
 
-_CONFIDENCE = {"gpt_4o_mini": 0.5, "llama_3_1_8b": 0.4, "mistral_7b": 0.5}
-"""Replacement thresholds of `rank` (paper, section 5)."""
-
 
 @dataclass(frozen=True)
 class ReleasedScores:
@@ -116,8 +113,9 @@ def curation_overrides(data: Path, rater: str, method: str) -> list[str]:
     """The arguments of `ds2` that curate the slice's scores of one rater."""
     return [
         "pool=jsonl", f"pool.path={data / 'pools' / 'ds2_67k.jsonl.gz'}",
-        "rater=from_column", f"rater.name={rater}", f"rater.column=scores.{rater}", "rater.unit=scores",
-        *METHODS[method], f"curation.confidence={_CONFIDENCE[rater]}", "until=curate", "tracking=none",
+        f"rater=column_{rater}", *METHODS[method],
+        "curation.confidence=${rater.confidence}",  # as it stands in the store, under every curation
+        "until=curate", "tracking=none",
     ]  # fmt: skip
 
 

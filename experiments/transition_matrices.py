@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.rating.raters import published_matrices
 from ds2.report import figures as plots
 from ds2.report.figures.canvas import set_caption
 from experiments import published
@@ -22,10 +21,17 @@ Array = NDArray[np.float64]
 DRAWN = {"published": "published, 300k", "rank": "rank (HOC), 67k", "posterior": "posterior, 67k"}
 
 
+def printed_matrices() -> dict[str, Array]:
+    """Rater -> the 6 x 6 matrix as the paper prints it (Figure 3, two decimals)."""
+    columns = [f"rated_{j}" for j in range(NUM_SCORES)]
+    table = published.read("transition_matrices").sort_values("true_score")
+    return {str(rater): rows[columns].to_numpy(dtype=np.float64) for rater, rows in table.groupby("rater")}
+
+
 def estimates(found: Slice) -> dict[tuple[str, str], Array]:
     """(rater, method) -> T (6, 6), rows true scores; method `published` is the paper's as printed, with two decimals."""
     matrices = {(r, m): np.array(found.curation(r, m)["transition"]) for r in RATERS for m in METHODS}
-    return matrices | {(r, "published"): printed for r, printed in published_matrices().items()}
+    return matrices | {(r, "published"): printed for r, printed in printed_matrices().items()}
 
 
 def compare(matrices: dict[tuple[str, str], Array]) -> pd.DataFrame:

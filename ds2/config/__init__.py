@@ -6,6 +6,7 @@ there share every artifact.
 """
 
 from ds2.config.base import MISSING
+from ds2.config.chat import ChatBackend, ChatConfig, ChatRuntime
 from ds2.config.curation import (
     CurationConfig,
     CurationMethod,
@@ -33,7 +34,6 @@ from ds2.config.rating import (
     ColumnRaterConfig,
     LlmRaterConfig,
     PriceConfig,
-    RaterBackend,
     RaterConfig,
     RaterRuntime,
     RatingUnit,
@@ -78,6 +78,9 @@ __all__ = [
     "MISSING",
     "BadRows",
     "BudgetConfig",
+    "ChatBackend",
+    "ChatConfig",
+    "ChatRuntime",
     "ColumnRaterConfig",
     "CurationConfig",
     "CurationMethod",
@@ -109,7 +112,6 @@ __all__ = [
     "PretrainRuntime",
     "PriceConfig",
     "Quantization",
-    "RaterBackend",
     "RaterConfig",
     "RaterRuntime",
     "RatingUnit",

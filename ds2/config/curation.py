@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ds2.config.base import MISSING
+from ds2.config.rating import CONFIDENCE
 
 
 @dataclass
@@ -94,9 +95,9 @@ class HocSolver(Enum):
 class CurationConfig:
     method: CurationMethod = MISSING
     k: int = 10
-    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, neighbours only for `posterior`."""
-    confidence: float = 0.5
-    """Replacement threshold of `rank` (paper: 0.5 for GPT and Mistral, 0.4 for LLaMA)."""
+    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, not for `posterior`."""
+    confidence: float = CONFIDENCE
+    """Replacement threshold of `rank`, whose YAML takes the rater's (`rater.confidence`); the other methods have none."""
     duplicate_pool: bool = False
     """Concatenate the pool with itself as the released code does; for parity only."""
     hoc_solver: HocSolver = HocSolver.adam

@@ -42,7 +42,7 @@ def stored_digest(name: str, revision: str | None) -> str | None:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     embedding = model.get_input_embeddings().weight
-    key = next(own for own, weight in model.named_parameters() if weight is embedding)
+    key = next(key for key, weight in model.named_parameters() if weight is embedding)
     try:
         index = cached_file(name, "model.safetensors.index.json", revision=revision)
         file = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].get(key, "none")

@@ -60,11 +60,13 @@ class LanguageModel:
         ids: list[int] = [] if start is None else [start]
         answer = [False] * len(ids)
         for text, is_answer in pieces:
-            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
+            tokens = (
+                self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
+            )
             if is_answer and self.tokenizer.eos_token_id is not None:
-                own = [*own, self.tokenizer.eos_token_id]
-            ids += own
-            answer += [is_answer] * len(own)
+                tokens = [*tokens, self.tokenizer.eos_token_id]
+            ids += tokens
+            answer += [is_answer] * len(tokens)
         cut = slice(0, self.max_tokens)
         return Encoded(np.array(ids[cut], dtype=np.int64), np.array(answer[cut], dtype=np.bool_))
 
@@ -80,10 +82,10 @@ class LanguageModel:
                 loss = torch.nn.functional.cross_entropy(
                     logits.transpose(1, 2), ids[:, 1:], reduction="none"
                 ).cpu()
-            for row, own in zip(rows, loss.numpy(), strict=True):
+            for row, losses in zip(rows, loss.numpy(), strict=True):
                 counted = texts[row].answer[1:]
                 if counted.any():
-                    out[row] = float(own[: len(counted)][counted].mean(dtype=np.float64))
+                    out[row] = float(losses[: len(counted)][counted].mean(dtype=np.float64))
         return out
 
     def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:

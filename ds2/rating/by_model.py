@@ -15,25 +15,23 @@ import numpy as np
 from tqdm import tqdm
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterBackend, Reading, ScaleConfig
+from ds2.config import LlmRaterConfig, Reading, ScaleConfig
 from ds2.method.agreement import between_repeats
-from ds2.models.chat import Answer, Backend, Place, Request, open_backend
+from ds2.models.chat import Answer, Backend, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served.address import check_address
-from ds2.models.chat.tokens import DIGITS
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.cost import Budget
 from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome, Verdict, read
-from ds2.rating.questions import Ask, Questions
+from ds2.rating.prompt import DIGITS
+from ds2.rating.questions import Ask, RatingQuestions
 from ds2.rating.raters import Ratings, apply_unrated
 from ds2.rating.scale import compress
 
-SERVED = (RaterBackend.openai, RaterBackend.openai_batch)
-"""Back ends that know a model by its name at a server, not by its weights."""
 FOLDER = "answers"
-"""Of the answer log, below the artifact store's root."""
+"""Where the answer log is, below the artifact store's root."""
 _POSITIVE = (
     "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds", "batch_requests",
     "batch_megabytes",
@@ -44,48 +42,50 @@ _EVIDENCE = 500
 
 def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
     """Refuse settings that cannot work, before anything is asked. Raises UserError."""
-    if config.reading is Reading.text:
-        raise UserError(
-            "rater.reading=text gives no ratings; use rater.reading=answer or rater.reading=expected"
-        )
     prompt.instructions(config.reading, config.prompt_version)
     if config.reading is Reading.expected and scale.high > len(DIGITS):
         raise UserError(
             f"rater.reading=expected reads ratings 1..{len(DIGITS)}, scale.high={scale.high} is beyond; use "
             "rater.reading=answer or a lower scale.high"
         )
-    for name, low in (("retries", 0), ("repeats", 1), ("max_new_tokens", 1)):
-        if getattr(config, name) < low:
-            raise UserError(f"rater.{name}={getattr(config, name)} must be at least {low}")
+    least = (
+        ("retries", config.retries, 0),
+        ("repeats", config.repeats, 1),
+        ("max_new_tokens", config.max_new_tokens, 1),
+    )
+    for name, given, low in least:
+        if given < low:
+            raise UserError(f"rater.{name}={given} must be at least {low}")
     if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
         raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
     for name in _POSITIVE:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:
             raise UserError(f"rater.runtime.{name}={value} must be positive")
-    if config.backend in SERVED:
-        check_address(config.base_url)
+    if config.backend.served:
+        check_address(config)
 
 
 def rate(
     config: LlmRaterConfig, pool: Pool, scale: ScaleConfig, *, model: Mapping[str, Any], revision: str | None,
     folder: Path, progress: bool,
 ) -> Ratings:  # fmt: skip
-    """The model's ratings of a pool.
+    """A pool as the model rates it.
 
     Args:
         model: what identifies the model (its commit, content or name at a server): enters every answer's key.
         revision: resolved commit of a hub model.
-        folder: of the answer log.
+        folder: where the answer log is.
 
     Raises:
         UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay unrated, or any under
             `unrated=fail`.
     """
     check(config, scale)
+    form = prompt.answer_form(config.reading)
     with (
         AnswerLog(folder) as log,
         tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
-        open_backend(config, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
+        open_backend(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run()
@@ -99,7 +99,7 @@ class _Session:
         self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend, bar: Any
     ) -> None:  # fmt: skip
         self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
-        self._questions = Questions(config, pool, model, backend.count_tokens)
+        self._questions = RatingQuestions(config, pool, model, backend.count_tokens)
         self._budget = Budget(config, backend.count_tokens, tqdm.write)
         shape = (len(pool), config.repeats)
         self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
@@ -141,7 +141,7 @@ class _Session:
         waiting: dict[str, list[Ask]] = {}  # equal conversations share one answer
         held: list[Ask] = []
 
-        def requests() -> Iterator[Request]:
+        def requests() -> Iterator[ChatRequest]:
             for ask in asked:
                 request, cut = self._questions.request(ask)
                 self._cut[ask.position] |= cut
@@ -230,7 +230,7 @@ class _Session:
         scores = compress(values, scale)
         self.report.count_scores(scores)
         self.report.cut = int(self._cut.sum())
-        repeats = [compress(own, scale) for own in overall.T]
+        repeats = [compress(ratings, scale) for ratings in overall.T]
         self.report.agreement = between_repeats(np.stack(repeats, axis=1), scale.num_scores)
         distribution = self._distribution
         if distribution is not None:

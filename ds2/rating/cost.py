@@ -16,8 +16,8 @@ import yaml
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
-from ds2.config import LlmRaterConfig, PriceConfig, RaterBackend, Reading
-from ds2.models.chat import Answer, Request
+from ds2.config import ChatBackend, LlmRaterConfig, PriceConfig, Reading
+from ds2.models.chat import Answer, ChatRequest
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 """Ending of a model's name that fixes one version of it, at the same price."""
@@ -34,7 +34,7 @@ class Price:
 
     prompt: float
     cached: float
-    """Of prompt tokens that the server had in its cache."""
+    """For prompt tokens that the server had in its cache."""
     completion: float
     source: str
     """Where the price is from, and of when."""
@@ -52,19 +52,19 @@ def price_of(config: LlmRaterConfig) -> Price | None:
     Raises:
         UserError: half a price is given.
     """
-    own, table = config.runtime.price, _table()
+    given, table = config.runtime.price, _table()
     listed = table["models"].get(_DATED.sub("", config.model))
-    if (own.input is None) != (own.output is None):
+    if (given.input is None) != (given.output is None):
         raise UserError("give both rater.runtime.price.input and rater.runtime.price.output")
-    if own.input is not None:
-        price, source = own, "rater.runtime.price"
+    if given.input is not None:
+        price, source = given, "rater.runtime.price"
     elif listed is not None:
         price, source = PriceConfig(**listed), f"listed {table['listed']}"
     else:
         return None
     assert price.input is not None
     assert price.output is not None
-    factor = price.batch if config.backend is RaterBackend.openai_batch else 1.0
+    factor = price.batch if config.backend is ChatBackend.openai_batch else 1.0
     cached = price.input if price.cached_input is None else price.cached_input
     return Price(price.input * factor, cached * factor, price.output * factor, source)
 
@@ -95,7 +95,7 @@ def limit_price(config: LlmRaterConfig) -> Price | None:
     return price
 
 
-def prompt_tokens(request: Request, count_tokens: Callable[[str], int]) -> int:
+def prompt_tokens(request: ChatRequest, count_tokens: Callable[[str], int]) -> int:
     """Tokens of a question, with those that mark its messages."""
     return sum(count_tokens(message["content"]) + _MESSAGE for message in request.chat)
 
@@ -152,7 +152,7 @@ class Budget:
     def limited(self) -> bool:
         return self._limit is not None
 
-    def allows(self, request: Request) -> bool:
+    def allows(self, request: ChatRequest) -> bool:
         """Whether the question can be paid for whatever its answer; if so it is in flight from now on."""
         if self._limit is None:
             return True
@@ -170,11 +170,11 @@ class Budget:
             self._held -= hold.dollars
             self._count(answer, hold)
 
-    def recall(self, request: Request, answer: Answer) -> None:
+    def recall(self, request: ChatRequest, answer: Answer) -> None:
         """Count an answer of an earlier run."""
         self._count(answer, self._hold(request))
 
-    def _hold(self, request: Request) -> _Hold:
+    def _hold(self, request: ChatRequest) -> _Hold:
         assert self._price is not None
         estimate = prompt_tokens(request, self._count_tokens)
         most = estimate * self._ratio

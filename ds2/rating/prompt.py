@@ -18,12 +18,14 @@ from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.config import Reading
-from ds2.models.chat import Chat
+from ds2.models.chat import AnswerForm, Chat
 
 VERSION = 1
 CRITERIA = ("rarity", "complexity", "informativeness", "overall_rating")
 """Keys of an answer; the last one is what counts."""
 LOWEST, HIGHEST = 1, 10
+DIGITS = "123456789"
+"""Ratings under `reading=expected`: one token each in every tokenizer. Scores that end at 9 lose nothing by it."""
 
 _TASK = """\
 You assess training data for an assistant. You are shown one conversation that a language model could be trained on. Judge \
@@ -89,6 +91,15 @@ def chat(data: str, reading: Reading, version: int = VERSION) -> Chat:
     mark = hashlib.sha256(data.encode()).hexdigest()[:8]
     marked = f"<conversation {mark}>\n{data}\n</conversation {mark}>"
     return ({"role": "user", "content": f"{instructions(reading, version)}{marked}\n\n{_DEMANDS[reading]}"},)
+
+
+def answer_form(reading: Reading) -> AnswerForm:
+    """What an answer has to be: an object with the four criteria, or one digit."""
+    if reading is Reading.answer:
+        return AnswerForm("rating", schema=answer_schema())
+    return AnswerForm(
+        "rating", tokens=DIGITS, option="rater.reading=expected", otherwise="use rater.reading=answer"
+    )
 
 
 def answer_schema() -> dict[str, Any]:

@@ -8,20 +8,20 @@ from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of, rating
 
 from ds2.base.errors import UserError
 from ds2.config import Reading, ScaleConfig, Unrated
-from ds2.models.chat import Answer, Request
-from ds2.rating import by_model as language_model
+from ds2.models.chat import Answer, ChatRequest
+from ds2.rating import by_model
 
 SCALE = ScaleConfig()
 TEXTS = [f"question {i}" for i in range(20)]
 
 
 def rate(tmp_path, pool, config=None, scale=SCALE, **model):
-    return language_model.rate(
+    return by_model.rate(
         config or llm(), pool, scale, model=model or {"served": "m"}, revision=None, folder=tmp_path, progress=False
     )  # fmt: skip
 
 
-def words(request: Request) -> str:
+def words(request: ChatRequest) -> str:
     return request.chat[0]["content"]
 
 

@@ -14,15 +14,15 @@ import ds2
 from ds2.base.errors import UserError
 from ds2.config import ScaleConfig
 from ds2.method.curation.planted import ordinal_transition, plant_pool
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 from ds2.rating.outcomes import NOT_ASKED
 from ds2.rating.sample import drawn
 
 TEXTS = [f"question {i}" for i in range(200)]
 
 
-def rate(folder: Path, **options: Any) -> language_model.Ratings:
-    return language_model.rate(
+def rate(folder: Path, **options: Any) -> by_model.Ratings:
+    return by_model.rate(
         llm(**options), pool_of(TEXTS), ScaleConfig(), model={"served": "m"}, revision=None, folder=folder,
         progress=False,
     )  # fmt: skip

@@ -1,26 +1,42 @@
 """How a language model is asked: one small interface, one file a back end.
 
-A back end turns requests into answers and knows nothing of pools, scores, retries or logs: `ds2.rating.by_model`
-builds the requests, replays what the answer log holds, reads the answers, and asks again where one cannot be read.
+A back end turns requests into answers and knows nothing of pools, ratings, verdicts, retries or logs: whoever asks
+(`ds2.rating.by_model`, `eval.judge.run`) builds the requests, replays what the answer log holds and reads the answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from ds2.config import LlmRaterConfig, RaterBackend, Reading
+from ds2.config import ChatBackend, ChatConfig
 
 Chat = tuple[dict[str, str], ...]
 """Messages with `role` and `content`, instructions first so that their prefix is shared by all requests."""
 
 
 @dataclass(frozen=True)
-class Request:
+class AnswerForm:
+    """What an answer has to be, as far as a back end can see to it; by default any text."""
+
+    name: str = "answer"
+    """For servers that want a name."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema that the answer is held to, where the back end can."""
+    tokens: str = ""
+    """Characters, of which the answer is one: nothing is sampled, the probabilities of these tokens are read."""
+    option: str = ""
+    """The option that asks for this form, and"""
+    otherwise: str = ""
+    """what to do where a model cannot give it: for messages."""
+
+
+@dataclass(frozen=True)
+class ChatRequest:
     """One question to the model."""
 
     key: str
@@ -32,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, as it came; whether it is a rating is not judged here."""
+    """What came back, as it came; what it means is for whoever asked."""
 
     key: str
     text: str
@@ -44,12 +60,12 @@ class Answer:
     """Of the prompt's tokens, those that the server took from its prefix cache."""
     completion_tokens: int = 0
     distribution: tuple[float, ...] | None = None
-    """With `rater.reading=expected`: probabilities of the ratings 1, 2, ..., 9, summing to 1; None where the first token is
-    hardly ever one of these digits, () where the server gave no probabilities."""
+    """Probabilities of `AnswerForm.tokens`, summing to 1; None where the first token is hardly ever one of these (and where
+    they were not asked for), () where the server gave no probabilities."""
     model: str = ""
     """The model as the server names it in its answer."""
     final: bool = False
-    """Of a `failed` answer: the server refuses this question, and would again."""
+    """A `failed` answer that stays so: the server refuses this question, and would again."""
     without_schema: bool = False
     """Asked for without the JSON schema that it should have been held to, because the server refused that."""
 
@@ -57,7 +73,7 @@ class Answer:
 class Backend(Protocol):
     """An open connection to a model, or the model itself."""
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """An answer for each request, in whatever order they come; requests are drawn as they can be sent, so memory
         does not grow with their number.
 
@@ -83,12 +99,12 @@ class Place:
     """Shows the person how things stand, in place of what was shown before; empty: nothing."""
 
 
-Opener = Callable[[LlmRaterConfig, str | None, Place], AbstractContextManager[Backend]]
-"""`open(config, revision, place)` of a back end's module; `revision` is the resolved commit of a hub model."""
+Opener = Callable[[ChatConfig, AnswerForm, str | None, Place], AbstractContextManager[Backend]]
+"""`open(config, form, revision, place)` of a back end's module; `revision` is the resolved commit of a hub model."""
 
 
 def open_backend(
-    config: LlmRaterConfig, revision: str | None, place: Place
+    config: ChatConfig, form: AnswerForm, revision: str | None, place: Place
 ) -> AbstractContextManager[Backend]:
     """The configured back end, started; its module and libraries are imported only here.
 
@@ -97,14 +113,14 @@ def open_backend(
         ModuleNotFoundError: the back end's extra is not installed.
     """
     opener: Opener = import_module(_MODULES[config.backend]).open
-    return opener(config, revision, place)
+    return opener(config, form, revision, place)
 
 
 _MODULES = {
-    RaterBackend.vllm: "ds2.models.chat.local.vllm_engine",
-    RaterBackend.openai: "ds2.models.chat.served.server",
-    RaterBackend.openai_batch: "ds2.models.chat.served.batch",
-    RaterBackend.transformers: "ds2.models.chat.local.transformers_model",
+    ChatBackend.vllm: "ds2.models.chat.local.vllm_engine",
+    ChatBackend.openai: "ds2.models.chat.served.server",
+    ChatBackend.openai_batch: "ds2.models.chat.served.batch",
+    ChatBackend.transformers: "ds2.models.chat.local.transformers_model",
 }
 
-__all__ = ["Answer", "Backend", "Chat", "LlmRaterConfig", "Place", "Reading", "Request", "open_backend"]
+__all__ = ["Answer", "AnswerForm", "Backend", "Chat", "ChatRequest", "Place", "open_backend"]

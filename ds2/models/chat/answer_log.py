@@ -1,9 +1,9 @@
-"""Every raw answer of a language-model rater, on disk before it counts: what a rerun replays instead of asking again.
+"""Every raw answer of a chat model, on disk before it counts: what a rerun replays instead of asking again.
 
-One SQLite file (write-ahead log) below the artifact store's root, shared by all raters, pools and processes: an answer's key
-is the hash of everything that decides it. `add` returns when the operating system has the answer, so it survives the death
-of the process at any moment; a power failure may cost those since SQLite's last checkpoint. Raw text stays here, so
-that a better parser can read old answers anew.
+One SQLite file (write-ahead log), shared by everything that asks into one folder and by all processes: an answer's key is
+the hash of everything that decides it. `add` returns when the operating system has the answer, so it survives the death of
+the process at any moment; a power failure may cost those since SQLite's last checkpoint. Raw text stays here, so that a
+better parser can read old answers anew.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from ds2.models.chat import Answer
 
 FILE = "answers.sqlite"
 _COLUMNS = "key, text, finish, prompt_tokens, cached_tokens, completion_tokens, distribution, model"
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS answers ({_COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")}, received INTEGER DEFAULT (unixepoch()))
-"""
+_TYPED = _COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")
+_SCHEMA = f"CREATE TABLE IF NOT EXISTS answers ({_TYPED}, received INTEGER DEFAULT (unixepoch()))"
 _WAIT = 120.0
 """Seconds to wait for another process that is writing."""
 

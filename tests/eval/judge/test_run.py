@@ -9,7 +9,7 @@ import pytest
 from helpers.batch_server import BatchServer
 
 from ds2.base.errors import UserError
-from ds2.config import EvalConfig, EvalRuntime, RaterBackend
+from ds2.config import ChatBackend, EvalConfig, EvalRuntime
 from eval.__main__ import main
 from eval.judge.answer import write_answers
 from eval.judge.run import compare
@@ -71,7 +71,7 @@ def test_replies_are_never_asked_for_twice(spec: JudgeSpec, fake_server: Any) ->
 
 def test_the_judge_can_be_asked_in_batches(spec: JudgeSpec, fake_server: Any) -> None:
     with BatchServer(reply=lambda text: fake_server.reply([{}, {"content": text}])).serving() as server:
-        spec.judge.base_url, spec.judge.backend = server.url, RaterBackend.openai_batch
+        spec.judge.base_url, spec.judge.backend = server.url, ChatBackend.openai_batch
         spec.judge.model, spec.judge.runtime.poll_seconds = "m", 0.01
         result = compare(spec)
         assert compare(spec) == result

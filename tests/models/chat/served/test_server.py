@@ -20,11 +20,11 @@ pytest.importorskip("openai")
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Place, Request
+from ds2.models.chat import ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.format import ChatFormat, Connection
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 from ds2.rating.raters import Ratings
 
 KEY = "sk-test-0123456789abcdef"
@@ -41,7 +41,7 @@ def rate(tmp_path, server: ChatServer, texts=("one", "two", "three"), **options)
     runtime = RaterRuntime(**{"timeout": 0.5, **options.pop("runtime", {})})
     with running(server):
         config = llm(**{"base_url": server.url, "runtime": runtime, "max_unrated": 1.0, **options})
-        return language_model.rate(
+        return by_model.rate(
             config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path,
             progress=False,
         )  # fmt: skip
@@ -168,7 +168,7 @@ def test_no_credit_left_ends_the_stage(tmp_path):
 def test_no_server_is_one_error(tmp_path):
     config = llm(base_url="http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match=r"no server answers at http://127.0.0.1:9/v1: start it"):
-        language_model.rate(
+        by_model.rate(
             config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
 
@@ -299,7 +299,7 @@ def test_an_address_without_v1_is_advised_of(tmp_path):
     with running(ChatServer(lambda body, times: nothing, models=nothing)) as server:
         config = llm(base_url=server.url.removesuffix("/v1") + "/")
         with pytest.raises(UserError, match=f"most servers answer below /v1: rater.base_url={server.url}$"):
-            language_model.rate(
+            by_model.rate(
                 config,
                 pool_of(["one"]),
                 ScaleConfig(),
@@ -328,7 +328,7 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
     server = ChatServer(models=error(404))
     with running(server):
         config = llm(base_url=server.url.removesuffix("/v1"), api_version="2024-10-21", model="my deployment")
-        found = language_model.rate(
+        found = by_model.rate(
             config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
     assert found.ratings.tolist() == [6]
@@ -339,7 +339,7 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
 def test_openai_itself_is_asked_in_its_newer_words(tmp_path, monkeypatch):
     with running(ChatServer()) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        language_model.rate(
+        by_model.rate(
             llm(), pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
     assert "max_completion_tokens" in server.bodies[0]
@@ -503,7 +503,7 @@ def test_why_nothing_comes_is_said_once_and_shown_until_something_does(tmp_path)
     with running(server):
         config = llm(base_url=server.url)
         with openai_server.open(config, None, Place(tmp_path, said.append, shown.append)) as backend:
-            requests = [Request(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
+            requests = [ChatRequest(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
             assert {answer.finish for answer in backend.answers(requests)} == {"stop"}
     assert said == [f"{server.url} gives no answers (status 500, oops); it is asked again"]
     assert shown[0] == "status 500, oops"

@@ -25,7 +25,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig
+from ds2.config import ChatConfig
 from ds2.models.chat import Answer
 from ds2.models.chat.served.address import server_name
 
@@ -44,14 +44,14 @@ _AT_ONCE = 1000
 """Answers read from disk at a time."""
 
 
-def folder_of(config: LlmRaterConfig, answers: Path) -> Path:
-    """Where a rater's ledger is, below the folder of its answer log: one for each model at each server."""
+def folder_of(config: ChatConfig, answers: Path) -> Path:
+    """Where the state of a model's batches is, below the folder of the answer log: one for each model at each server."""
     server = hashlib.sha256(server_name(config.base_url).encode()).hexdigest()[:8]
     return answers / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
 
 
 def sent(folder: Path) -> set[str]:
-    """Keys of the requests that are in batches at the server, or answered by one; reads a ledger that others may use."""
+    """Keys of the requests that are in batches at the server, or answered by one; reads what other processes may write."""
     if not (folder / _FILE).exists():
         return set()
     known = """
@@ -77,8 +77,8 @@ class Batch:
     batch_id: str | None = None
 
 
-class Ledger:
-    """The batches of one rater, of which one process at a time has care.
+class BatchState:
+    """The batches of one model at one server, of which one process at a time has care.
 
     Raises:
         UserError: another process has it, or the folder cannot be written.
