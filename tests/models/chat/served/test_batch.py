@@ -19,7 +19,7 @@ from helpers.fake_backend import GOOD, llm, pool_of
 
 from ds2.base.errors import UserError
 from ds2.config import ChatBackend, CurationMethod, PriceConfig, RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Answer, ChatRequest, Place
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import batch as openai_batch
 from ds2.models.chat.served.batch import BatchBackend
 from ds2.models.chat.served.batch_state import BatchState
@@ -46,7 +46,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(url: str, state: BatchState, **runtime: Any) -> BatchBackend:
     settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
-    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, state)
+    return BatchBackend(ChatFormat(Connection(url, group="rater"), "m", 16), settings, state)
 
 
 def requests(keys: list[str]) -> list[ChatRequest]:
@@ -455,9 +455,9 @@ def test_a_full_disk_is_one_line(server: BatchServer, tmp_path: Path) -> None:
     config = llm(backend=ChatBackend.openai_batch, base_url=server.url)
 
     def run() -> None:
-        with openai_batch.open(config, None, Place(tmp_path)) as found:
-            found._state._db.execute("PRAGMA max_page_count = 1")
-            list(found.answers(requests([f"k{i}" for i in range(2000)])))
+        with openai_batch.open(config, AnswerForm(), None, Place(tmp_path)) as opened:
+            opened._state._db.execute("PRAGMA max_page_count = 1")
+            list(opened.answers(requests([f"k{i}" for i in range(2000)])))
 
     with pytest.raises(
         UserError, match=r"the state of batches in .* cannot be kept: database or disk is full"

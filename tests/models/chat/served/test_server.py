@@ -20,7 +20,7 @@ pytest.importorskip("openai")
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import ChatRequest, Place
+from ds2.models.chat import AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.format import ChatFormat, Connection
@@ -289,7 +289,7 @@ def test_what_is_no_http_server_is_one_line(tmp_path):
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         with (
             pytest.raises(UserError, match="check rater.base_url"),
-            openai_server.open(llm(base_url=address), None, Place(tmp_path)),
+            openai_server.open(llm(base_url=address), AnswerForm(), None, Place(tmp_path)),
         ):
             pass
 
@@ -502,7 +502,9 @@ def test_why_nothing_comes_is_said_once_and_shown_until_something_does(tmp_path)
     server = ChatServer(lambda body, times: GOOD if times > 4 else down)
     with running(server):
         config = llm(base_url=server.url)
-        with openai_server.open(config, None, Place(tmp_path, said.append, shown.append)) as backend:
+        with openai_server.open(
+            config, AnswerForm(), None, Place(tmp_path, said.append, shown.append)
+        ) as backend:
             requests = [ChatRequest(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
             assert {answer.finish for answer in backend.answers(requests)} == {"stop"}
     assert said == [f"{server.url} gives no answers (status 500, oops); it is asked again"]
