@@ -1,12 +1,15 @@
-"""The paper's released scores, and the scored slice of its pool that is at hand, curated as chains of the store.
+"""The paper's released scores, and the scored slice of its pool that is at hand, curated as chains of the
+store.
 
 `paths.data` (variable DS2_DATA, default ../shared beside the project) holds
 
     scores/released_scores.npz   scores 0..5 of three raters for all 300,932 samples, and each sample's source
-    pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters' scores
+    pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters'
+    scores
 
-A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and shared by every
-experiment that reads it. Such an experiment takes `embedder`, `knn`, `paths` and `runtime` overrides: what else it runs is the experiment.
+A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and
+shared by every experiment that reads it. Such an experiment takes `embedder`, `knn`, `paths` and `runtime`
+overrides: what else it runs is the experiment.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ METHODS = {
     "posterior": ["curation=posterior", "curation.bootstrap=20"],
     "rank_doubled": ["curation=rank", "curation.duplicate_pool=true"],
 }
-"""Ways to curate -> overrides. `rank_doubled` concatenates the pool with itself first, as the authors' code does; the bootstrap
-(20 resamples) serves the stability of the selection."""
+"""Ways to curate -> overrides. `rank_doubled` concatenates the pool with itself first, as the authors' code
+does; the bootstrap (20 resamples) serves the stability of the selection."""
 NUM_SCORES = 6
 
 
@@ -70,13 +73,13 @@ class Slice:
 
     def curation(self, rater: str, method: str) -> dict[str, Any]:
         """`transition.json` of one run: transition, prior, diagnostics."""
-        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("transition.json")
-        return found
+        fit: dict[str, Any] = self.runs[rater, method].stages["curate"].json("transition.json")
+        return fit
 
     def uncertainty(self, rater: str, method: str) -> dict[str, Any]:
         """`uncertainty.json` of one run: intervals and stability."""
-        found: dict[str, Any] = self.runs[rater, method].stages["curate"].json("uncertainty.json")
-        return found
+        intervals: dict[str, Any] = self.runs[rater, method].stages["curate"].json("uncertainty.json")
+        return intervals
 
     def neighbors(self) -> NDArray[np.int32]:
         """(N, 96) rows of each sample's nearest neighbours."""

@@ -40,7 +40,8 @@ class ChatRuntime:
     poll_seconds: float = 60.0
     """Between looks at a batch (openai_batch)."""
     batch_requests: int = 50_000
-    """At most so many requests in one batch: the API's limit, less where the account may queue fewer tokens."""
+    """At most so many requests in one batch: the API's limit, less where the account may queue fewer
+    tokens."""
     batch_megabytes: float = 200.0
     """At most so many million bytes in one input file: the API's limit."""
 

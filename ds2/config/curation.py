@@ -88,22 +88,26 @@ class HocSolver(Enum):
     adam = "adam"
     """The paper's optimiser."""
     multistart = "multistart"
-    """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
+    """Deterministic, from several starts, with the true scores named so that the rater is right most
+    often."""
 
 
 @dataclass
 class CurationConfig:
     method: CurationMethod = MISSING
     k: int = 10
-    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, not for `posterior`."""
+    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, not for
+    `posterior`."""
     confidence: float = CONFIDENCE
-    """Replacement threshold of `rank`, whose YAML takes the rater's (`rater.confidence`); the other methods have none."""
+    """Replacement threshold of `rank`, whose YAML takes the rater's (`rater.confidence`); the other methods
+    have none."""
     duplicate_pool: bool = False
     """Concatenate the pool with itself as the released code does; for parity only."""
     hoc_solver: HocSolver = HocSolver.adam
     """How `rank` fits the transition matrix."""
     bootstrap: int = 0
-    """Resamples for intervals, error probabilities and the selection's stability (`uncertainty.json`); 0: none."""
+    """Resamples for intervals, error probabilities and the selection's stability (`uncertainty.json`); 0:
+    none."""
     on_uninformative: OnUninformative = OnUninformative.warn
     """What to do when neighbours carry no information about this rater."""
     seed: int = 0

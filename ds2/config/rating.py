@@ -44,7 +44,8 @@ class Unrated(Enum):
 
 
 CONFIDENCE = 0.5
-"""The replacement threshold of `curation=rank` that the paper gives (section 5), for every rater but LLaMA-3.1-8B."""
+"""The replacement threshold of `curation=rank` that the paper gives (section 5), for every rater but
+LLaMA-3.1-8B."""
 
 
 @dataclass
@@ -53,7 +54,8 @@ class RaterConfig:
     """Short name used in slugs, run names and tables."""
     unrated: Unrated = Unrated.exclude
     confidence: float = CONFIDENCE
-    """The replacement threshold of `curation=rank` that suits this rater: `curation.confidence` unless that is given."""
+    """The replacement threshold of `curation=rank` that suits this rater: `curation.confidence` unless that
+    is given."""
 
 
 @dataclass
@@ -81,7 +83,8 @@ class SeveralRatersConfig(RaterConfig):
     """Several raters' ratings that come with the pool: curated together by `curation=posterior`."""
 
     columns: list[str] = MISSING
-    """One dotted path a rater, e.g. `[scores.gpt_4o_mini, scores.mistral_7b]`; null or absent there: unrated."""
+    """One dotted path a rater, e.g. `[scores.gpt_4o_mini, scores.mistral_7b]`; null or absent there:
+    unrated."""
     unit: RatingUnit = RatingUnit.scores
 
 
@@ -102,12 +105,14 @@ class Reading(Enum):
     answer = "answer"
     """The paper's: one JSON object with four criteria, written by the model."""
     expected = "expected"
-    """The overall rating alone, 1..9: the mean over the probabilities of its token. One forward step, no sampling."""
+    """The overall rating alone, 1..9: the mean over the probabilities of its token. One forward step, no
+    sampling."""
 
 
 @dataclass
 class PriceConfig:
-    """US dollars for a million tokens, for a model that `conf/price.yaml` does not list or at a price of one's own."""
+    """US dollars for a million tokens, for a model that `conf/price.yaml` does not list or at a price of
+    one's own."""
 
     input: float | None = None
     output: float | None = None
@@ -128,8 +133,8 @@ class RaterRuntime(ChatRuntime):
 class LlmRaterConfig(RaterConfig, ChatConfig):
     """A language model that reads each conversation and rates it.
 
-    Conversations longer than `max_prompt_tokens` are cut in their middle; the instructions never are. `seed` draws the sample
-    that is rated, too.
+    Conversations longer than `max_prompt_tokens` are cut in their middle; the instructions never are. `seed`
+    draws the sample that is rated, too.
     """
 
     group: ClassVar[str] = "rater"

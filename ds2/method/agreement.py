@@ -1,7 +1,9 @@
-"""What a rater's scores say without their samples: the unrated, medians, means, and its agreement with itself.
+"""What a rater's scores say without their samples: the unrated, medians, means, and its agreement with
+itself.
 
-Scores are s in 0..K-1, -1 unrated. The agreement of repeats (`rater.repeats`) is the share of equal pairs and Cohen's
-quadratic-weighted kappa, 1 - sum_ij (i-j)^2 P_ij / sum_ij (i-j)^2 p_i q_j, with P the table of pairs and p, q its margins.
+Scores are s in 0..K-1, -1 unrated. The agreement of repeats (`rater.repeats`) is the share of equal pairs and
+Cohen's quadratic-weighted kappa, 1 - sum_ij (i-j)^2 P_ij / sum_ij (i-j)^2 p_i q_j, with P the table of pairs
+and p, q its margins.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class RepeatAgreement:
     exact: float
     """Share of pairs with equal scores."""
     kappa: float
-    """Quadratic-weighted: 1 is perfect, 0 is chance. Pooled with both orders of each pair, so no repeat comes first."""
+    """Quadratic-weighted: 1 is perfect, 0 is chance. Pooled with both orders of each pair, so no repeat comes
+    first."""
 
 
 def between_repeats(scores: NDArray[np.int16], num_scores: int) -> RepeatAgreement | None:

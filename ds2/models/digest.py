@@ -1,4 +1,5 @@
-"""A base model's mark, kept beside an adapter, so that an adapter is never loaded onto another base unnoticed."""
+"""A base model's mark, kept beside an adapter, so that an adapter is never loaded onto another base
+unnoticed."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ FILE = "base.json"
 
 
 def base_digest(model: Any) -> str:
-    """Hash of the model's shape and of some weights that neither quantisation nor LoRA touches, rounded to bfloat16.
+    """Hash of the model's shape and of some weights that neither quantisation nor LoRA touches, rounded to
+    bfloat16.
 
     Equal for one model loaded in float32 and in bfloat16; different for two models of one architecture.
     """
@@ -53,7 +55,9 @@ def stored_digest(name: str, revision: str | None) -> str | None:
     except OSError:
         return None
     with safe_open(path, framework="pt") as tensors:
-        return _digest(config, tensors.get_slice(key)[:ROWS]) if key in tensors.keys() else None  # noqa: SIM118
+        if key not in tensors.keys():  # noqa: SIM118
+            return None
+        return _digest(config, tensors.get_slice(key)[:ROWS])
 
 
 def _digest(config: Any, rows: Any) -> str:

@@ -1,4 +1,5 @@
-"""transformers without its own bars and warnings: what matters is raised, and our steps have bars of their own."""
+"""transformers without its own bars and warnings: what matters is raised, and our steps have bars of their
+own."""
 
 from __future__ import annotations
 

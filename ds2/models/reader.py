@@ -1,8 +1,9 @@
-"""A causal language model that reads conversations: how surprising an answer is, with and without its question.
+"""A causal language model that reads conversations: how surprising an answer is, with and without its
+question.
 
-A conversation is rendered as `<|role|>` lines (the Tulu format, as fine-tuning sees it). Its tokens are those of its pieces,
-so that it is known which belong to an answer; each answer ends in the end-of-sequence token. For the answer tokens A of a
-sample and what stands before them Q:
+A conversation is rendered as `<|role|>` lines (the Tulu format, as fine-tuning sees it). Its tokens are those
+of its pieces, so that it is known which belong to an answer; each answer ends in the end-of-sequence token.
+For the answer tokens A of a sample and what stands before them Q:
 
     nll(A | Q) = mean over t of -log p(a_t | Q, a_<t)        tokens beyond max_tokens are cut, at the end
 
@@ -71,7 +72,8 @@ class LanguageModel:
         return Encoded(np.array(ids[cut], dtype=np.int64), np.array(answer[cut], dtype=np.bool_))
 
     def mean_nll(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
-        """(n,) mean negative log-likelihood of each text's answer tokens; NaN where none is left to predict."""
+        """(n,) mean negative log-likelihood of each text's answer tokens; NaN where none is left to
+        predict."""
         import torch
 
         out = np.full(len(texts), np.nan)
@@ -89,7 +91,8 @@ class LanguageModel:
         return out
 
     def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
-        """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty text."""
+        """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty
+        text."""
         import torch
 
         out = np.full((len(texts), self.model.config.hidden_size), np.nan)
@@ -169,7 +172,8 @@ def in_parts(
     progress: bool,
     what: str,
 ) -> NDArray[np.float64]:
-    """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed, the next time."""
+    """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed,
+    the next time."""
     from tqdm import tqdm
 
     folder.mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
 """A language model as rater: requests out, answers logged and read, the unreadable asked again.
 
-Rounds: the first asks about every sample that the log does not know, each further one about those whose answer could not be
-read, until `rater.retries` are spent. Requests are built as the back end draws them, so memory holds the pool, the ratings and
-what is in flight.
+Rounds: the first asks about every sample that the log does not know, each further one about those whose
+answer could not be read, until `rater.retries` are spent. Requests are built as the back end draws them, so
+memory holds the pool, the ratings and what is in flight.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from ds2.rating.scale import compress
 FOLDER = "answers"
 """Where the answer log is, below the artifact store's root."""
 _POSITIVE = (
-    "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds", "batch_requests",
-    "batch_megabytes",
+    "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds",
+    "batch_requests", "batch_megabytes",
 )  # fmt: skip
 _EVIDENCE = 500
 """First answers, and each further time so many, after which a rater that cannot succeed is stopped."""
@@ -77,8 +77,8 @@ def rate(
         folder: where the answer log is.
 
     Raises:
-        UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay unrated, or any under
-            `unrated=fail`.
+        UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay
+            unrated, or any under `unrated=fail`.
     """
     check(config, scale)
     form = prompt.answer_form(config.reading)
@@ -96,7 +96,8 @@ class _Session:
     """One pass over the pool, and what came of it so far."""
 
     def __init__(
-        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend, bar: Any
+        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend,
+        bar: Any,
     ) -> None:  # fmt: skip
         self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
         self._questions = RatingQuestions(config, pool, model, backend.count_tokens)
@@ -118,7 +119,8 @@ class _Session:
         self.report = RatingReport()
 
     def run(self) -> None:
-        """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not suffice."""
+        """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not
+        suffice."""
         if self._budget.limited:
             for request, answer in self._questions.history(self._log):
                 if answer is not None:
@@ -136,7 +138,8 @@ class _Session:
         """Ask once about each, putting those to be asked again into `again`.
 
         Returns:
-            Those that could not be paid for whatever the others' answers: once these are there, there may be room.
+            Those that could not be paid for whatever the others' answers: once these are there, there may be
+            room.
         """
         waiting: dict[str, list[Ask]] = {}  # equal conversations share one answer
         held: list[Ask] = []
@@ -200,7 +203,8 @@ class _Session:
         self._bar.update()
 
     def _stop_if_hopeless(self) -> None:
-        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool was paid for.
+        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool was paid
+        for.
 
         The share that is read at one try is taken three standard errors above what was seen.
         """
@@ -211,9 +215,9 @@ class _Session:
                 f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3)
             )
             raise UserError(
-                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} answers: with "
-                f"rater.retries={self._config.retries} more than rater.max_unrated={self._config.max_unrated:g} would stay "
-                f"unrated; most often: {reasons}"
+                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} "
+                f"answers: with rater.retries={self._config.retries} more than "
+                f"rater.max_unrated={self._config.max_unrated:g} would stay unrated; most often: {reasons}"
             )
 
     def ratings(self, scale: ScaleConfig) -> Ratings:
@@ -256,9 +260,9 @@ class _Session:
     def _too_dear(self) -> str:
         there = int((self._outcomes < len(Outcome)).sum())
         return (
-            f"rater.max_cost={self._config.max_cost:g} US dollars is reached: {there:,} of {self._wanted:,} ratings are "
-            f"there for {self._budget.spent:.4g}, and the next one could pass the limit. All answers are kept: raise "
-            "rater.max_cost and run the same command again"
+            f"rater.max_cost={self._config.max_cost:g} US dollars is reached: {there:,} of {self._wanted:,} "
+            f"ratings are there for {self._budget.spent:.4g}, and the next one could pass the limit. All "
+            "answers are kept: raise rater.max_cost and run the same command again"
         )
 
     def _too_many(self, unrated: int, asked: int) -> str:
@@ -269,8 +273,8 @@ class _Session:
         return (
             f"rater={self._config.name} left {unrated:,} of {asked:,} samples unrated, more than "
             f"rater.max_unrated={self._config.max_unrated:g} ({reasons}); for one, sample "
-            f"{self._pool.samples[position].id}: {reason}{text}. All answers are kept: raise rater.retries or "
-            "rater.max_unrated and run the same command again"
+            f"{self._pool.samples[position].id}: {reason}{text}. All answers are kept: raise rater.retries "
+            "or rater.max_unrated and run the same command again"
         )
 
 

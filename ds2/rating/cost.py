@@ -1,7 +1,7 @@
 """What a rating costs: prices by model, the estimate before, and the limit while it runs.
 
-Prices are US dollars for a million tokens, from `conf/price.yaml` or `rater.runtime.price`. A model without a price costs an
-unknown amount, which is said, and never counts as nothing.
+Prices are US dollars for a million tokens, from `conf/price.yaml` or `rater.runtime.price`. A model without a
+price costs an unknown amount, which is said, and never counts as nothing.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def limit_price(config: LlmRaterConfig) -> Price | None:
     if price is None:
         raise UserError(
             f"rater.max_cost needs the price of {config.model}, which conf/price.yaml does not list; give "
-            "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or leave "
-            "rater.max_cost out"
+            "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or "
+            "leave rater.max_cost out"
         )
     return price
 
@@ -118,11 +118,11 @@ class _Hold:
 class Budget:
     """Holds back questions that could take the cost of a rating past `rater.max_cost`.
 
-    What every answer cost counts, those of earlier runs included, and for each question in flight the most that it is taken
-    to cost: its whole prompt uncached and the longest answer. A prompt is taken to have a token for each byte, which no
-    tokenizer exceeds, until `_KNOWN` answers have told how a server counts; then its estimate, times the largest ratio of
-    counted to estimated tokens seen so far. An answer without such counts costs what was held for it. Without a limit
-    nothing is counted.
+    What every answer cost counts, those of earlier runs included, and for each question in flight the most
+    that it is taken to cost: its whole prompt uncached and the longest answer. A prompt is taken to have a
+    token for each byte, which no tokenizer exceeds, until `_KNOWN` answers have told how a server counts;
+    then its estimate, times the largest ratio of counted to estimated tokens seen so far. An answer without
+    such counts costs what was held for it. Without a limit nothing is counted.
 
     Args:
         count_tokens: of a text, as the back end does.
@@ -196,6 +196,6 @@ class Budget:
         if not self._silent:
             self._silent = True
             self._say(
-                f"{self._model} answers without a count of tokens: for rater.max_cost such an answer counts as the most that "
-                "it can cost"
+                f"{self._model} answers without a count of tokens: for rater.max_cost such an answer counts "
+                "as the most that it can cost"
             )

@@ -1,4 +1,5 @@
-"""What a language-model rater did with a pool: outcomes by source, tokens, cut conversations, and what to be wary of."""
+"""What a language-model rater did with a pool: outcomes by source, tokens, cut conversations, and what to be
+wary of."""
 
 from __future__ import annotations
 
@@ -104,8 +105,8 @@ class RatingReport:
         said = []
         if self.largest_share > COLLAPSED:
             said.append(
-                f"THE RATER HAS COLLAPSED: {self.largest_share:.1%} of its scores are {self.most_common}, so they hardly "
-                "tell samples apart; try another model, rater.reading=expected or another scale"
+                f"THE RATER HAS COLLAPSED: {self.largest_share:.1%} of its scores are {self.most_common}, so "
+                "they hardly tell samples apart; try another model, rater.reading=expected or another scale"
             )
         if len(self.models) > 1:
             served = ", ".join(f"{name} ({count:,})" for name, count in self.models.most_common())

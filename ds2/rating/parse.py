@@ -1,25 +1,25 @@
 """From what a model wrote to a rating, or to the reason why there is none.
 
-Only the overall rating decides; a criterion that is absent or unusable is kept as unknown, so that a usable answer is never
-asked, nor paid for, twice. What an answer becomes:
+Only the overall rating decides; a criterion that is absent or unusable is kept as unknown, so that a usable
+answer is never asked, nor paid for, twice. What an answer becomes:
 
-| answer                                                                    | outcome    | rating            |
-|---------------------------------------------------------------------------|------------|-------------------|
-| one JSON object, four numbers 1..10; extra keys; keys in any case, with    | parsed     | as written        |
-| spaces, hyphens or underscores                                            |            |                   |
-| 7.5, 7.0                                                                  | parsed     | as written        |
-| in a code fence or in prose, after `</think>`, inside another object;      | repaired   | as written        |
-| single quotes, a comma too many; cut off after the overall rating;         |            |                   |
-| several objects that agree; any of these with objects or braces inside     |            |                   |
-| "7", "8/10", "8 out of 10"                                                | repaired   | 7, 8, 8           |
-| another criterion missing, or not a number 1..10                          | repaired   | as written        |
-| overall rating twice, equal                                               | repaired   | as written        |
-| overall rating twice, different; several objects that disagree             | unreadable |                   |
-| overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10  | unreadable |                   |
-| no object, or empty; in prose, an object with one criterion (a quotation)  | unreadable |                   |
-| cut off before or within the overall rating, or before `</think>`         | truncated  |                   |
-| no rating, and the model declines in words or the server says so           | refused    |                   |
-| not delivered by the server                                               | undelivered|                   |
+| answer                                                                   | outcome    | rating            |
+|--------------------------------------------------------------------------|------------|-------------------|
+| one JSON object, four numbers 1..10; extra keys; keys in any case, with   | parsed     | as written        |
+| spaces, hyphens or underscores                                           |            |                   |
+| 7.5, 7.0                                                                 | parsed     | as written        |
+| in a code fence or in prose, after `</think>`, inside another object;     | repaired   | as written        |
+| single quotes, a comma too many; cut off after the overall rating;        |            |                   |
+| several objects that agree; any of these with objects or braces inside    |            |                   |
+| "7", "8/10", "8 out of 10"                                               | repaired   | 7, 8, 8           |
+| another criterion missing, or not a number 1..10                         | repaired   | as written        |
+| overall rating twice, equal                                              | repaired   | as written        |
+| overall rating twice, different; several objects that disagree            | unreadable |                   |
+| overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10 | unreadable |                   |
+| no object, or empty; in prose, an object with one criterion (a quotation) | unreadable |                   |
+| cut off before or within the overall rating, or before `</think>`        | truncated  |                   |
+| no rating, and the model declines in words or the server says so          | refused    |                   |
+| not delivered by the server                                              | undelivered|                   |
 
 Under `reading=expected` an answer is its distribution over the digits 1..9 and the rating its mean.
 """
@@ -153,7 +153,8 @@ _PAIR = re.compile(
         (?P<value>"[^"\n]*"|'[^'\n]*'|[-+]?[\w.]+(?:\s*/\s*\d+|\s+out\s+of\s+\d+)?)(?=\s|,|\})""",
     re.VERBOSE,
 )
-"""A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut off."""
+"""A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut
+off."""
 _INNERMOST = re.compile(r"\{[^{}]*(?:\}|$)")
 _BROKEN_DEPTH = 3
 """Levels of braces within broken JSON that are looked through."""
@@ -165,8 +166,9 @@ _WORD = re.compile(r"\w")
 def _objects(text: str) -> list[tuple[_Pairs, str]]:
     """The objects in a text that name an overall rating, and how each was found.
 
-    Strict JSON wherever a brace opens; in what is left of the text, pair by pair, which mends quotes, commas and a missing
-    end. Among words an object counts only with a second criterion: alone, it may be quoted from the conversation.
+    Strict JSON wherever a brace opens; in what is left of the text, pair by pair, which mends quotes, commas
+    and a missing end. Among words an object counts only with a second criterion: alone, it may be quoted from
+    the conversation.
     """
     strict, rest = _decoded(text)
     objects = [(pairs, "prose or a fence around it") for pairs in strict]

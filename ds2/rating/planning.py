@@ -1,4 +1,5 @@
-"""What a rating by a language model would take, before anything is asked: questions, tokens, price and time."""
+"""What a rating by a language model would take, before anything is asked: questions, tokens, price and
+time."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def forecast(
     longest = longest_answer(config)
     typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
     return Forecast(
-        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest), counted_by, price_of(config)
+        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest), counted_by,
+        price_of(config),
     )  # fmt: skip
 
 
@@ -114,8 +116,8 @@ def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: Cura
     ]
     if config.sample < 1 and curation is not CurationMethod.posterior:
         said.append(
-            f"the other samples get no score from curation={curation.value} and no selection by score can choose them; "
-            "curation=posterior fills them in"
+            f"the other samples get no score from curation={curation.value} and no selection by score can "
+            "choose them; curation=posterior fills them in"
         )
     if not left.questions:
         return said
@@ -139,8 +141,8 @@ def _price(config: LlmRaterConfig, left: Forecast) -> str:
     batch = ", by the Batch API" if config.backend is ChatBackend.openai_batch else ""
     limit = f"; rater.max_cost={config.max_cost:g}" if config.max_cost is not None else ""
     return (
-        f"about ${expected:,.2f}, at most ${most:,.2f} ({left.price.source}{batch}: ${left.price.prompt:g} in, "
-        f"${left.price.completion:g} out a million tokens, none of them cached{limit})"
+        f"about ${expected:,.2f}, at most ${most:,.2f} ({left.price.source}{batch}: ${left.price.prompt:g} "
+        f"in, ${left.price.completion:g} out a million tokens, none of them cached{limit})"
     )
 
 

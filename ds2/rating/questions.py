@@ -1,7 +1,8 @@
 """What is asked about a pool, and the key under which each answer is kept.
 
-An ask is one rating that is wanted: a sample, a repeat, a try. Its key is a hash of all that decides the answer: the prompt,
-the model, the sampling, the repeat and the try. A further try sends the identical messages; only its key differs.
+An ask is one rating that is wanted: a sample, a repeat, a try. Its key is a hash of all that decides the
+answer: the prompt, the model, the sampling, the repeat and the try. A further try sends the identical
+messages; only its key differs.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class RatingQuestions:
         return ChatRequest(key, chat, seed=int(key[:8], 16) >> 1), cut
 
     def history(self, log: AnswerLog | None) -> Iterator[tuple[ChatRequest, Answer | None]]:
-        """Each of these questions that the log answers, with its answer, and each that is to be asked next, once.
+        """Each of these questions that the log answers, with its answer, and each that is to be asked next,
+        once.
 
         Args:
             log: None: nothing was ever asked.

@@ -40,7 +40,8 @@ class Ratings:
     """(N,) raw values as the rater gave them; NaN: unrated."""
     warnings: tuple[str, ...] = ()
     by_rater: NDArray[np.int16] | None = None
-    """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each sample's."""
+    """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each
+    sample's."""
     asked: NDArray[np.bool_] | None = None
     """(N,) samples that the rater was shown (`rater.sample`); None: all."""
     details: ModelRatings | None = None
@@ -60,7 +61,8 @@ def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
 
 
 def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
-    """The ratings with the rater's policy for unrated samples applied. Raises UserError under `unrated=fail`."""
+    """The ratings with the rater's policy for unrated samples applied. Raises UserError under
+    `unrated=fail`."""
     unrated = ratings.scores == UNRATED
     if ratings.asked is not None:
         unrated &= ratings.asked
@@ -80,8 +82,8 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
     values = read_score_file(Path(config.path).expanduser(), config.key)
     if len(values) < pool.rows_read or (len(values) > pool.rows_read and not pool.limited):
         raise UserError(
-            f"rater.path={config.path} holds {len(values)} scores, the pool {pool.rows_read} rows; the file must have "
-            "one score a row, in pool order"
+            f"rater.path={config.path} holds {len(values)} scores, the pool {pool.rows_read} rows; the file "
+            "must have one score a row, in pool order"
         )
     taken = values[np.asarray(pool.rows)]
     return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
@@ -141,8 +143,8 @@ def transition_matrix(config: SimulatedRaterConfig, num_scores: int) -> NDArray[
         raise UserError("rater.matrix must have rows of equal length") from error
     if matrix.shape != (num_scores, num_scores):
         raise UserError(
-            f"the transition matrix of rater={config.name} is {' x '.join(map(str, matrix.shape))}, the scale has "
-            f"{num_scores} scores; give a rater.matrix of that size"
+            f"the transition matrix of rater={config.name} is {' x '.join(map(str, matrix.shape))}, the "
+            f"scale has {num_scores} scores; give a rater.matrix of that size"
         )
     if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(axis=1) <= 0).any():
         raise UserError("a transition matrix needs finite, non-negative entries and no empty row")

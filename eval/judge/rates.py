@@ -1,9 +1,9 @@
 """From judgements to rates with intervals.
 
-Outcome y is 1 for a win of the first model, 1/2 for a tie, 0 for a loss. The length-controlled rate asks what the share of
-wins would be if both models wrote answers of one length: with x = tanh(extra length / its standard deviation), fit
-P(y) = s(a + b x), s the logistic function, and report s(a). Intervals: bootstrap over prompts (a prompt's turns stay
-together), the middle 95 %.
+Outcome y is 1 for a win of the first model, 1/2 for a tie, 0 for a loss. The length-controlled rate asks what
+the share of wins would be if both models wrote answers of one length: with x = tanh(extra length / its
+standard deviation), fit P(y) = s(a + b x), s the logistic function, and report s(a). Intervals: bootstrap
+over prompts (a prompt's turns stay together), the middle 95 %.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ NEWTON_STEPS = 60
 def rates(
     outcomes: Sequence[int], extra_length: Sequence[int], prompts: Sequence[str], *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Win, tie and loss, the win rate (ties half) and its length-controlled sibling, each with a 95 % interval, 0..1.
+    """Win, tie and loss, the win rate (ties half) and its length-controlled sibling, each with a 95 %
+    interval, 0..1.
 
     `outcomes` 1, 0 or -1, `extra_length` in characters, `prompts` the prompt that each judgement belongs to.
     """

@@ -21,9 +21,9 @@ from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdi
 def compare(spec: JudgeSpec) -> dict[str, Any]:
     """Judge every pair in both orders; write `judgements.parquet` and `rates.json`; return the rates.
 
-    A reply once received is kept in the answer log of the output folder and never asked for again. Pairs with a reply that
-    holds no verdict are left out and counted as `unread`. Raises UserError for files that do not match and a server that is
-    down.
+    A reply once received is kept in the answer log of the output folder and never asked for again. Pairs with
+    a reply that holds no verdict are left out and counted as `unread`. Raises UserError for files that do not
+    match and a server that is down.
     """
     try:
         pairs = pair_up(read_rows(spec.first), read_rows(spec.second))
@@ -84,8 +84,8 @@ def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:
     undelivered = [answer.text for answer in known.values() if answer is None or answer.finish == "failed"]
     if undelivered:
         raise UserError(
-            f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions ({undelivered[0]}); its "
-            "replies so far are kept: run the same command again"
+            f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions "
+            f"({undelivered[0]}); its replies so far are kept: run the same command again"
         )
     return [known[key].text for key in keys]
 
@@ -129,6 +129,8 @@ def _write_judgements(pairs: list[Pair], outcomes: list[int | None], replies: li
             "id": pair.id, "turn": pair.turn, "outcome": outcome, "extra_length": pair.extra_length,
             "reply_shown_first": shown_first, "reply_shown_second": shown_second,
         }
-        for pair, outcome, shown_first, shown_second in zip(pairs, outcomes, replies[::2], replies[1::2], strict=True)
+        for pair, outcome, shown_first, shown_second in zip(
+            pairs, outcomes, replies[::2], replies[1::2], strict=True
+        )
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), path)

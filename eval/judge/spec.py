@@ -51,7 +51,8 @@ class JudgeSpec:
     second: str
     """JSONL of the model it is compared with: the same prompts."""
     output_dir: str
-    """Takes `rates.json`, `judgements.parquet` and the log of replies; what that holds is not asked for again."""
+    """Takes `rates.json`, `judgements.parquet` and the log of replies; what that holds is not asked for
+    again."""
     judge: JudgeConfig = field(default_factory=lambda: JudgeConfig(model="gpt-4o"))
     bootstrap: int = 2000
     """Resamples of the prompts behind each interval."""

@@ -1,7 +1,8 @@
 """How a language model is asked: one small interface, one file a back end.
 
-A back end turns requests into answers and knows nothing of pools, ratings, verdicts, retries or logs: whoever asks
-(`ds2.rating.by_model`, `eval.judge.run`) builds the requests, replays what the answer log holds and reads the answers.
+A back end turns requests into answers and knows nothing of pools, ratings, verdicts, retries or logs: whoever
+asks (`ds2.rating.by_model`, `eval.judge.run`) builds the requests, replays what the answer log holds and
+reads the answers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class AnswerForm:
     schema: Mapping[str, Any] | None = None
     """JSON schema that the answer is held to, where the back end can."""
     tokens: str = ""
-    """Characters, of which the answer is one: nothing is sampled, the probabilities of these tokens are read."""
+    """Characters, of which the answer is one: nothing is sampled, the probabilities of these tokens are
+    read."""
     option: str = ""
     """The option that asks for this form, and"""
     otherwise: str = ""
@@ -40,7 +42,8 @@ class ChatRequest:
     """One question to the model."""
 
     key: str
-    """Hash of everything that decides the answer (prompt, model, sampling, repeat, try): names it in the answer log."""
+    """Hash of everything that decides the answer (prompt, model, sampling, repeat, try): names it in the
+    answer log."""
     chat: Chat
     seed: int | None = None
     """For back ends that can seed each request; otherwise ignored."""
@@ -53,15 +56,15 @@ class Answer:
     key: str
     text: str
     finish: str = "stop"
-    """`stop`; `length` (cut at max_new_tokens); `refusal`; `filtered`; `failed` (no answer after the back end's own
-    attempts at delivery: `text` then says why). Only `failed` answers are not kept in the log."""
+    """`stop`; `length` (cut at max_new_tokens); `refusal`; `filtered`; `failed` (no answer after the back
+    end's own attempts at delivery: `text` then says why). Only `failed` answers are not kept in the log."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     """Of the prompt's tokens, those that the server took from its prefix cache."""
     completion_tokens: int = 0
     distribution: tuple[float, ...] | None = None
-    """Probabilities of `AnswerForm.tokens`, summing to 1; None where the first token is hardly ever one of these (and where
-    they were not asked for), () where the server gave no probabilities."""
+    """Probabilities of `AnswerForm.tokens`, summing to 1; None where the first token is hardly ever one of
+    these (and where they were not asked for), () where the server gave no probabilities."""
     model: str = ""
     """The model as the server names it in its answer."""
     final: bool = False
@@ -74,11 +77,12 @@ class Backend(Protocol):
     """An open connection to a model, or the model itself."""
 
     def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
-        """An answer for each request, in whatever order they come; requests are drawn as they can be sent, so memory
-        does not grow with their number.
+        """An answer for each request, in whatever order they come; requests are drawn as they can be sent, so
+        memory does not grow with their number.
 
         Raises:
-            UserError: nothing can be had at all (no such model, wrong key, server down for good): once, not per request.
+            UserError: nothing can be had at all (no such model, wrong key, server down for good): once, not
+                per request.
         """
         ...
 
@@ -100,7 +104,8 @@ class Place:
 
 
 Opener = Callable[[ChatConfig, AnswerForm, str | None, Place], AbstractContextManager[Backend]]
-"""`open(config, form, revision, place)` of a back end's module; `revision` is the resolved commit of a hub model."""
+"""`open(config, form, revision, place)` of a back end's module; `revision` is the resolved commit of a hub
+model."""
 
 
 def open_backend(

@@ -1,4 +1,5 @@
-"""What local models share: their tokenizer, the room that they have, and the probabilities of an answer's tokens."""
+"""What local models share: their tokenizer, the room that they have, and the probabilities of an answer's
+tokens."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def load_tokenizer(config: ChatConfig, revision: str | None, place: Place) -> An
 
 
 def answer_tokens(tokenizer: Any, form: AnswerForm, model: str) -> dict[int, int]:
-    """Token -> place in `form.tokens`, for every token that is one of these, with a space before it or without.
+    """Token -> place in `form.tokens`, for every token that is one of these, with a space before it or
+    without.
 
     Raises:
         UserError: one of them is no single token of this model.
@@ -90,7 +92,8 @@ def batches(requests: Iterable[ChatRequest], size: int) -> Iterator[list[ChatReq
 
 
 def check_room(config: ChatConfig, context: int | None) -> None:
-    """Refuse a longest question and answer that do not fit the model's context of so many tokens (None: unknown).
+    """Refuse a longest question and answer that do not fit the model's context of so many tokens (None:
+    unknown).
 
     Raises:
         UserError: they do not.
@@ -99,8 +102,9 @@ def check_room(config: ChatConfig, context: int | None) -> None:
     if context is not None and longest > context:
         name = config.group
         raise UserError(
-            f"{name}.max_prompt_tokens={config.max_prompt_tokens} and {name}.max_new_tokens={config.max_new_tokens} are more "
-            f"than the {context} tokens that {config.model} takes; lower {name}.max_prompt_tokens"
+            f"{name}.max_prompt_tokens={config.max_prompt_tokens} and "
+            f"{name}.max_new_tokens={config.max_new_tokens} are more than the {context} tokens that "
+            f"{config.model} takes; lower {name}.max_prompt_tokens"
         )
 
 

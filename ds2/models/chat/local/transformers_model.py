@@ -1,7 +1,8 @@
 """A local model through transformers, on CPU or one GPU: for small models and machines without vLLM.
 
-Nothing holds the model to the form of the answer here; what it writes is read, repaired or asked again like any other. Sampling
-is seeded once a batch, from its first request: the same command gives the same answers as long as the same requests are missing.
+Nothing holds the model to the form of the answer here; what it writes is read, repaired or asked again like
+any other. Sampling is seeded once a batch, from its first request: the same command gives the same answers as
+long as the same requests are missing.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def _load_model(config: ChatConfig, revision: str | None) -> Any:
         raise unloadable(config, error) from error
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"{config.group}.model={config.model} does not fit the GPU; try {config.group}.quantization={FOUR_BIT}"
+            f"{config.group}.model={config.model} does not fit the GPU; try "
+            f"{config.group}.quantization={FOUR_BIT}"
         ) from error
     check_room(config, getattr(model.config, "max_position_embeddings", None))
     return model.eval()
@@ -135,8 +137,8 @@ def _quantised(config: ChatConfig) -> dict[str, Any]:
         return {}
     if config.quantization != FOUR_BIT:
         raise UserError(
-            f"{config.group}.quantization={config.quantization} is unknown to {config.group}.backend=transformers; "
-            f"there is {FOUR_BIT}"
+            f"{config.group}.quantization={config.quantization} is unknown to "
+            f"{config.group}.backend=transformers; there is {FOUR_BIT}"
         )
     try:
         import bitsandbytes  # noqa: F401

@@ -2,8 +2,8 @@
 
 The next request goes to whichever copy holds fewest.
  A pipe joins each copy to this process, so that the end of either is
-known to the other at once. That is why a single copy has its process too: killed with SIGKILL, this process cannot stop
-vLLM's own processes, which would keep the GPU; the copy can.
+known to the other at once. That is why a single copy has its process too: killed with SIGKILL, this process
+cannot stop vLLM's own processes, which would keep the GPU; the copy can.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def shares(config: ChatConfig) -> list[str | None]:
         raise UserError(f"{name}.tensor_parallel and {name}.data_parallel must be at least 1")
     if count and copies * each > count:
         raise UserError(
-            f"{name}.data_parallel={copies} copies on {name}.tensor_parallel={each} GPUs each need more than the {count} "
-            "that are here"
+            f"{name}.data_parallel={copies} copies on {name}.tensor_parallel={each} GPUs each need more than "
+            f"the {count} that are here"
         )
     if copies == 1 or not count:
         return [None] * copies
@@ -55,9 +55,11 @@ def shares(config: ChatConfig) -> list[str | None]:
 
 @contextmanager
 def open_copies(
-    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, place: Place, gpus: list[str | None]
+    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, place: Place,
+    gpus: list[str | None],
 ) -> Iterator[CopiesBackend]:  # fmt: skip
-    """A copy for each entry of `gpus`, all started at once; `opener` is a function of a module and opens one of them."""
+    """A copy for each entry of `gpus`, all started at once; `opener` is a function of a module and opens one
+    of them."""
     tokenizer = load_tokenizer(config, revision, place)
     copies = [_Copy(opener, config, form, revision, place.folder, visible) for visible in gpus]
     try:
@@ -110,7 +112,8 @@ class _Copy:
     """This side of one copy."""
 
     def __init__(
-        self, opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path, gpus: str | None
+        self, opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path,
+        gpus: str | None,
     ) -> None:  # fmt: skip
         self._model = f"{config.group}.model={config.model}"
         spawn = multiprocessing.get_context("spawn")
@@ -130,7 +133,8 @@ class _Copy:
             raise self._ended() from error
 
     def receive(self) -> Answer | None:
-        """An answer, or None once the copy is ready. Raises the copy's UserError, or one where it has ended."""
+        """An answer, or None once the copy is ready. Raises the copy's UserError, or one where it has
+        ended."""
         try:
             sent = self.connection.recv()
         except (EOFError, OSError) as error:
@@ -149,14 +153,14 @@ class _Copy:
     def _ended(self) -> UserError:
         self.process.join(timeout=5)
         return UserError(
-            f"a process of {self._model} ended (exit code {self.process.exitcode}): see its lines above. Answers so far are "
-            "kept; the same command goes on from there"
+            f"a process of {self._model} ended (exit code {self.process.exitcode}): see its lines above. "
+            "Answers so far are kept; the same command goes on from there"
         )
 
 
 def _serve(
-    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path, gpus: str | None,
-    connection: Connection,
+    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path,
+    gpus: str | None, connection: Connection,
 ) -> None:  # fmt: skip
     """A copy's life: answers requests, round after round, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process is interrupted too, and closes the pipe
@@ -179,7 +183,8 @@ def _serve(
 def _receive(
     connection: Connection, requests: SimpleQueue[ChatRequest | None], closed: threading.Event
 ) -> None:
-    """Take requests off the pipe as they come, so that the other end never waits for an answer to be written."""
+    """Take requests off the pipe as they come, so that the other end never waits for an answer to be
+    written."""
     try:
         while True:
             requests.put(connection.recv())

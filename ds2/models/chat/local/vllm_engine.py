@@ -1,9 +1,10 @@
 """vLLM in this machine: the answer held to its JSON schema, the instructions served from the prefix cache.
 
-With a schema, structured output leaves nothing to ask again but what `max_new_tokens` cuts off. With given tokens, one is
-generated, no others are allowed, and their probabilities are read after that mask. The engine always holds more requests
-than it works on, and hands each answer out as it is finished. Each copy of the model (`runtime.data_parallel`), also the
-only one, runs in a process of its own: see `ds2.models.chat.local.vllm_copies`.
+With a schema, structured output leaves nothing to ask again but what `max_new_tokens` cuts off. With given
+tokens, one is generated, no others are allowed, and their probabilities are read after that mask. The engine
+always holds more requests than it works on, and hands each answer out as it is finished. Each copy of the
+model (`runtime.data_parallel`), also the only one, runs in a process of its own: see
+`ds2.models.chat.local.vllm_copies`.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ class VllmBackend:
                         yield self._answer(output)
         except EngineDeadError as error:
             raise UserError(
-                f"vLLM's engine for {self._config.group}.model={self._config.model} ended: see its lines above; where memory is "
-                f"short, lower {self._config.group}.runtime.gpu_memory. Answers so far are kept; the same command goes on from there"
+                f"vLLM's engine for {self._config.group}.model={self._config.model} ended: see its lines "
+                f"above; where memory is short, lower {self._config.group}.runtime.gpu_memory. Answers so "
+                "far are kept; the same command goes on from there"
             ) from error
 
     def _send(self, request: ChatRequest) -> None:
@@ -107,8 +109,8 @@ class VllmBackend:
             self._engine.add_request(request.key, {"prompt_token_ids": tokens}, self._sampling(request))
         except VLLMValidationError as error:
             raise UserError(
-                f"vLLM refuses a question of {len(tokens)} tokens to {self._config.group}.model={self._config.model}: "
-                f"{str(error).splitlines()[0]}"
+                f"vLLM refuses a question of {len(tokens)} tokens to "
+                f"{self._config.group}.model={self._config.model}: {str(error).splitlines()[0]}"
             ) from error
 
     def _sampling(self, request: ChatRequest) -> Any:
@@ -182,8 +184,9 @@ def _engine(config: ChatConfig, form: AnswerForm, revision: str | None) -> Any:
     except RuntimeError as error:  # the engine's own process failed; vLLM has printed why
         name = config.group
         raise UserError(
-            f"vLLM could not start {name}.model={config.model}: see its lines above; where memory is short, lower "
-            f"{name}.runtime.gpu_memory or {name}.max_prompt_tokens, or raise {name}.runtime.tensor_parallel"
+            f"vLLM could not start {name}.model={config.model}: see its lines above; where memory is short, "
+            f"lower {name}.runtime.gpu_memory or {name}.max_prompt_tokens, or raise "
+            f"{name}.runtime.tensor_parallel"
         ) from error
 
 
@@ -202,7 +205,8 @@ def _context(config: ChatConfig, revision: str | None) -> int:
 
 
 def _has_gpu() -> bool:
-    """Without one, vLLM 0.32 cannot seed single requests: it ends where a seeded one is prefilled in parts."""
+    """Without one, vLLM 0.32 cannot seed single requests: it ends where a seeded one is prefilled in
+    parts."""
     import torch
 
     return bool(torch.cuda.is_available())

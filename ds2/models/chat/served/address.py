@@ -32,8 +32,8 @@ def check_address(config: ChatConfig) -> None:
             raise UserError(f"{option} is no address of a server: give http://host:port/v1") from None
         if address.username or address.password or address.query:
             raise UserError(
-                f"{option} must hold no user name, password or query: it is written into records; a key belongs into the "
-                "environment"
+                f"{option} must hold no user name, password or query: it is written into records; a key "
+                "belongs into the environment"
             )
         if not usable:
             raise UserError(f"{option}={text} is no address of a server: give http://host:port/v1")

@@ -1,9 +1,10 @@
 """The Batch API of an OpenAI-compatible server: half the price, an answer within a day.
 
-Requests become input files, files are uploaded and submitted, batches are looked at until they end, their output and error
-files are read. `ds2.models.chat.served.batch_state` holds every step on disk, so that a process that dies between any two
-loses nothing and pays for nothing twice: the same command takes up each batch where it was left. A batch whose submission
-has an unknown outcome is looked for in the server's list, by the name in its metadata, before it is submitted again.
+Requests become input files, files are uploaded and submitted, batches are looked at until they end, their
+output and error files are read. `ds2.models.chat.served.batch_state` holds every step on disk, so that a
+process that dies between any two loses nothing and pays for nothing twice: the same command takes up each
+batch where it was left. A batch whose submission has an unknown outcome is looked for in the server's list,
+by the name in its metadata, before it is submitted again.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ class BatchBackend:
                 unheard += 1
                 if unheard == PATIENCE:
                     raise UserError(
-                        f"{self._connection.name} does not answer ({error}); batches submitted go on there: run the same "
-                        "command again to collect them"
+                        f"{self._connection.name} does not answer ({error}); batches submitted go on there: "
+                        "run the same command again to collect them"
                     ) from error
             except Refused as error:
                 raise UserError(f"{self._connection.name} refuses: {error}") from error
@@ -193,8 +194,9 @@ class BatchBackend:
             if error.status != 404:
                 raise
             raise UserError(
-                f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use the account "
-                f"it was submitted with, or delete {self._state.folder} to pay for its requests again"
+                f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use "
+                f"the account it was submitted with, or delete {self._state.folder} to pay for its requests "
+                "again"
             ) from error
         self._remotes[batch.name] = remote
         if remote.status == "failed":
@@ -205,8 +207,8 @@ class BatchBackend:
         failed = self._collect(batch, remote)
         if remote.status == "cancelled":
             raise UserError(
-                f"batch {remote.id} was cancelled at the server; its answers are kept, run the same command again for "
-                "the rest"
+                f"batch {remote.id} was cancelled at the server; its answers are kept, run the same command "
+                "again for the rest"
             )
         return failed
 
@@ -264,7 +266,8 @@ class BatchBackend:
         return [failed.get(key, Answer(key, why, finish="failed")) for key in unanswered]
 
     def _check(self, batch: Batch, remote: Remote, paths: Sequence[Path]) -> None:
-        """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the same.
+        """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the
+        same.
 
         What is in it was paid for: forgotten too early, it would be paid for again.
         """

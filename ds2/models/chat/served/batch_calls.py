@@ -1,7 +1,8 @@
 """The calls of a Batch API, each made once, and what may come of them.
 
-A call ends in one of three ways: with what was asked for, checked for its form; `Unavailable`, where the server may have done
-it or not and will say another time (no connection, a busy server, a page that is not of the API); `Refused`, where it has not.
+A call ends in one of three ways: with what was asked for, checked for its form; `Unavailable`, where the
+server may have done it or not and will say another time (no connection, a busy server, a page that is not of
+the API); `Refused`, where it has not.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class BatchApi:
         """The id of the file with this name, if there is one."""
 
         def page(**after: str) -> bytes:
-            return self._client.files.with_raw_response.list(purpose="batch", order="desc", **after).content  # type: ignore[arg-type]
+            listed = self._client.files.with_raw_response.list
+            return listed(purpose="batch", order="desc", **after).content  # type: ignore[arg-type]
 
         for file in self._listed(page, since):
             if file.get("filename") == name and file.get("status") != "error":
@@ -98,7 +100,8 @@ class BatchApi:
         """The id of the batch with this name that was not refused, if there is one."""
 
         def page(**after: str) -> bytes:
-            return self._client.batches.with_raw_response.list(limit=100, **after).content  # type: ignore[arg-type]
+            listed = self._client.batches.with_raw_response.list
+            return listed(limit=100, **after).content  # type: ignore[arg-type]
 
         for batch in self._listed(page, since):
             if mapping(batch.get("metadata")).get(METADATA) == name and batch.get("status") != "failed":
@@ -110,13 +113,14 @@ class BatchApi:
             batch = _object(self._client.batches.with_raw_response.retrieve(batch_id).content)
             counts, listed = mapping(batch.get("request_counts")), mapping(batch.get("errors")).get("data")
             errors = [mapping(error) for error in listed] if isinstance(listed, list) else []
+            reasons = [(str(error.get("code")), error.get("message")) for error in errors]
             return Remote(
                 batch_id,
                 _text(batch, "status"),
                 count(counts.get("completed")) + count(counts.get("failed")),
                 count(counts.get("total")),
                 tuple(str(batch[name]) for name in ("output_file_id", "error_file_id") if batch.get(name)),
-                tuple((str(error.get("code")), str(error.get("message") or error.get("code"))) for error in errors),
+                tuple((code, str(message or code)) for code, message in reasons),
             )  # fmt: skip
 
     def download(self, file_id: str, path: Path) -> None:

@@ -4,9 +4,9 @@ One SQLite file, and beside it the input files that the server has not finished 
 
     sealed -> uploading -> uploaded -> submitting -> submitted -> answers stored, batch forgotten
 
-`uploading` and `submitting` are written before the call whose outcome a crash would leave unknown: a batch found in one of
-them may exist at the server already and is looked for there before it is made. A request is in one batch at a time, so it
-is not sent again while its batch lives, and not after its answer was stored.
+`uploading` and `submitting` are written before the call whose outcome a crash would leave unknown: a batch
+found in one of them may exist at the server already and is looked for there before it is made. A request is
+in one batch at a time, so it is not sent again while its batch lives, and not after its answer was stored.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ _AT_ONCE = 1000
 
 
 def folder_of(config: ChatConfig, answers: Path) -> Path:
-    """Where the state of a model's batches is, below the folder of the answer log: one for each model at each server."""
+    """Where the state of a model's batches is, below the folder of the answer log: one for each model at each
+    server."""
     server = hashlib.sha256(server_name(config.base_url).encode()).hexdigest()[:8]
     return answers / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
 
 
 def sent(folder: Path) -> set[str]:
-    """Keys of the requests that are in batches at the server, or answered by one; reads what other processes may write."""
+    """Keys of the requests that are in batches at the server, or answered by one; reads what other processes
+    may write."""
     if not (folder / _FILE).exists():
         return set()
     known = """
@@ -108,7 +110,8 @@ class BatchState:
         self._lock.release()
 
     def ask(self, key: str) -> bool:
-        """Note that this request's answer is wanted; whether it has to be sent (no batch holds it, no answer is stored)."""
+        """Note that this request's answer is wanted; whether it has to be sent (no batch holds it, no answer
+        is stored)."""
         self._db.execute("INSERT OR IGNORE INTO asked VALUES (?)", (key,))
         known = "SELECT 1 FROM requests WHERE key = ?1 UNION ALL SELECT 1 FROM answers WHERE key = ?1"
         return self._db.execute(known, (key,)).fetchone() is None
@@ -142,7 +145,8 @@ class BatchState:
     ) -> Batch:
         """The batch at its next step; ids that are not given stay."""
         self._db.execute(
-            "UPDATE batches SET step = ?, file_id = coalesce(?, file_id), batch_id = coalesce(?, batch_id) WHERE name = ?",
+            "UPDATE batches SET step = ?, file_id = coalesce(?, file_id), batch_id = coalesce(?, batch_id) "
+            "WHERE name = ?",
             (step, file_id, batch_id, batch.name),
         )
         return self._read("WHERE name = ?", batch.name)[0]

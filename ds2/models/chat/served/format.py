@@ -1,7 +1,8 @@
 """Chat Completions, whoever carries them: bodies of requests, answers in completions, clients with their key.
 
-Keys come from the environment only: `OPENAI_API_KEY`, or `AZURE_OPENAI_API_KEY` for an Azure resource. Whatever a server
-says passes through `Connection.without_key` before anybody sees it, because some servers repeat the key in their errors.
+Keys come from the environment only: `OPENAI_API_KEY`, or `AZURE_OPENAI_API_KEY` for an Azure resource.
+Whatever a server says passes through `Connection.without_key` before anybody sees it, because some servers
+repeat the key in their errors.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ PASSING = frozenset({408, 409, 425, 429})
 _LIKELY_TOKENS = 20
 """First tokens whose probabilities a server gives, at most."""
 _LEAST_MASS = 0.5
-"""Share of the first token's probability that must be on the form's tokens for their distribution to mean anything."""
+"""Share of the first token's probability that must be on the form's tokens for their distribution to mean
+anything."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Connection:
     def __post_init__(self) -> None:
         if self.api_version is not None and self.base_url is None:
             raise UserError(
-                f"{self.group}.api_version is for an Azure resource: give its address as {self.group}.base_url"
+                f"{self.group}.api_version is for an Azure resource: give its address as "
+                f"{self.group}.base_url"
             )
         if self.base_url is None and self.key is None:
             raise UserError(
