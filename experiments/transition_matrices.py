@@ -111,8 +111,8 @@ def run(options: Options) -> Result:
     shares = dict.fromkeys(("flagged", "changed", "published_flagged", "published_changed"), ".1%")
     return Result(
         title="Score transition matrices (Figure 3)",
-        caption=f"{scored.note}. Rows are true scores, columns rated ones. rank_doubled concatenates the pool with "
-        "itself, as the authors' code does.",
+        caption=f"{scored.note}. Rows are true scores, columns rated ones. rank_doubled concatenates "
+        "the pool with itself, as the authors' code does.",
         tables=[
             Table(
                 "entries", entries(matrices), "P(rated | true)", dict.fromkeys(("published", *METHODS), ".2f")

@@ -75,8 +75,8 @@ def forecast(
     longest = longest_answer(config)
     typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
     return Forecast(
-        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest), counted_by,
-        price_of(config),
+        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest),
+        counted_by, price_of(config),
     )  # fmt: skip
 
 

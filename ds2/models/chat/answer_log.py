@@ -69,8 +69,8 @@ class AnswerLog:
         text = answer.text.encode("utf-8", "replace").decode()  # a lone surrogate has no place in a file
         self._execute(
             f"INSERT OR IGNORE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens,
-            shares, answer.model,
+            answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens,
+            answer.completion_tokens, shares, answer.model,
         )  # fmt: skip
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
