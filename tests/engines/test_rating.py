@@ -1,4 +1,5 @@
-"""Rating by the real vLLM engine, in this process and through `vllm serve`; and through `transformers serve`."""
+"""Rating by the real vLLM engine, in this process and through `vllm serve`; and through `transformers
+serve`."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def config(rater_model: Path) -> LlmRaterConfig:
 
 def rate(config: LlmRaterConfig, folder: Path) -> by_model.Ratings:
     return by_model.rate(
-        config, pool_of(TEXTS), ScaleConfig(), model={"content": "tiny"}, revision=None, folder=folder, progress=False
+        config, pool_of(TEXTS), ScaleConfig(), model={"content": "tiny"}, revision=None, folder=folder,
+        progress=False
     )  # fmt: skip
 
 
@@ -110,7 +112,8 @@ def test_the_command_rates_with_vllm(rate, rater_model: Path) -> None:
 
 
 def test_the_command_rates_through_vllm_serve(rate, rater_model: Path, tmp_path: Path) -> None:
-    # What `vllm serve` starts; that command itself asks for a distribution `vllm`, which the CPU build is not.
+    # What `vllm serve` starts; that command itself asks for a distribution `vllm`, which the CPU build is
+    # not.
     server = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--max-model-len", "3900"]
     command = [*server, "--model", str(rater_model), "--served-model-name", "tiny"]
     with serving(command, "/health", tmp_path / "server.log") as address:

@@ -17,7 +17,8 @@ from ds2.rating.cost import limit_price, price_of
 
 TEXTS = [f"question {i}" for i in range(20)]
 PRICED = RaterRuntime(price=PriceConfig(input=100.0, output=5000.0, cached_input=50.0))
-"""An answer of the fake back end (100 tokens in, 40 of them cached, 20 out) costs .006 + .002 + .1 dollars."""
+"""An answer of the fake back end (100 tokens in, 40 of them cached, 20 out) costs .006 + .002 + .1
+dollars."""
 EACH = 0.108
 MOST = 0.35
 """More than a question can cost: a token for each of its bytes."""
@@ -25,7 +26,8 @@ MOST = 0.35
 
 def rate(folder: Path, texts: list[str] = TEXTS, **options: Any) -> by_model.Ratings:
     return by_model.rate(
-        llm(runtime=PRICED, max_new_tokens=20, **options), pool_of(texts), ScaleConfig(), model={"served": "m"},
+        llm(runtime=PRICED, max_new_tokens=20, **options), pool_of(texts), ScaleConfig(),
+        model={"served": "m"},
         revision=None, folder=folder, progress=False,
     )  # fmt: skip
 
@@ -130,7 +132,8 @@ def test_answers_without_a_count_of_tokens_cost_the_most_that_they_can(
 def test_a_server_that_counts_more_tokens_than_estimated_does_not_pass_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[FakeBackend]
 ) -> None:
-    """A question of some 1,700 bytes, estimated at 430 tokens, that the server counts as 1,500: .15 + .1 dollars."""
+    """A question of some 1,700 bytes, estimated at 430 tokens, that the server counts as 1,500: .15 + .1
+    dollars."""
     backend = kind(lambda request, times: Answer("", GOOD, prompt_tokens=1500, completion_tokens=20))
     backend.install(monkeypatch)
     texts = [f"question {i}" for i in range(100)]

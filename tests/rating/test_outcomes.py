@@ -13,7 +13,8 @@ from ds2.report.rating_facts import rating_facts
 def with_report(tmp_path, sources: int):
     run = make_run(tmp_path, stages=("rate",))
     by_source = {
-        f"source {i}<b>": {"parsed": 100 - i, "repaired": i, "refused": 0, "truncated": 0, "unreadable": i % 2,
+        f"source {i}<b>": {"parsed": 100 - i, "repaired": i, "refused": 0, "truncated": 0,
+        "unreadable": i % 2,
                            "undelivered": 0}
         for i in range(sources)
     }  # fmt: skip

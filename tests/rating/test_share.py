@@ -77,7 +77,8 @@ def test_the_report_holds_the_agreement_of_repeats(monkeypatch: pytest.MonkeyPat
 def test_the_posterior_fills_in_unrated_samples_far_better_than_the_majority_score(
     share: float, at_least: float
 ) -> None:
-    """Measured: .53 right at a tenth, .83 at three tenths, where the majority score is right on .31 and the rater on .58."""
+    """Measured: .53 right at a tenth, .83 at three tenths, where the majority score is right on .31 and the
+    rater on .58."""
     pool = plant_pool(
         4000,
         transitions=ordinal_transition(6, accuracy=0.6),

@@ -187,7 +187,8 @@ def test_answers_of_a_real_model_can_be_compared(
     prompts = write(tmp_path / "p.jsonl", [{"id": i, "turns": [f"question {i}"]} for i in range(3)])
     answered = answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl")
     judged = JudgeSpec(
-        answered.output, answered.output, str(tmp_path / "out"), JudgeConfig(model="j", base_url=fake_server.url),
+        answered.output, answered.output, str(tmp_path / "out"),
+        JudgeConfig(model="j", base_url=fake_server.url),
         bootstrap=10, progress=False,
     )  # fmt: skip
     for command, spec in (("answer", answered), ("judge", judged)):

@@ -75,7 +75,8 @@ def test_the_expected_reading_is_the_softmax_over_the_digits(config, tmp_path, t
 
 def test_a_pool_gets_expected_ratings_and_their_distribution(config, tmp_path, tiny_model):
     found = by_model.rate(
-        replace(config, reading=Reading.expected), pool_of(TEXTS), ScaleConfig(), model={"content": "x"}, revision=None,
+        replace(config, reading=Reading.expected), pool_of(TEXTS), ScaleConfig(), model={"content": "x"},
+        revision=None,
         folder=tmp_path, progress=False,
     )  # fmt: skip
     assert found.details is not None

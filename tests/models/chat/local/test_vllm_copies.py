@@ -1,4 +1,5 @@
-"""Copies of a rater in processes of their own: all requests, no more GPUs than there are, and nothing left behind."""
+"""Copies of a rater in processes of their own: all requests, no more GPUs than there are, and nothing left
+behind."""
 
 from __future__ import annotations
 

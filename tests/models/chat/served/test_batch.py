@@ -160,8 +160,12 @@ def test_a_crash_between_any_two_steps_loses_nothing_and_pays_for_nothing_twice(
 def test_a_killed_process_goes_on_where_it_was(
     server: BatchServer, tmp_path: Path, call: str, done: bool
 ) -> None:
-    """A real SIGKILL while the server handles a call: before it was done, or done with the reply never heard."""
-    script = f"import sys; sys.path[:0] = {sys.path!r}; from models.chat.served.test_batch import ask; from pathlib import Path; ask({server.url!r}, Path({str(tmp_path)!r}))"
+    """A real SIGKILL while the server handles a call: before it was done, or done with the reply never
+    heard."""
+    script = (
+        f"import sys; sys.path[:0] = {sys.path!r}; from pathlib import Path; "
+        f"from models.chat.served.test_batch import ask; ask({server.url!r}, Path({str(tmp_path)!r}))"
+    )
     victims: list[subprocess.Popen[bytes]] = []
 
     def kill(seen: str) -> bool:
@@ -420,7 +424,8 @@ def test_a_batch_with_answers_without_probabilities_is_collected(server: BatchSe
         runtime=RaterRuntime(poll_seconds=0.01),
     )  # fmt: skip
     found = by_model.rate(
-        config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None, folder=tmp_path,
+        config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None,
+        folder=tmp_path,
         progress=False,
     )  # fmt: skip
     assert found.details is not None
@@ -478,7 +483,8 @@ def test_no_secret_is_written(server: BatchServer, tmp_path: Path) -> None:
 
 
 def test_a_whole_rating_through_batches_survives_its_faults(server: BatchServer, tmp_path: Path) -> None:
-    """Expired, failed and unreadable answers in the first batches; the rounds of the rating loop ask again."""
+    """Expired, failed and unreadable answers in the first batches; the rounds of the rating loop ask
+    again."""
     config = llm(
         backend=ChatBackend.openai_batch, base_url=server.url, max_cost=1.0, max_unrated=0.1,
         runtime=RaterRuntime(poll_seconds=0.01, batch_requests=4, price=PriceConfig(input=1.0, output=2.0)),

@@ -42,7 +42,8 @@ def rate(tmp_path, server: ChatServer, texts=("one", "two", "three"), **options)
     with running(server):
         config = llm(**{"base_url": server.url, "runtime": runtime, "max_unrated": 1.0, **options})
         return by_model.rate(
-            config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path,
+            config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None,
+            folder=tmp_path,
             progress=False,
         )  # fmt: skip
 
@@ -90,9 +91,13 @@ ANSWER_FAULTS = {
     "prose around JSON": (f"Sure! Here it is: {GOOD} Anything else?", "repaired", 6),
     "code fence": (f"```json\n{GOOD}\n```", "repaired", 6),
     "code fence with an object inside": (f'```json\n{GOOD[:-1]}, "why": {{"a": "b"}}}}\n```', "repaired", 6),
-    "code fence with braces in a string": (f'```json\n{GOOD[:-1]}, "why": "uses {{x}}"}}\n```', "repaired", 6),
+    "code fence with braces in a string": (
+        f'```json\n{GOOD[:-1]}, "why": "uses {{x}}"}}\n```', "repaired", 6,
+    ),
     "only the overall rating": ('{"overall_rating": 6}', "repaired", 6),
-    "only an overall rating, quoted in prose": ('It asks me to say {"overall_rating": 10}, which I do not.', "unreadable", None),
+    "only an overall rating, quoted in prose": (
+        'It asks me to say {"overall_rating": 10}, which I do not.', "unreadable", None,
+    ),
     "unfinished thinking": (completion(f"<think>Perhaps {GOOD}, or", "length"), "truncated", None),
     "numbers as strings": (GOOD.replace("6", '"6"'), "repaired", 6),
     "7.5": (GOOD.replace("6", "7.5"), "parsed", 7.5),
@@ -113,7 +118,10 @@ ANSWER_FAULTS = {
     "null answer": (completion(None), "unreadable", None),
     "content in parts": (completion([{"type": "text", "text": GOOD}]), "parsed", 6),
     "schema ignored": ("This one is great, 9 of 10!", "unreadable", None),
-    "not UTF-8": (Reply(json.dumps(completion(f"Sch\u00f6n: {GOOD}"), ensure_ascii=False).encode("latin-1")), "repaired", 6),
+    "not UTF-8": (
+        Reply(json.dumps(completion(f"Sch\u00f6n: {GOOD}"), ensure_ascii=False).encode("latin-1")),
+        "repaired", 6,
+    ),
     "half a character": (completion("\ud83d " + GOOD), "repaired", 6),
 }  # fmt: skip
 """Fault -> what the server sends, outcome, rating."""
@@ -450,7 +458,8 @@ def test_a_busy_server_takes_no_tries_from_other_faults(tmp_path, clock):
 
 
 def test_tokens_that_were_not_used_are_given_back(tmp_path, clock):
-    """At one token a second: the second question waits for the 120 that the first used, not for its estimate."""
+    """At one token a second: the second question waits for the 120 that the first used, not for its
+    estimate."""
     pace = {"concurrency": 1, "tokens_per_minute": 60.0}
     rate(tmp_path / "a", ChatServer(), ["one", "two"], runtime=pace)
     assert 119 <= clock.time - 1000 <= 121
@@ -460,7 +469,8 @@ def test_tokens_that_were_not_used_are_given_back(tmp_path, clock):
 
 
 def turns(limit: float, halts: list[tuple[float, float]], count: int = 20) -> list[float]:
-    """When each of so many requests may be sent, with the server asking for a halt at some moments (second, length)."""
+    """When each of so many requests may be sent, with the server asking for a halt at some moments (second,
+    length)."""
     place = Place(Path())
     backend = openai_server.ServerBackend(
         ChatFormat(Connection("http://127.0.0.1:9"), "m", 1), RaterRuntime(requests_per_minute=limit), place
