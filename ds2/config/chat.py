@@ -57,7 +57,7 @@ class ChatConfig:
     model: str
     """Model on the hub, local directory, or name at the server."""
     revision: str | None = None
-    """Of a hub model; enters the fingerprint as its commit."""
+    """Branch, tag or commit of a hub model; enters the fingerprint as its commit."""
     base_url: str | None = None
     """Root of an OpenAI-compatible server; none: OpenAI. Where a model is served is not identity."""
     api_version: str | None = None
@@ -67,12 +67,12 @@ class ChatConfig:
     top_p: float | None = None
     top_k: int | None = None
     quantization: str | None = None
-    """Of local weights, e.g. `bitsandbytes_4bit`, as the paper's authors ran them."""
+    """How local weights are loaded, e.g. `bitsandbytes_4bit`, as the paper's authors ran them."""
     max_new_tokens: int = 128
     max_prompt_tokens: int = 2048
-    """Of the longest question; whoever asks cuts to it."""
+    """Length of the longest question; whoever asks cuts to it."""
     seed: int = 0
-    """Of local sampling."""
+    """Seeds local sampling."""
     runtime: ChatRuntime = field(default_factory=ChatRuntime)
 
     @property

@@ -141,7 +141,7 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
 
     reading: Reading = Reading.answer
     prompt_version: int = 1
-    """Of the instructions in `ds2.rating.prompt`."""
+    """Version of the instructions in `ds2.rating.prompt`."""
     retries: int = 10
     """Further questions after an answer that cannot be read."""
     repeats: int = 1

@@ -125,7 +125,7 @@ class Budget:
     such counts costs what was held for it. Without a limit nothing is counted.
 
     Args:
-        count_tokens: of a text, as the back end does.
+        count_tokens: tokens of a text, as the back end counts them.
         say: tells the person one line.
 
     Raises:

@@ -57,9 +57,9 @@ class RatingReport:
     answers: int = 0
     """All answers read, also those that were asked again."""
     replayed: int = 0
-    """Of these, answers that the log held already."""
+    """How many of these the log held already."""
     without_schema: int = 0
-    """Of these, answers that came in this run and only without the JSON schema, which the server refused."""
+    """How many of these came in this run and only without the JSON schema, which the server refused."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0

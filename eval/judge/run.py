@@ -13,6 +13,7 @@ from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
 from ds2.models.chat import Answer, AnswerForm, Chat, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
+from ds2.models.chat.served.address import check_address
 from eval.judge.rates import rates
 from eval.judge.spec import JudgeConfig, JudgeSpec
 from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdict
@@ -77,11 +78,11 @@ def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:
     """A reply to every chat; equal chats share one. Raises UserError where some stay without."""
     keys = [_key(chat, spec.judge) for chat in chats]
     with AnswerLog(folder) as log:
-        known = {key: log.get(key) for key in keys}
-        missing = {key: chat for key, chat in zip(keys, chats, strict=True) if known[key] is None}
+        known = {key: answer for key in keys if (answer := log.get(key)) is not None}
+        missing = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
         if missing:
             known |= _ask(missing, spec, log, folder)
-    undelivered = [answer.text for answer in known.values() if answer is None or answer.finish == "failed"]
+    undelivered = [answer.text for answer in known.values() if answer.finish == "failed"]
     if undelivered:
         raise UserError(
             f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions "
@@ -93,6 +94,8 @@ def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:
 def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path) -> dict[str, Answer]:
     replies = {}
     try:
+        if spec.judge.backend.served:
+            check_address(spec.judge)
         with (
             tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
             open_backend(spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write)) as backend,

@@ -59,8 +59,8 @@ def judge_prompt(pair: Pair) -> Chat:
 def read_verdict(reply: str) -> int | None:
     """1 where A is better, -1 where B is, 0 for a tie; None where the reply holds no verdict. The last one
     counts."""
-    found = _VERDICT.findall(reply)
-    return _POINTS[found[-1]] if found else None
+    letters = _VERDICT.findall(reply)
+    return _POINTS[letters[-1]] if letters else None
 
 
 def combine(as_a: int | None, as_b: int | None) -> int | None:

@@ -60,7 +60,7 @@ class Answer:
     end's own attempts at delivery: `text` then says why). Only `failed` answers are not kept in the log."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
-    """Of the prompt's tokens, those that the server took from its prefix cache."""
+    """Tokens of the prompt that the server took from its prefix cache."""
     completion_tokens: int = 0
     distribution: tuple[float, ...] | None = None
     """Probabilities of `AnswerForm.tokens`, summing to 1; None where the first token is hardly ever one of

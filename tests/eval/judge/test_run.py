@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import pytest
 from helpers.batch_server import BatchServer
 
 from ds2.base.errors import UserError
+from ds2.base.hashes import canonical_json
 from ds2.config import ChatBackend, EvalConfig, EvalRuntime
 from eval.__main__ import main
 from eval.judge.answer import write_answers
-from eval.judge.run import compare
+from eval.judge.run import _key, compare
 from eval.judge.spec import AnswerSpec, JudgeConfig, JudgeSpec
 
 
@@ -93,6 +96,20 @@ def test_a_server_that_is_down_is_one_clear_line(spec: JudgeSpec) -> None:
         compare(spec)
     assert "\n" not in str(caught.value)
     assert not (Path(spec.output_dir) / "rates.json").exists()
+
+
+def test_an_address_with_a_password_is_refused_in_the_judge_s_words(spec: JudgeSpec) -> None:
+    spec.judge.base_url = "http://me:secret@127.0.0.1/v1"
+    with pytest.raises(UserError, match=r"judge: judge\.base_url must hold no user name") as caught:
+        compare(spec)
+    assert "secret" not in str(caught.value)
+
+
+def test_replies_are_kept_under_the_same_keys_whatever_options_are_added() -> None:
+    plain, chat = JudgeConfig(model="m"), ({"role": "user", "content": "q"},)
+    whole = ["m", None, 0.0, 1024, list(chat)]
+    assert _key(chat, plain) == hashlib.sha256(canonical_json(whole)).hexdigest()[:32]
+    assert len({_key(chat, replace(plain, **{name: 1})) for name in ("top_p", "top_k", "seed")}) == 3
 
 
 def test_a_server_that_refuses_is_not_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
