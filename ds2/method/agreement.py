@@ -1,5 +1,4 @@
-"""What a rater's scores say without their samples: the unrated, medians, means, and its agreement with
-itself.
+"""Scores without their samples: the unrated, medians, means, and a rater's agreement with itself.
 
 Scores are s in 0..K-1, -1 unrated. The agreement of repeats (`rater.repeats`) is the share of equal pairs and
 Cohen's quadratic-weighted kappa, 1 - sum_ij (i-j)^2 P_ij / sum_ij (i-j)^2 p_i q_j, with P the table of pairs

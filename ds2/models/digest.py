@@ -1,5 +1,4 @@
-"""A base model's mark, kept beside an adapter, so that an adapter is never loaded onto another base
-unnoticed."""
+"""A base model's mark, kept beside an adapter: none is loaded onto another base unnoticed."""
 
 from __future__ import annotations
 
@@ -15,8 +14,7 @@ FILE = "base.json"
 
 
 def base_digest(model: Any) -> str:
-    """Hash of the model's shape and of some weights that neither quantisation nor LoRA touches, rounded to
-    bfloat16.
+    """Hash of the model's shape and of some weights that quantisation and LoRA leave alone, in bfloat16.
 
     Equal for one model loaded in float32 and in bfloat16; different for two models of one architecture.
     """

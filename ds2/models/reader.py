@@ -1,5 +1,4 @@
-"""A causal language model that reads conversations: how surprising an answer is, with and without its
-question.
+"""A language model that reads conversations: how surprising an answer is, with and without its question.
 
 A conversation is rendered as `<|role|>` lines (the Tulu format, as fine-tuning sees it). Its tokens are those
 of its pieces, so that it is known which belong to an answer; each answer ends in the end-of-sequence token.

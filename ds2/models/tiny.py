@@ -1,5 +1,4 @@
-"""A random Llama of 0.1 million parameters with a byte tokenizer: it tests the machinery and knows
-nothing."""
+"""A random Llama of 0.1 million parameters with a byte tokenizer: for tests of the machinery."""
 
 from __future__ import annotations
 

@@ -203,8 +203,7 @@ class _Session:
         self._bar.update()
 
     def _stop_if_hopeless(self) -> None:
-        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool was paid
-        for.
+        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool is paid.
 
         The share that is read at one try is taken three standard errors above what was seen.
         """

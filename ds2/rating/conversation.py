@@ -1,5 +1,4 @@
-"""A conversation in the room that the prompt leaves it: cut in its middle, so that its task and its end both
-stay."""
+"""A conversation in the room that the prompt leaves it: cut in its middle; its task and its end stay."""
 
 from __future__ import annotations
 
@@ -17,8 +16,7 @@ _MARGIN = 0.99
 
 
 class Room:
-    """The tokens that `max_prompt_tokens` leaves to a conversation beside the instructions, which are never
-    cut.
+    """The tokens that `max_prompt_tokens` leaves to a conversation; the instructions are never cut.
 
     Args:
         count_tokens: tokens of a text, as the model's tokenizer has them or as a cautious estimate.

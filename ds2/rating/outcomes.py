@@ -1,5 +1,4 @@
-"""What a language-model rater did with a pool: outcomes by source, tokens, cut conversations, and what to be
-wary of."""
+"""What a language model made of a pool: outcomes by source, tokens, cut conversations, warnings."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a rating by a language model would take, before anything is asked: questions, tokens, price and
-time."""
+"""What a rating would take, before anything is asked: questions, tokens, price and time."""
 
 from __future__ import annotations
 

@@ -83,8 +83,7 @@ class RatingQuestions:
         return ChatRequest(key, chat, seed=int(key[:8], 16) >> 1), cut
 
     def history(self, log: AnswerLog | None) -> Iterator[tuple[ChatRequest, Answer | None]]:
-        """Each of these questions that the log answers, with its answer, and each that is to be asked next,
-        once.
+        """Each question that the log answers, with its answer, and each that is to be asked next, once.
 
         Args:
             log: None: nothing was ever asked.

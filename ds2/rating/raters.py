@@ -40,8 +40,7 @@ class Ratings:
     """(N,) raw values as the rater gave them; NaN: unrated."""
     warnings: tuple[str, ...] = ()
     by_rater: NDArray[np.int16] | None = None
-    """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each
-    sample's."""
+    """(N, R) scores of several raters, where there are several; `scores` is then their lower median."""
     asked: NDArray[np.bool_] | None = None
     """(N,) samples that the rater was shown (`rater.sample`); None: all."""
     details: ModelRatings | None = None

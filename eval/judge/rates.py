@@ -23,8 +23,7 @@ NEWTON_STEPS = 60
 def rates(
     outcomes: Sequence[int], extra_length: Sequence[int], prompts: Sequence[str], *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Win, tie and loss, the win rate (ties half) and its length-controlled sibling, each with a 95 %
-    interval, 0..1.
+    """Win, tie and loss, win rate (ties half) and length-controlled win rate, 0..1, with 95 % intervals.
 
     `outcomes` 1, 0 or -1, `extra_length` in characters, `prompts` the prompt that each judgement belongs to.
     """

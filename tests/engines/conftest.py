@@ -1,5 +1,4 @@
-"""Real engines and servers on the tiny random model: slow to start, so each test module starts its own
-once."""
+"""Real engines and servers on the tiny random model: slow to start, so once a test module."""
 
 from __future__ import annotations
 

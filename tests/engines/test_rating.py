@@ -1,5 +1,4 @@
-"""Rating by the real vLLM engine, in this process and through `vllm serve`; and through `transformers
-serve`."""
+"""Rating by the real vLLM engine, in this process and served; and through `transformers serve`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What local models share: their tokenizer, the room that they have, and the probabilities of an answer's
-tokens."""
+"""What local models share: their tokenizer, their room, and the probabilities of an answer's tokens."""
 
 from __future__ import annotations
 
@@ -48,8 +47,7 @@ def load_tokenizer(config: ChatConfig, revision: str | None, place: Place) -> An
 
 
 def answer_tokens(tokenizer: Any, form: AnswerForm, model: str) -> dict[int, int]:
-    """Token -> place in `form.tokens`, for every token that is one of these, with a space before it or
-    without.
+    """Token -> place in `form.tokens`, for every token that is one of these, with or without a space before.
 
     Raises:
         UserError: one of them is no single token of this model.
@@ -92,8 +90,7 @@ def batches(requests: Iterable[ChatRequest], size: int) -> Iterator[list[ChatReq
 
 
 def check_room(config: ChatConfig, context: int | None) -> None:
-    """Refuse a longest question and answer that do not fit the model's context of so many tokens (None:
-    unknown).
+    """Refuse a longest question and answer that do not fit a context of so many tokens (None: unknown).
 
     Raises:
         UserError: they do not.

@@ -266,8 +266,7 @@ class BatchBackend:
         return [failed.get(key, Answer(key, why, finish="failed")) for key in unanswered]
 
     def _check(self, batch: Batch, remote: Remote, paths: Sequence[Path]) -> None:
-        """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the
-        same.
+        """Doubt a download with fewer lines than the server counts, until it came `DOWNLOADS` times the same.
 
         What is in it was paid for: forgotten too early, it would be paid for again.
         """

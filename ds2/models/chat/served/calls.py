@@ -1,5 +1,4 @@
-"""One question, sent once to a server's Chat Completions: an answer, or a failure and what it means for a
-further try.
+"""One question, sent once to a server: an answer, or a failure and what it means for a further try.
 
 What no question can pass (a wrong key, an unknown model, no credit) is an error at once. A refusal of one
 question (another status 4xx, or a 403 once others were answered) is final for that question alone.
@@ -24,8 +23,7 @@ from ds2.models.chat import Answer, ChatRequest
 from ds2.models.chat.served.format import PASSING, ChatFormat
 
 _FORBIDDEN = 3
-"""Questions answered with 403 before any other is answered: it is the key that is refused, not a
-conversation."""
+"""Questions answered with 403 before any other is answered: the key is refused, not a conversation."""
 _UNSCHEMED = 3
 """Questions in a row that are answered only without the JSON schema: it is the schema that is refused."""
 _NAMES_SCHEMA = re.compile("response_format|schema", re.IGNORECASE)
@@ -101,8 +99,7 @@ class ChatCalls:
         return UserError(f"{name} has no credit left for this key ({reason})")
 
     async def _ask(self, request: ChatRequest) -> Answer:
-        """With the schema while the server takes it, and once more without it where it refuses the
-        question."""
+        """With the schema while the server takes it; once more without it where the question is refused."""
         if not self._with_schema:
             return await self._post(request, with_schema=False)
         try:

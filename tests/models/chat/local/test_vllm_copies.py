@@ -1,5 +1,4 @@
-"""Copies of a rater in processes of their own: all requests, no more GPUs than there are, and nothing left
-behind."""
+"""Copies of a model in processes of their own: all requests, no more GPUs than there are, none left behind."""
 
 from __future__ import annotations
 
