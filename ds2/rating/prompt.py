@@ -26,7 +26,7 @@ CRITERIA = ("rarity", "complexity", "informativeness", "overall_rating")
 """Keys of an answer; the last one is what counts."""
 LOWEST, HIGHEST = 1, 10
 DIGITS = "123456789"
-"""Ratings under `reading=expected`: one token each in every tokenizer, and enough for scores that end at 9."""
+"""Ratings under `reading=expected`: one token each in every tokenizer; scores that end at 9 lose nothing."""
 
 _TASK = """\
 You assess training data for an assistant. You are shown one conversation that a language model could be \

@@ -45,7 +45,7 @@ _AT_ONCE = 1000
 
 
 def folder_of(config: ChatConfig, answers: Path) -> Path:
-    """Where the state of batches is, below the folder of the answer log: one for each model at each server."""
+    """Where the state of batches is, below the folder of the answer log: one a model and server."""
     server = hashlib.sha256(server_name(config.base_url).encode()).hexdigest()[:8]
     return answers / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
 

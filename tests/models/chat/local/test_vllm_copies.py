@@ -1,4 +1,4 @@
-"""Copies of a model in processes of their own: all requests, no more GPUs than there are, none left behind."""
+"""Copies of a model, each a process: all requests, no more GPUs than there are, nothing left behind."""
 
 from __future__ import annotations
 
