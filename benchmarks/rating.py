@@ -27,10 +27,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, ScaleConfig
-from ds2.models.chat import Answer, Backend, Request, open_backend
+from ds2.config import ChatBackend, LlmRaterConfig, RaterRuntime, ScaleConfig
+from ds2.models.chat import Answer, Backend, ChatRequest, open_backend
 from ds2.pool import Message, Pool, Sample
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 
 RESULTS = Path(__file__).resolve().parent / "results"
 STEP = 10_000
@@ -119,7 +119,7 @@ class Watched:
     def __init__(self, backend: Backend) -> None:
         self._backend, self.steps, self._started = backend, list[dict[str, float]](), time.perf_counter()
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         self._note(0)
         for count, answer in enumerate(self._backend.answers(requests), start=1):
             yield answer
@@ -152,11 +152,11 @@ def measure(count: int) -> tuple[list[dict[str, float]], float]:
 
     with instant_server() as url, tempfile.TemporaryDirectory() as folder:
         config = LlmRaterConfig(
-            name="instant", backend=RaterBackend.openai, model=MODEL, base_url=url, runtime=RaterRuntime()
+            name="instant", backend=ChatBackend.openai, model=MODEL, base_url=url, runtime=RaterRuntime()
         )
-        language_model.open_backend = opened
+        by_model.open_backend = opened
         started = time.perf_counter()
-        ratings = language_model.rate(
+        ratings = by_model.rate(
             config, pool, ScaleConfig(), model={"served": MODEL}, revision=None, folder=Path(folder), progress=False
         )  # fmt: skip
         seconds = time.perf_counter() - started

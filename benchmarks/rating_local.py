@@ -27,11 +27,12 @@ from typing import Any
 
 from rating import pool_of
 
-from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, Reading
-from ds2.models.chat import Answer, Place, Request, open_backend
-from ds2.models.chat.local.tokens import FOUR_BIT, batches, load_tokenizer, model_path
+from ds2.config import ChatBackend, LlmRaterConfig, RaterRuntime, Reading
+from ds2.models.chat import Answer, ChatRequest, Place, open_backend
+from ds2.models.chat.local.tokenizer import FOUR_BIT, batches, load_tokenizer, model_path
 from ds2.rating.parse import read
-from ds2.rating.questions import Questions
+from ds2.rating.prompt import answer_form
+from ds2.rating.questions import RatingQuestions
 
 RESULTS = Path(__file__).resolve().parent / "results"
 TINY = "tiny"
@@ -43,7 +44,7 @@ class Loop:
     def __init__(self, config: LlmRaterConfig, tokenizer: Any, model: Any, batch: int) -> None:
         self._config, self._tokenizer, self._model, self._batch = config, tokenizer, model, batch
 
-    def answers(self, requests: list[Request]) -> Iterator[Answer]:
+    def answers(self, requests: list[ChatRequest]) -> Iterator[Answer]:
         import torch
 
         config = self._config
@@ -85,7 +86,7 @@ def ask(name: str, opened: Any, config: LlmRaterConfig, count: int) -> dict[str,
     began = time.perf_counter()
     with opened as backend:
         start = time.perf_counter() - began
-        questions = Questions(config, pool_of(count), {}, backend.count_tokens)
+        questions = RatingQuestions(config, pool_of(count), {}, backend.count_tokens)
         requests = [questions.request(ask)[0] for ask in questions.first()]
         began = time.perf_counter()
         answers = list(backend.answers(requests))
@@ -113,19 +114,19 @@ def measure(model: str, count: int, batch: int) -> list[dict[str, Any]]:
     import torch
 
     config = LlmRaterConfig(
-        name="local", backend=RaterBackend.vllm, model=model, temperature=1.2, top_p=0.9, top_k=50,
+        name="local", backend=ChatBackend.vllm, model=model, temperature=1.2, top_p=0.9, top_k=50,
         runtime=RaterRuntime(batch_size=64),
     )  # fmt: skip
     expected = replace(config, reading=Reading.expected)
     plain = replace(
         config,
-        backend=RaterBackend.transformers,
+        backend=ChatBackend.transformers,
         quantization=FOUR_BIT if torch.cuda.is_available() else None,
         runtime=RaterRuntime(batch_size=batch),
     )
 
-    def opened(own: LlmRaterConfig) -> Any:
-        return open_backend(own, None, Place(Path()))
+    def opened(config: LlmRaterConfig) -> Any:
+        return open_backend(config, answer_form(config.reading), None, Place(Path()))
 
     return [
         ask("vLLM, schema", opened(config), config, count),

@@ -1,12 +1,15 @@
-"""The paper's released scores, and the scored slice of its pool that is at hand, curated as chains of the store.
+"""The paper's released scores, and the scored slice of its pool that is at hand, curated as chains of the
+store.
 
 `paths.data` (variable DS2_DATA, default ../shared beside the project) holds
 
     scores/released_scores.npz   scores 0..5 of three raters for all 300,932 samples, and each sample's source
-    pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters' scores
+    pools/ds2_67k.jsonl.gz       67,013 conversations of that pool (Dolly, Alpaca) with the same raters'
+    scores
 
-A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and shared by every
-experiment that reads it. Such an experiment takes `embedder`, `knn`, `paths` and `runtime` overrides: what else it runs is the experiment.
+A curation of the slice is an ordinary run of the chain (`curation_overrides`), so it is paid for once and
+shared by every experiment that reads it. Such an experiment takes `embedder`, `knn`, `paths` and `runtime`
+overrides: what else it runs is the experiment.
 """
 
 from __future__ import annotations
@@ -39,12 +42,9 @@ METHODS = {
     "posterior": ["curation=posterior", "curation.bootstrap=20"],
     "rank_doubled": ["curation=rank", "curation.duplicate_pool=true"],
 }
-"""Ways to curate -> overrides. `rank_doubled` concatenates the pool with itself first, as the authors' code does; the bootstrap
-(20 resamples) serves the stability of the selection."""
+"""Ways to curate -> overrides. `rank_doubled` concatenates the pool with itself first, as the authors' code
+does; the bootstrap (20 resamples) serves the stability of the selection."""
 NUM_SCORES = 6
-
-_CONFIDENCE = {"gpt_4o_mini": 0.5, "llama_3_1_8b": 0.4, "mistral_7b": 0.5}
-"""Replacement thresholds of `rank` (paper, section 5)."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ def curation_overrides(data: Path, rater: str, method: str) -> list[str]:
     """The arguments of `ds2` that curate the slice's scores of one rater."""
     return [
         "pool=jsonl", f"pool.path={data / 'pools' / 'ds2_67k.jsonl.gz'}",
-        "rater=from_column", f"rater.name={rater}", f"rater.column=scores.{rater}", "rater.unit=scores",
-        *METHODS[method], f"curation.confidence={_CONFIDENCE[rater]}", "until=curate", "tracking=none",
+        f"rater=column_{rater}", *METHODS[method],
+        "curation.confidence=${rater.confidence}",  # as it stands in the store, under every curation
+        "until=curate", "tracking=none",
     ]  # fmt: skip
 
 

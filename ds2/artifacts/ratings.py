@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ds2.artifacts.reading import parsed, read_array, read_object, read_table, table_columns
 from ds2.artifacts.samples import identity_columns
 from ds2.base.json_files import write_json, write_json_lines
-from ds2.method.agreement import Agreement
+from ds2.method.agreement import RepeatAgreement
 from ds2.pool import Pool
 from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome
@@ -110,7 +110,7 @@ def read_report(folder: Path) -> RatingReport | None:
     )
     agreement = None
     if kept.repeats_pairs is not None and kept.repeats_exact is not None and kept.repeats_kappa is not None:
-        agreement = Agreement(kept.repeats_pairs, kept.repeats_exact, kept.repeats_kappa)
+        agreement = RepeatAgreement(kept.repeats_pairs, kept.repeats_exact, kept.repeats_kappa)
     return RatingReport(
         outcomes={source: Counter(counts) for source, counts in kept.by_source.items()},
         reasons=Counter(kept.reasons),

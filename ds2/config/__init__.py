@@ -6,6 +6,7 @@ there share every artifact.
 """
 
 from ds2.config.base import MISSING, register
+from ds2.config.chat import ChatBackend, ChatConfig, ChatRuntime
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -28,7 +29,6 @@ from ds2.config.rating import (
     ColumnRaterConfig,
     LlmRaterConfig,
     PriceConfig,
-    RaterBackend,
     RaterConfig,
     RaterRuntime,
     RatingUnit,
@@ -74,6 +74,9 @@ __all__ = [
     "MISSING",
     "BadRows",
     "BudgetConfig",
+    "ChatBackend",
+    "ChatConfig",
+    "ChatRuntime",
     "ColumnRaterConfig",
     "CurationConfig",
     "CurationMethod",
@@ -105,7 +108,6 @@ __all__ = [
     "PretrainRuntime",
     "PriceConfig",
     "Quantization",
-    "RaterBackend",
     "RaterConfig",
     "RaterRuntime",
     "RatingUnit",

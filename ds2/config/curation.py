@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ds2.config.base import MISSING, Extensible, register
+from ds2.config.rating import CONFIDENCE
 from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
 
@@ -66,9 +67,11 @@ class KnnConfig:
 class CurationConfig:
     method: CurationMethod = MISSING
     k: int = 10
-    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, neighbours only for `posterior`."""
-    confidence: float = 0.5
-    """Replacement threshold of `rank` (paper: 0.5 for GPT and Mistral, 0.4 for LLaMA)."""
+    """Neighbours per sample; counts the sample itself for `rank` and the long-tail score, not for
+    `posterior`."""
+    confidence: float = CONFIDENCE
+    """Replacement threshold of `rank`, whose YAML takes the rater's (`rater.confidence`); the other methods
+    have none."""
     duplicate_pool: bool = False
     """Concatenate the pool with itself as the released code does; for parity only."""
     hoc_solver: HocSolver = HocSolver.adam

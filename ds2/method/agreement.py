@@ -1,28 +1,41 @@
-"""How well a rater agrees with itself: the test-retest agreement of `rater.repeats`."""
+"""Scores without their samples: the unrated, medians, means, and a rater's agreement with itself.
+
+Scores are s in 0..K-1, -1 unrated. The agreement of repeats (`rater.repeats`) is the share of equal pairs and
+Cohen's quadratic-weighted kappa, 1 - sum_ij (i-j)^2 P_ij / sum_ij (i-j)^2 p_i q_j, with P the table of pairs
+and p, q its margins.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+S = TypeVar("S", np.int16, np.int64)
+
+UNRATED = -1
+"""The score of a sample without a rating."""
+COLLAPSED = 0.8
+"""A rater that gives one score to more than this share of the samples tells them apart no longer."""
+
 
 @dataclass(frozen=True)
-class Agreement:
-    """Of the scores of two repeats, pooled over all pairs of repeats."""
+class RepeatAgreement:
+    """How alike the scores of two repeats are, pooled over all pairs of repeats."""
 
     pairs: int
     """Pairs of scores compared: both repeats of the sample rated."""
     exact: float
     """Share of pairs with equal scores."""
     kappa: float
-    """Quadratic-weighted: 1 is perfect, 0 is chance. Pooled with both orders of each pair, so no repeat comes first."""
+    """Quadratic-weighted: 1 is perfect, 0 is chance. Pooled with both orders of each pair, so no repeat comes
+    first."""
 
 
-def between_repeats(scores: NDArray[np.int16], num_scores: int) -> Agreement | None:
+def between_repeats(scores: NDArray[np.int16], num_scores: int) -> RepeatAgreement | None:
     """The agreement of (N, R) scores, -1 unrated; None where no sample was rated twice."""
     joint = np.zeros((num_scores, num_scores), dtype=np.int64)
     for a, b in combinations(scores.T, 2):
@@ -31,27 +44,15 @@ def between_repeats(scores: NDArray[np.int16], num_scores: int) -> Agreement | N
     pairs = int(joint.sum())
     if pairs == 0:
         return None
-    return Agreement(pairs, float(joint.trace() / pairs), float(kappa_of_table(joint + joint.T)))
+    return RepeatAgreement(pairs, float(joint.trace() / pairs), float(kappa_of_table(joint + joint.T)))
 
 
-UNRATED = -1
-"""The score of a sample without a rating."""
-
-
-def lower_median(scores: NDArray[np.int16]) -> NDArray[np.int16]:
-    """(N,) lower median of each row's rated scores; -1 where there are none."""
-    ordered = np.sort(np.where(scores == UNRATED, np.iinfo(np.int16).max, scores), axis=1)
+def lower_median(scores: NDArray[S]) -> NDArray[S]:
+    """(N,) lower median of each sample's rated scores, given as (N, R); -1 where there are none."""
+    ordered = np.sort(np.where(scores == UNRATED, np.iinfo(scores.dtype).max, scores), axis=1)
     count = (scores != UNRATED).sum(axis=1)
     middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]
-    return np.where(count > 0, middle, UNRATED).astype(np.int16)
-
-
-def median_score(scores: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Lower median of each sample's rated scores, (N,); -1 where there are none. Of one rater, its score."""
-    ordered = np.sort(np.where(scores < 0, np.iinfo(np.int64).max, scores), axis=1)
-    count = (scores >= 0).sum(axis=1)
-    middle = ordered[np.arange(len(scores)), np.maximum(count - 1, 0) // 2]
-    return np.where(count > 0, middle, -1)
+    return np.where(count > 0, middle, UNRATED).astype(scores.dtype)
 
 
 def row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A base model's mark, kept beside an adapter, so that an adapter is never loaded onto another base unnoticed."""
+"""A base model's mark, kept beside an adapter: none is loaded onto another base unnoticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROWS = 64
 
 
 def base_digest(model: Any) -> str:
-    """Hash of the model's shape and of some weights that neither quantisation nor LoRA touches, rounded to bfloat16.
+    """Hash of the model's shape and of some weights that quantisation and LoRA leave alone, in bfloat16.
 
     Equal for one model loaded in float32 and in bfloat16; different for two models of one architecture.
     """
@@ -40,7 +40,7 @@ def stored_digest(name: str, revision: str | None) -> str | None:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     embedding = model.get_input_embeddings().weight
-    key = next(own for own, weight in model.named_parameters() if weight is embedding)
+    key = next(key for key, weight in model.named_parameters() if weight is embedding)
     try:
         index = cached_file(name, "model.safetensors.index.json", revision=revision)
         file = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].get(key, "none")
@@ -51,7 +51,9 @@ def stored_digest(name: str, revision: str | None) -> str | None:
     except OSError:
         return None
     with safe_open(path, framework="pt") as tensors:
-        return _digest(config, tensors.get_slice(key)[:ROWS]) if key in tensors.keys() else None  # noqa: SIM118
+        if key not in tensors.keys():  # noqa: SIM118
+            return None
+        return _digest(config, tensors.get_slice(key)[:ROWS])
 
 
 def _digest(config: Any, rows: Any) -> str:

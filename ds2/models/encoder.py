@@ -51,8 +51,9 @@ def _with_mean_pooling(model: str, revision: str | None, max_tokens: int | None,
         words = Transformer(name, model_kwargs=options, processor_kwargs=options, config_kwargs=options)
     except (OSError, ValueError) as error:
         raise MissingInput(
-            f"embedder.model={model} cannot be loaded: {str(error).splitlines()[0]}; fetch it with prepare=true "
-            "where the hub can be reached, give a local folder, or use embedder=tfidf_svd, which needs no weights"
+            f"embedder.model={model} cannot be loaded: {str(error).splitlines()[0]}; fetch it with "
+            "prepare=true where the hub can be reached, give a local folder, or use embedder=tfidf_svd, "
+            "which needs no weights"
         ) from error
     if max_tokens is not None:
         words.max_seq_length = max_tokens

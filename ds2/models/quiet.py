@@ -1,4 +1,4 @@
-"""transformers without its own bars and warnings: what matters is raised, and our steps have bars of their own."""
+"""transformers without its own bars and warnings: what matters is raised, and our steps have bars."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A causal language model that reads conversations: how surprising an answer is, with and without its question.
+"""A language model that reads conversations: how surprising an answer is, with and without its question.
 
-A conversation is rendered as `<|role|>` lines (the Tulu format, as fine-tuning sees it). Its tokens are those of its pieces,
-so that it is known which belong to an answer; each answer ends in the end-of-sequence token. For the answer tokens A of a
-sample and what stands before them Q:
+A conversation is rendered as `<|role|>` lines (the Tulu format, as fine-tuning sees it). Its tokens are those
+of its pieces, so that it is known which belong to an answer; each answer ends in the end-of-sequence token.
+For the answer tokens A of a sample and what stands before them Q:
 
     nll(A | Q) = mean over t of -log p(a_t | Q, a_<t)        tokens beyond max_tokens are cut, at the end
 
@@ -61,16 +61,19 @@ class LanguageModel:
         ids: list[int] = [] if start is None else [start]
         answer = [False] * len(ids)
         for text, is_answer in pieces:
-            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
+            tokens = (
+                self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
+            )
             if is_answer and self.tokenizer.eos_token_id is not None:
-                own = [*own, self.tokenizer.eos_token_id]
-            ids += own
-            answer += [is_answer] * len(own)
+                tokens = [*tokens, self.tokenizer.eos_token_id]
+            ids += tokens
+            answer += [is_answer] * len(tokens)
         cut = slice(0, self.max_tokens)
         return Encoded(np.array(ids[cut], dtype=np.int64), np.array(answer[cut], dtype=np.bool_))
 
     def mean_nll(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
-        """(n,) mean negative log-likelihood of each text's answer tokens; NaN where none is left to predict."""
+        """(n,) mean negative log-likelihood of each text's answer tokens; NaN where none is left to
+        predict."""
         import torch
 
         out = np.full(len(texts), np.nan)
@@ -81,14 +84,15 @@ class LanguageModel:
                 loss = torch.nn.functional.cross_entropy(
                     logits.transpose(1, 2), ids[:, 1:], reduction="none"
                 ).cpu()
-            for row, own in zip(rows, loss.numpy(), strict=True):
+            for row, losses in zip(rows, loss.numpy(), strict=True):
                 counted = texts[row].answer[1:]
                 if counted.any():
-                    out[row] = float(own[: len(counted)][counted].mean(dtype=np.float64))
+                    out[row] = float(losses[: len(counted)][counted].mean(dtype=np.float64))
         return out
 
     def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
-        """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty text."""
+        """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty
+        text."""
         import torch
 
         out = np.full((len(texts), self.model.config.hidden_size), np.nan)
@@ -168,7 +172,8 @@ def in_parts(
     progress: bool,
     what: str,
 ) -> NDArray[np.float64]:
-    """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed, the next time."""
+    """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed,
+    the next time."""
     from tqdm import tqdm
 
     folder.mkdir(exist_ok=True)

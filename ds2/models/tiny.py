@@ -1,4 +1,4 @@
-"""A random Llama of 0.1 million parameters with a byte tokenizer: it tests the machinery and knows nothing."""
+"""A random Llama of 0.1 million parameters with a byte tokenizer: for tests of the machinery."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MAX_TOKENS = 4096
 def build(directory: str | Path, seed: int) -> dict[str, Any]:
     """Write weights (float32 safetensors) and tokenizer into `directory`; equal seeds give equal bytes.
 
-    Every string can be encoded, one token a byte. The tokenizer has no chat template of its own: fine-tuning gives it
-    one. Returns `parameters`, `vocabulary` and `seed`.
+    Every string can be encoded, one token a byte. The tokenizer has no chat template of its own: fine-tuning
+    gives it one. Returns `parameters`, `vocabulary` and `seed`.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -30,7 +30,7 @@ def build(directory: str | Path, seed: int) -> dict[str, Any]:
         num_attention_heads=2,  # heads of 32, the smallest that vLLM and flash attention take
         num_key_value_heads=2,
         max_position_embeddings=MAX_TOKENS,
-        initializer_range=0.1,  # at the usual 0.02 the frozen output layer is too small for LoRA to lower the loss
+        initializer_range=0.1,  # at the usual 0.02 the frozen output is too small for LoRA to lower the loss
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

@@ -1,8 +1,8 @@
 """A language model as rater: requests out, answers logged and read, the unreadable asked again.
 
-Rounds: the first asks about every sample that the log does not know, each further one about those whose answer could not be
-read, until `rater.retries` are spent. Requests are built as the back end draws them, so memory holds the pool, the ratings and
-what is in flight.
+Rounds: the first asks about every sample that the log does not know, each further one about those whose
+answer could not be read, until `rater.retries` are spent. Requests are built as the back end draws them, so
+memory holds the pool, the ratings and what is in flight.
 """
 
 from __future__ import annotations
@@ -15,28 +15,26 @@ import numpy as np
 from tqdm import tqdm
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterBackend, Reading, ScaleConfig
+from ds2.config import LlmRaterConfig, Reading, ScaleConfig
 from ds2.method.agreement import between_repeats
-from ds2.models.chat import Answer, Backend, Place, Request, open_backend
+from ds2.models.chat import Answer, Backend, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served.address import check_address
-from ds2.models.chat.tokens import DIGITS
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.cost import Budget
 from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome, Verdict, read
-from ds2.rating.questions import Ask, Questions
+from ds2.rating.prompt import DIGITS
+from ds2.rating.questions import Ask, RatingQuestions
 from ds2.rating.raters import Ratings, apply_unrated
 from ds2.rating.scale import compress
 
-SERVED = (RaterBackend.openai, RaterBackend.openai_batch)
-"""Back ends that know a model by its name at a server, not by its weights."""
 FOLDER = "answers"
-"""Of the answer log, below the artifact store's root."""
+"""Where the answer log is, below the artifact store's root."""
 _POSITIVE = (
-    "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds", "batch_requests",
-    "batch_megabytes",
+    "concurrency", "batch_size", "timeout", "requests_per_minute", "tokens_per_minute", "poll_seconds",
+    "batch_requests", "batch_megabytes",
 )  # fmt: skip
 _EVIDENCE = 500
 """First answers, and each further time so many, after which a rater that cannot succeed is stopped."""
@@ -44,48 +42,50 @@ _EVIDENCE = 500
 
 def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
     """Refuse settings that cannot work, before anything is asked. Raises UserError."""
-    if config.reading is Reading.text:
-        raise UserError(
-            "rater.reading=text gives no ratings; use rater.reading=answer or rater.reading=expected"
-        )
     prompt.instructions(config.reading, config.prompt_version)
     if config.reading is Reading.expected and scale.high > len(DIGITS):
         raise UserError(
             f"rater.reading=expected reads ratings 1..{len(DIGITS)}, scale.high={scale.high} is beyond; use "
             "rater.reading=answer or a lower scale.high"
         )
-    for name, low in (("retries", 0), ("repeats", 1), ("max_new_tokens", 1)):
-        if getattr(config, name) < low:
-            raise UserError(f"rater.{name}={getattr(config, name)} must be at least {low}")
+    least = (
+        ("retries", config.retries, 0),
+        ("repeats", config.repeats, 1),
+        ("max_new_tokens", config.max_new_tokens, 1),
+    )
+    for name, given, low in least:
+        if given < low:
+            raise UserError(f"rater.{name}={given} must be at least {low}")
     if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
         raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
     for name in _POSITIVE:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:
             raise UserError(f"rater.runtime.{name}={value} must be positive")
-    if config.backend in SERVED:
-        check_address(config.base_url)
+    if config.backend.served:
+        check_address(config)
 
 
 def rate(
     config: LlmRaterConfig, pool: Pool, scale: ScaleConfig, *, model: Mapping[str, Any], revision: str | None,
     folder: Path, progress: bool,
 ) -> Ratings:  # fmt: skip
-    """The model's ratings of a pool.
+    """A pool as the model rates it.
 
     Args:
         model: what identifies the model (its commit, content or name at a server): enters every answer's key.
         revision: resolved commit of a hub model.
-        folder: of the answer log.
+        folder: where the answer log is.
 
     Raises:
-        UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay unrated, or any under
-            `unrated=fail`.
+        UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay
+            unrated, or any under `unrated=fail`.
     """
     check(config, scale)
+    form = prompt.answer_form(config.reading)
     with (
         AnswerLog(folder) as log,
         tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
-        open_backend(config, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
+        open_backend(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run()
@@ -96,10 +96,11 @@ class _Session:
     """One pass over the pool, and what came of it so far."""
 
     def __init__(
-        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend, bar: Any
+        self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], log: AnswerLog, backend: Backend,
+        bar: Any,
     ) -> None:  # fmt: skip
         self._config, self._pool, self._log, self._backend, self._bar = config, pool, log, backend, bar
-        self._questions = Questions(config, pool, model, backend.count_tokens)
+        self._questions = RatingQuestions(config, pool, model, backend.count_tokens)
         self._budget = Budget(config, backend.count_tokens, tqdm.write)
         shape = (len(pool), config.repeats)
         self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
@@ -118,7 +119,8 @@ class _Session:
         self.report = RatingReport()
 
     def run(self) -> None:
-        """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not suffice."""
+        """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not
+        suffice."""
         if self._budget.limited:
             for request, answer in self._questions.history(self._log):
                 if answer is not None:
@@ -136,12 +138,13 @@ class _Session:
         """Ask once about each, putting those to be asked again into `again`.
 
         Returns:
-            Those that could not be paid for whatever the others' answers: once these are there, there may be room.
+            Those that could not be paid for whatever the others' answers: once these are there, there may be
+            room.
         """
         waiting: dict[str, list[Ask]] = {}  # equal conversations share one answer
         held: list[Ask] = []
 
-        def requests() -> Iterator[Request]:
+        def requests() -> Iterator[ChatRequest]:
             for ask in asked:
                 request, cut = self._questions.request(ask)
                 self._cut[ask.position] |= cut
@@ -200,7 +203,7 @@ class _Session:
         self._bar.update()
 
     def _stop_if_hopeless(self) -> None:
-        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool was paid for.
+        """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool is paid.
 
         The share that is read at one try is taken three standard errors above what was seen.
         """
@@ -211,9 +214,9 @@ class _Session:
                 f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3)
             )
             raise UserError(
-                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} answers: with "
-                f"rater.retries={self._config.retries} more than rater.max_unrated={self._config.max_unrated:g} would stay "
-                f"unrated; most often: {reasons}"
+                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} "
+                f"answers: with rater.retries={self._config.retries} more than "
+                f"rater.max_unrated={self._config.max_unrated:g} would stay unrated; most often: {reasons}"
             )
 
     def ratings(self, scale: ScaleConfig) -> Ratings:
@@ -230,7 +233,7 @@ class _Session:
         scores = compress(values, scale)
         self.report.count_scores(scores)
         self.report.cut = int(self._cut.sum())
-        repeats = [compress(own, scale) for own in overall.T]
+        repeats = [compress(ratings, scale) for ratings in overall.T]
         self.report.agreement = between_repeats(np.stack(repeats, axis=1), scale.num_scores)
         distribution = self._distribution
         if distribution is not None:
@@ -256,9 +259,9 @@ class _Session:
     def _too_dear(self) -> str:
         there = int((self._outcomes < len(Outcome)).sum())
         return (
-            f"rater.max_cost={self._config.max_cost:g} US dollars is reached: {there:,} of {self._wanted:,} ratings are "
-            f"there for {self._budget.spent:.4g}, and the next one could pass the limit. All answers are kept: raise "
-            "rater.max_cost and run the same command again"
+            f"rater.max_cost={self._config.max_cost:g} US dollars is reached: {there:,} of {self._wanted:,} "
+            f"ratings are there for {self._budget.spent:.4g}, and the next one could pass the limit. All "
+            "answers are kept: raise rater.max_cost and run the same command again"
         )
 
     def _too_many(self, unrated: int, asked: int) -> str:
@@ -269,8 +272,8 @@ class _Session:
         return (
             f"rater={self._config.name} left {unrated:,} of {asked:,} samples unrated, more than "
             f"rater.max_unrated={self._config.max_unrated:g} ({reasons}); for one, sample "
-            f"{self._pool.samples[position].id}: {reason}{text}. All answers are kept: raise rater.retries or "
-            "rater.max_unrated and run the same command again"
+            f"{self._pool.samples[position].id}: {reason}{text}. All answers are kept: raise rater.retries "
+            "or rater.max_unrated and run the same command again"
         )
 
 

@@ -1,4 +1,4 @@
-"""A conversation in the room that the prompt leaves it: cut in its middle, so that its task and its end both stay."""
+"""A conversation in the room that the prompt leaves it: cut in its middle; its task and its end stay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARGIN = 0.99
 
 
 class Room:
-    """The tokens that `max_prompt_tokens` leaves to a conversation beside the instructions, which are never cut.
+    """The tokens that `max_prompt_tokens` leaves to a conversation; the instructions are never cut.
 
     Args:
         count_tokens: tokens of a text, as the model's tokenizer has them or as a cautious estimate.
@@ -34,8 +34,8 @@ class Room:
         """For the conversation."""
         if self.tokens < _LEAST:
             raise UserError(
-                f"rater.max_prompt_tokens={max_prompt_tokens} leaves no room for a conversation: the instructions take "
-                f"{frame}; give at least {frame + _LEAST}"
+                f"rater.max_prompt_tokens={max_prompt_tokens} leaves no room for a conversation: the "
+                f"instructions take {frame}; give at least {frame + _LEAST}"
             )
 
     def fit(self, conversation: str) -> tuple[str, bool]:

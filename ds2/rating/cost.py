@@ -1,7 +1,7 @@
 """What a rating costs: prices by model, the estimate before, and the limit while it runs.
 
-Prices are US dollars for a million tokens, from `conf/price.yaml` or `rater.runtime.price`. A model without a price costs an
-unknown amount, which is said, and never counts as nothing.
+Prices are US dollars for a million tokens, from `conf/price.yaml` or `rater.runtime.price`. A model without a
+price costs an unknown amount, which is said, and never counts as nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import yaml
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
-from ds2.config import LlmRaterConfig, PriceConfig, RaterBackend, Reading
-from ds2.models.chat import Answer, Request
+from ds2.config import ChatBackend, LlmRaterConfig, PriceConfig, Reading
+from ds2.models.chat import Answer, ChatRequest
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 """Ending of a model's name that fixes one version of it, at the same price."""
@@ -34,7 +34,7 @@ class Price:
 
     prompt: float
     cached: float
-    """Of prompt tokens that the server had in its cache."""
+    """For prompt tokens that the server had in its cache."""
     completion: float
     source: str
     """Where the price is from, and of when."""
@@ -52,19 +52,19 @@ def price_of(config: LlmRaterConfig) -> Price | None:
     Raises:
         UserError: half a price is given.
     """
-    own, table = config.runtime.price, _table()
+    given, table = config.runtime.price, _table()
     listed = table["models"].get(_DATED.sub("", config.model))
-    if (own.input is None) != (own.output is None):
+    if (given.input is None) != (given.output is None):
         raise UserError("give both rater.runtime.price.input and rater.runtime.price.output")
-    if own.input is not None:
-        price, source = own, "rater.runtime.price"
+    if given.input is not None:
+        price, source = given, "rater.runtime.price"
     elif listed is not None:
         price, source = PriceConfig(**listed), f"listed {table['listed']}"
     else:
         return None
     assert price.input is not None
     assert price.output is not None
-    factor = price.batch if config.backend is RaterBackend.openai_batch else 1.0
+    factor = price.batch if config.backend is ChatBackend.openai_batch else 1.0
     cached = price.input if price.cached_input is None else price.cached_input
     return Price(price.input * factor, cached * factor, price.output * factor, source)
 
@@ -89,13 +89,13 @@ def limit_price(config: LlmRaterConfig) -> Price | None:
     if price is None:
         raise UserError(
             f"rater.max_cost needs the price of {config.model}, which conf/price.yaml does not list; give "
-            "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or leave "
-            "rater.max_cost out"
+            "rater.runtime.price.input and rater.runtime.price.output in dollars for a million tokens, or "
+            "leave rater.max_cost out"
         )
     return price
 
 
-def prompt_tokens(request: Request, count_tokens: Callable[[str], int]) -> int:
+def prompt_tokens(request: ChatRequest, count_tokens: Callable[[str], int]) -> int:
     """Tokens of a question, with those that mark its messages."""
     return sum(count_tokens(message["content"]) + _MESSAGE for message in request.chat)
 
@@ -118,14 +118,14 @@ class _Hold:
 class Budget:
     """Holds back questions that could take the cost of a rating past `rater.max_cost`.
 
-    What every answer cost counts, those of earlier runs included, and for each question in flight the most that it is taken
-    to cost: its whole prompt uncached and the longest answer. A prompt is taken to have a token for each byte, which no
-    tokenizer exceeds, until `_KNOWN` answers have told how a server counts; then its estimate, times the largest ratio of
-    counted to estimated tokens seen so far. An answer without such counts costs what was held for it. Without a limit
-    nothing is counted.
+    What every answer cost counts, those of earlier runs included, and for each question in flight the most
+    that it is taken to cost: its whole prompt uncached and the longest answer. A prompt is taken to have a
+    token for each byte, which no tokenizer exceeds, until `_KNOWN` answers have told how a server counts;
+    then its estimate, times the largest ratio of counted to estimated tokens seen so far. An answer without
+    such counts costs what was held for it. Without a limit nothing is counted.
 
     Args:
-        count_tokens: of a text, as the back end does.
+        count_tokens: tokens of a text, as the back end counts them.
         say: tells the person one line.
 
     Raises:
@@ -152,7 +152,7 @@ class Budget:
     def limited(self) -> bool:
         return self._limit is not None
 
-    def allows(self, request: Request) -> bool:
+    def allows(self, request: ChatRequest) -> bool:
         """Whether the question can be paid for whatever its answer; if so it is in flight from now on."""
         if self._limit is None:
             return True
@@ -170,11 +170,11 @@ class Budget:
             self._held -= hold.dollars
             self._count(answer, hold)
 
-    def recall(self, request: Request, answer: Answer) -> None:
+    def recall(self, request: ChatRequest, answer: Answer) -> None:
         """Count an answer of an earlier run."""
         self._count(answer, self._hold(request))
 
-    def _hold(self, request: Request) -> _Hold:
+    def _hold(self, request: ChatRequest) -> _Hold:
         assert self._price is not None
         estimate = prompt_tokens(request, self._count_tokens)
         most = estimate * self._ratio
@@ -196,6 +196,6 @@ class Budget:
         if not self._silent:
             self._silent = True
             self._say(
-                f"{self._model} answers without a count of tokens: for rater.max_cost such an answer counts as the most that "
-                "it can cost"
+                f"{self._model} answers without a count of tokens: for rater.max_cost such an answer counts "
+                "as the most that it can cost"
             )

@@ -1,4 +1,4 @@
-"""What a language-model rater did with a pool: outcomes by source, tokens, cut conversations, and what to be wary of."""
+"""What a language model made of a pool: outcomes by source, tokens, cut conversations, warnings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.method.agreement import Agreement
+from ds2.method.agreement import COLLAPSED, RepeatAgreement
 from ds2.models.chat import Answer
 from ds2.rating.parse import Outcome
 
-COLLAPSED = 0.9
-"""A rater that gives one score to more than this share of the samples tells them apart no longer."""
 NOT_ASKED = "not asked"
 """The outcome of a sample outside `rater.sample`."""
 
@@ -35,7 +33,7 @@ class ModelRatings:
     """What a language model said of N samples, in full."""
 
     criteria: NDArray[np.float64]
-    """(N, R, 4) of each of R repeats, in the order of `prompt.CRITERIA`; NaN: unknown."""
+    """(N, R, 4) for each of R repeats, in the order of `prompt.CRITERIA`; NaN: unknown."""
     outcomes: tuple[str, ...]
     """(N,) values of `Outcome`, of repeats the best; `NOT_ASKED`."""
     unrated: tuple[UnratedSample, ...]
@@ -57,19 +55,19 @@ class RatingReport:
     answers: int = 0
     """All answers read, also those that were asked again."""
     replayed: int = 0
-    """Of these, answers that the log held already."""
+    """How many of these the log held already."""
     without_schema: int = 0
-    """Of these, answers that came in this run and only without the JSON schema, which the server refused."""
+    """How many of these came in this run and only without the JSON schema, which the server refused."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     models: Counter[str] = field(default_factory=Counter)
     """The model as the server names it -> answers."""
     largest_share: float = 0.0
-    """Of the most common score among the rated samples."""
+    """Share of the most common score among the rated samples."""
     most_common: int | None = None
     """That score."""
-    agreement: Agreement | None = None
+    agreement: RepeatAgreement | None = None
     """Between the repeats of a sample, where `rater.repeats` asks for several."""
 
     def count_answer(self, answer: Answer, *, replayed: bool) -> None:
@@ -98,32 +96,33 @@ class RatingReport:
     @property
     def total(self) -> dict[str, int]:
         """Outcome -> ratings, all outcomes in order."""
-        return {o.value: sum(own[o.value] for own in self.outcomes.values()) for o in Outcome}
+        return {o.value: sum(ratings[o.value] for ratings in self.outcomes.values()) for o in Outcome}
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        found = []
+        said = []
         if self.largest_share > COLLAPSED:
-            found.append(
-                f"THE RATER HAS COLLAPSED: {self.largest_share:.1%} of its scores are {self.most_common}, so they hardly "
-                "tell samples apart; try another model, rater.reading=expected or another scale"
+            said.append(
+                f"THE RATER HAS COLLAPSED: {self.largest_share:.1%} of its scores are {self.most_common}, so "
+                "they hardly tell samples apart; try another model, rater.reading=expected or another scale"
             )
         if len(self.models) > 1:
             served = ", ".join(f"{name} ({count:,})" for name, count in self.models.most_common())
-            found.append(f"the server answered with several models: {served}")
-        return tuple(found)
+            said.append(f"the server answered with several models: {served}")
+        return tuple(said)
 
     def counts(self) -> dict[str, Any]:
         """The numbers of the stage's record."""
-        tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
-        names = ("cut", "answers", "replayed", "without_schema", *tokens)
+        agreement = {} if self.agreement is None else asdict(self.agreement)
         return {
             **self.total,
-            **{name: getattr(self, name) for name in names},
+            "cut": self.cut,
+            "answers": self.answers,
+            "replayed": self.replayed,
+            "without_schema": self.without_schema,
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
             "largest_share": self.largest_share,
-            **(
-                {}
-                if self.agreement is None
-                else {f"repeats_{k}": v for k, v in asdict(self.agreement).items()}
-            ),
+            **{f"repeats_{name}": value for name, value in agreement.items()},
         }

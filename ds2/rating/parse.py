@@ -1,25 +1,25 @@
 """From what a model wrote to a rating, or to the reason why there is none.
 
-Only the overall rating decides; a criterion that is absent or unusable is kept as unknown, so that a usable answer is never
-asked, nor paid for, twice. What an answer becomes:
+Only the overall rating decides; a criterion that is absent or unusable is kept as unknown, so that a usable
+answer is never asked, nor paid for, twice. What an answer becomes:
 
-| answer                                                                    | outcome    | rating            |
-|---------------------------------------------------------------------------|------------|-------------------|
-| one JSON object, four numbers 1..10; extra keys; keys in any case, with    | parsed     | as written        |
-| spaces, hyphens or underscores                                            |            |                   |
-| 7.5, 7.0                                                                  | parsed     | as written        |
-| in a code fence or in prose, after `</think>`, inside another object;      | repaired   | as written        |
-| single quotes, a comma too many; cut off after the overall rating;         |            |                   |
-| several objects that agree; any of these with objects or braces inside     |            |                   |
-| "7", "8/10", "8 out of 10"                                                | repaired   | 7, 8, 8           |
-| another criterion missing, or not a number 1..10                          | repaired   | as written        |
-| overall rating twice, equal                                               | repaired   | as written        |
-| overall rating twice, different; several objects that disagree             | unreadable |                   |
-| overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10  | unreadable |                   |
-| no object, or empty; in prose, an object with one criterion (a quotation)  | unreadable |                   |
-| cut off before or within the overall rating, or before `</think>`         | truncated  |                   |
-| no rating, and the model declines in words or the server says so           | refused    |                   |
-| not delivered by the server                                               | undelivered|                   |
+| answer                                                                   | outcome    | rating            |
+|--------------------------------------------------------------------------|------------|-------------------|
+| one JSON object, four numbers 1..10; extra keys; keys in any case, with   | parsed     | as written        |
+| spaces, hyphens or underscores                                           |            |                   |
+| 7.5, 7.0                                                                 | parsed     | as written        |
+| in a code fence or in prose, after `</think>`, inside another object;     | repaired   | as written        |
+| single quotes, a comma too many; cut off after the overall rating;        |            |                   |
+| several objects that agree; any of these with objects or braces inside    |            |                   |
+| "7", "8/10", "8 out of 10"                                               | repaired   | 7, 8, 8           |
+| another criterion missing, or not a number 1..10                         | repaired   | as written        |
+| overall rating twice, equal                                              | repaired   | as written        |
+| overall rating twice, different; several objects that disagree            | unreadable |                   |
+| overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10 | unreadable |                   |
+| no object, or empty; in prose, an object with one criterion (a quotation) | unreadable |                   |
+| cut off before or within the overall rating, or before `</think>`        | truncated  |                   |
+| no rating, and the model declines in words or the server says so          | refused    |                   |
+| not delivered by the server                                              | undelivered|                   |
 
 Under `reading=expected` an answer is its distribution over the digits 1..9 and the rating its mean.
 """
@@ -37,8 +37,7 @@ from typing import Any
 
 from ds2.config import Reading
 from ds2.models.chat import Answer
-from ds2.models.chat.tokens import DIGITS
-from ds2.rating.prompt import CRITERIA, HIGHEST, LOWEST
+from ds2.rating.prompt import CRITERIA, DIGITS, HIGHEST, LOWEST
 
 
 class Outcome(Enum):
@@ -64,7 +63,7 @@ class Verdict:
     criteria: tuple[float, float, float, float] = (math.nan,) * 4
     """In the order of `CRITERIA`, the overall rating last; NaN: unknown."""
     reason: str = ""
-    """Of anything but `parsed`."""
+    """Why it is anything but `parsed`."""
     distribution: tuple[float, ...] | None = None
     """P(rating = 1..9), with `reading=expected`."""
 
@@ -111,7 +110,7 @@ def _read_text(answer: Answer) -> Verdict:
         return _judge(whole, repaired="thought aloud" if "</think>" in answer.text else "")
     if "<think>" in text:
         return Verdict(Outcome.truncated, reason="cut off while it was thinking")
-    verdicts = [_judge(pairs, repaired=how) for pairs, how in _found(text)]
+    verdicts = [_judge(pairs, repaired=how) for pairs, how in _objects(text)]
     rated = [verdict for verdict in verdicts if verdict.outcome.rated]
     if len({verdict.rating for verdict in rated}) > 1:
         return Verdict(Outcome.unreadable, reason="several objects with different overall ratings")
@@ -135,7 +134,8 @@ def _without_rating(text: str, *, cut: bool) -> Verdict:
 
 
 _DECLINES = re.compile(
-    r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|unable|not able)|I (?:can(?:no|['’])t|cannot|won['’]t|will not|must decline)"
+    r"\b(?:I(?:['’]m| am) (?:really |very |so )?(?:sorry|unable|not able)"
+    r"|I (?:can(?:no|['’])t|cannot|won['’]t|will not|must decline)"
     r"|as an AI\b|I apologi[sz]e)",
     re.IGNORECASE,
 )  # fmt: skip
@@ -153,7 +153,8 @@ _PAIR = re.compile(
         (?P<value>"[^"\n]*"|'[^'\n]*'|[-+]?[\w.]+(?:\s*/\s*\d+|\s+out\s+of\s+\d+)?)(?=\s|,|\})""",
     re.VERBOSE,
 )
-"""A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut off."""
+"""A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut
+off."""
 _INNERMOST = re.compile(r"\{[^{}]*(?:\}|$)")
 _BROKEN_DEPTH = 3
 """Levels of braces within broken JSON that are looked through."""
@@ -162,26 +163,27 @@ _STARTS = 50
 _WORD = re.compile(r"\w")
 
 
-def _found(text: str) -> list[tuple[_Pairs, str]]:
+def _objects(text: str) -> list[tuple[_Pairs, str]]:
     """The objects in a text that name an overall rating, and how each was found.
 
-    Strict JSON wherever a brace opens; in what is left of the text, pair by pair, which mends quotes, commas and a missing
-    end. Among words an object counts only with a second criterion: alone, it may be quoted from the conversation.
+    Strict JSON wherever a brace opens; in what is left of the text, pair by pair, which mends quotes, commas
+    and a missing end. Among words an object counts only with a second criterion: alone, it may be quoted from
+    the conversation.
     """
     strict, rest = _decoded(text)
-    found = [(pairs, "prose or a fence around it") for pairs in strict]
+    objects = [(pairs, "prose or a fence around it") for pairs in strict]
 
     def mend(part: re.Match[str]) -> str:
         pairs = _Pairs([(m["key"], _plain(m["value"].strip("\"'"))) for m in _PAIR.finditer(part.group())])
         if _names_overall(pairs):
-            found.append((pairs, "broken JSON"))
+            objects.append((pairs, "broken JSON"))
         return " "
 
     for _ in range(_BROKEN_DEPTH):
         rest = _INNERMOST.sub(mend, rest)
     if _WORD.search(re.sub(r"```\w*", "", rest)):
-        return [(pairs, how) for pairs, how in found if _criteria(pairs) > 1]
-    return found
+        return [(pairs, how) for pairs, how in objects if _criteria(pairs) > 1]
+    return objects
 
 
 def _decoded(text: str) -> tuple[list[_Pairs], str]:
@@ -193,10 +195,10 @@ def _decoded(text: str) -> tuple[list[_Pairs], str]:
         if brace.start() < at:
             continue
         try:
-            found, end = decoder.raw_decode(text, brace.start())
+            value, end = decoder.raw_decode(text, brace.start())
         except (ValueError, RecursionError):
             continue
-        objects += _within(found)
+        objects += _within(value)
         rest, at = rest + text[at : brace.start()] + " ", end
     return objects, rest + text[at:]
 
@@ -207,10 +209,10 @@ def _within(value: Any) -> Iterator[_Pairs]:
         if _names_overall(value):
             yield value
             return
-        value = [own for _, own in value.items]
+        value = [item for _, item in value.items]
     if isinstance(value, list):
-        for own in value:
-            yield from _within(own)
+        for item in value:
+            yield from _within(item)
 
 
 def _names_overall(pairs: _Pairs) -> bool:
@@ -231,13 +233,13 @@ def _plain(value: str) -> Any:
 
 def _judge(pairs: _Pairs, *, repaired: str) -> Verdict:
     """The verdict on one object's pairs; `repaired` says what had to be mended to get them."""
-    found: dict[str, list[Any]] = {}
+    values: dict[str, list[Any]] = {}
     for key, value in pairs.items:
-        found.setdefault(_name(key), []).append(value)
+        values.setdefault(_name(key), []).append(value)
     mended = [repaired] if repaired else []
     numbers = []
     for criterion in CRITERIA:
-        number, note = _number(found.get(_name(criterion), []))
+        number, note = _number(values.get(_name(criterion), []))
         if note:
             mended.append(f"{criterion}: {note}")
         numbers.append(number)

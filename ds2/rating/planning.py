@@ -1,4 +1,4 @@
-"""What a rating by a language model would take, before anything is asked: questions, tokens, price and time."""
+"""What a rating would take, before anything is asked: questions, tokens, price and time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
-from ds2.models.chat import Answer, Request
+from ds2.config import ChatBackend, CurationMethod, LlmRaterConfig, Reading
+from ds2.models.chat import Answer, ChatRequest
 from ds2.models.chat.answer_log import FILE, AnswerLog
-from ds2.models.chat.local.tokens import model_path
-from ds2.models.chat.served.batch_ledger import folder_of, sent
+from ds2.models.chat.local.tokenizer import model_path
+from ds2.models.chat.served.batch_state import folder_of, sent
 from ds2.models.chat.tokens import estimate_tokens
 from ds2.pool import Pool
-from ds2.rating.by_model import SERVED
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
 from ds2.rating.prompt import CRITERIA
-from ds2.rating.questions import Questions
+from ds2.rating.questions import RatingQuestions
 
 _COUNTED = 200
 """Conversations whose tokens are counted, drawn at random, to stand for all."""
@@ -59,23 +58,24 @@ class Forecast:
 def forecast(
     config: LlmRaterConfig, pool: Pool, *, model: Mapping[str, Any], revision: str | None, folder: Path
 ) -> Forecast:
-    """Count what the answer log lacks; tokens on a random sample of it. Arguments as in `language_model.rate`.
+    """Count what the answer log lacks; tokens on a random sample of it. Arguments as in `by_model.rate`.
 
     Raises:
         UserError: a limit on costs that the rating itself would refuse.
     """
     limit_price(config)
     count_tokens, counted_by = _counter(config, revision)
-    questions = Questions(config, pool, model, count_tokens)
+    questions = RatingQuestions(config, pool, model, count_tokens)
     wanted = len(questions.first())
-    tally = _Tally(sent(folder_of(config, folder)) if config.backend is RaterBackend.openai_batch else set())
+    tally = _Tally(sent(folder_of(config, folder)) if config.backend is ChatBackend.openai_batch else set())
     drawn = heapq.nsmallest(_COUNTED, tally.requests(questions, folder), key=lambda request: request.key)
     n = tally.open
     mean = sum(prompt_tokens(request, count_tokens) for request in drawn) / max(len(drawn), 1)
     longest = longest_answer(config)
     typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
     return Forecast(
-        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest), counted_by, price_of(config)
+        wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest),
+        counted_by, price_of(config),
     )  # fmt: skip
 
 
@@ -86,14 +86,14 @@ class _Tally:
         self._sent = sent
         self.answered = self.waiting = self.open = 0
 
-    def requests(self, questions: Questions, folder: Path) -> Iterator[Request]:
+    def requests(self, questions: RatingQuestions, folder: Path) -> Iterator[ChatRequest]:
         if not (folder / FILE).exists():  # a plan leaves nothing behind, a log neither
             yield from self._count(questions.history(None))
             return
         with AnswerLog(folder) as log:
             yield from self._count(questions.history(log))
 
-    def _count(self, history: Iterator[tuple[Request, Answer | None]]) -> Iterator[Request]:
+    def _count(self, history: Iterator[tuple[ChatRequest, Answer | None]]) -> Iterator[ChatRequest]:
         for request, answer in history:
             if answer is not None:
                 self.answered += 1
@@ -104,61 +104,61 @@ class _Tally:
                 yield request
 
 
-def lines(config: LlmRaterConfig, pool_size: int, found: Forecast, curation: CurationMethod) -> list[str]:
+def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: CurationMethod) -> list[str]:
     """The forecast in words, with a word on samples that will have no score."""
     share = f" in a share of {config.sample:g} of {pool_size:,}" if config.sample < 1 else ""
     times = f", {config.repeats} of each sample" if config.repeats > 1 else ""
-    waiting = f"{found.waiting:,} questions wait in batches at the server, " if found.waiting else ""
+    waiting = f"{left.waiting:,} questions wait in batches at the server, " if left.waiting else ""
     said = [
-        f"{found.wanted:,} ratings by {config.model}{share}{times}: {found.answered:,} answers are in the log, "
-        f"{waiting}{found.questions:,} questions to ask (and again where an answer cannot be read)"
+        f"{left.wanted:,} ratings by {config.model}{share}{times}: {left.answered:,} answers are in the log, "
+        f"{waiting}{left.questions:,} questions to ask (and again where an answer cannot be read)"
     ]
     if config.sample < 1 and curation is not CurationMethod.posterior:
         said.append(
-            f"the other samples get no score from curation={curation.value} and no selection by score can choose them; "
-            "curation=posterior fills them in"
+            f"the other samples get no score from curation={curation.value} and no selection by score can "
+            "choose them; curation=posterior fills them in"
         )
-    if not found.questions:
+    if not left.questions:
         return said
-    each_in, each_out = found.tokens_in / found.questions, found.tokens_out / found.questions
+    each_in, each_out = left.tokens_in / left.questions, left.tokens_out / left.questions
     said.append(
-        f"tokens: {_many(found.tokens_in)} in ({each_in:,.0f} a question, {found.counted_by}), "
-        f"{_many(found.tokens_out)} out ({each_out:,.0f} an answer; at most {_many(found.tokens_out_at_most)})"
+        f"tokens: {_many(left.tokens_in)} in ({each_in:,.0f} a question, {left.counted_by}), "
+        f"{_many(left.tokens_out)} out ({each_out:,.0f} an answer; at most {_many(left.tokens_out_at_most)})"
     )
-    return [*said, f"price: {_price(config, found)}", f"time: {_time(config, found)}"]
+    return [*said, f"price: {_price(config, left)}", f"time: {_time(config, left)}"]
 
 
-def _price(config: LlmRaterConfig, found: Forecast) -> str:
-    if found.price is None or found.dollars is None:
-        if config.backend not in SERVED:
+def _price(config: LlmRaterConfig, left: Forecast) -> str:
+    if left.price is None or left.dollars is None:
+        if not config.backend.served:
             return "none, the model runs on this machine"
         return (
             f"not known: conf/price.yaml does not list {config.model}; rater.runtime.price.input and "
             "rater.runtime.price.output give it"
         )
-    expected, most = found.dollars
-    batch = ", by the Batch API" if config.backend is RaterBackend.openai_batch else ""
+    expected, most = left.dollars
+    batch = ", by the Batch API" if config.backend is ChatBackend.openai_batch else ""
     limit = f"; rater.max_cost={config.max_cost:g}" if config.max_cost is not None else ""
     return (
-        f"about ${expected:,.2f}, at most ${most:,.2f} ({found.price.source}{batch}: ${found.price.prompt:g} in, "
-        f"${found.price.completion:g} out a million tokens, none of them cached{limit})"
+        f"about ${expected:,.2f}, at most ${most:,.2f} ({left.price.source}{batch}: ${left.price.prompt:g} "
+        f"in, ${left.price.completion:g} out a million tokens, none of them cached{limit})"
     )
 
 
-def _time(config: LlmRaterConfig, found: Forecast) -> str:
+def _time(config: LlmRaterConfig, left: Forecast) -> str:
     runtime = config.runtime
-    if config.backend is RaterBackend.openai_batch:
+    if config.backend is ChatBackend.openai_batch:
         return "at most a day for each round of batches, as the API promises"
-    if config.backend not in SERVED:
+    if not config.backend.served:
         return "not known, it depends on the device"
-    tokens = found.tokens_in + found.tokens_out
+    tokens = left.tokens_in + left.tokens_out
     paces = {
-        "rater.runtime.requests_per_minute": (found.questions, runtime.requests_per_minute),
+        "rater.runtime.requests_per_minute": (left.questions, runtime.requests_per_minute),
         "rater.runtime.tokens_per_minute": (tokens, runtime.tokens_per_minute),
     }
     minutes = {name: amount / pace for name, (amount, pace) in paces.items() if pace}
     minutes[f"{runtime.concurrency} in flight, assuming {_LATENCY:g} s an answer"] = (
-        found.questions / runtime.concurrency * _LATENCY / 60
+        left.questions / runtime.concurrency * _LATENCY / 60
     )
     slowest = max(minutes, key=minutes.__getitem__)
     return f"about {_duration(minutes[slowest])} ({slowest})"
@@ -166,7 +166,7 @@ def _time(config: LlmRaterConfig, found: Forecast) -> str:
 
 def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[str], int], str]:
     """A counter of tokens without starting the back end, and how it counts."""
-    if config.backend not in SERVED:
+    if not config.backend.served:
         try:
             from transformers import AutoTokenizer
 

@@ -1,7 +1,8 @@
 """What is asked about a pool, and the key under which each answer is kept.
 
-An ask is one rating that is wanted: a sample, a repeat, a try. Its key is a hash of all that decides the answer: the prompt,
-the model, the sampling, the repeat and the try. A further try sends the identical messages; only its key differs.
+An ask is one rating that is wanted: a sample, a repeat, a try. Its key is a hash of all that decides the
+answer: the prompt, the model, the sampling, the repeat and the try. A further try sends the identical
+messages; only its key differs.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ import numpy as np
 
 from ds2.base.hashes import canonical_json
 from ds2.config import LlmRaterConfig, Reading
-from ds2.models.chat import Answer, Request
+from ds2.models.chat import Answer, ChatRequest
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.conversation import Room
 from ds2.rating.parse import read
 from ds2.rating.sample import drawn
-
-_SAMPLING = ("reading", "temperature", "top_p", "top_k", "quantization", "max_new_tokens", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,12 @@ class Ask:
     attempt: int
 
 
-class Questions:
+class RatingQuestions:
     """The questions of one rater about one pool.
 
     Args:
         model: what identifies the model (its commit, content or name at a server).
-        count_tokens: of a text, for the cut of long conversations.
+        count_tokens: tokens of a text, for the cut of long conversations.
 
     Raises:
         UserError: the prompt leaves no room for a conversation, or its version is unknown.
@@ -51,8 +50,17 @@ class Questions:
     ) -> None:
         self._config, self._pool = config, pool
         self._room = Room(config.max_prompt_tokens, count_tokens, config.reading, config.prompt_version)
-        decides = {name: str(getattr(config, name)) for name in _SAMPLING}
-        self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": decides}))
+        decides = {
+            "reading": config.reading,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "top_k": config.top_k,
+            "quantization": config.quantization,
+            "max_new_tokens": config.max_new_tokens,
+            "seed": config.seed,
+        }
+        sampling = {name: str(value) for name, value in decides.items()}
+        self._hash = hashlib.sha256(canonical_json({"model": model, "sampling": sampling}))
 
     @property
     def tries(self) -> int:
@@ -64,18 +72,18 @@ class Questions:
         positions = np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)).tolist()
         return [Ask(position, r, 0) for position in positions for r in range(self._config.repeats)]
 
-    def request(self, ask: Ask) -> tuple[Request, bool]:
+    def request(self, ask: Ask) -> tuple[ChatRequest, bool]:
         """The question, and whether its conversation had to be cut."""
         rendered = prompt.as_data(self._pool.conversation(ask.position))
         data, cut = self._room.fit(rendered)
         chat = prompt.chat(data, self._config.reading, self._config.prompt_version)
-        own = self._hash.copy()
-        own.update(canonical_json([chat, ask.repeat, ask.attempt]))
-        key = own.hexdigest()[:32]
-        return Request(key, chat, seed=int(key[:8], 16) >> 1), cut
+        asked = self._hash.copy()
+        asked.update(canonical_json([chat, ask.repeat, ask.attempt]))
+        key = asked.hexdigest()[:32]
+        return ChatRequest(key, chat, seed=int(key[:8], 16) >> 1), cut
 
-    def history(self, log: AnswerLog | None) -> Iterator[tuple[Request, Answer | None]]:
-        """Each of these questions that the log answers, with its answer, and each that is to be asked next, once.
+    def history(self, log: AnswerLog | None) -> Iterator[tuple[ChatRequest, Answer | None]]:
+        """Each question that the log answers, with its answer, and each that is to be asked next, once.
 
         Args:
             log: None: nothing was ever asked.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 from ds2.base.errors import UserError
 from ds2.base.load import load_function
 from ds2.base.number_files import read_score_file
-from ds2.base.paths import project_root
 from ds2.config import (
     ColumnRaterConfig,
     RaterConfig,
@@ -44,11 +41,11 @@ class Ratings:
     """(N,) raw values as the rater gave them; NaN: unrated."""
     warnings: tuple[str, ...] = ()
     by_rater: NDArray[np.int16] | None = None
-    """(N, R) scores of several raters, where there are several; `scores` is then the lower median of each sample's."""
+    """(N, R) scores of several raters, where there are several; `scores` is then their lower median."""
     asked: NDArray[np.bool_] | None = None
     """(N,) samples that the rater was shown (`rater.sample`); None: all."""
     details: ModelRatings | None = None
-    """Of a language model: criteria, outcomes, report."""
+    """What a language model's ratings have beyond these: criteria, outcomes, report."""
 
 
 def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -66,7 +63,8 @@ def rate(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
 
 
 def apply_unrated(config: RaterConfig, ratings: Ratings) -> Ratings:
-    """The ratings with the rater's policy for unrated samples applied. Raises UserError under `unrated=fail`."""
+    """The ratings with the rater's policy for unrated samples applied. Raises UserError under
+    `unrated=fail`."""
     unrated = ratings.scores == UNRATED
     if ratings.asked is not None:
         unrated &= ratings.asked
@@ -103,8 +101,8 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
     values = read_score_file(Path(config.path).expanduser(), config.key)
     if len(values) < pool.rows_read or (len(values) > pool.rows_read and not pool.limited):
         raise UserError(
-            f"rater.path={config.path} holds {len(values)} scores, the pool {pool.rows_read} rows; the file must have "
-            "one score a row, in pool order"
+            f"rater.path={config.path} holds {len(values)} scores, the pool {pool.rows_read} rows; the file "
+            "must have one score a row, in pool order"
         )
     taken = values[np.asarray(pool.rows)]
     return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
@@ -121,8 +119,10 @@ def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -
             "rater.columns must name at least two different columns; for one, use rater=from_column"
         )
     values = np.stack([_numbers(pool, column) for column in config.columns], axis=1)
-    named = zip(config.columns, values.T, strict=True)
-    scores = [to_scores(own, config.unit, scale, what=f"rater.columns: {column}") for column, own in named]
+    scores = [
+        to_scores(column, config.unit, scale, what=f"rater.columns: {name}")
+        for name, column in zip(config.columns, values.T, strict=True)
+    ]
     table = np.stack(scores, axis=1)
     return Ratings(lower_median(table), row_means(values), by_rater=table)
 
@@ -151,46 +151,24 @@ def _simulate(config: SimulatedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
 
 
 def transition_matrix(config: SimulatedRaterConfig, num_scores: int) -> NDArray[np.float64]:
-    """The K x K matrix that a simulated rater draws from, rows renormalised (published ones are rounded).
+    """The K x K matrix that a simulated rater draws from, rows renormalised (printed ones are rounded).
 
     Raises:
-        UserError: neither or both given, an unknown rater, another K, a negative entry or an empty row.
+        UserError: rows of unequal length, another K, a negative entry or an empty row.
     """
-    if (config.published is None) == (config.matrix is None):
-        raise UserError("a simulated rater needs either rater.published or rater.matrix")
-    if config.published is not None:
-        known = published_matrices()
-        if config.published not in known:
-            raise UserError(
-                f"no published matrix of {config.published}; there are: {', '.join(sorted(known))}"
-            )
-        matrix = known[config.published]
-    else:
-        try:
-            matrix = np.asarray(config.matrix, dtype=np.float64)
-        except ValueError as error:
-            raise UserError("rater.matrix must have rows of equal length") from error
+    try:
+        matrix = np.asarray(config.matrix, dtype=np.float64)
+    except ValueError as error:
+        raise UserError("rater.matrix must have rows of equal length") from error
     if matrix.shape != (num_scores, num_scores):
         raise UserError(
-            f"the transition matrix of rater={config.name} is {' x '.join(map(str, matrix.shape))}, the scale has "
-            f"{num_scores} scores; give a rater.matrix of that size"
+            f"the transition matrix of rater={config.name} is {' x '.join(map(str, matrix.shape))}, the "
+            f"scale has {num_scores} scores; give a rater.matrix of that size"
         )
     if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(axis=1) <= 0).any():
         raise UserError("a transition matrix needs finite, non-negative entries and no empty row")
     normalised: NDArray[np.float64] = matrix / matrix.sum(axis=1, keepdims=True)
     return normalised
-
-
-@cache
-def published_matrices() -> dict[str, NDArray[np.float64]]:
-    """Rater -> the 6 x 6 matrix as the paper prints it (Figure 3, two decimals)."""
-    matrices: dict[str, NDArray[np.float64]] = {}
-    path = project_root() / "experiments" / "published" / "transition_matrices.csv"
-    with path.open(encoding="utf-8", newline="") as handle:
-        for line in csv.DictReader(handle):
-            matrix = matrices.setdefault(line["rater"], np.zeros((6, 6)))
-            matrix[int(line["true_score"])] = [float(line[f"rated_{j}"]) for j in range(6)]
-    return matrices
 
 
 _RATERS: tuple[tuple[type, Callable[[Any, Pool, ScaleConfig], Ratings]], ...] = (

@@ -1,7 +1,8 @@
 """The share of a pool that is rated: `rater.sample`.
 
-Each sample's place in the draw is a hash of its id and the seed. So the same samples are asked about whatever the order in
-which they come or are computed, and a larger share contains every smaller one: raising it pays for the difference only.
+Each sample's place in the draw is a hash of its id and the seed. So the same samples are asked about whatever
+the order in which they come or are computed, and a larger share contains every smaller one: raising it pays
+for the difference only.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def to_scores(
     if bad.any():
         at = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{what}: value {values[at]:g} at position {at} is not a score 0..{scale.num_scores - 1}; for raw ratings "
-            "set rater.unit=ratings, for another number of levels scale.low and scale.high"
+            f"{what}: value {values[at]:g} at position {at} is not a score 0..{scale.num_scores - 1}; for "
+            "raw ratings set rater.unit=ratings, for another number of levels scale.low and scale.high"
         )
     return np.where(rated, values, UNRATED).astype(np.int16)

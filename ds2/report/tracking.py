@@ -24,7 +24,7 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
-from ds2.rating.outcomes import COLLAPSED
+from ds2.method.agreement import COLLAPSED
 from ds2.report import facts
 from ds2.report.rating_facts import rating_facts
 

@@ -14,7 +14,6 @@ from ds2.config import (
     HubModelConfig,
     HubPoolConfig,
     LlmRaterConfig,
-    RaterBackend,
     RunConfig,
     SentenceEmbedderConfig,
 )
@@ -50,10 +49,7 @@ def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
 def needs(config: RunConfig) -> Iterator[Need]:
     """What the run's choices read from outside the clone."""
     yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
-    if isinstance(config.rater, LlmRaterConfig) and config.rater.backend in (
-        RaterBackend.vllm,
-        RaterBackend.transformers,
-    ):
+    if isinstance(config.rater, LlmRaterConfig) and not config.rater.backend.served:
         rater = config.rater
         yield Need(f"rater {rater.name}", lambda: _model(rater.model, rater.revision))
     if isinstance(config.embedder, SentenceEmbedderConfig):

@@ -14,7 +14,6 @@ imported when it is asked for.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TypeVar, cast
 

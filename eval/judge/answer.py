@@ -1,4 +1,4 @@
-"""One model's answers to a file of prompts, turn by turn, each turn seeing the model's own answers before it."""
+"""One model's answers to a file of prompts; each turn sees the model's own answers before it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """From judgements to rates with intervals.
 
-Outcome y is 1 for a win of the first model, 1/2 for a tie, 0 for a loss. The length-controlled rate asks what the share of
-wins would be if both models wrote answers of one length: with x = tanh(extra length / its standard deviation), fit
-P(y) = s(a + b x), s the logistic function, and report s(a). Intervals: bootstrap over prompts (a prompt's turns stay
-together), the middle 95 %.
+Outcome y is 1 for a win of the first model, 1/2 for a tie, 0 for a loss. The length-controlled rate asks what
+the share of wins would be if both models wrote answers of one length: with x = tanh(extra length / its
+standard deviation), fit P(y) = s(a + b x), s the logistic function, and report s(a). Intervals: bootstrap
+over prompts (a prompt's turns stay together), the middle 95 %.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 RIDGE = 1e-3
 """Keeps a and b finite where one model wins everything."""
@@ -22,7 +23,7 @@ NEWTON_STEPS = 60
 def rates(
     outcomes: Sequence[int], extra_length: Sequence[int], prompts: Sequence[str], *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Win, tie and loss, the win rate (ties half) and its length-controlled sibling, each with a 95 % interval, 0..1.
+    """Win, tie and loss, win rate (ties half) and length-controlled win rate, 0..1, with 95 % intervals.
 
     `outcomes` 1, 0 or -1, `extra_length` in characters, `prompts` the prompt that each judgement belongs to.
     """
@@ -48,7 +49,7 @@ def length_controlled(
     """s(a) of the weighted logistic fit, one for each row of `weights` (R, n)."""
     a, b = np.zeros(len(weights)), np.zeros(len(weights))
     for _ in range(NEWTON_STEPS):
-        p = _logistic(a[:, None] + b[:, None] * x)
+        p = expit(a[:, None] + b[:, None] * x)
         residual, curvature = weights * (y - p), weights * p * (1 - p)
         gradient_a, gradient_b = residual.sum(axis=1) - RIDGE * a, residual @ x - RIDGE * b
         h_aa, h_ab = curvature.sum(axis=1) + RIDGE, curvature @ x
@@ -56,7 +57,7 @@ def length_controlled(
         determinant = h_aa * h_bb - h_ab**2
         a = a + np.clip((h_bb * gradient_a - h_ab * gradient_b) / determinant, -1, 1)
         b = b + np.clip((h_aa * gradient_b - h_ab * gradient_a) / determinant, -1, 1)
-    return _logistic(a)
+    return expit(a)
 
 
 def _resampled_weights(prompts: Sequence[str], resamples: int, seed: int) -> NDArray[np.float64]:
@@ -76,7 +77,3 @@ def _with_interval(values: NDArray[np.float64]) -> dict[str, float]:
 def _squash(extra: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = extra.std()
     return np.tanh(extra / spread) if spread > 0 else np.zeros_like(extra)
-
-
-def _logistic(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-z))

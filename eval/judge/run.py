@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
-from ds2.models.chat import Answer, Chat, Place, Request, open_backend
+from ds2.models.chat import Answer, AnswerForm, Chat, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
+from ds2.models.chat.served.address import check_address
 from eval.judge.rates import rates
 from eval.judge.spec import JudgeConfig, JudgeSpec
 from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdict
@@ -21,8 +22,9 @@ from eval.judge.verdicts import Pair, combine, judge_prompt, pair_up, read_verdi
 def compare(spec: JudgeSpec) -> dict[str, Any]:
     """Judge every pair in both orders; write `judgements.parquet` and `rates.json`; return the rates.
 
-    A reply once received is kept in the answer log of the output folder and never asked for again. Pairs with a reply that holds no
-    verdict are left out and counted as `unread`. Raises UserError for files that do not match and a server that is down.
+    A reply once received is kept in the answer log of the output folder and never asked for again. Pairs with
+    a reply that holds no verdict are left out and counted as `unread`. Raises UserError for files that do not
+    match and a server that is down.
     """
     try:
         pairs = pair_up(read_rows(spec.first), read_rows(spec.second))
@@ -76,39 +78,49 @@ def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:
     """A reply to every chat; equal chats share one. Raises UserError where some stay without."""
     keys = [_key(chat, spec.judge) for chat in chats]
     with AnswerLog(folder) as log:
-        known = {key: log.get(key) for key in keys}
-        missing = {key: chat for key, chat in zip(keys, chats, strict=True) if known[key] is None}
+        known = {key: answer for key in keys if (answer := log.get(key)) is not None}
+        missing = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
         if missing:
             known |= _ask(missing, spec, log, folder)
-    undelivered = [answer.text for answer in known.values() if answer is None or answer.finish == "failed"]
+    undelivered = [answer.text for answer in known.values() if answer.finish == "failed"]
     if undelivered:
         raise UserError(
-            f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions ({undelivered[0]}); its "
-            "replies so far are kept: run the same command again"
+            f"judge {spec.judge.model} did not answer {len(undelivered)} of {len(known)} questions "
+            f"({undelivered[0]}); its replies so far are kept: run the same command again"
         )
     return [known[key].text for key in keys]
 
 
 def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path) -> dict[str, Answer]:
-    config, replies = spec.judge.as_rater(), {}
+    replies = {}
     try:
+        if spec.judge.backend.served:
+            check_address(spec.judge)
         with (
             tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
-            open_backend(config, spec.judge.revision, Place(folder, bar.write)) as backend,
+            open_backend(spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write)) as backend,
         ):
-            for answer in backend.answers(Request(key, chat, seed=0) for key, chat in missing.items()):
+            requests = (ChatRequest(key, chat, seed=spec.judge.seed) for key, chat in missing.items())
+            for answer in backend.answers(requests):
                 log.add(answer)
                 replies[answer.key] = answer
                 bar.update()
     except UserError as error:
-        # The back ends name a rater's options; the judge's have the same names.
-        raise UserError(f"judge: {error}".replace("rater.", "judge.")) from error
+        raise UserError(f"judge: {error}") from error
     return replies
 
 
 def _key(chat: Chat, judge: JudgeConfig) -> str:
+    """Names a reply in the log, by all that decides it."""
     whole = [judge.model, judge.revision, judge.temperature, judge.max_new_tokens, list(chat)]
-    return hashlib.sha256(canonical_json(whole)).hexdigest()[:32]
+    rarer = {
+        "top_p": judge.top_p,
+        "top_k": judge.top_k,
+        "quantization": judge.quantization,
+        "seed": judge.seed or None,
+    }
+    given = {name: value for name, value in rarer.items() if value is not None}
+    return hashlib.sha256(canonical_json([*whole, given] if given else whole)).hexdigest()[:32]
 
 
 def _write_judgements(pairs: list[Pair], outcomes: list[int | None], replies: list[str], path: Path) -> None:
@@ -120,6 +132,8 @@ def _write_judgements(pairs: list[Pair], outcomes: list[int | None], replies: li
             "id": pair.id, "turn": pair.turn, "outcome": outcome, "extra_length": pair.extra_length,
             "reply_shown_first": shown_first, "reply_shown_second": shown_second,
         }
-        for pair, outcome, shown_first, shown_second in zip(pairs, outcomes, replies[::2], replies[1::2], strict=True)
+        for pair, outcome, shown_first, shown_second in zip(
+            pairs, outcomes, replies[::2], replies[1::2], strict=True
+        )
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), path)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from ds2.config import EvalConfig, LlmRaterConfig, RaterBackend, RaterRuntime, Reading
+from ds2.config import ChatBackend, ChatConfig, ChatRuntime, EvalConfig
 
 
 @dataclass
@@ -27,29 +28,18 @@ class AnswerSpec:
     progress: bool = True
 
 
-@dataclass
-class JudgeConfig:
-    """The judge: a language model, asked through the same back ends as a rater; keys come from the environment."""
+@dataclass(kw_only=True)
+class JudgeConfig(ChatConfig):
+    """The judge, asked through the same back ends as a rater; keys come from the environment."""
 
-    model: str
-    """Its name at the server; on the hub, or a local directory, where it runs here."""
-    backend: RaterBackend = RaterBackend.openai
-    revision: str | None = None
-    """Of a hub model."""
-    base_url: str | None = None
-    """Root of an OpenAI-compatible server; None: OpenAI."""
-    api_version: str | None = None
-    """Set for an Azure OpenAI resource, whose address is `base_url`."""
-    temperature: float = 0.0
+    group: ClassVar[str] = "judge"
+
+    backend: ChatBackend = ChatBackend.openai
+    temperature: float | None = 0.0
     max_new_tokens: int = 1024
     max_prompt_tokens: int = 16_384
-    """Room for a question, where the model runs here."""
-    runtime: RaterRuntime = field(default_factory=lambda: RaterRuntime(concurrency=8))
-
-    def as_rater(self) -> LlmRaterConfig:
-        """What the back ends read."""
-        own = {item.name: getattr(self, item.name) for item in fields(self)}
-        return LlmRaterConfig(name="judge", reading=Reading.text, **own)
+    """Room for a question, where the model runs here; questions are not cut."""
+    runtime: ChatRuntime = field(default_factory=lambda: ChatRuntime(concurrency=8))
 
 
 @dataclass
@@ -61,7 +51,8 @@ class JudgeSpec:
     second: str
     """JSONL of the model it is compared with: the same prompts."""
     output_dir: str
-    """Takes `rates.json`, `judgements.parquet` and the log of replies; what that holds is not asked for again."""
+    """Takes `rates.json`, `judgements.parquet` and the log of replies; what that holds is not asked for
+    again."""
     judge: JudgeConfig = field(default_factory=lambda: JudgeConfig(model="gpt-4o"))
     bootstrap: int = 2000
     """Resamples of the prompts behind each interval."""

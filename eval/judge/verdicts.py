@@ -10,11 +10,12 @@ from typing import Any
 from ds2.models.chat import Chat
 
 SYSTEM = """\
-You compare how two assistants answered the same user. Weigh how well each answer does what the user asked: whether it is \
-helpful, relevant, accurate, deep enough and clear. Neither the order in which the answers are shown nor their length \
-should sway you. Where there are several turns, judge the answers to the last one.
-Explain your comparison in a few sentences. Then write your verdict on a line of its own: [[A]] if assistant A's answer is \
-better, [[B]] if assistant B's is, [[C]] if they are equally good."""
+You compare how two assistants answered the same user. Weigh how well each answer does what the user \
+asked: whether it is helpful, relevant, accurate, deep enough and clear. Neither the order in which the \
+answers are shown nor their length should sway you. Where there are several turns, judge the answers to \
+the last one.
+Explain your comparison in a few sentences. Then write your verdict on a line of its own: [[A]] if \
+assistant A's answer is better, [[B]] if assistant B's is, [[C]] if they are equally good."""
 
 _VERDICT = re.compile(r"\[\[([ABC])\]\]")
 _POINTS = {"A": 1, "B": -1, "C": 0}
@@ -56,9 +57,10 @@ def judge_prompt(pair: Pair) -> Chat:
 
 
 def read_verdict(reply: str) -> int | None:
-    """1 where A is better, -1 where B is, 0 for a tie; None where the reply holds no verdict. The last one counts."""
-    found = _VERDICT.findall(reply)
-    return _POINTS[found[-1]] if found else None
+    """1 where A is better, -1 where B is, 0 for a tie; None where the reply holds no verdict. The last one
+    counts."""
+    letters = _VERDICT.findall(reply)
+    return _POINTS[letters[-1]] if letters else None
 
 
 def combine(as_a: int | None, as_b: int | None) -> int | None:
@@ -73,7 +75,8 @@ def combine(as_a: int | None, as_b: int | None) -> int | None:
 
 
 def pair_up(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[Pair]:
-    """A pair for each turn of each prompt. ValueError names a prompt that the two files do not share, or do not answer."""
+    """A pair for each turn of each prompt. ValueError names a prompt that the two files do not share, or do
+    not answer."""
     others = {row["id"]: row for row in second}
     differing = {row["id"] for row in first} ^ set(others)
     if differing or len(first) != len(second):

@@ -36,7 +36,7 @@ NEEDED = {
     ("selection", "precomputed"): ["selection.path=influence.npy"],
     ("selection", "less"): ["selection.target=target.jsonl"],
     ("selection", "rds_plus"): ["selection.target=target.jsonl"],
-    ("rater", "simulated"): ["rater.published=mistral_7b"],
+    ("rater", "simulated"): ["rater.matrix=[[0.9,0.1],[0.2,0.8]]"],
     ("model", "local"): ["model.path=folder"],
 }
 
@@ -110,6 +110,12 @@ def test_experiment_paper_has_the_paper_s_hyper_parameters():
         (["knn.k=1.5"], r"knn\.k: .*Integer"),
         (["finetune.base_url=x"], r"finetune\.base_url: no such key"),
         (["rater=truth", "rater.base_url=x"], r"rater\.base_url: no such key"),
+        (["rater=simulated"], r"rater\.matrix is missing: give rater\.matrix=VALUE"),
+        (["rater=simulated", "rater.published=mistral_7b"], r"rater\.published: no such key"),
+        (
+            ["rater=openai_compatible", "rater.model=m", "rater.reading=text"],
+            r"rater\.reading: .*text.*expected",
+        ),
         (["rater=gpt5"], r"rater=gpt5 is unknown.*there are: .*gpt_4o_mini"),
         (["budgets=1k"], r"budgets: no such"),
         (["until=selekt"], r"until: .*selekt.*select"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds2.base.errors import UserError
+from ds2.config import CurationMethod, RaterConfig
+from ds2.config.compose import compose
+from ds2.config.stages import stages_of
 from ds2.config.sweep import Sweep, load_sweep
+from ds2.method.curation.api import curate
+from ds2.method.curation.detection import CONFIDENCE
+from ds2.method.curation.validation import leave_one_rater_out
 
 GRIDS = [{"seed": [1, 2], "selection": ["a", "b"]}, {"rater": ["x"], "selection": ["c"], "seed": [1, 2]}]
 
@@ -75,3 +82,39 @@ def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
     assert len(load_sweep("mini_table").runs()) == 5 * (4 + 3 * 3)
     with pytest.raises(UserError, match="unknown"):
         load_sweep("tiny_table")
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("ablations", 42),
+        ("curation_on_baselines", 36),
+        ("data_scaling", 212),
+        ("lima", 42),
+        ("main_table", 159),
+    ],
+)
+def test_every_rater_s_scores_are_curated_at_the_threshold_that_suits_it(name, count):
+    runs = load_sweep(name).runs()
+    assert len({tuple(run) for run in runs}) == len(runs) == count
+    mistral = "mistral_7b" if name == "ablations" else "mistral_7b_v0_3"
+    matter = ("rater", "selection", "curation", "experiment")
+    seen = {tuple(o for o in run if o.startswith(matter)) for run in runs if any("rater=" in o for o in run)}
+    curated = [c for c in map(compose, seen) if "curate" in stages_of(c)]
+    by_rank = [c for c in curated if c.curation.method is CurationMethod.rank]
+    assert {(c.rater.name, c.curation.confidence) for c in by_rank} == {
+        ("gpt_4o_mini", 0.5),
+        ("llama_3_1_8b", 0.4),
+        (mistral, 0.5),
+    }
+    # Where the threshold has no say it is identity all the same, and stays what it was.
+    low = {c.rater.name for c in curated if c not in by_rank and c.curation.confidence != 0.5}
+    assert low == ({"llama_3_1_8b"} if name == "ablations" else set())
+
+
+def test_the_default_threshold_is_the_method_s():
+    assert compose([]).curation.confidence == RaterConfig().confidence == CONFIDENCE
+    for function in (curate, leave_one_rater_out):
+        assert inspect.signature(function).parameters["confidence"].default == CONFIDENCE
+    assert compose(["rater.confidence=0.3"]).curation.confidence == 0.3
+    assert compose(["rater.confidence=0.3", "curation.confidence=0.6"]).curation.confidence == 0.6

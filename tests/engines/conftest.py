@@ -1,4 +1,4 @@
-"""Real engines and servers on the tiny random model: slow to start, so each test module starts its own once."""
+"""Real engines and servers on the tiny random model: slow to start, so once a test module."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def quiet_engine() -> None:
 
 @contextmanager
 def serving(command: Sequence[str], path: str, log: Path) -> Iterator[str]:
-    """A server on a free port of 127.0.0.1, as `http://127.0.0.1:PORT`, once `path` answers; ended afterwards."""
+    """A server on a free port of 127.0.0.1, as `http://127.0.0.1:PORT`, once `path` answers; ended
+    afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

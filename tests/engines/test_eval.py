@@ -41,7 +41,8 @@ def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     turns = [{"role": "user", "content": "say oak"}, {"role": "assistant", "content": "oak oak oak"}]
     rows.write_text("".join(json.dumps({"id": str(i), "messages": turns}) + "\n" for i in range(16)))
     config = FinetuneConfig(
-        name="test", rank=4, dropout=0.0, learning_rate=1e-2, epochs=3, total_batch=8, max_tokens=64, dtype="float32"
+        name="test", rank=4, dropout=0.0, learning_rate=1e-2, epochs=3, total_batch=8, max_tokens=64,
+        dtype="float32"
     )  # fmt: skip
     train(FinetuneSpec(str(tiny_model), None, str(rows), str(folder / "out"), 7, config, progress=False))
     return folder / "out" / "adapter"

@@ -1,4 +1,4 @@
-"""Rating by the real vLLM engine, in this process and through `vllm serve`; and through `transformers serve`."""
+"""Rating by the real vLLM engine, in this process and served; and through `transformers serve`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from engines.conftest import serving
 from helpers.fake_backend import pool_of
 
 from ds2.base.errors import MissingInput
-from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Answer, Backend, Place, Request, open_backend
-from ds2.rating import by_model as language_model
+from ds2.config import ChatBackend, LlmRaterConfig, RaterRuntime, Reading, ScaleConfig
+from ds2.models.chat import Answer, Backend, ChatRequest, Place, open_backend
+from ds2.rating import by_model
+from ds2.rating.prompt import answer_form
 
 TEXTS = [f"conversation {i}" for i in range(10)]
 
@@ -27,7 +28,7 @@ TEXTS = [f"conversation {i}" for i in range(10)]
 def config(rater_model: Path) -> LlmRaterConfig:
     return LlmRaterConfig(
         name="tiny",
-        backend=RaterBackend.vllm,
+        backend=ChatBackend.vllm,
         model=str(rater_model),
         temperature=1.0,
         max_prompt_tokens=3500,
@@ -36,9 +37,10 @@ def config(rater_model: Path) -> LlmRaterConfig:
     )
 
 
-def rate(config: LlmRaterConfig, folder: Path) -> language_model.Ratings:
-    return language_model.rate(
-        config, pool_of(TEXTS), ScaleConfig(), model={"content": "tiny"}, revision=None, folder=folder, progress=False
+def rate(config: LlmRaterConfig, folder: Path) -> by_model.Ratings:
+    return by_model.rate(
+        config, pool_of(TEXTS), ScaleConfig(), model={"content": "tiny"}, revision=None, folder=folder,
+        progress=False
     )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def test_a_random_model_is_held_to_the_schema(config: LlmRaterConfig, tmp_path: 
 def test_expected_ratings_equal_those_of_transformers(config: LlmRaterConfig, tmp_path: Path) -> None:
     expected = replace(config, reading=Reading.expected)
     by_vllm = rate(expected, tmp_path / "vllm")
-    by_transformers = rate(replace(expected, backend=RaterBackend.transformers), tmp_path / "transformers")
+    by_transformers = rate(replace(expected, backend=ChatBackend.transformers), tmp_path / "transformers")
     np.testing.assert_allclose(by_vllm.details.distribution.sum(axis=1), 1, atol=1e-5)
     # vLLM rounds this model to bfloat16 on a CPU, transformers keeps its float32.
     np.testing.assert_allclose(by_vllm.ratings, by_transformers.ratings, atol=0.15)
@@ -62,7 +64,7 @@ def test_expected_ratings_equal_those_of_transformers(config: LlmRaterConfig, tm
 def test_two_copies_share_the_requests(config: LlmRaterConfig, tmp_path: Path) -> None:
     two = replace(config, runtime=RaterRuntime(batch_size=2, data_parallel=2), reading=Reading.expected)
     with _opened(two, tmp_path) as backend:
-        requests = [Request(text, ({"role": "user", "content": text},), 0) for text in TEXTS]
+        requests = [ChatRequest(text, ({"role": "user", "content": text},), 0) for text in TEXTS]
         answers: list[Answer] = list(backend.answers(requests))
     assert sorted(answer.key for answer in answers) == sorted(TEXTS)
 
@@ -70,10 +72,10 @@ def test_two_copies_share_the_requests(config: LlmRaterConfig, tmp_path: Path) -
 _HOLD = """
 import sys, time
 from pathlib import Path
-from ds2.config import LlmRaterConfig, RaterBackend
-from ds2.rating.backends import Place, open_backend
-config = LlmRaterConfig(name="tiny", backend=RaterBackend.vllm, model=sys.argv[1])
-with open_backend(config, None, Place(Path(sys.argv[2]))):
+from ds2.config import ChatBackend, ChatConfig
+from ds2.models.chat import AnswerForm, Place, open_backend
+config = ChatConfig(backend=ChatBackend.vllm, model=sys.argv[1])
+with open_backend(config, AnswerForm(), None, Place(Path(sys.argv[2]))):
     print("open", flush=True)
     time.sleep(600)
 """
@@ -109,7 +111,8 @@ def test_the_command_rates_with_vllm(rate, rater_model: Path) -> None:
 
 
 def test_the_command_rates_through_vllm_serve(rate, rater_model: Path, tmp_path: Path) -> None:
-    # What `vllm serve` starts; that command itself asks for a distribution `vllm`, which the CPU build is not.
+    # What `vllm serve` starts; that command itself asks for a distribution `vllm`, which the CPU build is
+    # not.
     server = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--max-model-len", "3900"]
     command = [*server, "--model", str(rater_model), "--served-model-name", "tiny"]
     with serving(command, "/health", tmp_path / "server.log") as address:
@@ -153,5 +156,5 @@ def test_a_server_that_ignores_schemas_leaves_samples_unrated_aloud(
 
 @contextmanager
 def _opened(config: LlmRaterConfig, folder: Path) -> Iterator[Backend]:
-    with open_backend(config, None, Place(folder)) as backend:
+    with open_backend(config, answer_form(config.reading), None, Place(folder)) as backend:
         yield backend

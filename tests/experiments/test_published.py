@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 
 from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from ds2.rating.raters import transition_matrix
 from experiments import published
+from experiments.real_data import RATERS
+from experiments.transition_matrices import printed_matrices
 
 SOURCES = Path(os.environ.get("DS2_DATA", Path(__file__).parents[3] / "shared")) / "published"
 POOL = 300_932
@@ -83,3 +87,13 @@ def test_averages_are_the_means_of_their_benchmarks():
 def test_an_unknown_table_is_one_line_that_names_the_others():
     with pytest.raises(UserError, match="no published table figure_9; there are: clusterability"):
         published.read("figure_9")
+
+
+def test_the_simulated_raters_draw_from_the_printed_matrices():
+    printed = printed_matrices()
+    assert set(printed) == set(RATERS)
+    assert any(abs(matrix.sum(axis=1) - 1).max() > 0.005 for matrix in printed.values())  # rounded
+    for name, matrix in printed.items():
+        config = compose([f"rater=simulated_{name}"])
+        np.testing.assert_array_equal(config.rater.matrix, matrix)
+        np.testing.assert_allclose(transition_matrix(config.rater, 6).sum(axis=1), 1)

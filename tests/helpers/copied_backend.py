@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterBackend
-from ds2.models.chat import Answer, Place, Request
+from ds2.config import ChatBackend, ChatConfig
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.local.vllm_copies import open_copies
 
 
 class Named:
     """Says its process and its GPUs; ends its process when asked about `die`."""
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         for request in requests:
             if request.key == "die":
                 os._exit(3)
@@ -29,25 +29,27 @@ class Named:
 
 
 @contextmanager
-def named(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[Named]:
+def named(config: ChatConfig, form: AnswerForm, revision: str | None, place: Place) -> Iterator[Named]:
     yield Named()
 
 
 @contextmanager
-def unloadable(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[Named]:
-    raise UserError("rater.model=x cannot be loaded: it is broken")
+def unloadable(config: ChatConfig, form: AnswerForm, revision: str | None, place: Place) -> Iterator[Named]:
+    raise UserError("chat.model=x cannot be loaded: it is broken")
     yield
 
 
-def config_of(model: str | Path) -> LlmRaterConfig:
-    return LlmRaterConfig(name="r", backend=RaterBackend.vllm, model=str(model))
+def config_of(model: str | Path) -> ChatConfig:
+    return ChatConfig(backend=ChatBackend.vllm, model=str(model))
 
 
 def main() -> None:
     """Open two copies of a model, print their processes, and wait to be killed."""
     model, folder = sys.argv[1:]
-    with open_copies(named, config_of(model), None, Place(Path(folder)), [None, None]) as backend:
-        requests = [Request(str(i), ({"role": "user", "content": "x"},)) for i in range(50)]
+    with open_copies(
+        named, config_of(model), AnswerForm(), None, Place(Path(folder)), [None, None]
+    ) as backend:
+        requests = [ChatRequest(str(i), ({"role": "user", "content": "x"},)) for i in range(50)]
         pids = {answer.text.split()[0] for answer in backend.answers(requests)}
         print(*pids, flush=True)
         time.sleep(60)

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ds2.config import LlmRaterConfig, RaterBackend
-from ds2.models.chat import Answer, Request
+from ds2.config import ChatBackend, LlmRaterConfig
+from ds2.models.chat import Answer, ChatRequest
 from ds2.pool import Message, Pool, Sample
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 
 GOOD = '{"rarity": 3, "complexity": 4, "informativeness": 5, "overall_rating": 6}'
 
@@ -23,10 +23,10 @@ def rating(overall: object) -> str:
 class FakeBackend:
     """Answers each request with `say(request, times)`: times the key was asked, from 0."""
 
-    def __init__(self, say: Callable[[Request, int], Answer | str]) -> None:
+    def __init__(self, say: Callable[[ChatRequest, int], Answer | str]) -> None:
         self.say, self.asked = say, []
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         for request in requests:
             said = self.say(request, self.asked.count(request.key))
             self.asked.append(request.key)
@@ -43,16 +43,16 @@ class FakeBackend:
         """Use this back end for every rating."""
 
         @contextmanager
-        def opened(config, revision, place):
+        def opened(config, form, revision, place):
             yield self
 
-        monkeypatch.setattr(language_model, "open_backend", opened)
+        monkeypatch.setattr(by_model, "open_backend", opened)
         return self
 
 
 def llm(**options) -> LlmRaterConfig:
     return LlmRaterConfig(
-        **{"name": "r", "backend": RaterBackend.openai, "model": "m", "retries": 2, **options}
+        **{"name": "r", "backend": ChatBackend.openai, "model": "m", "retries": 2, **options}
     )
 
 

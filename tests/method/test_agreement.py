@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ds2.method.agreement import between_repeats, quadratic_kappa
+from ds2.method.agreement import between_repeats, lower_median, quadratic_kappa
 
 
 def test_equal_repeats_agree_perfectly() -> None:
@@ -44,3 +44,11 @@ def test_the_planted_noise_of_a_rater_is_found() -> None:
 
 def test_nothing_is_said_where_no_sample_was_rated_twice() -> None:
     assert between_repeats(np.array([[1, -1], [-1, 2]], dtype=np.int16), 6) is None
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int64])
+def test_the_median_of_several_raters_is_a_score_that_one_of_them_gave(kind: type[np.signedinteger]) -> None:
+    scores = np.array([[0, 5, 2], [1, 4, -1], [-1, -1, 3], [-1, -1, -1]], dtype=kind)
+    median = lower_median(scores)
+    assert median.tolist() == [2, 1, 3, -1]
+    assert median.dtype == kind

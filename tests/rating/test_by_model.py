@@ -8,20 +8,21 @@ from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of, rating
 
 from ds2.base.errors import UserError
 from ds2.config import Reading, ScaleConfig, Unrated
-from ds2.models.chat import Answer, Request
-from ds2.rating import by_model as language_model
+from ds2.models.chat import Answer, ChatRequest
+from ds2.rating import by_model
 
 SCALE = ScaleConfig()
 TEXTS = [f"question {i}" for i in range(20)]
 
 
 def rate(tmp_path, pool, config=None, scale=SCALE, **model):
-    return language_model.rate(
-        config or llm(), pool, scale, model=model or {"served": "m"}, revision=None, folder=tmp_path, progress=False
+    return by_model.rate(
+        config or llm(), pool, scale, model=model or {"served": "m"}, revision=None, folder=tmp_path,
+        progress=False
     )  # fmt: skip
 
 
-def words(request: Request) -> str:
+def words(request: ChatRequest) -> str:
     return request.chat[0]["content"]
 
 
@@ -53,7 +54,8 @@ def test_what_the_log_holds_is_not_asked_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"temperature": 0.5}, {"top_k": 3}, {"max_new_tokens": 64}, {"seed": 1}, {"quantization": "bitsandbytes_4bit"}],
+    [{"temperature": 0.5}, {"top_k": 3}, {"max_new_tokens": 64}, {"seed": 1},
+     {"quantization": "bitsandbytes_4bit"}],
 )  # fmt: skip
 def test_other_sampling_or_another_model_is_asked_anew(tmp_path, monkeypatch, change):
     backend = FakeBackend(lambda request, times: GOOD).install(monkeypatch)

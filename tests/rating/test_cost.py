@@ -10,22 +10,24 @@ import pytest
 from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of
 
 from ds2.base.errors import UserError
-from ds2.config import PriceConfig, RaterBackend, RaterRuntime, ScaleConfig
-from ds2.models.chat import Answer, Request
-from ds2.rating import by_model as language_model
+from ds2.config import ChatBackend, PriceConfig, RaterRuntime, ScaleConfig
+from ds2.models.chat import Answer, ChatRequest
+from ds2.rating import by_model
 from ds2.rating.cost import limit_price, price_of
 
 TEXTS = [f"question {i}" for i in range(20)]
 PRICED = RaterRuntime(price=PriceConfig(input=100.0, output=5000.0, cached_input=50.0))
-"""An answer of the fake back end (100 tokens in, 40 of them cached, 20 out) costs .006 + .002 + .1 dollars."""
+"""An answer of the fake back end (100 tokens in, 40 of them cached, 20 out) costs .006 + .002 + .1
+dollars."""
 EACH = 0.108
 MOST = 0.35
 """More than a question can cost: a token for each of its bytes."""
 
 
-def rate(folder: Path, texts: list[str] = TEXTS, **options: Any) -> language_model.Ratings:
-    return language_model.rate(
-        llm(runtime=PRICED, max_new_tokens=20, **options), pool_of(texts), ScaleConfig(), model={"served": "m"},
+def rate(folder: Path, texts: list[str] = TEXTS, **options: Any) -> by_model.Ratings:
+    return by_model.rate(
+        llm(runtime=PRICED, max_new_tokens=20, **options), pool_of(texts), ScaleConfig(),
+        model={"served": "m"},
         revision=None, folder=folder, progress=False,
     )  # fmt: skip
 
@@ -35,7 +37,7 @@ def test_a_listed_model_has_its_price_under_a_dated_name_too_and_a_batch_its_dis
     assert plain is not None
     assert (plain.prompt, plain.cached, plain.completion) == (0.15, 0.075, 0.6)
     assert plain.of(1_000_000, 1_000_000, 500_000) == pytest.approx(0.075 + 0.0375 + 0.6)
-    batch = price_of(llm(model="gpt-4o-mini-2024-07-18", backend=RaterBackend.openai_batch))
+    batch = price_of(llm(model="gpt-4o-mini-2024-07-18", backend=ChatBackend.openai_batch))
     assert batch is not None
     assert batch.of(1_000_000, 1_000_000) == pytest.approx(0.375)
 
@@ -53,11 +55,11 @@ def test_a_model_that_is_not_listed_has_no_price_and_no_limit() -> None:
 class Greedy(FakeBackend):
     """A back end that takes all questions before it answers one, as a batch does."""
 
-    def __init__(self, say: Callable[[Request, int], Answer | str]) -> None:
+    def __init__(self, say: Callable[[ChatRequest, int], Answer | str]) -> None:
         super().__init__(say)
         self.passes: list[int] = []
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         taken = list(requests)
         self.passes.append(len(taken))
         return super().answers(taken)
@@ -130,7 +132,8 @@ def test_answers_without_a_count_of_tokens_cost_the_most_that_they_can(
 def test_a_server_that_counts_more_tokens_than_estimated_does_not_pass_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[FakeBackend]
 ) -> None:
-    """A question of some 1,700 bytes, estimated at 430 tokens, that the server counts as 1,500: .15 + .1 dollars."""
+    """A question of some 1,700 bytes, estimated at 430 tokens, that the server counts as 1,500: .15 + .1
+    dollars."""
     backend = kind(lambda request, times: Answer("", GOOD, prompt_tokens=1500, completion_tokens=20))
     backend.install(monkeypatch)
     texts = [f"question {i}" for i in range(100)]

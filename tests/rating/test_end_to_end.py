@@ -27,8 +27,10 @@ KEY = "sk-do-not-print-5f1c9b27"
 
 def command(folder: Path, server: ChatServer, *overrides: str) -> list[str]:
     return [
-        "until=rate", "pool=jsonl", f"pool.path={folder / 'pool.jsonl'}", "rater=openai_compatible", "rater.model=m",
-        f"rater.base_url={server.url or 'http://127.0.0.1:9/v1'}", f"paths.artifacts={folder / 'artifacts'}", f"paths.wandb={folder / 'wandb'}",
+        "until=rate", "pool=jsonl", f"pool.path={folder / 'pool.jsonl'}", "rater=openai_compatible",
+        "rater.model=m",
+        f"rater.base_url={server.url or 'http://127.0.0.1:9/v1'}", f"paths.artifacts={folder / 'artifacts'}",
+        f"paths.wandb={folder / 'wandb'}",
         *overrides,
     ]  # fmt: skip
 
@@ -58,8 +60,8 @@ def test_a_killed_run_loses_no_answer_and_asks_at_most_what_was_in_flight_again(
         return Reply(completion(GOOD.replace("6", str(4 + times))), delay=0.02)
 
     with running(ChatServer(say)) as server:
-        run = [sys.executable, "-m", "ds2", *command(tmp_path, server, "tracking=none", "runtime.progress=false",
-               f"rater.runtime.concurrency={in_flight}")]  # fmt: skip
+        options = ("tracking=none", "runtime.progress=false", f"rater.runtime.concurrency={in_flight}")
+        run = [sys.executable, "-m", "ds2", *command(tmp_path, server, *options)]
         for kill_at in kills:
             child = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while len(server.answered) < kill_at and child.poll() is None:
@@ -146,8 +148,10 @@ def test_what_the_stage_leaves_can_be_read(tmp_path, monkeypatch, capsys):
     [
         ("rater.runtime.concurrency=3", True), ("rater.max_cost=5", True), ("rater.max_unrated=0.5", True),
         ("rater.base_url=http://127.0.0.1:1/v1", True), ("rater.name=other", True),
-        ("rater.model=other", False), ("rater.temperature=0.5", False), ("rater.max_prompt_tokens=999", False),
-        ("rater.repeats=2", False), ("rater.retries=1", False), ("rater.sample=0.5", False), ("rater.seed=1", False),
+        ("rater.model=other", False), ("rater.temperature=0.5", False),
+        ("rater.max_prompt_tokens=999", False),
+        ("rater.repeats=2", False), ("rater.retries=1", False), ("rater.sample=0.5", False),
+        ("rater.seed=1", False),
         ("rater.reading=expected", False), ("rater.backend=openai_batch", False), ("scale.high=8", False),
     ],
 )  # fmt: skip

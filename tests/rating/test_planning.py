@@ -11,9 +11,8 @@ from helpers.fake_backend import GOOD, FakeBackend, llm, pool_of
 
 from ds2.base.errors import UserError
 from ds2.cli import main as cli
-from ds2.config import CurationMethod, PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.rating import by_model as language_model
-from ds2.rating import planning
+from ds2.config import ChatBackend, CurationMethod, PriceConfig, RaterRuntime, Reading, ScaleConfig
+from ds2.rating import by_model, planning
 from ds2.rating.cost import prompt_tokens
 
 TEXTS = [f"question {i} " + "word " * (i % 50) for i in range(400)]
@@ -42,7 +41,7 @@ def test_tokens_and_price_are_those_of_the_rating_itself(
     counter = planning.estimate_tokens
     backend = FakeBackend(lambda request, times: asked.append(prompt_tokens(request, counter)) or GOOD)
     backend.install(monkeypatch).count_tokens = counter
-    language_model.rate(
+    by_model.rate(
         llm(), pool_of(TEXTS), ScaleConfig(), model=MODEL, revision=None, folder=tmp_path, progress=False
     )
     assert found.tokens_in == pytest.approx(sum(asked), rel=0.02)  # from half of them, drawn at random
@@ -59,7 +58,7 @@ def test_what_the_log_answers_is_not_planned_again(tmp_path: Path, monkeypatch: 
     )
     backend.install(monkeypatch).count_tokens = planning.estimate_tokens
     config = llm(sample=0.5, max_unrated=1.0)
-    language_model.rate(
+    by_model.rate(
         config, pool_of(TEXTS), ScaleConfig(), model=MODEL, revision=None, folder=tmp_path, progress=False
     )
     found = plan(tmp_path)
@@ -89,7 +88,7 @@ def test_a_price_that_is_not_known_is_said_and_is_not_zero(tmp_path: Path) -> No
     said = words(tmp_path, model="my-deployment")
     assert "price: not known: conf/price.yaml does not list my-deployment" in said
     assert "$" not in said
-    assert "price: none, the model runs on this machine" in words(tmp_path, backend=RaterBackend.transformers)
+    assert "price: none, the model runs on this machine" in words(tmp_path, backend=ChatBackend.transformers)
 
 
 def test_a_limit_that_the_rating_would_refuse_is_refused_by_the_plan(tmp_path: Path) -> None:
@@ -102,13 +101,11 @@ def test_the_slowest_limit_gives_the_time(tmp_path: Path) -> None:
     assert "time: about 100 min (rater.runtime.requests_per_minute)" in words(tmp_path, runtime=pace)
     pace = RaterRuntime(requests_per_minute=1e9, tokens_per_minute=1000.0)
     assert "(rater.runtime.tokens_per_minute)" in words(tmp_path, runtime=pace)
-    assert "at most a day" in words(tmp_path, backend=RaterBackend.openai_batch)
+    assert "at most a day" in words(tmp_path, backend=ChatBackend.openai_batch)
 
 
 def test_the_tokens_of_a_local_model_are_counted_by_its_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
-    found = plan(
-        tmp_path, backend=RaterBackend.transformers, model=str(tiny_model), max_prompt_tokens=100_000
-    )
+    found = plan(tmp_path, backend=ChatBackend.transformers, model=str(tiny_model), max_prompt_tokens=100_000)
     assert found.counted_by == "counted by its tokenizer"
     assert (
         found.tokens_in > 1.5 * plan(tmp_path).tokens_in
@@ -130,7 +127,8 @@ def test_the_command_prints_it(
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     code = cli.run(
         [
-            "pool=jsonl", f"pool.path={tmp_path}/pool.jsonl", "rater=gpt_4o_mini", "rater.backend=openai_batch",
+            "pool=jsonl", f"pool.path={tmp_path}/pool.jsonl", "rater=gpt_4o_mini",
+            "rater.backend=openai_batch",
             "rater.sample=0.1", "until=curate", "plan=true", f"paths.artifacts={tmp_path}/artifacts",
         ]
     )  # fmt: skip

@@ -15,15 +15,15 @@ from ds2.artifacts.ratings import read_report, write_report
 from ds2.base.errors import UserError
 from ds2.config import ScaleConfig
 from ds2.method.curation.planted import ordinal_transition, plant_pool
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 from ds2.rating.outcomes import NOT_ASKED
 from ds2.rating.sample import drawn
 
 TEXTS = [f"question {i}" for i in range(200)]
 
 
-def rate(folder: Path, **options: Any) -> language_model.Ratings:
-    return language_model.rate(
+def rate(folder: Path, **options: Any) -> by_model.Ratings:
+    return by_model.rate(
         llm(**options), pool_of(TEXTS), ScaleConfig(), model={"served": "m"}, revision=None, folder=folder,
         progress=False,
     )  # fmt: skip
@@ -81,7 +81,8 @@ def test_the_report_holds_the_agreement_of_repeats(monkeypatch: pytest.MonkeyPat
 def test_the_posterior_fills_in_unrated_samples_far_better_than_the_majority_score(
     share: float, at_least: float
 ) -> None:
-    """Measured: .53 right at a tenth, .83 at three tenths, where the majority score is right on .31 and the rater on .58."""
+    """Measured: .53 right at a tenth, .83 at three tenths, where the majority score is right on .31 and the
+    rater on .58."""
     pool = plant_pool(
         4000,
         transitions=ordinal_transition(6, accuracy=0.6),

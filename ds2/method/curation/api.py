@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.errors import UserError
-from ds2.method.agreement import median_score
+from ds2.method.agreement import lower_median
+from ds2.method.curation.detection import CONFIDENCE
 from ds2.method.curation.diagnostics import count_repeats, describe_rater, rater_warnings
 from ds2.method.curation.inputs import (
     Inputs,
@@ -33,7 +34,7 @@ def curate(
     num_scores: int = 6,
     method: str = "rank",
     k: int = 10,
-    confidence: float = 0.5,
+    confidence: float = CONFIDENCE,
     seed: int = 0,
     graph: KnnGraph | None = None,
     duplicate_pool: bool = False,
@@ -224,7 +225,7 @@ def _diagnose(
             f"near-equal optima differ by up to {result.diagnostics.fit.spread:.2f} in an entry of T: "
             "the matrix is not well identified"
         )
-    raw = median_score(inputs.scores)
+    raw = lower_median(inputs.scores)
     changed = int(((raw >= 0) & (result.curated != raw)).sum())
     diagnostics = replace(
         result.diagnostics,
@@ -260,7 +261,7 @@ def _mind_uninformative(result: CurationResult, scores: NDArray[np.int64], polic
         num_changed=0,
         warnings=[*result.diagnostics.warnings, f"{line}: the given scores were kept"],
     )
-    kept = median_score(scores)
+    kept = lower_median(scores)
     nothing = np.zeros(len(kept))
     return replace(
         result,

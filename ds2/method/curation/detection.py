@@ -26,6 +26,9 @@ from ds2.method.knn import KnnGraph
 
 Array = NDArray[np.float64]
 
+CONFIDENCE = 0.5
+"""The paper's threshold of replacement (section 5; 0.4 for LLaMA-3.1-8B)."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -78,7 +81,7 @@ def detect_errors(
     R: Array,
     *,
     k: int = 10,
-    confidence: float = 0.5,
+    confidence: float = CONFIDENCE,
     rounds: int = 51,
     seed: int = 0,
     embeddings: NDArray[np.float32] | None = None,

@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from ds2.method.agreement import COLLAPSED
 from ds2.method.curation.result import Clusterability, RaterDiagnostics
 from ds2.method.knn import KnnGraph
 
 Array = NDArray[np.float64]
 
-COLLAPSED = 0.8
-"""Largest share of one score above which a rater is called collapsed."""
 LENGTH_DRIVEN = 0.5
 """Spearman correlation of score and length from which the warning speaks."""
 WEAK = 1.15

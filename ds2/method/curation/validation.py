@@ -18,6 +18,7 @@ from scipy.stats import rankdata
 from ds2.base.errors import UserError
 from ds2.method.agreement import quadratic_kappa
 from ds2.method.curation.api import curate
+from ds2.method.curation.detection import CONFIDENCE
 from ds2.method.curation.inputs import check_options, check_scores, gather_inputs
 from ds2.method.knn import KnnGraph
 
@@ -62,7 +63,7 @@ def leave_one_rater_out(
     graph: KnnGraph | None = None,
     lengths: ArrayLike | None = None,
     names: Sequence[str] | None = None,
-    confidence: float = 0.5,
+    confidence: float = CONFIDENCE,
 ) -> list[LeftOut]:
     """Curate each rater alone and measure its agreement with the mean of the others, raw and curated.
 

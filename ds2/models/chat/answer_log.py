@@ -1,9 +1,9 @@
-"""Every raw answer of a language-model rater, on disk before it counts: what a rerun replays instead of asking again.
+"""Every raw answer of a chat model, on disk before it counts: what a rerun replays instead of asking again.
 
-One SQLite file (write-ahead log) below the artifact store's root, shared by all raters, pools and processes: an answer's key
-is the hash of everything that decides it. `add` returns when the operating system has the answer, so it survives the death
-of the process at any moment; a power failure may cost those since SQLite's last checkpoint. Raw text stays here, so
-that a better parser can read old answers anew.
+One SQLite file (write-ahead log), shared by everything that asks into one folder and by all processes: an
+answer's key is the hash of everything that decides it. `add` returns when the operating system has the
+answer, so it survives the death of the process at any moment; a power failure may cost those since SQLite's
+last checkpoint. Raw text stays here, so that a better parser can read old answers anew.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from ds2.models.chat import Answer
 
 FILE = "answers.sqlite"
 _COLUMNS = "key, text, finish, prompt_tokens, cached_tokens, completion_tokens, distribution, model"
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS answers ({_COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")}, received INTEGER DEFAULT (unixepoch()))
-"""
+_TYPED = _COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")
+_SCHEMA = f"CREATE TABLE IF NOT EXISTS answers ({_TYPED}, received INTEGER DEFAULT (unixepoch()))"
 _WAIT = 120.0
 """Seconds to wait for another process that is writing."""
 
@@ -62,15 +61,16 @@ class AnswerLog:
         return Answer(key, text, finish, prompt, cached, completion, shares, model)
 
     def add(self, answer: Answer) -> None:
-        """Keep an answer; the first one under a key stays. Failed deliveries are no answers and are not kept."""
+        """Keep an answer; the first one under a key stays. Failed deliveries are no answers and are not
+        kept."""
         if answer.finish == "failed":
             return
         shares = None if answer.distribution is None else json.dumps(answer.distribution)
         text = answer.text.encode("utf-8", "replace").decode()  # a lone surrogate has no place in a file
         self._execute(
             f"INSERT OR IGNORE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens, shares,
-            answer.model,
+            answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens,
+            answer.completion_tokens, shares, answer.model,
         )  # fmt: skip
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:

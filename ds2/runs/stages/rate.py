@@ -22,16 +22,17 @@ def step(run: Context) -> Step:
     """The step that writes the ratings."""
     rater, scale = run.config.rater, run.config.scale
     content: Mapping[str, Any] = {}
-    drop: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ("confidence",)
     if rater.implementation is not None:
-        content, drop = rater.implementation_identity() | run.contents(rater, rater.files), rater.files
+        content = rater.implementation_identity() | run.contents(rater, rater.files)
+        drop = (*drop, *rater.files)
     elif isinstance(rater, LlmRaterConfig):
         return _step_of_model(run, rater)
     elif isinstance(rater, ReleasedRaterConfig):
-        content, drop = {"file": run.hashes.of(Path(rater.path))}, ("path",)
+        content, drop = {"file": run.hashes.of(Path(rater.path))}, (*drop, "path")
     elif isinstance(rater, SimulatedRaterConfig):
         matrix = transition_matrix(rater, scale.num_scores)
-        content, drop = {"matrix": matrix.round(12).tolist()}, ("published", "matrix")
+        content, drop = {"matrix": matrix.round(12).tolist()}, (*drop, "matrix")
 
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
@@ -47,11 +48,11 @@ def step(run: Context) -> Step:
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     """Where a model is served, what it may cost and how it is run are no part of what it says."""
     scale = run.config.scale
-    drop = ("model", "revision", "base_url", "api_version", "max_cost", "max_unrated")
+    drop = ("model", "revision", "base_url", "api_version", "max_cost", "max_unrated", "confidence")
     by_model.check(rater, scale)
     model: Mapping[str, str] = {"served": rater.model}
     commit: str | None = None
-    if rater.backend not in by_model.SERVED:
+    if not rater.backend.served:
         model, commit = run.named(rater.model, rater.revision)
     answers = Path(run.config.paths.artifacts) / by_model.FOLDER
 

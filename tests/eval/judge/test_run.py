@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import pytest
 from helpers.batch_server import BatchServer
 
 from ds2.base.errors import UserError
-from ds2.config import EvalConfig, EvalRuntime, RaterBackend
+from ds2.base.hashes import canonical_json
+from ds2.config import ChatBackend, EvalConfig, EvalRuntime
 from eval.__main__ import main
 from eval.judge.answer import write_answers
-from eval.judge.run import compare
+from eval.judge.run import _key, compare
 from eval.judge.spec import AnswerSpec, JudgeConfig, JudgeSpec
 
 
@@ -71,7 +74,7 @@ def test_replies_are_never_asked_for_twice(spec: JudgeSpec, fake_server: Any) ->
 
 def test_the_judge_can_be_asked_in_batches(spec: JudgeSpec, fake_server: Any) -> None:
     with BatchServer(reply=lambda text: fake_server.reply([{}, {"content": text}])).serving() as server:
-        spec.judge.base_url, spec.judge.backend = server.url, RaterBackend.openai_batch
+        spec.judge.base_url, spec.judge.backend = server.url, ChatBackend.openai_batch
         spec.judge.model, spec.judge.runtime.poll_seconds = "m", 0.01
         result = compare(spec)
         assert compare(spec) == result
@@ -93,6 +96,20 @@ def test_a_server_that_is_down_is_one_clear_line(spec: JudgeSpec) -> None:
         compare(spec)
     assert "\n" not in str(caught.value)
     assert not (Path(spec.output_dir) / "rates.json").exists()
+
+
+def test_an_address_with_a_password_is_refused_in_the_judge_s_words(spec: JudgeSpec) -> None:
+    spec.judge.base_url = "http://me:secret@127.0.0.1/v1"
+    with pytest.raises(UserError, match=r"judge: judge\.base_url must hold no user name") as caught:
+        compare(spec)
+    assert "secret" not in str(caught.value)
+
+
+def test_replies_are_kept_under_the_same_keys_whatever_options_are_added() -> None:
+    plain, chat = JudgeConfig(model="m"), ({"role": "user", "content": "q"},)
+    whole = ["m", None, 0.0, 1024, list(chat)]
+    assert _key(chat, plain) == hashlib.sha256(canonical_json(whole)).hexdigest()[:32]
+    assert len({_key(chat, replace(plain, **{name: 1})) for name in ("top_p", "top_k", "seed")}) == 3
 
 
 def test_a_server_that_refuses_is_not_asked_again(spec: JudgeSpec, fake_server: Any) -> None:
@@ -187,7 +204,8 @@ def test_answers_of_a_real_model_can_be_compared(
     prompts = write(tmp_path / "p.jsonl", [{"id": i, "turns": [f"question {i}"]} for i in range(3)])
     answered = answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl")
     judged = JudgeSpec(
-        answered.output, answered.output, str(tmp_path / "out"), JudgeConfig(model="j", base_url=fake_server.url),
+        answered.output, answered.output, str(tmp_path / "out"),
+        JudgeConfig(model="j", base_url=fake_server.url),
         bootstrap=10, progress=False,
     )  # fmt: skip
     for command, spec in (("answer", answered), ("judge", judged)):

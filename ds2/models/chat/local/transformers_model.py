@@ -1,7 +1,8 @@
 """A local model through transformers, on CPU or one GPU: for small models and machines without vLLM.
 
-Nothing holds the model to the form of the answer here; what it writes is read, repaired or asked again like any other. Sampling
-is seeded once a batch, from its first request: the same command gives the same answers as long as the same requests are missing.
+Nothing holds the model to the form of the answer here; what it writes is read, repaired or asked again like
+any other. Sampling is seeded once a batch, from its first request: the same command gives the same answers as
+long as the same requests are missing.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, Reading
-from ds2.models.chat import Answer, Place, Request
-from ds2.models.chat.local.tokens import (
+from ds2.config import ChatConfig
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
+from ds2.models.chat.local.tokenizer import (
     FOUR_BIT,
+    answer_tokens,
     batches,
     check_room,
-    digit_tokens,
     distribution,
     load_tokenizer,
     model_path,
@@ -28,30 +29,32 @@ from ds2.models.quiet import quiet_transformers
 
 
 @contextmanager
-def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[TransformersBackend]:
+def open(
+    config: ChatConfig, form: AnswerForm, revision: str | None, place: Place
+) -> Iterator[TransformersBackend]:
     """The model, loaded. Raises MissingInput where it cannot be."""
     with quiet_transformers():
         tokenizer = load_tokenizer(config, revision, place)
-        yield TransformersBackend(config, tokenizer, _load_model(config, revision))
+        yield TransformersBackend(config, form, tokenizer, _load_model(config, revision))
 
 
 class TransformersBackend:
     """`runtime.batch_size` conversations at a time, padded on the left."""
 
-    def __init__(self, config: LlmRaterConfig, tokenizer: Any, model: Any) -> None:
-        self._config, self._tokenizer, self._model = config, tokenizer, model
-        expected = config.reading is Reading.expected
-        self._digits = digit_tokens(tokenizer, config.model) if expected else {}
+    def __init__(self, config: ChatConfig, form: AnswerForm, tokenizer: Any, model: Any) -> None:
+        self._config, self._form, self._tokenizer, self._model = config, form, tokenizer, model
+        self._places = answer_tokens(tokenizer, form, config.model)
+        """Token -> its place in the form; empty where text is written."""
 
     def count_tokens(self, text: str) -> int:
         """See `Backend`."""
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """See `Backend`."""
         import torch
 
-        ask = self._read_digits if self._digits else self._write
+        ask = self._read_tokens if self._places else self._write
         for batch in batches(requests, self._config.runtime.batch_size):
             inputs = self._tokenizer.apply_chat_template(
                 [list(request.chat) for request in batch],
@@ -62,10 +65,11 @@ class TransformersBackend:
                     answers = list(ask(batch, inputs))
             except torch.OutOfMemoryError as error:
                 size = self._config.runtime.batch_size
-                raise UserError(f"out of GPU memory: lower rater.runtime.batch_size={size}") from error
+                setting = f"{self._config.group}.runtime.batch_size={size}"
+                raise UserError(f"out of GPU memory: lower {setting}") from error
             yield from answers
 
-    def _write(self, batch: list[Request], inputs: Any) -> Iterator[Answer]:
+    def _write(self, batch: list[ChatRequest], inputs: Any) -> Iterator[Answer]:
         import torch
 
         torch.manual_seed(batch[0].seed or 0)
@@ -83,17 +87,17 @@ class TransformersBackend:
                 prompt_tokens=sum(mask), completion_tokens=used, model=self._config.model,
             )  # fmt: skip
 
-    def _read_digits(self, batch: list[Request], inputs: Any) -> Iterator[Answer]:
+    def _read_tokens(self, batch: list[ChatRequest], inputs: Any) -> Iterator[Answer]:
         mask = inputs["attention_mask"]
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         output = self._model(**inputs, position_ids=positions, logits_to_keep=1, use_cache=False)
-        tokens = list(self._digits)
+        tokens = list(self._places)
         shares = output.logits[:, -1, tokens].float().softmax(dim=-1).tolist()
-        for request, row, own in zip(batch, shares, mask.sum(dim=1).tolist(), strict=True):
-            likely = distribution(self._digits, dict(zip(tokens, row, strict=True)))
+        for request, row, length in zip(batch, shares, mask.sum(dim=1).tolist(), strict=True):
+            likely = distribution(self._places, dict(zip(tokens, row, strict=True)))
             yield Answer(
-                request.key, most_likely(likely), prompt_tokens=own, completion_tokens=1, distribution=likely,
-                model=self._config.model,
+                request.key, most_likely(self._form, likely), prompt_tokens=length, completion_tokens=1,
+                distribution=likely, model=self._config.model,
             )  # fmt: skip
 
     def _sampling(self) -> dict[str, Any]:
@@ -105,12 +109,10 @@ class TransformersBackend:
         }
         if config.temperature == 0:
             return options | {"do_sample": False}
-        given = {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return options | chosen | ({"do_sample": True} if chosen else {})
+        return options | config.sampling | ({"do_sample": True} if config.sampling else {})
 
 
-def _load_model(config: LlmRaterConfig, revision: str | None) -> Any:
+def _load_model(config: ChatConfig, revision: str | None) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -123,24 +125,26 @@ def _load_model(config: LlmRaterConfig, revision: str | None) -> Any:
         raise unloadable(config, error) from error
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"rater.model={config.model} does not fit the GPU; try rater.quantization={FOUR_BIT}"
+            f"{config.group}.model={config.model} does not fit the GPU; try "
+            f"{config.group}.quantization={FOUR_BIT}"
         ) from error
     check_room(config, getattr(model.config, "max_position_embeddings", None))
     return model.eval()
 
 
-def _quantised(config: LlmRaterConfig) -> dict[str, Any]:
+def _quantised(config: ChatConfig) -> dict[str, Any]:
     if config.quantization is None:
         return {}
     if config.quantization != FOUR_BIT:
         raise UserError(
-            f"rater.quantization={config.quantization} is unknown to rater.backend=transformers; there is {FOUR_BIT}"
+            f"{config.group}.quantization={config.quantization} is unknown to "
+            f"{config.group}.backend=transformers; there is {FOUR_BIT}"
         )
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"rater.quantization={FOUR_BIT} needs the package bitsandbytes: pip install 'ds2[qlora]'"
+            f"{config.group}.quantization={FOUR_BIT} needs the package bitsandbytes: pip install 'ds2[qlora]'"
         ) from error
     from transformers import BitsAndBytesConfig
 

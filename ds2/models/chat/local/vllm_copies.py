@@ -1,7 +1,9 @@
-"""Copies of one model, each in a process of its own with its own GPUs; requests are dealt out one by one, to whichever holds fewest.
+"""Copies of one model, each in a process of its own with its own GPUs; requests are dealt out one by one.
 
-A pipe joins each copy to this process, so that the end of either is known to the other at once. That is why a single copy has its
-process too: killed with SIGKILL, this process cannot stop vLLM's own processes, which would keep the GPU; the copy can.
+The next request goes to whichever copy holds fewest.
+ A pipe joins each copy to this process, so that the end of either is
+known to the other at once. That is why a single copy has its process too: killed with SIGKILL, this process
+cannot stop vLLM's own processes, which would keep the GPU; the copy can.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ from queue import SimpleQueue
 from typing import Any
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterRuntime
-from ds2.models.chat import Answer, Opener, Place, Request
-from ds2.models.chat.local.tokens import load_tokenizer
+from ds2.config import ChatConfig
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Opener, Place
+from ds2.models.chat.local.tokenizer import load_tokenizer
 
 AHEAD = 2048
 """Requests that a copy may hold: more than its engine does, so that it never waits."""
 
 
-def shares(runtime: RaterRuntime) -> list[str | None]:
+def shares(config: ChatConfig) -> list[str | None]:
     """CUDA_VISIBLE_DEVICES of each copy; None: as it is.
 
     Raises:
@@ -34,13 +36,14 @@ def shares(runtime: RaterRuntime) -> list[str | None]:
     """
     import torch
 
+    runtime, name = config.runtime, f"{config.group}.runtime"
     each, count = runtime.tensor_parallel, torch.cuda.device_count()
     copies = max(1, count // each) if runtime.data_parallel is None else runtime.data_parallel
     if each < 1 or copies < 1:
-        raise UserError("rater.runtime.tensor_parallel and rater.runtime.data_parallel must be at least 1")
+        raise UserError(f"{name}.tensor_parallel and {name}.data_parallel must be at least 1")
     if count and copies * each > count:
         raise UserError(
-            f"rater.runtime.data_parallel={copies} copies on rater.runtime.tensor_parallel={each} GPUs each need more than "
+            f"{name}.data_parallel={copies} copies on {name}.tensor_parallel={each} GPUs each need more than "
             f"the {count} that are here"
         )
     if copies == 1 or not count:
@@ -52,11 +55,13 @@ def shares(runtime: RaterRuntime) -> list[str | None]:
 
 @contextmanager
 def open_copies(
-    opener: Opener, config: LlmRaterConfig, revision: str | None, place: Place, gpus: list[str | None]
-) -> Iterator[CopiesBackend]:
-    """A copy for each entry of `gpus`, all started at once; `opener` is a function of a module and opens one of them."""
+    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, place: Place,
+    gpus: list[str | None],
+) -> Iterator[CopiesBackend]:  # fmt: skip
+    """A copy for each entry of `gpus`, all started at once; `opener` is a function of a module and opens one
+    of them."""
     tokenizer = load_tokenizer(config, revision, place)
-    copies = [_Copy(opener, config, revision, place.folder, own) for own in gpus]
+    copies = [_Copy(opener, config, form, revision, place.folder, visible) for visible in gpus]
     try:
         for copy in copies:
             copy.receive()  # it is ready
@@ -78,7 +83,7 @@ class CopiesBackend:
         """See `Backend`."""
         return self._count_tokens(text)
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """See `Backend`."""
         source = iter(requests)
         held, drained = dict.fromkeys(self._copies, 0), False
@@ -107,18 +112,20 @@ class _Copy:
     """This side of one copy."""
 
     def __init__(
-        self, opener: Opener, config: LlmRaterConfig, revision: str | None, folder: Path, gpus: str | None
-    ) -> None:
+        self, opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path,
+        gpus: str | None,
+    ) -> None:  # fmt: skip
+        self._model = f"{config.group}.model={config.model}"
         spawn = multiprocessing.get_context("spawn")
         self.connection, other = spawn.Pipe()
         # Not a daemon: an engine starts processes of its own.
         self.process = spawn.Process(
-            target=_serve, args=(opener, config, revision, folder, gpus, other), daemon=False
+            target=_serve, args=(opener, config, form, revision, folder, gpus, other), daemon=False
         )
         self.process.start()
         other.close()
 
-    def send(self, request: Request | None) -> None:
+    def send(self, request: ChatRequest | None) -> None:
         """Raises UserError where the copy has ended."""
         try:
             self.connection.send(request)
@@ -126,15 +133,16 @@ class _Copy:
             raise self._ended() from error
 
     def receive(self) -> Answer | None:
-        """An answer, or None once the copy is ready. Raises the copy's UserError, or one where it has ended."""
+        """An answer, or None once the copy is ready. Raises the copy's UserError, or one where it has
+        ended."""
         try:
-            found = self.connection.recv()
+            sent = self.connection.recv()
         except (EOFError, OSError) as error:
             raise self._ended() from error
-        if isinstance(found, UserError):
-            raise found
-        assert found is None or isinstance(found, Answer)
-        return found
+        if isinstance(sent, UserError):
+            raise sent
+        assert sent is None or isinstance(sent, Answer)
+        return sent
 
     def end(self) -> None:
         self.process.join(timeout=30)
@@ -145,22 +153,23 @@ class _Copy:
     def _ended(self) -> UserError:
         self.process.join(timeout=5)
         return UserError(
-            f"a process of the rater's model ended (exit code {self.process.exitcode}): see its lines above. Answers so far are "
-            "kept; the same command goes on from there"
+            f"a process of {self._model} ended (exit code {self.process.exitcode}): see its lines above. "
+            "Answers so far are kept; the same command goes on from there"
         )
 
 
 def _serve(
-    opener: Opener, config: LlmRaterConfig, revision: str | None, folder: Path, gpus: str | None, connection: Connection
+    opener: Opener, config: ChatConfig, form: AnswerForm, revision: str | None, folder: Path,
+    gpus: str | None, connection: Connection,
 ) -> None:  # fmt: skip
     """A copy's life: answers requests, round after round, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process is interrupted too, and closes the pipe
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus  # before anything looks for a GPU
     try:
-        with opener(config, revision, Place(folder)) as backend:
+        with opener(config, form, revision, Place(folder)) as backend:
             connection.send(None)
-            requests, closed = SimpleQueue[Request | None](), threading.Event()
+            requests, closed = SimpleQueue[ChatRequest | None](), threading.Event()
             threading.Thread(target=_receive, args=(connection, requests, closed), daemon=True).start()
             while not closed.is_set():
                 for answer in backend.answers(iter(requests.get, None)):
@@ -171,8 +180,11 @@ def _serve(
         pass  # nobody is left to hear the answers
 
 
-def _receive(connection: Connection, requests: SimpleQueue[Request | None], closed: threading.Event) -> None:
-    """Take requests off the pipe as they come, so that the other end never waits for an answer to be written."""
+def _receive(
+    connection: Connection, requests: SimpleQueue[ChatRequest | None], closed: threading.Event
+) -> None:
+    """Take requests off the pipe as they come, so that the other end never waits for an answer to be
+    written."""
     try:
         while True:
             requests.put(connection.recv())

@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 from ds2.base.errors import UserError
+from ds2.config import ChatConfig
 
 _VARIABLE = "OPENAI_BASE_URL"
 
@@ -15,11 +16,11 @@ def server_name(base_url: str | None) -> str:
     return base_url or os.environ.get(_VARIABLE) or "OpenAI"
 
 
-def check_address(base_url: str | None) -> None:
+def check_address(config: ChatConfig) -> None:
     """Refuse an address that cannot be one, or that holds a secret. Raises UserError."""
     given = (
-        ("rater.base_url", base_url),
-        (_VARIABLE, os.environ.get(_VARIABLE) if base_url is None else None),
+        (f"{config.group}.base_url", config.base_url),
+        (_VARIABLE, os.environ.get(_VARIABLE) if config.base_url is None else None),
     )
     for option, text in given:
         if text is None or (option == _VARIABLE and not text):
@@ -31,8 +32,8 @@ def check_address(base_url: str | None) -> None:
             raise UserError(f"{option} is no address of a server: give http://host:port/v1") from None
         if address.username or address.password or address.query:
             raise UserError(
-                f"{option} must hold no user name, password or query: it is written into records; a key belongs into the "
-                "environment"
+                f"{option} must hold no user name, password or query: it is written into records; a key "
+                "belongs into the environment"
             )
         if not usable:
             raise UserError(f"{option}={text} is no address of a server: give http://host:port/v1")

@@ -1,9 +1,10 @@
 """The Batch API of an OpenAI-compatible server: half the price, an answer within a day.
 
-Requests become input files, files are uploaded and submitted, batches are looked at until they end, their output and error
-files are read. `ds2.models.chat.served.batch_ledger` holds every step on disk, so that a process that dies between any two
-loses nothing and pays for nothing twice: the same command takes up each batch where it was left. A batch whose submission
-has an unknown outcome is looked for in the server's list, by the name in its metadata, before it is submitted again.
+Requests become input files, files are uploaded and submitted, batches are looked at until they end, their
+output and error files are read. `ds2.models.chat.served.batch_state` holds every step on disk, so that a
+process that dies between any two loses nothing and pays for nothing twice: the same command takes up each
+batch where it was left. A batch whose submission has an unknown outcome is looked for in the server's list,
+by the name in its metadata, before it is submitted again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterRuntime
-from ds2.models.chat import Answer, Place, Request
+from ds2.config import ChatConfig, ChatRuntime
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.batch_calls import BatchApi, Refused, Remote, Unavailable, digest, readable
-from ds2.models.chat.served.batch_ledger import Batch, Draft, Ledger, folder_of
+from ds2.models.chat.served.batch_state import Batch, BatchState, Draft, folder_of
 from ds2.models.chat.served.format import PASSING, ChatFormat, count, mapping
 from ds2.models.chat.tokens import estimate_tokens
 
@@ -36,12 +37,12 @@ QUEUE_FULL = "token_limit_exceeded"
 
 
 @contextmanager
-def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[BatchBackend]:
+def open(config: ChatConfig, form: AnswerForm, revision: str | None, place: Place) -> Iterator[BatchBackend]:
     """The server, checked for the model, and its batches. Raises UserError where either cannot be had."""
     folder = folder_of(config, place.folder)
     try:
-        with openai_server.open(config, revision, place), Ledger(folder) as ledger:
-            backend = BatchBackend(ChatFormat.of(config), config.runtime, ledger, place.show)
+        with openai_server.open(config, form, revision, place), BatchState(folder) as state:
+            backend = BatchBackend(ChatFormat.of(config, form), config.runtime, state, place.show)
             with closing(backend):
                 yield backend
     except (OSError, sqlite3.Error) as error:
@@ -54,12 +55,12 @@ class BatchBackend:
     def __init__(
         self,
         format: ChatFormat,
-        runtime: RaterRuntime,
-        ledger: Ledger,
-        show: Callable[[str], None] = lambda state: None,
+        runtime: ChatRuntime,
+        state: BatchState,
+        show: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._format, self._connection = format, format.connection
-        self._runtime, self._ledger, self._show = runtime, ledger, show
+        self._runtime, self._state, self._show = runtime, state, show
         self._api = BatchApi(format.connection, runtime.timeout)
         self._remotes: dict[str, Remote] = {}
         """Each batch of this run as it was last seen."""
@@ -75,16 +76,14 @@ class BatchBackend:
         """See `Backend`; a server's tokenizer is not at hand."""
         return estimate_tokens(text)
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """Answers as their batches end; those that earlier batches hold are not asked for again."""
-        self._ledger.ask_nothing()
-        self._seal(
-            (request.key, self._line(request)) for request in requests if self._ledger.ask(request.key)
-        )
+        self._state.ask_nothing()
+        self._seal((request.key, self._line(request)) for request in requests if self._state.ask(request.key))
         unheard = 0
         while True:
-            yield from self._ledger.ready()
-            waiting = self._ledger.waiting()
+            yield from self._state.ready()
+            waiting = self._state.waiting()
             if not waiting:
                 return
             ended = False
@@ -98,8 +97,8 @@ class BatchBackend:
                 unheard += 1
                 if unheard == PATIENCE:
                     raise UserError(
-                        f"{self._connection.name} does not answer ({error}); batches submitted go on there: run the same "
-                        "command again to collect them"
+                        f"{self._connection.name} does not answer ({error}); batches submitted go on there: "
+                        "run the same command again to collect them"
                     ) from error
             except Refused as error:
                 raise UserError(f"{self._connection.name} refuses: {error}") from error
@@ -107,7 +106,7 @@ class BatchBackend:
             if not ended:
                 time.sleep(self._runtime.poll_seconds)
 
-    def _line(self, request: Request) -> bytes:
+    def _line(self, request: ChatRequest) -> bytes:
         line = {
             "custom_id": request.key,
             "method": "POST",
@@ -122,18 +121,18 @@ class BatchBackend:
         most, room = self._runtime.batch_requests, self._runtime.batch_megabytes * 1e6
         for key, line in lines:
             if draft and (len(draft.keys) >= most or draft.bytes + len(line) > room):
-                self._try_send(self._ledger.seal(draft))
+                self._try_send(self._state.seal(draft))
                 draft = None
-            draft = draft or Draft(self._ledger.folder)
+            draft = draft or Draft(self._state.folder)
             draft.add(key, line)
         if draft:
-            self._try_send(self._ledger.seal(draft))
+            self._try_send(self._state.seal(draft))
 
     def _try_send(self, batch: Batch) -> None:
         try:
             self._send(batch)
         except Unavailable:
-            return  # it waits in the ledger for the next look
+            return  # it waits for the next look
 
     def _send(self, batch: Batch) -> Batch:
         """The batch, submitted; each call that is still to be made is made once.
@@ -146,13 +145,13 @@ class BatchBackend:
     def _upload(self, batch: Batch) -> Batch:
         if batch.step not in ("sealed", "uploading"):
             return batch
-        path = self._ledger.input_file(batch.name)
+        path = self._state.input_file(batch.name)
         look = partial(self._api.uploaded, path.name, batch.sealed_at)
         file_id = self._find(look) if batch.step == "uploading" else None
         if file_id is None:
-            self._ledger.move(batch, "uploading")
+            self._state.move(batch, "uploading")
             file_id = self._make(batch, partial(self._api.upload, path))
-        return self._ledger.move(batch, "uploaded", file_id=file_id)
+        return self._state.move(batch, "uploaded", file_id=file_id)
 
     def _submit(self, batch: Batch) -> Batch:
         if batch.step not in ("uploaded", "submitting"):
@@ -161,25 +160,25 @@ class BatchBackend:
         batch_id = self._find(look) if batch.step == "submitting" else None
         if batch_id is None:
             assert batch.file_id is not None
-            self._ledger.move(batch, "submitting")
+            self._state.move(batch, "submitting")
             batch_id = self._make(batch, partial(self._api.submit, batch.file_id, batch.name))
-        return self._ledger.move(batch, "submitted", batch_id=batch_id)
+        return self._state.move(batch, "submitted", batch_id=batch_id)
 
     def _make(self, batch: Batch, call: Callable[[], str]) -> str:
         """The id of what the call makes. Raises UserError where it is refused: then nothing was made."""
         try:
             return call()
         except Refused as error:
-            self._ledger.finish(batch, ())
+            self._state.finish(batch, ())
             raise UserError(f"{self._connection.name} refuses a batch: {error}") from error
 
     def _find(self, look: Callable[[], str | None]) -> str | None:
         """What a call of unknown outcome made, if it did; looked for twice, because lists lag."""
-        found = look()
-        if found is None:
+        made = look()
+        if made is None:
             time.sleep(self._runtime.poll_seconds)
-            found = look()
-        return found
+            made = look()
+        return made
 
     def _look(self, batch: Batch) -> list[Answer] | None:
         """None while a batch runs. Once it has ended, its answers are stored; returns what it did not answer.
@@ -195,8 +194,9 @@ class BatchBackend:
             if error.status != 404:
                 raise
             raise UserError(
-                f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use the account "
-                f"it was submitted with, or delete {self._ledger.folder} to pay for its requests again"
+                f"{self._connection.name} does not know batch {batch.batch_id}, submitted there before: use "
+                f"the account it was submitted with, or delete {self._state.folder} to pay for its requests "
+                "again"
             ) from error
         self._remotes[batch.name] = remote
         if remote.status == "failed":
@@ -207,8 +207,8 @@ class BatchBackend:
         failed = self._collect(batch, remote)
         if remote.status == "cancelled":
             raise UserError(
-                f"batch {remote.id} was cancelled at the server; its answers are kept, run the same command again for "
-                "the rest"
+                f"batch {remote.id} was cancelled at the server; its answers are kept, run the same command "
+                "again for the rest"
             )
         return failed
 
@@ -227,13 +227,14 @@ class BatchBackend:
             UserError: it was refused for good.
         """
         if any(code == QUEUE_FULL for code, _ in remote.errors):
-            if any(other.step == "submitted" and other != batch for other in self._ledger.waiting()):
-                self._ledger.move(batch, "uploaded")
+            if any(other.step == "submitted" and other != batch for other in self._state.waiting()):
+                self._state.move(batch, "uploaded")
                 return
-            advice = "; lower rater.runtime.batch_requests, or wait for other batches of the account to end"
+            setting = f"{self._connection.group}.runtime.batch_requests"
+            advice = f"; lower {setting}, or wait for other batches of the account to end"
         else:
             advice = ""
-        self._ledger.finish(batch, ())
+        self._state.finish(batch, ())
         messages = dict.fromkeys(self._connection.without_key(message) for _, message in remote.errors)
         said = "; ".join(messages) or "no reason given"
         raise UserError(f"{self._connection.name} refused batch {remote.id}: {said}{advice}")
@@ -254,18 +255,18 @@ class BatchBackend:
                 else:
                     yield answer
 
-        paths = [self._ledger.folder / f"download-{i}" for i in range(len(remote.files))]
+        paths = [self._state.folder / f"download-{i}" for i in range(len(remote.files))]
         for file_id, path in zip(remote.files, paths, strict=True):
             self._api.download(file_id, path)
         self._check(batch, remote, paths)
-        unanswered = self._ledger.finish(batch, answered())
+        unanswered = self._state.finish(batch, answered())
         for path in paths:
             path.unlink()
         why = f"batch {remote.id} ended without an answer ({remote.status})"
         return [failed.get(key, Answer(key, why, finish="failed")) for key in unanswered]
 
     def _check(self, batch: Batch, remote: Remote, paths: Sequence[Path]) -> None:
-        """Doubt a download with fewer lines than the server counts, until it has come `DOWNLOADS` times the same.
+        """Doubt a download with fewer lines than the server counts, until it came `DOWNLOADS` times the same.
 
         What is in it was paid for: forgotten too early, it would be paid for again.
         """

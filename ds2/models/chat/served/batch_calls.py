@@ -1,7 +1,8 @@
 """The calls of a Batch API, each made once, and what may come of them.
 
-A call ends in one of three ways: with what was asked for, checked for its form; `Unavailable`, where the server may have done
-it or not and will say another time (no connection, a busy server, a page that is not of the API); `Refused`, where it has not.
+A call ends in one of three ways: with what was asked for, checked for its form; `Unavailable`, where the
+server may have done it or not and will say another time (no connection, a busy server, a page that is not of
+the API); `Refused`, where it has not.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class BatchApi:
         """The id of the file with this name, if there is one."""
 
         def page(**after: str) -> bytes:
-            return self._client.files.with_raw_response.list(purpose="batch", order="desc", **after).content  # type: ignore[arg-type]
+            listed = self._client.files.with_raw_response.list
+            return listed(purpose="batch", order="desc", **after).content  # type: ignore[arg-type]
 
         for file in self._listed(page, since):
             if file.get("filename") == name and file.get("status") != "error":
@@ -98,7 +100,8 @@ class BatchApi:
         """The id of the batch with this name that was not refused, if there is one."""
 
         def page(**after: str) -> bytes:
-            return self._client.batches.with_raw_response.list(limit=100, **after).content  # type: ignore[arg-type]
+            listed = self._client.batches.with_raw_response.list
+            return listed(limit=100, **after).content  # type: ignore[arg-type]
 
         for batch in self._listed(page, since):
             if mapping(batch.get("metadata")).get(METADATA) == name and batch.get("status") != "failed":
@@ -107,16 +110,17 @@ class BatchApi:
 
     def retrieve(self, batch_id: str) -> Remote:
         with self._translated():
-            found = _object(self._client.batches.with_raw_response.retrieve(batch_id).content)
-            counts, listed = mapping(found.get("request_counts")), mapping(found.get("errors")).get("data")
+            batch = _object(self._client.batches.with_raw_response.retrieve(batch_id).content)
+            counts, listed = mapping(batch.get("request_counts")), mapping(batch.get("errors")).get("data")
             errors = [mapping(error) for error in listed] if isinstance(listed, list) else []
+            reasons = [(str(error.get("code")), error.get("message")) for error in errors]
             return Remote(
                 batch_id,
-                _text(found, "status"),
+                _text(batch, "status"),
                 count(counts.get("completed")) + count(counts.get("failed")),
                 count(counts.get("total")),
-                tuple(str(found[name]) for name in ("output_file_id", "error_file_id") if found.get(name)),
-                tuple((str(error.get("code")), str(error.get("message") or error.get("code"))) for error in errors),
+                tuple(str(batch[name]) for name in ("output_file_id", "error_file_id") if batch.get(name)),
+                tuple((code, str(message or code)) for code, message in reasons),
             )  # fmt: skip
 
     def download(self, file_id: str, path: Path) -> None:
@@ -132,16 +136,16 @@ class BatchApi:
         after: dict[str, str] = {}
         while True:
             with self._translated():
-                found = _object(page(**after))
-                if not isinstance(found.get("data"), list):
+                reply = _object(page(**after))
+                if not isinstance(reply.get("data"), list):
                     raise ValueError("a list without data")
-                entries = [mapping(entry) for entry in found["data"]]
+                entries = [mapping(entry) for entry in reply["data"]]
                 after = {"after": _text(entries[-1], "id")} if entries else {}
             for entry in entries:
                 if count(entry.get("created_at")) < since - CLOCKS:
                     return
                 yield entry
-            if not entries or not found.get("has_more"):
+            if not entries or not reply.get("has_more"):
                 return
 
     @contextmanager
@@ -164,14 +168,14 @@ class BatchApi:
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    found = json.loads(body)
-    if not isinstance(found, dict):
+    reply = json.loads(body)
+    if not isinstance(reply, dict):
         raise ValueError("no JSON object")
-    return found
+    return reply
 
 
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
+def _text(reply: Mapping[str, Any], name: str) -> str:
+    value = reply.get(name)
     if not isinstance(value, str) or not value:
         raise ValueError(f"a reply without {name}")
     return value
@@ -189,8 +193,8 @@ def readable(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
         with path.open("rb") as lines:
             for line in lines:
                 try:
-                    found = json.loads(line)
+                    result = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(found, dict) and "custom_id" in found:
-                    yield found
+                if isinstance(result, dict) and "custom_id" in result:
+                    yield result

@@ -1,7 +1,7 @@
-"""One question, sent once to a server's Chat Completions: an answer, or a failure and what it means for a further try.
+"""One question, sent once to a server: an answer, or a failure and what it means for a further try.
 
-What no question can pass (a wrong key, an unknown model, no credit) is an error at once. A refusal of one question (another
-status 4xx, or a 403 once others were answered) is final for that question alone.
+What no question can pass (a wrong key, an unknown model, no credit) is an error at once. A refusal of one
+question (another status 4xx, or a 403 once others were answered) is final for that question alone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import aiohttp
 import openai
 
 from ds2.base.errors import UserError
-from ds2.models.chat import Answer, Request
+from ds2.models.chat import Answer, ChatRequest
 from ds2.models.chat.served.format import PASSING, ChatFormat
 
 _FORBIDDEN = 3
-"""Questions answered with 403 before any other is answered: it is the key that is refused, not a conversation."""
+"""Questions answered with 403 before any other is answered: the key is refused, not a conversation."""
 _UNSCHEMED = 3
 """Questions in a row that are answered only without the JSON schema: it is the schema that is refused."""
 _NAMES_SCHEMA = re.compile("response_format|schema", re.IGNORECASE)
@@ -46,12 +46,12 @@ class ChatCalls:
 
     def __init__(self, format: ChatFormat, client: openai.AsyncOpenAI, say: Callable[[str], None]) -> None:
         self._format, self._connection, self._client, self._say = format, format.connection, client, say
-        self._with_schema = format.schema is not None
+        self._with_schema = format.form.schema is not None
         self._unschemed = self._forbidden = 0
         self._heard = False
         """Whether any question was answered."""
 
-    async def send(self, request: Request) -> Delivery:
+    async def send(self, request: ChatRequest) -> Delivery:
         """Raises UserError where no question can be answered."""
         try:
             answer = await self._ask(request)
@@ -73,9 +73,7 @@ class ChatCalls:
             return Delivery(self._failed(request, error, final=not passing), _retry_after(error))
         except openai.APIConnectionError as error:
             return Delivery(self._failed(request, error))
-        except (
-            aiohttp.ClientError
-        ) as error:  # what the client does not translate, such as a garbled status line
+        except aiohttp.ClientError as error:  # not translated by the client: a garbled status line, say
             words = f"{type(error).__name__}: {self._connection.without_key(error)}"
             return Delivery(Answer(request.key, words[:300], finish="failed"))
         self._heard = self._heard or answer.finish != "failed"
@@ -93,14 +91,15 @@ class ChatCalls:
             lacking = (
                 address and self._connection.api_version is None and not urlsplit(address).path.strip("/")
             )
-            advice = f"; most servers answer below /v1: rater.base_url={str(address).rstrip('/')}/v1"
+            option = f"{self._connection.group}.base_url"
+            advice = f"; most servers answer below /v1: {option}={str(address).rstrip('/')}/v1"
             return UserError(
                 f"{name} has no model {self._format.model} ({reason}){advice if lacking else ''}"
             )
         return UserError(f"{name} has no credit left for this key ({reason})")
 
-    async def _ask(self, request: Request) -> Answer:
-        """With the schema while the server takes it, and once more without it where it refuses the question."""
+    async def _ask(self, request: ChatRequest) -> Answer:
+        """With the schema while the server takes it; once more without it where the question is refused."""
         if not self._with_schema:
             return await self._post(request, with_schema=False)
         try:
@@ -121,7 +120,7 @@ class ChatCalls:
             )
         return answer
 
-    async def _post(self, request: Request, *, with_schema: bool) -> Answer:
+    async def _post(self, request: ChatRequest, *, with_schema: bool) -> Answer:
         body = self._format.body(request, with_schema=with_schema)
         model, messages = body.pop("model"), body.pop("messages")
         raw = await self._client.chat.completions.with_raw_response.create(
@@ -132,14 +131,12 @@ class ChatCalls:
         try:
             completion = json.loads(said)
         except ValueError:
-            shown = self._connection.without_key(said)[
-                :100
-            ]  # the key goes first: a part of it is no longer found
-            return Answer(request.key, f"the server sent no JSON but {shown!r}", finish="failed")
+            shown = self._connection.without_key(said)  # before the cut: a part of the key is no longer found
+            return Answer(request.key, f"the server sent no JSON but {shown[:100]!r}", finish="failed")
         answer = self._format.answer(request.key, completion)
-        return replace(answer, without_schema=self._format.schema is not None and not with_schema)
+        return replace(answer, without_schema=self._format.form.schema is not None and not with_schema)
 
-    def _failed(self, request: Request, error: openai.APIError, *, final: bool = False) -> Answer:
+    def _failed(self, request: ChatRequest, error: openai.APIError, *, final: bool = False) -> Answer:
         return Answer(request.key, self._connection.reason(error), finish="failed", final=final)
 
 

@@ -1,7 +1,8 @@
 """Chat Completions, whoever carries them: bodies of requests, answers in completions, clients with their key.
 
-Keys come from the environment only: `OPENAI_API_KEY`, or `AZURE_OPENAI_API_KEY` for an Azure resource. Whatever a server
-says passes through `Connection.without_key` before anybody sees it, because some servers repeat the key in their errors.
+Keys come from the environment only: `OPENAI_API_KEY`, or `AZURE_OPENAI_API_KEY` for an Azure resource.
+Whatever a server says passes through `Connection.without_key` before anybody sees it, because some servers
+repeat the key in their errors.
 """
 
 from __future__ import annotations
@@ -9,24 +10,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, Reading
-from ds2.models.chat import Answer, Request
+from ds2.config import ChatConfig
+from ds2.models.chat import Answer, AnswerForm, ChatRequest
 from ds2.models.chat.served.address import server_name
-from ds2.models.chat.tokens import DIGITS
-from ds2.rating import prompt
 
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 after which the same call may succeed."""
 _LIKELY_TOKENS = 20
 """First tokens whose probabilities a server gives, at most."""
 _LEAST_MASS = 0.5
-"""Of the first token's probability that must be on the digits 1..9 for their distribution to mean anything."""
+"""Share of the first token's probability that must be on the form's tokens for their distribution to mean
+anything."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,19 @@ class Connection:
     base_url: str | None
     """None: OpenAI (or what `OPENAI_BASE_URL` says)."""
     api_version: str | None = None
-    """Of an Azure resource."""
+    """Set for an Azure resource."""
+    group: str = ChatConfig.group
+    """What stands before the options in messages."""
 
     def __post_init__(self) -> None:
         if self.api_version is not None and self.base_url is None:
-            raise UserError("rater.api_version is for an Azure resource: give its address as rater.base_url")
+            raise UserError(
+                f"{self.group}.api_version is for an Azure resource: give its address as "
+                f"{self.group}.base_url"
+            )
         if self.base_url is None and self.key is None:
             raise UserError(
-                f"there is no key: set {self.variable} in the environment, or give rater.base_url"
+                f"there is no key: set {self.variable} in the environment, or give {self.group}.base_url"
             )
 
     @property
@@ -108,30 +113,19 @@ class ChatFormat:
     connection: Connection
     model: str
     max_new_tokens: int
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    schema: Mapping[str, Any] | None = None
-    """JSON schema of the answer, for servers that hold a model to it."""
-    digits: bool = False
-    """Ask for the probabilities of the first token, which is to be a digit 1..9."""
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    """Options of sampling, by name."""
+    form: AnswerForm = field(default_factory=AnswerForm)
 
     @classmethod
-    def of(cls, config: LlmRaterConfig) -> ChatFormat:
-        """Of a rater."""
-        expected = config.reading is Reading.expected
-        return cls(
-            Connection(config.base_url, config.api_version),
-            config.model,
-            1 if expected else config.max_new_tokens,
-            None if expected else config.temperature,
-            None if expected else config.top_p,
-            None if expected else config.top_k,
-            prompt.answer_schema() if config.reading is Reading.answer else None,
-            expected,
-        )
+    def of(cls, config: ChatConfig, form: AnswerForm) -> ChatFormat:
+        """How this model is asked for answers of this form."""
+        connection = Connection(config.base_url, config.api_version, config.group)
+        if form.tokens:
+            return cls(connection, config.model, 1, form=form)
+        return cls(connection, config.model, config.max_new_tokens, config.sampling, form)
 
-    def body(self, request: Request, *, with_schema: bool = True) -> dict[str, Any]:
+    def body(self, request: ChatRequest, *, with_schema: bool = True) -> dict[str, Any]:
         """The JSON body of a chat completion; only what was set is sent."""
         # OpenAI's newer models know only the new name, other servers often only the old one.
         newer = self.connection.base_url is None or self.connection.api_version is not None
@@ -140,13 +134,11 @@ class ChatFormat:
             "messages": list(request.chat),
             "max_completion_tokens" if newer else "max_tokens": self.max_new_tokens,
         }
-        for name in ("temperature", "top_p", "top_k"):
-            if (value := getattr(self, name)) is not None:
-                body[name] = value
-        if self.schema is not None and with_schema:
-            schema = {"name": "rating", "strict": True, "schema": self.schema}
+        body |= self.sampling
+        if self.form.schema is not None and with_schema:
+            schema = {"name": self.form.name, "strict": True, "schema": self.form.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if self.digits:
+        if self.form.tokens:
             body |= {"logprobs": True, "top_logprobs": _LIKELY_TOKENS}
         return body
 
@@ -169,7 +161,7 @@ class ChatFormat:
             count(usage.get("prompt_tokens")),
             count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
             count(usage.get("completion_tokens")),
-            self._distribution(choice) if self.digits and not refusal else None,
+            self._distribution(choice) if self.form.tokens and not refusal else None,
             str(completion.get("model") or ""),
         )
 
@@ -179,16 +171,16 @@ class ChatFormat:
         return whole.replace(self.connection.key, "***") if self.connection.key else whole
 
     def _distribution(self, choice: Mapping[str, Any]) -> tuple[float, ...] | None:
-        """P(1), ..., P(9) of the first token; None where it is hardly ever a digit, () where no probabilities came."""
+        """`Answer.distribution`, from the likely first tokens."""
         tokens = mapping(choice.get("logprobs")).get("content")
         likely = mapping(tokens[0]).get("top_logprobs") if isinstance(tokens, list) and tokens else None
         if not isinstance(likely, list):
             return ()
-        mass = dict.fromkeys(DIGITS, 0.0)
+        mass = dict.fromkeys(self.form.tokens, 0.0)
         for entry in map(mapping, likely):
-            digit, log = str(entry.get("token")).strip(" ▁Ġ\n"), entry.get("logprob")
-            if digit in mass and isinstance(log, int | float):
-                mass[digit] += math.exp(min(log, 0.0))
+            token, log = str(entry.get("token")).strip(" ▁Ġ\n"), entry.get("logprob")
+            if token in mass and isinstance(log, int | float):
+                mass[token] += math.exp(min(log, 0.0))
         total = math.fsum(mass.values())
         return tuple(share / total for share in mass.values()) if total >= _LEAST_MASS else None
 

@@ -1,4 +1,4 @@
-"""The pace of requests to one server: at most so much a minute, and a halt of all where the server asks for one."""
+"""The pace of requests to one server: at most so much a minute, and a halt where the server asks for one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Any OpenAI-compatible server: many requests in flight, each delivered or given up with a reason.
 
-One event loop, stepped in the caller's thread: while the caller reads an answer nothing else runs, and requests are drawn
-from the caller's iterator only as one of the `concurrency` places falls free. What can pass (429, 5xx, timeouts, broken
-connections, bodies that are no completion) is sent again, after `Retry-After` where the server says it, else after a
-doubling wait with jitter. What cannot pass (wrong key, unknown model, no credit) ends the stage at once.
-`ds2.models.chat.served.calls` sends one question once and says which of these it was.
+One event loop, stepped in the caller's thread: while the caller reads an answer nothing else runs, and
+requests are drawn from the caller's iterator only as one of the `concurrency` places falls free. What can
+pass (429, 5xx, timeouts, broken connections, bodies that are no completion) is sent again, after
+`Retry-After` where the server says it, else after a doubling wait with jitter. What cannot pass (wrong key,
+unknown model, no credit) ends the stage at once. `ds2.models.chat.served.calls` sends one question once and
+says which of these it was.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import aiohttp
 import openai
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig, RaterRuntime
-from ds2.models.chat import Answer, Place, Request
+from ds2.config import ChatConfig, ChatRuntime
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served.calls import ChatCalls, Delivery
 from ds2.models.chat.served.format import ChatFormat
@@ -32,21 +33,22 @@ from ds2.models.chat.tokens import estimate_tokens
 DELIVERIES = 10
 """Times a request is sent before it is given up: about three minutes of waiting, and the timeouts."""
 BUSY = 3600.0
-"""Seconds for which a server may answer a request with 429 before it is given up; `DELIVERIES` times at least."""
+"""Seconds for which a server may answer a request with 429 before it is given up; `DELIVERIES` times at
+least."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds: the first wait, and the longest without a Retry-After."""
 HOPELESS = 20
-"""Requests given up in a row, without an answer between them, that end the stage; first answers without probabilities too,
-where they are read."""
+"""Requests given up in a row, without an answer between them, that end the stage; first answers without
+probabilities too, where they are read."""
 SEVERAL = 5
 """Deliveries that fail in a row before the person is told why, at most once a minute."""
 CHECK_TIMEOUT = 30.0
 
 
 @contextmanager
-def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator[ServerBackend]:
+def open(config: ChatConfig, form: AnswerForm, revision: str | None, place: Place) -> Iterator[ServerBackend]:
     """The server, checked for the model. Raises UserError where it is not there or lacks the model."""
-    backend = ServerBackend(ChatFormat.of(config), config.runtime, place)
+    backend = ServerBackend(ChatFormat.of(config, form), config.runtime, place)
     try:
         backend.check()
         yield backend
@@ -57,7 +59,7 @@ def open(config: LlmRaterConfig, revision: str | None, place: Place) -> Iterator
 class ServerBackend:
     """Requests in, answers out, at most `runtime.concurrency` at a time."""
 
-    def __init__(self, format: ChatFormat, runtime: RaterRuntime, place: Place) -> None:
+    def __init__(self, format: ChatFormat, runtime: ChatRuntime, place: Place) -> None:
         self._format, self._connection, self._runtime = format, format.connection, runtime
         self._place = place
         self._loop = asyncio.new_event_loop()
@@ -100,11 +102,13 @@ class ServerBackend:
             return  # there is a server, and it has no such list
         except openai.APIConnectionError:
             raise UserError(
-                f"no server answers at {self._connection.name}: start it, or check rater.base_url"
+                f"no server answers at {self._connection.name}: start it, or check "
+                f"{self._connection.group}.base_url"
             ) from None
         except aiohttp.ClientError as error:  # raised by what is no HTTP at all
             raise UserError(
-                f"what answers at {self._connection.name} is no HTTP server ({type(error).__name__}): check rater.base_url"
+                f"what answers at {self._connection.name} is no HTTP server ({type(error).__name__}): check "
+                f"{self._connection.group}.base_url"
             ) from None
         names = _model_names(listed)
         if names and self._format.model not in names:
@@ -112,10 +116,11 @@ class ServerBackend:
             shown = near + [name for name in names if name not in near]
             more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
             raise UserError(
-                f"{self._connection.name} has no model {self._format.model}; it has: {', '.join(shown[:10])}{more}"
+                f"{self._connection.name} has no model {self._format.model}; it has: "
+                f"{', '.join(shown[:10])}{more}"
             )
 
-    def answers(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """See `Backend`."""
         source, running = iter(requests), set[asyncio.Task[Answer]]()
         done: list[asyncio.Task[Answer]] = []
@@ -164,8 +169,8 @@ class ServerBackend:
     def _counted(self, answer: Answer) -> list[Answer]:
         """The answers that can be handed on now.
 
-        Those without probabilities wait for the first one that has some: where none has, a server that gives none would
-        leave unreadable answers in the log, to be replayed when it does.
+        Those without probabilities wait for the first one that has some: where none has, a server that gives
+        none would leave unreadable answers in the log, to be replayed when it does.
 
         Raises:
             UserError: nothing is delivered any more, or no probabilities are.
@@ -173,11 +178,11 @@ class ServerBackend:
         self._given_up = self._given_up + 1 if answer.finish == "failed" else 0
         if self._given_up >= HOPELESS:
             raise UserError(
-                f"{self._connection.name} gave no answer to {HOPELESS} requests in a row, the last time: {answer.text}. "
-                "The answers so far are kept; the same command goes on from there"
+                f"{self._connection.name} gave no answer to {HOPELESS} requests in a row, the last time: "
+                f"{answer.text}. The answers so far are kept; the same command goes on from there"
             )
         written = answer.finish in ("stop", "length") and answer.text
-        if not self._format.digits or self._probable or not written:
+        if not self._format.form.tokens or self._probable or not written:
             return [answer]
         self._withheld.append(answer)
         if answer.distribution != ():
@@ -185,8 +190,9 @@ class ServerBackend:
             return self._release()
         if len(self._withheld) == HOPELESS:
             raise UserError(
-                f"rater.reading=expected needs token probabilities (logprobs), which {self._format.model} at "
-                f"{self._connection.name} does not give; use rater.reading=answer"
+                f"{self._format.form.option} needs token probabilities (logprobs), which "
+                f"{self._format.model} at {self._connection.name} does not give; "
+                f"{self._format.form.otherwise}"
             )
         return []
 
@@ -194,7 +200,7 @@ class ServerBackend:
         released, self._withheld = self._withheld, []
         return released
 
-    async def _deliver(self, request: Request) -> Answer:
+    async def _deliver(self, request: ChatRequest) -> Answer:
         """Send until there is an answer, or `failed` with the last reason."""
         tokens = self.count_tokens(request.chat[-1]["content"]) + self._format.max_new_tokens
         tries = _Tries()
@@ -260,9 +266,9 @@ class _Tries:
         else:
             self.faults += 1
             tries, enough = self.faults, self.faults >= DELIVERIES
-        own = random.uniform(0.5, 1) * min(FIRST_WAIT * 2 ** min(tries - 1, 30), LONGEST_WAIT)
+        ours = random.uniform(0.5, 1) * min(FIRST_WAIT * 2 ** min(tries - 1, 30), LONGEST_WAIT)
         said = (delivery.wait or 0.0) * random.uniform(1, 1.1)  # not all at once when the halt ends
-        return None if enough else max(own, said)
+        return None if enough else max(ours, said)
 
 
 def _model_names(body: bytes) -> list[str]:

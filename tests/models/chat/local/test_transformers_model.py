@@ -10,10 +10,11 @@ import pytest
 from helpers.fake_backend import pool_of
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.config import LlmRaterConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Answer, Place, Request, open_backend
-from ds2.models.chat.local.tokens import digit_tokens
-from ds2.rating import by_model as language_model
+from ds2.config import ChatBackend, LlmRaterConfig, RaterRuntime, Reading, ScaleConfig
+from ds2.models.chat import Answer, ChatRequest, Place, open_backend
+from ds2.models.chat.local.tokenizer import answer_tokens
+from ds2.rating import by_model
+from ds2.rating.prompt import answer_form
 
 TEXTS = ["short", "a question of some length, to make the rows of a batch differ", "x" * 90]
 
@@ -22,7 +23,7 @@ TEXTS = ["short", "a question of some length, to make the rows of a batch differ
 def config(tiny_model: Path) -> LlmRaterConfig:
     return LlmRaterConfig(
         name="tiny",
-        backend=RaterBackend.transformers,
+        backend=ChatBackend.transformers,
         model=str(tiny_model),
         temperature=0.0,
         max_new_tokens=12,
@@ -34,8 +35,8 @@ def config(tiny_model: Path) -> LlmRaterConfig:
 
 
 def ask(config: LlmRaterConfig, tmp_path: Path, texts: list[str] = TEXTS, seed: int = 0) -> dict[str, Answer]:
-    requests = [Request(text, ({"role": "user", "content": text},), seed) for text in texts]
-    with open_backend(config, None, Place(tmp_path)) as backend:
+    requests = [ChatRequest(text, ({"role": "user", "content": text},), seed) for text in texts]
+    with open_backend(config, answer_form(config.reading), None, Place(tmp_path)) as backend:
         return {answer.key: answer for answer in backend.answers(requests)}
 
 
@@ -73,8 +74,9 @@ def test_the_expected_reading_is_the_softmax_over_the_digits(config, tmp_path, t
 
 
 def test_a_pool_gets_expected_ratings_and_their_distribution(config, tmp_path, tiny_model):
-    found = language_model.rate(
-        replace(config, reading=Reading.expected), pool_of(TEXTS), ScaleConfig(), model={"content": "x"}, revision=None,
+    found = by_model.rate(
+        replace(config, reading=Reading.expected), pool_of(TEXTS), ScaleConfig(), model={"content": "x"},
+        revision=None,
         folder=tmp_path, progress=False,
     )  # fmt: skip
     assert found.details is not None
@@ -106,8 +108,8 @@ def test_a_question_longer_than_the_model_s_context_is_refused_before_it_is_aske
 def test_whoever_reads_the_answers_is_not_in_inference_mode(config, tmp_path):
     import torch
 
-    request = Request("k", ({"role": "user", "content": "x"},))
-    with open_backend(config, None, Place(tmp_path)) as backend:
+    request = ChatRequest("k", ({"role": "user", "content": "x"},))
+    with open_backend(config, answer_form(config.reading), None, Place(tmp_path)) as backend:
         for _ in backend.answers([request]):
             assert not torch.is_inference_mode_enabled()
 
@@ -129,5 +131,5 @@ def test_a_tokenizer_without_digits_is_refused():
         def get_vocab(self):
             return {"a": 0, "▁1": 1}
 
-    with pytest.raises(UserError, match="has no token for 2, 3, 4, 5, 6, 7, 8, 9"):
-        digit_tokens(Letters(), "letters")
+    with pytest.raises(UserError, match="has no token for 2, 3, 4, 5, 6, 7, 8, 9; use rater.reading=answer"):
+        answer_tokens(Letters(), answer_form(Reading.expected), "letters")

@@ -1,4 +1,4 @@
-"""Copies of a rater in processes of their own: all requests, no more GPUs than there are, and nothing left behind."""
+"""Copies of a model, each a process: all requests, no more GPUs than there are, nothing left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,20 @@ from helpers import copied_backend
 from helpers.copied_backend import config_of, named
 
 from ds2.base.errors import UserError
-from ds2.config import RaterRuntime
-from ds2.models.chat import Place, Request
+from ds2.config import ChatRuntime
+from ds2.models.chat import AnswerForm, ChatRequest, Place
 from ds2.models.chat.local.vllm_copies import open_copies, shares
 
 
-def request(key: str) -> Request:
-    return Request(key, ({"role": "user", "content": "x"},))
+def request(key: str) -> ChatRequest:
+    return ChatRequest(key, ({"role": "user", "content": "x"},))
 
 
 def test_every_request_is_answered_once_by_one_of_the_copies_in_every_round(tiny_model, tmp_path):
     rounds = [[f"{r}-{i}" for i in range(count)] for r, count in enumerate((5000, 0, 7))]
-    with open_copies(named, config_of(tiny_model), None, Place(tmp_path), ["0,1", "2,3"]) as backend:
+    with open_copies(
+        named, config_of(tiny_model), AnswerForm(), None, Place(tmp_path), ["0,1", "2,3"]
+    ) as backend:
         answers = [list(backend.answers(map(request, keys))) for keys in rounds]
         assert backend.count_tokens("abc") == 3
     assert [sorted(answer.key for answer in own) for own in answers] == [sorted(keys) for keys in rounds]
@@ -39,16 +42,18 @@ def test_every_request_is_answered_once_by_one_of_the_copies_in_every_round(tiny
 
 def test_what_a_copy_cannot_do_is_said_in_its_words(tiny_model, tmp_path):
     opened = open_copies(
-        copied_backend.unloadable, config_of(tiny_model), None, Place(tmp_path), [None, None]
+        copied_backend.unloadable, config_of(tiny_model), AnswerForm(), None, Place(tmp_path), [None, None]
     )
-    with pytest.raises(UserError, match="rater.model=x cannot be loaded: it is broken"), opened:
+    with pytest.raises(UserError, match="chat.model=x cannot be loaded: it is broken"), opened:
         pass
 
 
 def test_a_copy_that_ends_is_one_clear_line(tiny_model, tmp_path):
     with (
-        open_copies(named, config_of(tiny_model), None, Place(tmp_path), [None, None]) as backend,
-        pytest.raises(UserError, match=r"a process of the rater's model ended \(exit code 3\)"),
+        open_copies(
+            named, config_of(tiny_model), AnswerForm(), None, Place(tmp_path), [None, None]
+        ) as backend,
+        pytest.raises(UserError, match=r"a process of chat\.model=.* ended \(exit code 3\)"),
     ):
         list(backend.answers([request("a"), request("die"), request("b")]))
 
@@ -90,16 +95,16 @@ def test_gpus_are_shared_out_among_the_copies(monkeypatch, gpus, visible, runtim
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert shares(RaterRuntime(**runtime)) == expected
+    assert shares(replace(config_of("m"), runtime=ChatRuntime(**runtime))) == expected
 
 
 @pytest.mark.parametrize(
     ("runtime", "words"),
     [
-        ({"data_parallel": 3}, "3 copies on rater.runtime.tensor_parallel=1 GPUs each need more than the 2"),
+        ({"data_parallel": 3}, "3 copies on chat.runtime.tensor_parallel=1 GPUs each need more than the 2"),
         (
             {"tensor_parallel": 4},
-            "1 copies on rater.runtime.tensor_parallel=4 GPUs each need more than the 2",
+            "1 copies on chat.runtime.tensor_parallel=4 GPUs each need more than the 2",
         ),
         ({"data_parallel": 0}, "must be at least 1"),
     ],
@@ -109,4 +114,4 @@ def test_more_gpus_than_there_are_is_one_clear_line(monkeypatch, runtime, words)
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match=words):
-        shares(RaterRuntime(**runtime))
+        shares(replace(config_of("m"), runtime=ChatRuntime(**runtime)))

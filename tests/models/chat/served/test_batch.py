@@ -18,14 +18,13 @@ from helpers.batch_server import BatchServer
 from helpers.fake_backend import GOOD, llm, pool_of
 
 from ds2.base.errors import UserError
-from ds2.config import CurationMethod, PriceConfig, RaterBackend, RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Answer, Place, Request
+from ds2.config import ChatBackend, CurationMethod, PriceConfig, RaterRuntime, Reading, ScaleConfig
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import batch as openai_batch
 from ds2.models.chat.served.batch import BatchBackend
-from ds2.models.chat.served.batch_ledger import Ledger
+from ds2.models.chat.served.batch_state import BatchState
 from ds2.models.chat.served.format import ChatFormat, Connection
-from ds2.rating import by_model as language_model
-from ds2.rating import planning
+from ds2.rating import by_model, planning
 from ds2.rating.raters import Ratings
 
 KEYS = [f"k{i}" for i in range(5)]
@@ -45,13 +44,13 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # making one takes longer than any call to it
 
 
-def backend(url: str, ledger: Ledger, **runtime: Any) -> BatchBackend:
+def backend(url: str, state: BatchState, **runtime: Any) -> BatchBackend:
     settings = RaterRuntime(**{"poll_seconds": 0.01, "batch_requests": 2, **runtime})
-    return BatchBackend(ChatFormat(Connection(url), "m", 16), settings, ledger)
+    return BatchBackend(ChatFormat(Connection(url, group="rater"), "m", 16), settings, state)
 
 
-def requests(keys: list[str]) -> list[Request]:
-    return [Request(key, ({"role": "user", "content": f"rate {key} ü"},)) for key in keys]
+def requests(keys: list[str]) -> list[ChatRequest]:
+    return [ChatRequest(key, ({"role": "user", "content": f"rate {key} ü"},)) for key in keys]
 
 
 def ask(
@@ -59,8 +58,8 @@ def ask(
 ) -> dict[str, Answer]:
     """Answers of those that the log lacks, kept as they come: what the rating loop does."""
     log = {} if log is None else log
-    with Ledger(folder) as ledger:
-        for answer in backend(url, ledger, **runtime).answers(
+    with BatchState(folder) as state:
+        for answer in backend(url, state, **runtime).answers(
             requests([key for key in keys if key not in log])
         ):
             log[answer.key] = answer
@@ -88,13 +87,13 @@ def test_a_file_holds_no_more_bytes_than_allowed(server: BatchServer, tmp_path: 
 def test_requests_are_drawn_as_files_fill(server: BatchServer, tmp_path: Path) -> None:
     uploads = []
 
-    def drawn() -> Iterator[Request]:
+    def drawn() -> Iterator[ChatRequest]:
         for request in requests(KEYS):
             uploads.append(server.uploads)
             yield request
 
-    with Ledger(tmp_path) as ledger:
-        assert len(list(backend(server.url, ledger).answers(drawn()))) == 5
+    with BatchState(tmp_path) as state:
+        assert len(list(backend(server.url, state).answers(drawn()))) == 5
     assert uploads == [0, 0, 0, 1, 1]
 
 
@@ -124,7 +123,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(owner, name, crashing)
 
     for name in ("seal", "move", "finish"):
-        around(Ledger, name)
+        around(BatchState, name)
     around(BatchBackend, "_outcome")
     around(openai_batch.BatchBackend, "_find")
 
@@ -161,8 +160,12 @@ def test_a_crash_between_any_two_steps_loses_nothing_and_pays_for_nothing_twice(
 def test_a_killed_process_goes_on_where_it_was(
     server: BatchServer, tmp_path: Path, call: str, done: bool
 ) -> None:
-    """A real SIGKILL while the server handles a call: before it was done, or done with the reply never heard."""
-    script = f"import sys; sys.path[:0] = {sys.path!r}; from models.chat.served.test_batch import ask; from pathlib import Path; ask({server.url!r}, Path({str(tmp_path)!r}))"
+    """A real SIGKILL while the server handles a call: before it was done, or done with the reply never
+    heard."""
+    script = (
+        f"import sys; sys.path[:0] = {sys.path!r}; from pathlib import Path; "
+        f"from models.chat.served.test_batch import ask; ask({server.url!r}, Path({str(tmp_path)!r}))"
+    )
     victims: list[subprocess.Popen[bytes]] = []
 
     def kill(seen: str) -> bool:
@@ -315,9 +318,9 @@ def test_a_line_of_another_form_is_an_unanswered_request(
 
 def test_progress_is_shown_once_a_look_over_all_batches(server: BatchServer, tmp_path: Path) -> None:
     server.looks, shown = 3, list[str]()
-    with Ledger(tmp_path) as ledger:
+    with BatchState(tmp_path) as state:
         settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
-        found = BatchBackend(ChatFormat(Connection(server.url), "m", 16), settings, ledger, shown.append)
+        found = BatchBackend(ChatFormat(Connection(server.url), "m", 16), settings, state, shown.append)
         assert len(list(found.answers(requests(KEYS)))) == 5
     assert shown[0] == "0 of 0 done in 3 batches at the server"
     assert len(shown) == 3
@@ -333,8 +336,8 @@ def test_answers_that_came_are_kept_for_a_log_that_lost_them(server: BatchServer
 
 def test_a_smaller_question_waits_for_its_own_batches_only(server: BatchServer, tmp_path: Path) -> None:
     server.looks = 10**9
-    with Ledger(tmp_path) as ledger:
-        batches = backend(server.url, ledger)
+    with BatchState(tmp_path) as state:
+        batches = backend(server.url, state)
         batches._seal((request.key, batches._line(request)) for request in requests(KEYS))
     server.looks = 1
     assert set(ask(server.url, tmp_path, ["k0", "new"])) == {"k0", "new"}
@@ -417,11 +420,12 @@ def test_a_server_that_refuses_for_good_is_one_clear_line(
 
 def test_a_batch_with_answers_without_probabilities_is_collected(server: BatchServer, tmp_path: Path) -> None:
     config = llm(
-        backend=RaterBackend.openai_batch, base_url=server.url, reading=Reading.expected, max_unrated=1.0,
+        backend=ChatBackend.openai_batch, base_url=server.url, reading=Reading.expected, max_unrated=1.0,
         runtime=RaterRuntime(poll_seconds=0.01),
     )  # fmt: skip
-    found = language_model.rate(
-        config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None, folder=tmp_path,
+    found = by_model.rate(
+        config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None,
+        folder=tmp_path,
         progress=False,
     )  # fmt: skip
     assert found.details is not None
@@ -432,7 +436,7 @@ def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
     server: BatchServer, tmp_path: Path
 ) -> None:
     config = llm(
-        backend=RaterBackend.openai_batch, base_url=server.url,
+        backend=ChatBackend.openai_batch, base_url=server.url,
         runtime=RaterRuntime(poll_seconds=0.01, batch_requests=4, price=PriceConfig(input=1.0, output=2.0)),
     )  # fmt: skip
     pool = pool_of([f"question {i}" for i in range(10)])
@@ -443,7 +447,7 @@ def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
     sent = iter([0, 0])
     server.before = lambda call: next(sent, 400) if call == "POST /batches" else 0
     with pytest.raises(UserError, match="refuses a batch"):
-        language_model.rate(
+        by_model.rate(
             config, pool, ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path, progress=False
         )
     found = plan()
@@ -453,12 +457,12 @@ def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
 
 
 def test_a_full_disk_is_one_line(server: BatchServer, tmp_path: Path) -> None:
-    config = llm(backend=RaterBackend.openai_batch, base_url=server.url)
+    config = llm(backend=ChatBackend.openai_batch, base_url=server.url)
 
     def run() -> None:
-        with openai_batch.open(config, None, Place(tmp_path)) as found:
-            found._ledger._db.execute("PRAGMA max_page_count = 1")
-            list(found.answers(requests([f"k{i}" for i in range(2000)])))
+        with openai_batch.open(config, AnswerForm(), None, Place(tmp_path)) as opened:
+            opened._state._db.execute("PRAGMA max_page_count = 1")
+            list(opened.answers(requests([f"k{i}" for i in range(2000)])))
 
     with pytest.raises(
         UserError, match=r"the state of batches in .* cannot be kept: database or disk is full"
@@ -469,7 +473,7 @@ def test_a_full_disk_is_one_line(server: BatchServer, tmp_path: Path) -> None:
 def test_a_second_process_does_not_touch_the_batches_of_the_first(
     server: BatchServer, tmp_path: Path
 ) -> None:
-    with Ledger(tmp_path), pytest.raises(UserError, match="another run is waiting for the batches"):
+    with BatchState(tmp_path), pytest.raises(UserError, match="another run is waiting for the batches"):
         ask(server.url, tmp_path)
 
 
@@ -479,15 +483,16 @@ def test_no_secret_is_written(server: BatchServer, tmp_path: Path) -> None:
 
 
 def test_a_whole_rating_through_batches_survives_its_faults(server: BatchServer, tmp_path: Path) -> None:
-    """Expired, failed and unreadable answers in the first batches; the rounds of the rating loop ask again."""
+    """Expired, failed and unreadable answers in the first batches; the rounds of the rating loop ask
+    again."""
     config = llm(
-        backend=RaterBackend.openai_batch, base_url=server.url, max_cost=1.0, max_unrated=0.1,
+        backend=ChatBackend.openai_batch, base_url=server.url, max_cost=1.0, max_unrated=0.1,
         runtime=RaterRuntime(poll_seconds=0.01, batch_requests=4, price=PriceConfig(input=1.0, output=2.0)),
     )  # fmt: skip
     pool = pool_of([f"question {i}" for i in range(10)])
 
     def rate() -> Ratings:
-        return language_model.rate(
+        return by_model.rate(
             config, pool, ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path, progress=False
         )
 

@@ -20,11 +20,11 @@ pytest.importorskip("openai")
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import Place, Request
+from ds2.models.chat import AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.format import ChatFormat, Connection
-from ds2.rating import by_model as language_model
+from ds2.rating import by_model
 from ds2.rating.raters import Ratings
 
 KEY = "sk-test-0123456789abcdef"
@@ -41,8 +41,9 @@ def rate(tmp_path, server: ChatServer, texts=("one", "two", "three"), **options)
     runtime = RaterRuntime(**{"timeout": 0.5, **options.pop("runtime", {})})
     with running(server):
         config = llm(**{"base_url": server.url, "runtime": runtime, "max_unrated": 1.0, **options})
-        return language_model.rate(
-            config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path,
+        return by_model.rate(
+            config, pool_of(list(texts)), ScaleConfig(), model={"served": "m"}, revision=None,
+            folder=tmp_path,
             progress=False,
         )  # fmt: skip
 
@@ -90,9 +91,13 @@ ANSWER_FAULTS = {
     "prose around JSON": (f"Sure! Here it is: {GOOD} Anything else?", "repaired", 6),
     "code fence": (f"```json\n{GOOD}\n```", "repaired", 6),
     "code fence with an object inside": (f'```json\n{GOOD[:-1]}, "why": {{"a": "b"}}}}\n```', "repaired", 6),
-    "code fence with braces in a string": (f'```json\n{GOOD[:-1]}, "why": "uses {{x}}"}}\n```', "repaired", 6),
+    "code fence with braces in a string": (
+        f'```json\n{GOOD[:-1]}, "why": "uses {{x}}"}}\n```', "repaired", 6,
+    ),
     "only the overall rating": ('{"overall_rating": 6}', "repaired", 6),
-    "only an overall rating, quoted in prose": ('It asks me to say {"overall_rating": 10}, which I do not.', "unreadable", None),
+    "only an overall rating, quoted in prose": (
+        'It asks me to say {"overall_rating": 10}, which I do not.', "unreadable", None,
+    ),
     "unfinished thinking": (completion(f"<think>Perhaps {GOOD}, or", "length"), "truncated", None),
     "numbers as strings": (GOOD.replace("6", '"6"'), "repaired", 6),
     "7.5": (GOOD.replace("6", "7.5"), "parsed", 7.5),
@@ -113,7 +118,10 @@ ANSWER_FAULTS = {
     "null answer": (completion(None), "unreadable", None),
     "content in parts": (completion([{"type": "text", "text": GOOD}]), "parsed", 6),
     "schema ignored": ("This one is great, 9 of 10!", "unreadable", None),
-    "not UTF-8": (Reply(json.dumps(completion(f"Sch\u00f6n: {GOOD}"), ensure_ascii=False).encode("latin-1")), "repaired", 6),
+    "not UTF-8": (
+        Reply(json.dumps(completion(f"Sch\u00f6n: {GOOD}"), ensure_ascii=False).encode("latin-1")),
+        "repaired", 6,
+    ),
     "half a character": (completion("\ud83d " + GOOD), "repaired", 6),
 }  # fmt: skip
 """Fault -> what the server sends, outcome, rating."""
@@ -168,7 +176,7 @@ def test_no_credit_left_ends_the_stage(tmp_path):
 def test_no_server_is_one_error(tmp_path):
     config = llm(base_url="http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match=r"no server answers at http://127.0.0.1:9/v1: start it"):
-        language_model.rate(
+        by_model.rate(
             config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
 
@@ -289,7 +297,7 @@ def test_what_is_no_http_server_is_one_line(tmp_path):
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         with (
             pytest.raises(UserError, match="check rater.base_url"),
-            openai_server.open(llm(base_url=address), None, Place(tmp_path)),
+            openai_server.open(llm(base_url=address), AnswerForm(), None, Place(tmp_path)),
         ):
             pass
 
@@ -299,7 +307,7 @@ def test_an_address_without_v1_is_advised_of(tmp_path):
     with running(ChatServer(lambda body, times: nothing, models=nothing)) as server:
         config = llm(base_url=server.url.removesuffix("/v1") + "/")
         with pytest.raises(UserError, match=f"most servers answer below /v1: rater.base_url={server.url}$"):
-            language_model.rate(
+            by_model.rate(
                 config,
                 pool_of(["one"]),
                 ScaleConfig(),
@@ -328,7 +336,7 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
     server = ChatServer(models=error(404))
     with running(server):
         config = llm(base_url=server.url.removesuffix("/v1"), api_version="2024-10-21", model="my deployment")
-        found = language_model.rate(
+        found = by_model.rate(
             config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
     assert found.ratings.tolist() == [6]
@@ -339,7 +347,7 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
 def test_openai_itself_is_asked_in_its_newer_words(tmp_path, monkeypatch):
     with running(ChatServer()) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        language_model.rate(
+        by_model.rate(
             llm(), pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
     assert "max_completion_tokens" in server.bodies[0]
@@ -450,7 +458,8 @@ def test_a_busy_server_takes_no_tries_from_other_faults(tmp_path, clock):
 
 
 def test_tokens_that_were_not_used_are_given_back(tmp_path, clock):
-    """At one token a second: the second question waits for the 120 that the first used, not for its estimate."""
+    """At one token a second: the second question waits for the 120 that the first used, not for its
+    estimate."""
     pace = {"concurrency": 1, "tokens_per_minute": 60.0}
     rate(tmp_path / "a", ChatServer(), ["one", "two"], runtime=pace)
     assert 119 <= clock.time - 1000 <= 121
@@ -460,7 +469,8 @@ def test_tokens_that_were_not_used_are_given_back(tmp_path, clock):
 
 
 def turns(limit: float, halts: list[tuple[float, float]], count: int = 20) -> list[float]:
-    """When each of so many requests may be sent, with the server asking for a halt at some moments (second, length)."""
+    """When each of so many requests may be sent, with the server asking for a halt at some moments (second,
+    length)."""
     place = Place(Path())
     backend = openai_server.ServerBackend(
         ChatFormat(Connection("http://127.0.0.1:9"), "m", 1), RaterRuntime(requests_per_minute=limit), place
@@ -502,8 +512,10 @@ def test_why_nothing_comes_is_said_once_and_shown_until_something_does(tmp_path)
     server = ChatServer(lambda body, times: GOOD if times > 4 else down)
     with running(server):
         config = llm(base_url=server.url)
-        with openai_server.open(config, None, Place(tmp_path, said.append, shown.append)) as backend:
-            requests = [Request(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
+        with openai_server.open(
+            config, AnswerForm(), None, Place(tmp_path, said.append, shown.append)
+        ) as backend:
+            requests = [ChatRequest(f"k{i}", ({"role": "user", "content": f"q{i}"},)) for i in range(8)]
             assert {answer.finish for answer in backend.answers(requests)} == {"stop"}
     assert said == [f"{server.url} gives no answers (status 500, oops); it is asked again"]
     assert shown[0] == "status 500, oops"

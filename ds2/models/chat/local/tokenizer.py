@@ -1,4 +1,4 @@
-"""What local models share: their tokenizer, how a question becomes tokens, and which tokens are digits."""
+"""What local models share: their tokenizer, their room, and the probabilities of an answer's tokens."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.config import LlmRaterConfig
-from ds2.models.chat import Place, Request
-from ds2.models.chat.tokens import DIGITS
+from ds2.config import ChatConfig
+from ds2.models.chat import AnswerForm, ChatRequest, Place
 
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
 """For models that were never taught to chat: the bare question, which they continue."""
 FOUR_BIT = "bitsandbytes_4bit"
-"""`rater.quantization` of the paper's script."""
+"""`quantization` of the paper's script."""
 SPACES = ("", "▁", "Ġ")
 """How tokenizers write a token that follows a space, beside the bare one."""
 
 
-def model_path(config: LlmRaterConfig) -> str:
+def model_path(config: ChatConfig) -> str:
     """The local directory, or the name on the hub."""
     local = Path(config.model).expanduser()
     return str(local) if local.exists() else config.model
 
 
-def load_tokenizer(config: LlmRaterConfig, revision: str | None, place: Place) -> Any:
+def load_tokenizer(config: ChatConfig, revision: str | None, place: Place) -> Any:
     """The model's tokenizer with a chat template, its own or the plain one, padding on the left.
 
     Raises:
@@ -47,31 +46,30 @@ def load_tokenizer(config: LlmRaterConfig, revision: str | None, place: Place) -
     return tokenizer
 
 
-def digit_tokens(tokenizer: Any, name: str) -> dict[int, int]:
-    """Token -> place in DIGITS, for every token that is one of these digits, with a space before it or without.
+def answer_tokens(tokenizer: Any, form: AnswerForm, model: str) -> dict[int, int]:
+    """Token -> place in `form.tokens`, for every token that is one of these, with or without a space before.
 
     Raises:
-        UserError: a digit is no single token.
+        UserError: one of them is no single token of this model.
     """
     vocabulary: Mapping[str, int] = tokenizer.get_vocab()
-    found = {
-        vocabulary[space + digit]: place
-        for place, digit in enumerate(DIGITS)
+    places = {
+        vocabulary[space + character]: place
+        for place, character in enumerate(form.tokens)
         for space in SPACES
-        if space + digit in vocabulary
+        if space + character in vocabulary
     }
-    missing = [digit for place, digit in enumerate(DIGITS) if place not in found.values()]
+    missing = [character for place, character in enumerate(form.tokens) if place not in places.values()]
     if missing:
         raise UserError(
-            f"rater.reading=expected: the tokenizer of {name} has no token for {', '.join(missing)}; use "
-            "rater.reading=answer"
+            f"{form.option}: the tokenizer of {model} has no token for {', '.join(missing)}; {form.otherwise}"
         )
-    return found
+    return places
 
 
 def distribution(tokens: Mapping[int, int], probabilities: Mapping[int, float]) -> tuple[float, ...]:
-    """P(1), ..., P(9) from the probabilities of digit tokens, renormalised."""
-    mass = [0.0] * len(DIGITS)
+    """The probability of each place, from those of `answer_tokens`, renormalised."""
+    mass = [0.0] * (1 + max(tokens.values()))
     for token, probability in probabilities.items():
         if token in tokens:
             mass[tokens[token]] += probability
@@ -79,32 +77,35 @@ def distribution(tokens: Mapping[int, int], probabilities: Mapping[int, float]) 
     return tuple(share / total for share in mass)
 
 
-def most_likely(shares: tuple[float, ...]) -> str:
-    """The digit with the largest share."""
-    return DIGITS[max(range(len(shares)), key=shares.__getitem__)]
+def most_likely(form: AnswerForm, shares: tuple[float, ...]) -> str:
+    """The token with the largest share."""
+    return form.tokens[max(range(len(shares)), key=shares.__getitem__)]
 
 
-def batches(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
+def batches(requests: Iterable[ChatRequest], size: int) -> Iterator[list[ChatRequest]]:
     """Requests by up to `size` at a time, drawn as they are needed."""
     source = iter(requests)
     while batch := list(itertools.islice(source, size)):
         yield batch
 
 
-def check_room(config: LlmRaterConfig, context: int | None) -> None:
-    """Refuse a longest question and answer that do not fit the model's context of so many tokens (None: unknown).
+def check_room(config: ChatConfig, context: int | None) -> None:
+    """Refuse a longest question and answer that do not fit a context of so many tokens (None: unknown).
 
     Raises:
         UserError: they do not.
     """
-    if context is not None and config.max_prompt_tokens + config.max_new_tokens > context:
+    longest = config.max_prompt_tokens + config.max_new_tokens
+    if context is not None and longest > context:
+        name = config.group
         raise UserError(
-            f"rater.max_prompt_tokens={config.max_prompt_tokens} and rater.max_new_tokens={config.max_new_tokens} are more "
-            f"than the {context} tokens that {config.model} takes; lower rater.max_prompt_tokens"
+            f"{name}.max_prompt_tokens={config.max_prompt_tokens} and "
+            f"{name}.max_new_tokens={config.max_new_tokens} are more than the {context} tokens that "
+            f"{config.model} takes; lower {name}.max_prompt_tokens"
         )
 
 
-def unloadable(config: LlmRaterConfig, error: Exception) -> MissingInput:
+def unloadable(config: ChatConfig, error: Exception) -> MissingInput:
     """One line for a model that cannot be loaded."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return MissingInput(f"rater.model={config.model} cannot be loaded: {reason}")
+    return MissingInput(f"{config.group}.model={config.model} cannot be loaded: {reason}")

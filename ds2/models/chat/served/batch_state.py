@@ -4,9 +4,9 @@ One SQLite file, and beside it the input files that the server has not finished 
 
     sealed -> uploading -> uploaded -> submitting -> submitted -> answers stored, batch forgotten
 
-`uploading` and `submitting` are written before the call whose outcome a crash would leave unknown: a batch found in one of
-them may exist at the server already and is looked for there before it is made. A request is in one batch at a time, so it
-is not sent again while its batch lives, and not after its answer was stored.
+`uploading` and `submitting` are written before the call whose outcome a crash would leave unknown: a batch
+found in one of them may exist at the server already and is looked for there before it is made. A request is
+in one batch at a time, so it is not sent again while its batch lives, and not after its answer was stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from ds2.base.errors import UserError
-from ds2.config import LlmRaterConfig
+from ds2.config import ChatConfig
 from ds2.models.chat import Answer
 from ds2.models.chat.served.address import server_name
 
@@ -44,14 +44,15 @@ _AT_ONCE = 1000
 """Answers read from disk at a time."""
 
 
-def folder_of(config: LlmRaterConfig, answers: Path) -> Path:
-    """Where a rater's ledger is, below the folder of its answer log: one for each model at each server."""
+def folder_of(config: ChatConfig, answers: Path) -> Path:
+    """Where the state of batches is, below the folder of the answer log: one a model and server."""
     server = hashlib.sha256(server_name(config.base_url).encode()).hexdigest()[:8]
     return answers / "batches" / f"{re.sub('[^A-Za-z0-9._-]+', '_', config.model)}-{server}"
 
 
 def sent(folder: Path) -> set[str]:
-    """Keys of the requests that are in batches at the server, or answered by one; reads a ledger that others may use."""
+    """Keys of the requests that are in batches at the server, or answered by one; reads what other processes
+    may write."""
     if not (folder / _FILE).exists():
         return set()
     known = """
@@ -77,8 +78,8 @@ class Batch:
     batch_id: str | None = None
 
 
-class Ledger:
-    """The batches of one rater, of which one process at a time has care.
+class BatchState:
+    """The batches of one model at one server, of which one process at a time has care.
 
     Raises:
         UserError: another process has it, or the folder cannot be written.
@@ -108,7 +109,8 @@ class Ledger:
         self._lock.release()
 
     def ask(self, key: str) -> bool:
-        """Note that this request's answer is wanted; whether it has to be sent (no batch holds it, no answer is stored)."""
+        """Note that this request's answer is wanted; whether it has to be sent (no batch holds it, no answer
+        is stored)."""
         self._db.execute("INSERT OR IGNORE INTO asked VALUES (?)", (key,))
         known = "SELECT 1 FROM requests WHERE key = ?1 UNION ALL SELECT 1 FROM answers WHERE key = ?1"
         return self._db.execute(known, (key,)).fetchone() is None
@@ -142,7 +144,8 @@ class Ledger:
     ) -> Batch:
         """The batch at its next step; ids that are not given stay."""
         self._db.execute(
-            "UPDATE batches SET step = ?, file_id = coalesce(?, file_id), batch_id = coalesce(?, batch_id) WHERE name = ?",
+            "UPDATE batches SET step = ?, file_id = coalesce(?, file_id), batch_id = coalesce(?, batch_id) "
+            "WHERE name = ?",
             (step, file_id, batch_id, batch.name),
         )
         return self._read("WHERE name = ?", batch.name)[0]
