@@ -26,7 +26,8 @@ def config_for(pool: Path, *overrides: str) -> RunConfig:
     store = pool.parent / "artifacts"
     fixed = ["pool=jsonl", f"pool.path={pool}", "finetune=none", "eval=none", "model=tiny", "tracking=none", "until=select",
              "budget.samples=20", "runtime.progress=false", f"paths.artifacts={store}"]  # fmt: skip
-    return compose([*fixed, *overrides])
+    papers = [] if any(o.startswith("selection=") for o in overrides) else ["selection=ds2"]
+    return compose([*fixed, *papers, *overrides])
 
 
 def statuses(config: RunConfig) -> dict[str, str]:
