@@ -127,9 +127,9 @@ def choices(config: RunConfig) -> dict[str, str | None]:
 def method_of(config: RunConfig) -> str:
     """The selection, with the curation where that had a say and the selection's own name does not tell it."""
     said = choices(config)
-    if said["curation"] is None or config.selection.curation is not None:
-        return str(said["selection"])
-    return f"{said['selection']} ({said['curation']})"
+    selection, curation = str(said["selection"]), said["curation"]
+    told = curation is None or config.selection.curation is not None or curation in selection
+    return selection if told else f"{selection} ({curation})"
 
 
 def key_of(config: RunConfig) -> Key:
@@ -151,7 +151,7 @@ def slug_of(config: RunConfig) -> str:
     """The name of a run's page in the store, and its identity: what runs were called before `run_name` told curations apart."""
     said, trained = choices(config), {"finetune", "evaluate"} & set(stages_of(config))
     chosen, method = str(said["selection"]), said["curation"]
-    if method not in (None, "rank") and config.selection.curation is None:
+    if method not in (None, "rank") and config.selection.curation is None and method not in chosen:
         chosen = f"{chosen}_{method}"
     last = [config.model.name, f"s{config.seed}"] if trained else []
     return "-".join(filter(None, [said["pool"], said["rater"], chosen, said["budget"], *last]))

@@ -283,3 +283,21 @@ def test_the_page_of_a_run_lies_where_it_lay_before_names_told_curations_apart(p
     assert slugs == [
         f"planted-simulated_gpt_4o_mini-{method}-20" for method in ("ds2", "ds2_posterior", "ds2_posterior")
     ]
+
+
+def test_the_default_refines_and_says_so(planted_pool):
+    config = config_for(planted_pool, "selection=ds2_refined")
+    run = Chain(config).run()
+    curation = read_curation(run.stages["curate"].path)
+    subset = read_subset(run.stages["select"].path)
+    top = curation.sort_values("refined", ascending=False, kind="stable")["id"].head(20)
+    assert subset["id"].tolist() == top.tolist()
+    assert (np.diff(subset["score"]) <= 0).all(), "the given score comes first"
+    assert run_name(config) == "planted-simulated_gpt_4o_mini-ds2_refined-20"
+
+
+def test_another_curation_under_the_default_selection_orders_as_the_paper_does_and_warns(planted_pool):
+    refined = Chain(config_for(planted_pool, "selection=ds2_refined", "curation=rank")).run().stages["select"]
+    papers = Chain(config_for(planted_pool)).run().stages["select"]
+    assert read_subset(refined.path)["id"].tolist() == read_subset(papers.path)["id"].tolist()
+    assert "curation=refine gives" in refined.record["warnings"][0]

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
 from ds2.config.selection import Diversity, RefinedSelectionConfig
@@ -15,19 +18,36 @@ from ds2.selection.top import choose_top
 
 
 def choose(request: Request[RefinedSelectionConfig]) -> Choice:
-    """The `budget` best samples. Raises UserError where curation gave no refined order."""
+    """The `budget` best samples in the order that curation gave.
+
+    Where curation gave no refined order (`curation=rank`, say), curated scores, equal ones by the long tail: the
+    paper's order, with a warning. Raises UserError for a weight out of range.
+    """
     config, table = request.config, request.curation
-    if "refined" not in table:
-        raise UserError(f"selection={config.name} reads the refined order, which curation=refine gives")
     if not 0 <= config.diversity_weight <= 1:
         raise UserError(f"selection.diversity_weight={config.diversity_weight:g} must be in 0..1")
+    long_tail = table["long_tail"].to_numpy(dtype=np.float64)
+    if "refined" not in table:
+        return _in_the_papers_order(request, table["curated"].to_numpy(dtype=np.float64), long_tail)
     refined = table["refined"].to_numpy(dtype=np.float64)
     if config.diversity is Diversity.none:
         return choose_top(request, refined, lambda value: f"refined score {value:.4g}")
-    long_tail = table["long_tail"].to_numpy(dtype=np.float64)
     values = blend(refined, long_tail, config.diversity_weight)
     return choose_top(
         request,
         values,
         lambda value: f"{value:.4g} of quality and rarity at weight {config.diversity_weight:g}",
     )
+
+
+def _in_the_papers_order(
+    request: Request[RefinedSelectionConfig], curated: NDArray[np.float64], long_tail: NDArray[np.float64]
+) -> Choice:
+    choice = choose_top(
+        request, curated, lambda value: f"curated score {value:g}", allowed=curated >= 0, ties=long_tail
+    )
+    warning = (
+        f"selection={request.config.name} found no refined order, which curation=refine gives: curated scores, equal "
+        "ones by the long tail, as selection=ds2 does"
+    )
+    return replace(choice, warnings=(*choice.warnings, warning))
