@@ -10,7 +10,8 @@ from ds2.artifacts.evaluation import AnsweredQuestion, Result
 
 
 def metric_results(task: str, output: Mapping[str, Any]) -> list[Result]:
-    """A result for each metric of the task, and of its members where it is a group; the first is the task's own score.
+    """A result for each metric of the task, and of its members where it is a group; the first is the task's
+    own score.
 
     Values and standard errors are shares in 0..1 wherever lm-eval's are.
     """

@@ -1,7 +1,7 @@
 """The fine-tune, top to bottom: read, tokenise, load, train, save.
 
-One process per device; `accelerate launch -m finetune SPEC.json` starts several. What is learned depends on the
-samples, the total batch, the schedule and the seed, and not on how many devices share the work.
+One process per device; `accelerate launch -m finetune SPEC.json` starts several. What is learned depends on
+the samples, the total batch, the schedule and the seed, and not on how many devices share the work.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ MEMORY_HELP = (
 
 
 def train(spec: FinetuneSpec) -> dict[str, Any]:
-    """Fine-tune as the spec says; write the adapter with its curve and metrics into `spec.output_dir`; return the metrics.
+    """Fine-tune as the spec says; write the adapter with its curve and metrics into `spec.output_dir`; return
+    the metrics.
 
-    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one line, for what
-    the user can change: an empty subset, a batch that does not divide, a loss that is not a number, too little memory.
+    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one
+    line, for what the user can change: an empty subset, a batch that does not divide, a loss that is not a
+    number, too little memory.
     """
     began = time.perf_counter()
     config = spec.config
@@ -146,7 +148,9 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
 
 def read_conversations(path: str | Path) -> list[Messages]:
-    """The `messages` of each row of a JSONL file. UserError where there is no file, no row, or a row without them."""
+    """The `messages` of each row of a JSONL file. UserError where there is no file, no row, or a row without
+    them.
+    """
     source = Path(path)
     if not source.is_file():
         raise UserError(f"{source}: no such training file")

@@ -1,6 +1,6 @@
-"""The adapter: the folder that PEFT loads, with its tokenizer and the mark of its base model; curve and metrics beside it.
+"""The adapter: the folder that PEFT loads, with its tokenizer and the mark of its base model.
 
-With `finetune.merge` also the base model with the adapter folded in.
+Curve and metrics lie beside it; with `finetune.merge` also the base model with the adapter folded in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def merged(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class BaseMark:
-    """Which base model an adapter belongs to; it lies among the adapter's own files, so that a copy of them keeps it."""
+    """Which base model an adapter belongs to: among the adapter's files, so that a copy of them keeps it."""
 
     name: str
     """Hub name or local directory, as it was asked for."""

@@ -1,4 +1,4 @@
-"""A base model made on the spot: the folder that transformers loads, its metrics, and of a pre-training its curve."""
+"""A base model made on the spot: the folder that transformers loads, metrics, and a pre-training's curve."""
 
 from __future__ import annotations
 

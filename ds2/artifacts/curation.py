@@ -1,4 +1,4 @@
-"""Curation: the curated scores of every sample, how the rater errs, and, where they were asked for, posterior and uncertainty.
+"""Curation: every sample's curated score, how the rater errs, and, where asked for, posterior and uncertainty.
 
 The table has one row a sample, in pool order:
 
@@ -148,7 +148,8 @@ def _write_uncertainty(folder: Path, uncertainty: Uncertainty) -> None:
 
 
 def read_uncertainty(folder: Path) -> Uncertainty | None:
-    """What resampling says of the curation; None without `curation.bootstrap`. Error probabilities have float32's digits.
+    """What resampling says of the curation; None without `curation.bootstrap`. Error probabilities have
+    float32's digits.
 
     Raises:
         DamagedArtifact: naming the file and the key at fault.

@@ -34,7 +34,7 @@ class Result:
     """Questions."""
     num_fewshot: int | None = None
     version: float | None = None
-    """Of the task's definition."""
+    """That of the task's definition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +54,11 @@ class Evaluation:
     chat_template: bool | None = None
     """Whether questions were put in the model's chat format."""
     harness_version: str = ""
-    """Of lm-eval."""
+    """lm-eval's version."""
     wall_seconds: float | None = None
 
     def result(self, task: str) -> Result:
-        """A task's own score with its error and number of questions. Raises KeyError for a task without a score."""
+        """A task's own score with its error and number of questions. Raises KeyError where it has none."""
         for result in self.results:
             if result.task == task:
                 return result
@@ -117,8 +117,9 @@ def write_answered(folder: Path, questions: Iterable[AnsweredQuestion]) -> None:
 
 
 def read_answered(folder: Path, *columns: str) -> pd.DataFrame | None:
-    """The answered questions, a row each, with the named fields of `AnsweredQuestion` as columns (all, where none is named); a
-    score that is not known is NaN. None where the evaluation kept no answers. Raises DamagedArtifact.
+    """The answered questions, a row each, with the named fields of `AnsweredQuestion` as columns (all, where
+    none is named); a score that is not known is NaN. None where the evaluation kept no answers. Raises
+    DamagedArtifact.
     """
     path = folder / _QUESTIONS
     return read_table(path, columns or None) if path.is_file() else None

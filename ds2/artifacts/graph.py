@@ -1,4 +1,4 @@
-"""The graph: each sample's k nearest neighbours (N, k) int32 and their distances (N, k) float32, itself excluded, ascending."""
+"""The graph: each sample's k nearest others (N, k) int32 and their distances (N, k) float32, ascending."""
 
 from __future__ import annotations
 

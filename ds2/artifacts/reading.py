@@ -1,4 +1,4 @@
-"""Reading an artifact's files: what is damaged is named in one line, with the key, column or shape at fault."""
+"""Reading an artifact's files: damage is named in one line, with the key, column or shape at fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_dataclass(cls: type[T], path: Path) -> T:
-    """The dataclass that a JSON file holds, as `dataclass_json` writes it; a field that the file lacks takes its default.
+    """The dataclass that a JSON file holds, as `dataclass_json` writes it; a field that the file lacks takes
+    its default.
 
     Raises:
         DamagedArtifact: as `read_object`, or a key that is unknown, missing or of another type.

@@ -2,8 +2,9 @@
 
 What a stage leaves on disk is told by the module of its noun, which alone spells the names:
 
-    model -> base_model    rate -> ratings    embed -> embeddings    knn -> graph    curate -> curation    measure -> values
-    select -> subset       finetune -> adapter    evaluate -> evaluation    report -> page
+    model -> base_model    rate -> ratings      embed -> embeddings    knn -> graph
+    curate -> curation     measure -> values    select -> subset       finetune -> adapter
+    evaluate -> evaluation                      report -> page
 
 `training` has what base models and adapters share, `store` the record of every artifact.
 """
@@ -25,5 +26,5 @@ class RunResult:
     name: str
     """A name a person can read: pool, rater, selection, budget, model, seed."""
     fingerprint: str
-    """Of the run's last stage."""
+    """That of the run's last stage."""
     stages: Mapping[str, StageResult]

@@ -1,10 +1,10 @@
 """A stage's identity, and the store that computes each identity once.
 
-The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration and the
-fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
-`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and only then
-given its record; a folder without a record is not an artifact. One lock per fingerprint: of several processes
-that need a step, one computes and the others wait and reuse.
+The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration
+and the fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
+`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and
+only then given its record; a folder without a record is not an artifact. One lock per fingerprint: of several
+processes that need a step, one computes and the others wait and reuse.
 """
 
 from __future__ import annotations
@@ -274,9 +274,9 @@ class ArtifactStore:
         return final
 
     def verify(self, path: Path) -> Record:
-        """An artifact's record, after its files were compared with it. Raises DamagedArtifact naming the file."""
+        """An artifact's record, its files compared with it. Raises DamagedArtifact naming the file."""
         record = read_record(path)
-        # Within one process (a sweep of many runs) an artifact is hashed once, as long as no file of it is touched.
+        # Within a process (a sweep of many runs) an artifact is hashed once, while no file of it is touched.
         if path in self._verified and self._verified[path] == _stamps(path, record):
             return record
         for name, expected_file in record["files"].items():
@@ -329,7 +329,7 @@ def read_record(folder: Path) -> Record:
 
 
 def _checksum(record: Record) -> str:
-    """Of everything but the checksum itself."""
+    """The SHA-256 of everything but the checksum itself."""
     body = {key: value for key, value in record.items() if key != "checksum"}
     return hashlib.sha256(canonical_json(body)).hexdigest()
 
@@ -339,7 +339,7 @@ def _safe(slug: str) -> str:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    """Writers say it in their own ways: an errno, the system's words in another exception, numpy's short count."""
+    """Writers say it each in their way: an errno, the system's words in another exception, a short count."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return isinstance(error, Exception) and bool(

@@ -99,7 +99,9 @@ def subset_size(folder: Path) -> int:
 def read_conversations(
     folder: Path, ranks: Container[int] | None = None
 ) -> Iterator[tuple[int, list[dict[str, str]]]]:
-    """(rank, messages) of the chosen conversations, best first; only those of `ranks` are parsed. Raises DamagedArtifact."""
+    """(rank, messages) of the chosen conversations, best first; only those of `ranks` are parsed. Raises
+    DamagedArtifact.
+    """
     path = conversations(folder)
     with path.open(encoding="utf-8") as lines:
         for rank, line in enumerate(lines):

@@ -2,7 +2,7 @@
 
 dataset/             a folder for `datasets.load_dataset(FOLDER)`: train.parquet and a dataset card
 exports/             messages.jsonl, sharegpt.jsonl, and what each framework wants beside them:
-                     dataset_info.json (LLaMA-Factory), axolotl.yaml (Axolotl), README.md (with TRL and open-instruct)
+                     dataset_info.json (LLaMA-Factory), axolotl.yaml (Axolotl), README.md (all of them)
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def write_exports(folder: Path, name: str, pool: Pool, rows: Sequence[Mapping[st
 
     Args:
         name: what the subset is called in the frameworks' own files.
-        rows: one a chosen sample, best first: `position` in the pool, and the columns that the data set keeps.
+        rows: one a chosen sample, best first: `position` in the pool, and the columns that the data set
+            keeps.
         card: the card's text, Markdown.
     """
     dataset, exports = folder / "dataset", folder / "exports"

@@ -1,7 +1,7 @@
 """What a subset is made of, beside the pool it comes from, for programs and, as Markdown, for people.
 
-Sources, score and length distributions in pool and subset, the samples next in line, and 20 rows to read, evenly spread over
-the ranks.
+Sources, score and length distributions in pool and subset, the samples next in line, and 20 rows to read,
+evenly spread over the ranks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What every stage that trains leaves beside its weights: the curve and the metrics.
 
-The curve has one row a logged step: step (int64), loss; of a fine-tuning also epoch, learning_rate, tokens_per_second and
-memory_bytes (int64, the peak so far).
+The curve has one row a logged step: step (int64), loss; of a fine-tuning also epoch, learning_rate,
+tokens_per_second and memory_bytes (int64, the peak so far).
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def write_curve(folder: Path, columns: Mapping[str, Sequence[float]]) -> None:
 
 
 def read_curve(folder: Path) -> pd.DataFrame | None:
-    """The curve, a row a logged step; None where the stage did not train (a tiny model). Raises DamagedArtifact."""
+    """The curve, a row a logged step; None where the stage did not train (a tiny model). Raises
+    DamagedArtifact.
+    """
     path = folder / _CURVE
     if not path.is_file():
         return None
@@ -41,7 +43,9 @@ def read_curve(folder: Path) -> pd.DataFrame | None:
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Counts and times: numbers and words by name, some of them nested. Raises ValueError for a number that is not finite."""
+    """Counts and times: numbers and words by name, some of them nested. Raises ValueError for a number that
+    is not finite.
+    """
     write_json(folder / _METRICS, metrics)
 
 

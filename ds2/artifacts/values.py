@@ -1,7 +1,7 @@
 """Values: what a language model says of each sample, (N,) or (N, Q) float64, NaN where nothing.
 
-Until they are whole, what is finished lies beside them, and an interrupted measurement goes on from there. LESS keeps its
-warm-up and its projected directions (safetensors) in the artifact.
+Until they are whole, what is finished lies beside them, and an interrupted measurement goes on from there.
+LESS keeps its warm-up and its projected directions (safetensors) in the artifact.
 """
 
 from __future__ import annotations

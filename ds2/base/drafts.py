@@ -15,11 +15,13 @@ _SUFFIX = ".draft"
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give the draft to write to; it takes `path`'s place in one step when the block ends without an error.
 
-    A reader sees the file as it was or as it will be, never a half of it; of several writers the last one's stands. After an
-    error the draft is gone and `path` is as it was. A process that is killed leaves its draft: see `remove_drafts`.
+    A reader sees the file as it was or as it will be, never a half of it; of several writers the last one's
+    stands. After an error the draft is gone and `path` is as it was. A process that is killed leaves its
+    draft: see `remove_drafts`.
 
     Args:
-        durable: have the disk hold the content before the rename, so that a power cut cannot leave an empty file.
+        durable: have the disk hold the content before the rename, so that a power cut cannot leave an empty
+            file.
     """
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{_SUFFIX}")
     try:

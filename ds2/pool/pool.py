@@ -74,7 +74,7 @@ class Pool:
         ]
 
     def conversations(self) -> list[str]:
-        """Each sample as `### role: content`, one message a line: what raters and embedders of the paper read."""
+        """Each sample as `### role: content`, one message a line: what the paper's raters and embedders read."""
         return [self.conversation(position) for position in range(len(self))]
 
     def conversation(self, position: int) -> str:
@@ -106,7 +106,9 @@ class PoolSource:
         offline: bool = False,
         hash_file: Callable[[Path], str] = file_sha256,
     ) -> None:
-        """`hash_file` gives a file's SHA-256; one that remembers spares a sweep from reading a large pool again."""
+        """`hash_file` gives a file's SHA-256; one that remembers spares a sweep from reading a large pool
+        again.
+        """
         self.config = config
         self._hash_file = hash_file
         self.num_scores = num_scores
@@ -119,14 +121,14 @@ class PoolSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the content and of what decides which rows are kept."""
+        """The hash of the content and of what decides which rows are kept."""
         return fingerprint({"pool": self._content()})
 
     def load(self) -> Pool:
         """The samples, validated. A process keeps the last pool, so a sweep reads it once.
 
         Raises:
-            UserError: no file, no row, or a bad row under `on_bad_rows=fail` (named with file, row and field).
+            UserError: no file, no row, or, under `on_bad_rows=fail`, a bad row (named with file and field).
         """
         return _load(self)
 

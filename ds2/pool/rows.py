@@ -60,21 +60,22 @@ def files(path: str) -> list[Path]:
     """
     root = Path(path).expanduser()
     if root.is_dir():
-        found = sorted(p for p in root.iterdir() if p.name.endswith(_SUFFIXES))
+        matching = sorted(p for p in root.iterdir() if p.name.endswith(_SUFFIXES))
     elif root.exists():
-        found = [root]
+        matching = [root]
     else:
-        found = sorted(Path(match) for match in glob.glob(str(root), recursive=True))  # noqa: PTH207 - absolute too
-    if not found:
+        # Not Path.glob: the pattern may be absolute.
+        matching = sorted(Path(match) for match in glob.glob(str(root), recursive=True))  # noqa: PTH207
+    if not matching:
         raise MissingInput(f"pool.path={path}: no such file, or no {', '.join(_SUFFIXES)} file in it")
-    for file in found:
+    for file in matching:
         if not file.name.endswith(_SUFFIXES):
             raise UserError(f"pool.path: {file} does not end in {', '.join(_SUFFIXES)}")
-    return found
+    return matching
 
 
 def read_file(path: Path) -> Iterator[tuple[str, Any]]:
-    """`(where, row)` for each row of one file; where names the file and the row, counted from 1 as editors do."""
+    """`(where, row)` for each row of one file; `where` names file and row, counted from 1 as editors do."""
     if path.name.endswith(".parquet"):
         yield from _read_parquet(path)
     elif path.name.endswith((".json", ".json.gz")):
@@ -151,8 +152,8 @@ class RowParser:
         """One row as a conversation.
 
         Raises:
-            BadRow: not JSON, not an object, a missing or ill-typed field, an unknown role, an empty user turn, or no
-                assistant turn.
+            BadRow: not JSON, not an object, a missing or ill-typed field, an unknown role, an empty user
+                turn, or no assistant turn.
         """
         if isinstance(raw, Unreadable):
             raise BadRow("(line)", raw.message, raw.message.split(" (")[0])

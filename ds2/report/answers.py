@@ -43,13 +43,17 @@ class Answers:
         return all(task in self.evaluation.scores for task in self.tasks)
 
     def value(self, task: str) -> float | None:
-        """A task's score, or the average over tasks; None where the run lacks it: an average needs every task."""
+        """A task's score, or the average over tasks; None where the run lacks it: an average needs every
+        task.
+        """
         if task == AVERAGE:
             return self.evaluation.average if self.whole else None
         return self.evaluation.scores.get(task)
 
     def stderr(self, task: str) -> float | None:
-        """The standard error of a task's score over its questions, or of the average of tasks whose questions are drawn apart."""
+        """The standard error of a task's score over its questions, or of the average of tasks whose questions
+        are drawn apart.
+        """
         if task == AVERAGE:
             errors = [self.stderr(name) for name in self.tasks]
             known = [error for error in errors if error is not None]
@@ -57,7 +61,9 @@ class Answers:
         return self.evaluation.result(task).stderr
 
     def questions(self, task: str) -> Questions | None:
-        """Its questions, their scores scaled so that the mean is the task's score; None where it is not such a mean."""
+        """Its questions, their scores scaled so that the mean is the task's score; None where it is not such
+        a mean.
+        """
         if task not in self._questions:
             self._questions[task] = self._find(task)
         return self._questions[task]

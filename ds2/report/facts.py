@@ -1,7 +1,8 @@
-"""What a finished run says, read from its stage files: the numbers behind the report, the figures and the tracker.
+"""What a finished run says, read from its artifacts: the numbers behind report, figures and tracker.
 
-Every function takes a run and returns None (or nothing) where the stage it reads is absent, so that a run stopped by
-`until=select` is described as far as it went. Nothing is computed twice: report, plots and tracking read these facts.
+Every function takes a run and returns None (or nothing) where the stage it reads is absent, so that a run
+stopped by `until=select` is described as far as it went. Nothing is computed twice: report, plots and
+tracking read these facts.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def choices(config: RunConfig) -> dict[str, str]:
 
 
 def scored(run: RunResult) -> StageResult | None:
-    """The artifact with a score for each sample of the pool: of curation, else of the rater; None where neither ran."""
+    """The artifact with each sample's score: curation's, else the rater's; None where neither ran."""
     return run.stages.get("curate") or run.stages.get("rate")
 
 
@@ -152,7 +153,7 @@ def transition(run: RunResult) -> Transition | None:
 
 
 def diagnostics(run: RunResult) -> dict[str, Any]:
-    """What curation measured about the neighbourhoods, nested names joined by dots; its warnings are in `warnings`."""
+    """What curation measured about the neighbourhoods, nested names joined by dots, without its warnings."""
     if "curate" not in run.stages:
         return {}
     measured = flatten(RaterErrors.read(run.stages["curate"].path).diagnostics.to_dict())
@@ -237,7 +238,7 @@ def warnings(run: RunResult) -> list[tuple[str, str]]:
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, names joined by dots; lists stay whole, a list of one mapping is that mapping."""
+    """Nested mappings as one, names joined by dots; lists stay whole, but a list of one mapping is it."""
     flat: dict[str, Any] = {}
     for key, item in value.items():
         name = f"{prefix}{key}"

@@ -39,7 +39,7 @@ class RatingFacts:
 
 
 def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
-    """How the rate stage's ratings came about; None where no language model was asked. Small sources are one row."""
+    """How the ratings came about; None where no language model was asked. Small sources are one row."""
     stage = run.stages.get("rate")
     report = None if stage is None else read_report(stage.path)
     if report is None:

@@ -3,7 +3,8 @@
     pool -> rate ---------+
          -> embed -> knn -+-> curate -> select -> finetune -> evaluate -> report
 
-A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains nothing.
+A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains
+nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ STEPS: dict[str, Callable[[Context], Step | None]] = {
     "finetune": finetune.step,
     "evaluate": evaluate.step,
 }
-"""Stage -> its step; None where the run finds what the stage would make. The page, `report`, is told the run's name too."""
+"""Stage -> its step; None where the run finds what the stage would make. The page, `report`, is told the
+run's name too.
+"""
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ class Chain:
 
     @property
     def fingerprint(self) -> str:
-        """Of the run: its last step's."""
+        """The run's: that of its last step."""
         return self.steps[-1].fingerprint
 
     @property
     def name(self) -> str:
-        """A name a person can read, which no other run has: its choices, and the first digits of its fingerprint."""
+        """A name for people, which no other run has: the choices, and the fingerprint's first digits."""
         return f"{run_name(self.config)}-{self.fingerprint[:6]}"
 
     def run(self, reporter: Reporter | None = None) -> RunResult:
@@ -109,8 +112,8 @@ class Chain:
     def load(self) -> RunResult | None:
         """The finished run, from the store alone; None where a stage is missing.
 
-        Enough for a table: of an evaluated run the report may be missing, and only the evaluation's files are compared with their
-        checksums.
+        Enough for a table: of an evaluated run the report may be missing, and only the evaluation's files are
+        compared with their checksums.
 
         Raises:
             DamagedArtifact: a record or the evaluation is damaged.

@@ -1,7 +1,8 @@
-"""The expected runs of a sweep, and what became of each: done, running, failed, missing, or not to be known here.
+"""The expected runs of a sweep, and what became of each: done, running, failed, missing, or not to be known
+here.
 
-A run is found by its fingerprint, so the answer is about exactly the run that the command would compute: an artifact of an
-older stage version or of other settings is not it.
+A run is found by its fingerprint, so the answer is about exactly the run that the command would compute: an
+artifact of an older stage version or of other settings is not it.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def _found(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int])
     old: dict[str, str] = {}
     for step, version in zip(steps, versions, strict=True):
         inputs = {name: old.get(value, value) for name, value in step.inputs.items()}
-        own = {"stage": step.stage, "version": version, "identity": step.identity, "inputs": inputs}
-        old[step.fingerprint] = fingerprint(own)
+        whole = {"stage": step.stage, "version": version, "identity": step.identity, "inputs": inputs}
+        old[step.fingerprint] = fingerprint(whole)
     return store.holds(steps[-1].stage, old[steps[-1].fingerprint])
 
 
@@ -129,30 +130,30 @@ def count(cells: Sequence[Cell]) -> str:
 
 
 def explain(cells: Sequence[Cell]) -> list[str]:
-    """A line for each run that failed, and one for each reason why others cannot be known or count as missing."""
+    """A line for each run that failed, and one for each reason why others are unknown or missing."""
     common = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
     lines = []
     for cell in cells:
         if cell.state is State.failed:
-            own = " ".join(o for o in cell.overrides if o not in common)
-            lines.append(f"failed: {own}: {cell.reason}")
+            overrides = " ".join(o for o in cell.overrides if o not in common)
+            lines.append(f"failed: {overrides}: {cell.reason}")
     unknown = _by_reason(cells, State.unknown)
     lines += [f"cannot be known here ({n} runs): {reason}" for reason, n in unknown]
     return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(cells, State.missing))]
 
 
 def _by_reason(cells: Sequence[Cell], state: State) -> list[tuple[str, int]]:
-    """Each reason once, as first worded: in brackets it may say how the hub failed, which later ones did not try."""
-    found: dict[str, list[str]] = {}
+    """Each reason once, as first worded: in brackets it may say how the hub failed; later ones did not ask."""
+    wordings: dict[str, list[str]] = {}
     for cell in cells:
         if cell.state is state and cell.reason:
-            found.setdefault(cell.reason.partition(" (")[0], []).append(cell.reason)
-    return [(reasons[0], len(reasons)) for reasons in found.values()]
+            wordings.setdefault(cell.reason.partition(" (")[0], []).append(cell.reason)
+    return [(reasons[0], len(reasons)) for reasons in wordings.values()]
 
 
-def table_of(found: Sequence[Cell], **options: Any) -> ResultTable:
+def table_of(cells: Sequence[Cell], **options: Any) -> ResultTable:
     """The table of expected runs; see `ResultTable` for the options."""
-    done = [cell.run for cell in found if cell.run is not None and "evaluate" in cell.run.stages]
+    done = [cell.run for cell in cells if cell.run is not None and "evaluate" in cell.run.stages]
     states = {State.unknown: State.missing}  # why it cannot be known is said beside the table
-    waiting = [(cell.config, states.get(cell.state, cell.state).value) for cell in found if cell.run is None]
+    waiting = [(cell.config, states.get(cell.state, cell.state).value) for cell in cells if cell.run is None]
     return ResultTable(done, waiting, **options)

@@ -1,9 +1,10 @@
-"""What became of each run of a command, also where Hydra's launcher ran it in another process or on another machine.
+"""What became of each run of a command, also where Hydra's launcher ran it in another process or on another
+machine.
 
-A command has a folder below the artifact root, `<artifacts>/.jobs/<command>/`, whose name travels with Hydra's configuration into
-the environment of each job. Each job writes one file there
-when it starts, holds a lock beside it while it lives, and rewrites the file when it ends: a file that says "running" without
-a held lock belongs to a process that died. What failed stays on record until the same run succeeds or fails again.
+A command has a folder below the artifact root, `<artifacts>/.jobs/<command>/`, whose name travels with
+Hydra's configuration into the environment of each job. Each job writes one file there when it starts, holds a
+lock beside it while it lives, and rewrites the file when it ends: a file that says "running" without a held
+lock belongs to a process that died. What failed stays on record until the same run succeeds or fails again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Job:
     """running, done, refused (a user's error), failed, or died (its process ended without a word)."""
     reason: str = ""
     fingerprint: str | None = None
-    """Of the run; None: it failed before that was known."""
+    """The run's; None: it failed before that was known."""
     kept: bool = True
     """Whether a failure stays on record; a plan's does not."""
     started: str = ""
@@ -78,9 +79,9 @@ class JobRecord:
         """Keep the failures, and forget those that earlier commands left of the same runs."""
         ended = {job.same_run for job in self.read() if job.kept}
         for folder in _folders(self._folder.parent):
-            own = folder == self._folder
+            ours = folder == self._folder
             for path, job in _jobs_in(folder).items():
-                kept = job.failed and job.kept if own else not (job.failed and job.same_run in ended)
+                kept = job.failed and job.kept if ours else not (job.failed and job.same_run in ended)
                 if not kept:
                     _forget(path)
         with suppress(OSError):  # other records or artifacts are there
@@ -131,8 +132,8 @@ def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
 
 @contextmanager
 def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None]) -> Iterator[Handle]:
-    """Record one job. A user's error ends it quietly: the command says it. With `keep_going` (a multirun) any failure is
-    said at once and the other jobs go on.
+    """Record one job. A user's error ends it quietly: the command says it. With `keep_going` (a multirun) any
+    failure is said at once and the other jobs go on.
 
     Raises:
         UserError: the artifact root cannot be written to.
@@ -199,8 +200,8 @@ class Ledger:
 def ledger(artifacts: Path | str) -> Ledger:
     """Living and failed jobs of every command."""
     root, damaged = Path(artifacts) / FOLDER, list[Path]()
-    found = [job for folder in _folders(root) for job in _jobs_in(folder, damaged).values()]
-    known = [(job.fingerprint, job) for job in sorted(found, key=lambda job: job.started) if job.fingerprint]
+    jobs = [job for folder in _folders(root) for job in _jobs_in(folder, damaged).values()]
+    known = [(job.fingerprint, job) for job in sorted(jobs, key=lambda job: job.started) if job.fingerprint]
     failures = {}
     for fingerprint, job in known:
         if job.failed:
@@ -215,7 +216,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]:
     """Jobs by file; one that cannot be read goes to `damaged`."""
-    found = {}
+    jobs = {}
     for path in sorted(folder.glob("*.json")):
         try:
             job = _read(path)
@@ -228,8 +229,8 @@ def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]
             if damaged is not None:
                 damaged.append(path)
             continue
-        found[path] = job
-    return found
+        jobs[path] = job
+    return jobs
 
 
 def _read(path: Path) -> Job:

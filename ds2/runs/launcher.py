@@ -1,8 +1,8 @@
 """The one place from which `ds2` reaches the leaves `finetune` and `eval`.
 
-On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate launch` where
-there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny models would otherwise
-spend its time importing.
+On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate
+launch` where there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny
+models would otherwise spend its time importing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The samples a reader may look through: what each subset took, what stood next in its line, and a draw of what none took.
+"""The samples a reader may look through: what each subset took, what stood next in its line, and a draw of
+what none took.
 
-Each text is kept once, however many runs took it. "Next in line" is the strategy's own order, as the subset's report
-names it. Samples that no subset took are in no artifact but the pool, which is read again for them.
+Each text is kept once, however many runs took it. "Next in line" is the strategy's own order, as the subset's
+report names it. Samples that no subset took are in no artifact but the pool, which is read again for them.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from ds2.report import facts
 LEFT_OUT = 500
 """Samples drawn from those that no subset took."""
 MAX_CHARACTERS = 20_000_000
-"""Of all texts together, so that a page of the longest conversations still opens; the longest are cut, and say so."""
+"""All texts together have no more, so that any page still opens; the longest are cut, and say so."""
 MAX_OF_ONE = 8000
 """Characters of one sample."""
 LAST_EVERY = 4
-"""Of a subset too large to show, each fourth sample shown is one of its last, the others are its first."""
+"""Where a subset is too large to show, each fourth sample shown is one of its last, the others its first."""
 
 Messages = list[list[str]]
 """[[role, text], ...]"""
@@ -74,9 +75,10 @@ def samples(
 ) -> Samples | None:
     """At most `most` samples with their place in every subset; None where no run selected.
 
-    The data: `id`, `source`, `text` of each row, rows of one pool together; `pools` [{name, start, end}]; `scores`, one
-    entry an artifact: {pool, record, score, curated, tail}, each a list over the pool's rows; `subsets`, one entry an
-    artifact: {label, runs, record, pool, scores, size, taken (row numbers), rank, why, reasons, next (row numbers)}.
+    The data: `id`, `source`, `text` of each row, rows of one pool together; `pools` [{name, start, end}];
+    `scores`, one entry an artifact: {pool, record, score, curated, tail}, each a list over the pool's rows;
+    `subsets`, one entry an artifact: {label, runs, record, pool, scores, size, taken (row numbers), rank,
+    why, reasons, next (row numbers)}.
 
     Args:
         label: what to call the subset of a run.
@@ -165,7 +167,7 @@ def _add(rows: _Rows, name: str, source: str | None, text: Messages) -> None:
 
 
 def _places(count: int) -> list[int]:
-    """For each rank, its turn when a subset is shown in part: three from the front, one from the back, and so on."""
+    """Each rank's turn when a subset is shown in part: three from the front, one from the back, and so on."""
     turn = np.arange(count)
     back = turn % LAST_EVERY == LAST_EVERY - 1
     rank = np.where(back, count - 1 - turn // LAST_EVERY, turn - turn // LAST_EVERY)
@@ -187,7 +189,7 @@ def _texts(subset: _Subset, wanted: set[str]) -> dict[str, Messages]:
 
 
 def _left_out(run: RunResult, pool: str, taken: set[str], draw: int, notes: list[str]) -> list[Any]:
-    """A draw of the pool's samples outside `taken`, in pool order; none, and a note, where the pool has gone."""
+    """A draw of the pool's samples outside `taken`, in pool order; none, and a note, where the pool is gone."""
     from ds2.pool import PoolSource
 
     config = run.config
@@ -231,7 +233,7 @@ def _place(
 
 
 def _scores(stage: StageResult, ids: list[str]) -> dict[str, list[Any] | None]:
-    """score, curated and tail of the samples named, in their order; None where the stage has no such column."""
+    """score, curated and tail of the samples named, in their order; None where the stage has none."""
     names = {"score": "score", "curated": "curated", "tail": "long_tail"}
     columns = names.values() if stage.name == "curate" else ["score"]
     table = facts.scored_table(stage, "id", *columns).set_index("id").reindex(ids)
