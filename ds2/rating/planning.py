@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ds2.base.words import duration, quantity
 from ds2.config import CurationMethod, LlmRaterConfig, RaterBackend, Reading
 from ds2.models.chat import Answer, Request
 from ds2.models.chat.answer_log import FILE, AnswerLog
@@ -122,8 +123,8 @@ def lines(config: LlmRaterConfig, pool_size: int, found: Forecast, curation: Cur
         return said
     each_in, each_out = found.tokens_in / found.questions, found.tokens_out / found.questions
     said.append(
-        f"tokens: {_many(found.tokens_in)} in ({each_in:,.0f} a question, {found.counted_by}), "
-        f"{_many(found.tokens_out)} out ({each_out:,.0f} an answer; at most {_many(found.tokens_out_at_most)})"
+        f"tokens: {quantity(found.tokens_in)} in ({each_in:,.0f} a question, {found.counted_by}), "
+        f"{quantity(found.tokens_out)} out ({each_out:,.0f} an answer; at most {quantity(found.tokens_out_at_most)})"
     )
     return [*said, f"price: {_price(config, found)}", f"time: {_time(config, found)}"]
 
@@ -161,7 +162,7 @@ def _time(config: LlmRaterConfig, found: Forecast) -> str:
         found.questions / runtime.concurrency * _LATENCY / 60
     )
     slowest = max(minutes, key=minutes.__getitem__)
-    return f"about {_duration(minutes[slowest])} ({slowest})"
+    return f"about {duration(60 * minutes[slowest])} ({slowest})"
 
 
 def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[str], int], str]:
@@ -180,13 +181,3 @@ def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[st
                 tokenizer.encode(text, add_special_tokens=False)
             ), "counted by its tokenizer"
     return estimate_tokens, "estimated from characters, on the high side"
-
-
-def _many(number: float) -> str:
-    return f"{number / 1e6:,.1f} million" if number >= 1e6 else f"{number:,.0f}"
-
-
-def _duration(minutes: float) -> str:
-    if minutes < 1:
-        return f"{minutes * 60:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,6 @@ from numpy.typing import NDArray
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
-from ds2.config import RunConfig
-from ds2.pool import PoolSource
 
 NO_SOURCE = "(no source)"
 """Shown for samples whose pool names none."""
@@ -80,24 +77,6 @@ class Curve:
     step: list[int]
     loss: list[float]
     learning_rate: list[float] | None
-
-
-def choices(config: RunConfig) -> dict[str, str]:
-    """The choices that tell this run from its neighbours, by the word used on the command line."""
-    budget = config.budget.samples
-    chosen = {
-        "pool": PoolSource(config.pool, num_scores=config.scale.num_scores).name,
-        "rater": config.rater.name,
-        "embedder": config.embedder.name,
-        "curation": config.curation.method.value if isinstance(config.curation.method, Enum) else "none",
-        "selection": config.selection.name,
-        "budget": f"{budget:.1%} of the pool" if budget < 1 else f"{budget:,.0f}",
-        "base_model": config.model.name,
-        "finetune": config.finetune.name if config.finetune.enabled else "off",
-        "eval": config.eval.name if config.eval.enabled else "off",
-        "seed": str(config.seed),
-    }
-    return chosen | ({"group": config.tracking.group} if config.tracking.group else {})
 
 
 def columns(stage: StageResult, file: str, names: list[str]) -> dict[str, list[Any]]:

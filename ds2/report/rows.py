@@ -11,6 +11,7 @@ from typing import Any
 from ds2.artifacts.run import RunResult
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
+from ds2.base.words import measured
 from ds2.report.answers import Answers
 
 
@@ -23,8 +24,7 @@ class Published:
     second_hand: bool = False
 
     def __str__(self) -> str:
-        spread = "" if self.std is None else f" ± {self.std:.1f}"
-        return f"{self.value:.1f}{spread}{'*' if self.second_hand else ''}"
+        return measured(self.value, self.std) + ("*" if self.second_hand else "")
 
 
 @dataclass

@@ -12,6 +12,7 @@ from functools import cached_property
 import pandas as pd
 
 from ds2.artifacts.run import RunResult
+from ds2.base.words import measured
 from ds2.config import RunConfig
 from ds2.config.stages import CHOICES, Key, key_of
 from ds2.report.answers import AVERAGE
@@ -250,7 +251,7 @@ class ResultTable:
         if mean is None:
             return row.state
         spread = std if self.several else stderr  # one sign, one meaning
-        return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+        return measured(mean, spread)
 
     def _difference_text(self, key: Key) -> str:
         gap = self.differences.get((key, AVERAGE))

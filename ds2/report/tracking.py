@@ -23,8 +23,10 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
+from ds2.config.stages import choices
 from ds2.rating.outcomes import COLLAPSED
 from ds2.report import facts
+from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_facts
 
 NOUNS = {
@@ -32,11 +34,6 @@ NOUNS = {
     "select": "subset", "finetune": "adapter", "evaluate": "results",
 }  # fmt: skip
 """Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
-
-
-STAGE_OF = {"rater": "rate", "embedder": "embed", "curation": "curate", "finetune": "finetune"}
-"""Choice -> the stage without which it has no say."""
-NO_SAY = "none"
 
 
 class Tracker:
@@ -88,7 +85,7 @@ class Tracker:
     def _open(self, name: str, run_id: str) -> None:
         import wandb
 
-        tracking, choices = self._config.tracking, _choices(self._config)
+        tracking, settings = self._config.tracking, settings_of(self._config)
         folder = Path(self._config.paths.wandb)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
@@ -99,17 +96,8 @@ class Tracker:
             name=name,
             group=tracking.group or name.rpartition("-s")[0] or name,
             job_type="run",
-            tags=[choices[name] for name in ("selection", "rater") if choices[name] != NO_SAY],
-            config={
-                **choices,
-                "budget": NO_SAY if choices["budget"] == NO_SAY else self._config.budget.samples,
-                "seed": self._config.seed,
-                "curation_k": NO_SAY if choices["curation"] == NO_SAY else self._config.curation.k,
-                "curation_confidence": NO_SAY
-                if choices["curation"] == NO_SAY
-                else self._config.curation.confidence,
-                "run": to_plain(self._config),
-            },
+            tags=[settings[choice] for choice in ("selection", "rater") if settings[choice] != NONE],
+            config={**settings, "run": to_plain(self._config)},
             mode="online" if tracking.mode is TrackingMode.online else "offline",
             resume="allow" if tracking.mode is TrackingMode.online else None,
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
@@ -195,14 +183,21 @@ def _own_folders(folder: Path) -> Iterator[None]:
             del os.environ[name]
 
 
-def _choices(config: RunConfig) -> dict[str, str]:
-    """The run's choices; `none` where one has no say, as a rater in a random selection."""
-    from ds2.config.stages import key_of, stages_of
-
-    stages, (_, budget, _, _) = stages_of(config), key_of(config)
-    silent = {name for name, stage in STAGE_OF.items() if stage not in stages}
-    silent |= {"budget"} if budget is None else set()
-    return {name: NO_SAY if name in silent else value for name, value in facts.choices(config).items()}
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """What panels filter and group by: the run's choices, `none` where one has no say, and curation's settings."""
+    said = choices(config)
+    curated, budget = said["curation"] is not None, said["budget"] is not None
+    return {
+        **{name: NONE if value is None else value for name, value in said.items()},
+        # W&B refuses another value for a run that goes on: these two are named where a run stops before they matter.
+        "base_model": config.model.name,
+        "eval": config.eval.name if config.eval.enabled else "off",
+        "budget": config.budget.samples if budget else NONE,
+        "seed": config.seed,
+        "curation_k": config.curation.k if curated else NONE,
+        "curation_confidence": config.curation.confidence if curated else NONE,
+        **({"group": config.tracking.group} if config.tracking.group else {}),
+    }
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:

@@ -12,11 +12,9 @@ from typing import Any
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.config.stages import CHOICES, key_of
+from ds2.report.choices import NONE, in_words, word
 from ds2.report.page.records import Records
 from ds2.report.table import ResultTable
-
-NONE = "none"
-"""Shown where a run made no such choice: a random subset has no rater."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Comparison:
         self.records = Records(folder)
         self.table = table or ResultTable(self.runs)
         self.keys = [key_of(run.config) for run in self.runs]
-        self.choices = [choices(key) for key in self.keys]
-        """Of each run: model, budget, method and rater as words."""
+        self.choices = [in_words(dict(zip(CHOICES, key, strict=True))) for key in self.keys]
+        """Model, budget, method and rater of each run, as words."""
 
     @cached_property
     def facets(self) -> list[dict[str, Any]]:
@@ -79,20 +77,6 @@ class Comparison:
     def seeds(self, places: Sequence[int]) -> list[int]:
         """The seeds of these runs."""
         return sorted({self.runs[i].config.seed for i in places})
-
-
-def choices(key: Sequence[Any]) -> dict[str, str]:
-    """A row's choices as words."""
-    return {name: word(name, value) for name, value in zip(CHOICES, key, strict=True)}
-
-
-def word(name: str, value: Any) -> str:
-    """A choice as a person reads it: `0.1` as a budget is 10 % of the pool, `10000` so many samples."""
-    if value is None:
-        return NONE
-    if name == "budget":
-        return f"{100 * float(value):g} %" if float(value) < 1 else f"{float(value):,.0f}"
-    return str(value)
 
 
 def _facet_order(value: Any) -> tuple[bool, float, str]:

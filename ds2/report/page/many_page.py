@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from ds2.artifacts.run import RunResult
+from ds2.base.words import measured
 from ds2.config.stages import CHOICES
 from ds2.report import facts
 from ds2.report.answers import AVERAGE
+from ds2.report.choices import in_words
 from ds2.report.page import many_costs, many_raters
-from ds2.report.page.comparison import Comparison, choices
+from ds2.report.page.comparison import Comparison
 from ds2.report.page.page import page
 from ds2.report.page.records import link
 from ds2.report.page.samples import samples
@@ -78,7 +80,7 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
     }
     rows = []
     for key, row in compared.table.by_key.items():
-        labels = choices(key)
+        labels = in_words(dict(zip(CHOICES, key, strict=True)))
         shown = {task: _cell(compared, cells[key, task], row, task) for task in compared.table.tasks}
         baseline = compared.table.baseline(key)
         other = compared.table.row_of(key, baseline)
@@ -111,9 +113,8 @@ def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any
         if value is not None:
             values.append(f"seed {seed}: {100 * value:.2f}")
             places.append(compared.records.cite(run.stages["evaluate"]))
-    text = f"{cell.mean:.1f}" if spread is None else f"{cell.mean:.1f} ± {spread:.1f}"
     return {
-        "text": text, "mean": float(cell.mean), "spread": spread, "values": values, "records": places,
+        "text": measured(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values, "records": places,
         "title": compared.records.title(places),
     }  # fmt: skip
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ds2.report import facts
-from ds2.report.page.comparison import NONE, Comparison
+from ds2.report.choices import NONE
+from ds2.report.page.comparison import Comparison
 
 TONES = 10
 """Colours of a category, in `style.css`."""

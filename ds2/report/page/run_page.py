@@ -9,8 +9,11 @@ from typing import Any
 
 from ds2.artifacts.run import RunResult
 from ds2.base.dataclass_json import to_plain
+from ds2.base.words import percent
+from ds2.config.stages import choices
 from ds2.report import facts
-from ds2.report.page.page import number, page, percent
+from ds2.report.choices import in_words
+from ds2.report.page.page import page, shown
 from ds2.report.page.samples import samples
 from ds2.report.rating_facts import rating_facts
 
@@ -97,12 +100,8 @@ def stage_rows(run: RunResult) -> list[dict[str, Any]]:
 
 def _choices(run: RunResult) -> dict[str, str]:
     """The choices that had a say: a random selection has no rater."""
-    stages_of = {
-        "rater": {"rate"}, "embedder": {"embed"}, "curation": {"curate"}, "budget": {"select"},
-        "base_model": {"model", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},
-    }  # fmt: skip
-    chosen, there = facts.choices(run.config), set(run.stages)
-    return {key: value for key, value in chosen.items() if key not in stages_of or stages_of[key] & there}
+    said = {name: value for name, value in choices(run.config).items() if value is not None}
+    return in_words(said | ({"group": run.config.tracking.group} if run.config.tracking.group else {}))
 
 
 def _lede(run: RunResult) -> str:
@@ -151,7 +150,7 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
 def _average(results: Mapping[str, Any]) -> str:
     """As a percentage where it is a share."""
     value = results["average"]
-    return percent(value) if 0 <= value <= 1 else number(value)
+    return percent(value) if 0 <= value <= 1 else shown(value)
 
 
 def _subset_size(run: RunResult) -> int:
@@ -228,7 +227,7 @@ def _pretraining_plan(run: RunResult) -> str:
     plan: Mapping[str, Any] = to_plain(run.config.model)
     seconds = (plan.get("runtime") or {}).get("max_seconds")
     parts = [f"planned: {plan['steps']:,} steps"] if isinstance(plan.get("steps"), int) else []
-    return ", ".join(parts + ([f"wall-clock cap: {number(seconds)} s"] if seconds else []))
+    return ", ".join(parts + ([f"wall-clock cap: {shown(seconds)} s"] if seconds else []))
 
 
 def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from helpers.browsing import open_page
 from helpers.synthetic_run import HOSTILE, make_run
 
+from ds2.config.compose import compose
 from ds2.report import facts, render
 from ds2.report.page.page import pack, script_safe_json
 
@@ -52,9 +54,9 @@ def test_sections_appear_where_their_stage_is(tmp_path, stages, absent):
 
 
 def test_choices_without_a_say_are_not_shown(tmp_path):
-    html = render(
-        make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
-    )
+    run = make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
+    selection = compose(["experiment=mini", "selection=random"]).selection
+    html = render(replace(run, config=replace(run.config, selection=selection)))
     summary = html.split('<section id="config"')[0]
     assert "silent_rater" not in summary.split("<dl class=")[0].split('class="chips"')[1]
     assert "Sources of the subset" in summary
