@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ds2.artifacts.store import RECORD, read_record
 from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import describe, markdown
+from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import write_json
 from ds2.pool import Pool
 from ds2.selection.request import Choice
@@ -82,14 +83,20 @@ class Overlap:
 
 
 def overlaps(folder: Path) -> list[Overlap]:
-    """The other finished subsets of the same pool that the store holds now, the most alike first."""
+    """The other finished subsets of the same pool that the store holds now, the most alike first.
+
+    A damaged one is left out: it is not this subset's, and `ds2 doctor` names it.
+    """
     pool = read_record(folder / RECORD)["inputs"]["pool"]
     mine = _row_numbers(folder)
     others = []
     for path in sorted(folder.parent.glob(f"[!.]*/{RECORD}")):
-        if path.parent == folder or read_record(path)["inputs"].get("pool") != pool:
+        try:
+            if path.parent == folder or read_record(path)["inputs"].get("pool") != pool:
+                continue
+            other = _row_numbers(path.parent)
+        except (DamagedArtifact, OSError):
             continue
-        other = _row_numbers(path.parent)
         shared = len(mine & other)
         others.append(Overlap(path.parent.name, len(other), shared, shared / len(mine | other)))
     return sorted(others, key=lambda other: (-other.jaccard, other.subset))

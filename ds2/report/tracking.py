@@ -189,7 +189,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     curated, budget = said["curation"] is not None, said["budget"] is not None
     return {
         **{name: NONE if value is None else value for name, value in said.items()},
-        # W&B refuses another value for a run that goes on: these two are named where a run stops before they matter.
+        # Named also where a run stops before they matter: what a workspace filters by keeps its values.
         "base_model": config.model.name,
         "eval": config.eval.name if config.eval.enabled else "off",
         "budget": config.budget.samples if budget else NONE,

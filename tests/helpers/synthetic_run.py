@@ -6,6 +6,7 @@ transition matrix, so that the figures look like something.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
+from ds2.base.hashes import canonical_json
 from ds2.base.hashes import fingerprint as identify
 from ds2.config import (
     BudgetConfig,
@@ -277,6 +279,7 @@ def _stage(
         "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
         **write(path),
     }  # fmt: skip
+    record["checksum"] = hashlib.sha256(canonical_json(record)).hexdigest()
     (path / "record.json").write_text(json.dumps(record), encoding="utf-8")
     status = Status.reused if place < 3 else Status.computed
     return StageResult(name, fingerprint, path, status, 0.1, record)

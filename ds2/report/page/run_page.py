@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds2.artifacts.run import RunResult
+from ds2.artifacts.subset import overlaps
 from ds2.base.dataclass_json import to_plain
 from ds2.base.words import percent
 from ds2.config.stages import choices
@@ -20,6 +21,8 @@ from ds2.report.rating_facts import rating_facts
 Chart = dict[str, Any]
 
 MOST_SAMPLES = 4000
+MOST_SUBSETS = 20
+"""Other subsets listed beside this one, the most alike."""
 
 MEANINGS = {
     "agreement": "share of neighbour pairs with equal scores",
@@ -59,6 +62,7 @@ def render_run(run: RunResult) -> str:
         "transitions": facts.transitions(run),
         "diagnostics": _diagnostics(run),
         "selected": _selected(run, charts),
+        "others": overlaps(run.stages["select"].path)[:MOST_SUBSETS] if "select" in run.stages else [],
         "curves": _curves(run, charts),
         "evaluation": _evaluation(run, charts),
         "stages": stage_rows(run),

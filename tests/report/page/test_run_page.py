@@ -100,6 +100,18 @@ def test_each_of_several_raters_has_its_matrix(tmp_path):
     assert [found.matrix for found in facts.transitions(run)] == [one, one[::-1]]
 
 
+def test_other_subsets_of_the_pool_are_listed_where_there_are_any(tmp_path):
+    run, other = make_run(tmp_path), make_run(tmp_path, budget=90)
+    html = render(run)
+    table = html.split('id="other-subsets"')[1].split("</table>")[0]
+    assert re.findall(r'<td class="n">(.*?)</td>', table) == ["90", "60", "0.667"]
+    assert other.stages["select"].fingerprint in table
+    (other.stages["select"].path / "record.json").write_text("{}")
+    assert 'id="other-subsets"' not in render(run)  # a damaged neighbour costs no page
+    alone = render(make_run(tmp_path / "elsewhere"))
+    assert 'id="other-subsets"' not in alone
+
+
 def test_a_pool_that_is_gone_is_said(tmp_path):
     html = render(make_run(tmp_path, pool_file=False))
     assert "samples" in sections(html)
