@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.selection import MeasuredSelectionConfig
-from ds2.pool import Sample
+from ds2.pool import Message, Sample
 
 PART = 512
 """Samples computed between two saves."""
@@ -45,11 +45,7 @@ class LanguageModel:
 
     def conversation(self, sample: Sample) -> Encoded:
         """The whole conversation, its answers marked."""
-        pieces: list[tuple[str, bool]] = []
-        for i, message in enumerate(sample.messages):
-            pieces.append((f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False))
-            pieces.append((message.content.strip(), message.role == "assistant"))
-        return self._encode(pieces)
+        return self._encode(tulu_pieces(sample.messages))
 
     def answers(self, sample: Sample) -> Encoded:
         """The answers alone, nothing asked."""
@@ -60,11 +56,11 @@ class LanguageModel:
         ids: list[int] = [] if start is None else [start]
         answer = [False] * len(ids)
         for text, is_answer in pieces:
-            own = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
+            tokens = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
             if is_answer and self.tokenizer.eos_token_id is not None:
-                own = [*own, self.tokenizer.eos_token_id]
-            ids += own
-            answer += [is_answer] * len(own)
+                tokens = [*tokens, self.tokenizer.eos_token_id]
+            ids += tokens
+            answer += [is_answer] * len(tokens)
         cut = slice(0, self.max_tokens)
         return Encoded(np.array(ids[cut], dtype=np.int64), np.array(answer[cut], dtype=np.bool_))
 
@@ -80,10 +76,10 @@ class LanguageModel:
                 loss = torch.nn.functional.cross_entropy(
                     logits.transpose(1, 2), ids[:, 1:], reduction="none"
                 ).cpu()
-            for row, own in zip(rows, loss.numpy(), strict=True):
+            for row, losses in zip(rows, loss.numpy(), strict=True):
                 counted = texts[row].answer[1:]
                 if counted.any():
-                    out[row] = float(own[: len(counted)][counted].mean(dtype=np.float64))
+                    out[row] = float(losses[: len(counted)][counted].mean(dtype=np.float64))
         return out
 
     def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
@@ -121,6 +117,18 @@ class LanguageModel:
             mask[row, : len(text.ids)] = 1
         device = self.model.device
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+
+def tulu_pieces(messages: Sequence[Message]) -> list[tuple[str, bool]]:
+    """A conversation in the Tulu format, in pieces: each role's line, then what it says; and whether that is an answer.
+
+    The same as `finetune/templates/tulu.jinja`, which gives one string: here each answer ends in an end token.
+    """
+    pieces: list[tuple[str, bool]] = []
+    for i, message in enumerate(messages):
+        pieces.append((f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False))
+        pieces.append((message.content.strip(), message.role == "assistant"))
+    return pieces
 
 
 def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> LanguageModel:
