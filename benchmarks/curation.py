@@ -301,14 +301,14 @@ def impure() -> Iterator[dict[str, Any]]:
         for seed in range(4):
             prior = PRIOR if len(T) == 6 else None
             pool = plant_pool(3000, transitions=T, prior=prior, seed=seed, **settings)
-            found = ds2.curate(pool.embeddings, pool.scores, num_scores=len(T), method="posterior")
-            raw, right = ((s == pool.true_scores).mean() for s in (pool.scores, found.curated))
+            result = ds2.curate(pool.embeddings, pool.scores, num_scores=len(T), method="posterior")
+            raw, right = ((s == pool.true_scores).mean() for s in (pool.scores, result.curated))
             rows.append({
                 "planted pool": name, "raw": raw, "posterior": right, "gain": right - raw,
-                "ratio": found.diagnostics.clusterability.ratio,
-                "neighbor_worth": found.diagnostics.fit.neighbor_worth,
-                "mean confidence": found.confidence.mean(),
-                "changed": found.diagnostics.num_changed / 3000,
+                "ratio": result.diagnostics.clusterability.ratio,
+                "neighbor_worth": result.diagnostics.fit.neighbor_worth,
+                "mean confidence": result.confidence.mean(),
+                "changed": result.diagnostics.num_changed / 3000,
             })  # fmt: skip
     yield from itertools.islice(averaged(rows, "planted pool"), len(cases))
 
@@ -320,15 +320,15 @@ def bootstrap() -> Iterator[dict[str, Any]]:
     """
     T, K = ordinal_transition(6, accuracy=0.6), 6
     for method, size in itertools.product(("posterior", "rank"), (8, 15, 40)):
-        found = []
+        results = []
         for seed in range(20):
             pool = plant_pool(2000, transitions=T, cluster_size=size, purity=0.92, seed=seed)
-            found.append(ds2.curate(pool.embeddings, pool.scores, method=method, bootstrap=20))
+            results.append(ds2.curate(pool.embeddings, pool.scores, method=method, bootstrap=20))
         row: dict[str, Any] = {"method": method, "samples a cluster": size}
         for label, name, truth in (("T", "transition", T), ("prior", "prior", np.full(K, 1 / K))):
-            estimates = np.array([getattr(f, name) for f in found])
+            estimates = np.array([getattr(f, name) for f in results])
             low, high = (
-                np.array([getattr(getattr(f.uncertainty, name), end) for f in found])
+                np.array([getattr(getattr(f.uncertainty, name), end) for f in results])
                 for end in ("low", "high")
             )
             scatter = 2 * 1.96 * estimates.std(axis=0, ddof=1)
@@ -368,10 +368,10 @@ def real_scores() -> tuple[ds2.KnnGraph, np.ndarray, np.ndarray]:
 def real() -> Iterator[dict[str, Any]]:
     graph, scores, lengths = real_scores()
     for method in ("rank", "posterior"):
-        found = ds2.leave_one_rater_out(
+        comparisons = ds2.leave_one_rater_out(
             graph=graph, scores=scores, lengths=lengths, names=RATERS, method=method
         )
-        for f in found:
+        for f in comparisons:
             for version, a in (("raw", f.raw), (method, f.curated)):
                 if version != "raw" or method == "rank":
                     yield {
@@ -388,8 +388,8 @@ def share() -> Iterator[dict[str, Any]]:
         graph = ds2.knn_graph(pool.embeddings, 30)
         yield from _of_a_share(f"planted, purity {purity:g}", graph, pool.scores, pool.true_scores)
     graph, scores, _ = real_scores()
-    for rater, own in zip(RATERS, scores.T, strict=True):
-        yield from _of_a_share(f"Alpaca, {rater}", graph, own, own)
+    for rater, given in zip(RATERS, scores.T, strict=True):
+        yield from _of_a_share(f"Alpaca, {rater}", graph, given, given)
 
 
 def _of_a_share(
@@ -398,12 +398,12 @@ def _of_a_share(
     """Against the true scores where they are known, else against the rater's own, which the method did not see."""
     for part, k in itertools.product((0.1, 0.3), (10, 30)):
         rated = drawn([str(i) for i in range(len(scores))], part, seed=0)
-        found = ds2.curate(graph=graph, scores=np.where(rated, scores, -1), method="posterior", k=k)
+        result = ds2.curate(graph=graph, scores=np.where(rated, scores, -1), method="posterior", k=k)
         wanted, level = reference[~rated], np.bincount(scores[rated]).argmax()
-        assert found.posterior is not None
-        means = found.posterior[~rated] @ np.arange(found.posterior.shape[1])
+        assert result.posterior is not None
+        means = result.posterior[~rated] @ np.arange(result.posterior.shape[1])
         yield {
-            "pool": name, "rated": part, "k": k, "equal": (found.curated[~rated] == wanted).mean(),
+            "pool": name, "rated": part, "k": k, "equal": (result.curated[~rated] == wanted).mean(),
             "equal, majority score": (wanted == level).mean(), "Spearman of the mean": spearmanr(means, wanted).statistic,
         }  # fmt: skip
 

@@ -48,20 +48,20 @@ def main(extra: Sequence[str]) -> None:
     x = np.asarray(read_embeddings(first.stages["embed"].path))
     graph = read_graph(first.stages["knn"].path)
     before = {key: curated(run, key[1], x, graph, 0) for key, run in runs.items()}
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    moves: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for kind, rows, other, seed in changes(x, graph):
         same = (other.neighbors[:, 0] == graph.neighbors[:, 0]).mean()
         print(f"{kind}: the first neighbour is the same for {same:.2%}", flush=True)
         for (rater, method), run in runs.items():
             now, old = curated(run, method, rows, other, seed), before[rater, method]
             moved = np.abs(now.transition - old.transition).max(), (now.curated == old.curated).mean()
-            found.setdefault((RATERS[rater], method, kind), []).append(moved)
+            moves.setdefault((RATERS[rater], method, kind), []).append(moved)
             print(rater, method, *np.round(moved, 3), flush=True)
     lines = [
         "| rater | method | changed | an entry of T moves by up to | same curated scores |",
         "|---|---|---|---|---|",
     ]
-    for key, draws in found.items():
+    for key, draws in moves.items():
         entries, scores = (
             ", ".join(f"{value:.3f}" for value in column) for column in zip(*draws, strict=True)
         )

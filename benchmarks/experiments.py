@@ -76,7 +76,7 @@ def plant(artifacts: Path) -> int:
         scores = {
             task: (rng.random(1000) < 0.5).astype(float).tolist() for task in ("mini_familiar", "mini_new")
         }
-        finish(Chain(config), {task: float(np.mean(own)) for task, own in scores.items()}, scores)
+        finish(Chain(config), {task: float(np.mean(right)) for task, right in scores.items()}, scores)
     return len(runs)
 
 

@@ -48,8 +48,8 @@ class Instant(asyncio.Protocol):
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             head = self.buffer[:end].lower()
-            _, found, rest = head.partition(b"content-length:")
-            whole = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if found else 0)
+            _, header, rest = head.partition(b"content-length:")
+            whole = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if header else 0)
             if len(self.buffer) < whole:
                 return
             self.buffer = self.buffer[whole:]

@@ -124,8 +124,8 @@ def measure(model: str, count: int, batch: int) -> list[dict[str, Any]]:
         runtime=RaterRuntime(batch_size=batch),
     )
 
-    def opened(own: LlmRaterConfig) -> Any:
-        return open_backend(own, None, Place(Path()))
+    def opened(asked: LlmRaterConfig) -> Any:
+        return open_backend(asked, None, Place(Path()))
 
     return [
         ask("vLLM, schema", opened(config), config, count),

@@ -66,8 +66,10 @@ def write_pool(path: Path) -> None:
             )
             count = int(np.clip(rng.lognormal(4.8, 0.8), 12, 1500))
             words = rng.choice(vocabulary, count, p=common)
-            own = rng.random(count) < 0.3
-            words[own] = vocabulary[5000 + 10 * (6 * topic + quality) + rng.integers(0, 10, int(own.sum()))]
+            on_topic = rng.random(count) < 0.3
+            words[on_topic] = vocabulary[
+                5000 + 10 * (6 * topic + quality) + rng.integers(0, 10, int(on_topic.sum()))
+            ]
             cut = max(count // 4, 1)
             scores = {
                 name: int(
@@ -94,8 +96,8 @@ def overrides(pool: Path, root: Path) -> Iterator[list[str]]:
     ]  # fmt: skip
     grid = itertools.product(RATERS, ("ds2", "ds2_posterior"), (2500, 12_500), range(1, 6))
     for rater, selection, budget, seed in grid:
-        own = [f"rater.column=scores.{rater}", f"rater.name={rater}", f"selection={selection}"]
-        yield [*fixed, *own, f"budget.samples={budget}", f"seed={seed}"]
+        chosen = [f"rater.column=scores.{rater}", f"rater.name={rater}", f"selection={selection}"]
+        yield [*fixed, *chosen, f"budget.samples={budget}", f"seed={seed}"]
 
 
 def planted(step: Step, gain: float, seed: int) -> Callable[[Path], Outcome]:
@@ -229,7 +231,7 @@ def main() -> None:
         })  # fmt: skip
 
 
-def write(found: dict[str, Any]) -> None:
+def write(measured: dict[str, Any]) -> None:
     version = subprocess.run(
         [shutil.which("chromium") or "chromium", "--version"], capture_output=True, text=True, check=True
     )
@@ -239,7 +241,7 @@ def write(found: dict[str, Any]) -> None:
         "browser": version.stdout.strip().split(" built")[0], "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine, "limits": LIMITS, "measured": found}, indent=2)
+    text = json.dumps({"machine": machine, "limits": LIMITS, "measured": measured}, indent=2)
     (RESULTS / "report.json").write_text(text + "\n", encoding="utf-8")
     lines = [
         "# The page that compares runs",
@@ -248,7 +250,7 @@ def write(found: dict[str, Any]) -> None:
         "",
     ]
     lines += ["| | measured | limit |", "|---|---|---|"]
-    lines += [f"| {name} | {value:,} | {LIMITS.get(name, '')} |" for name, value in found.items()]
+    lines += [f"| {name} | {value:,} | {LIMITS.get(name, '')} |" for name, value in measured.items()]
     opening = f"Opening: headless Chromium, median of {OPENINGS} fresh starts, until the first chart and the samples are there."
     lines += ["", opening, "", ", ".join(f"{key} {value}" for key, value in machine.items()), ""]
     (RESULTS / "report.md").write_text("\n".join(lines), encoding="utf-8")

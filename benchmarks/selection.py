@@ -56,12 +56,12 @@ def clustered(size: int, rng: np.random.Generator) -> tuple[np.ndarray, KnnGraph
     dist = np.empty((len(rows), K), dtype=np.float32)
     inside = min(size - 1, K)
     for c in range(clusters):
-        own = slice(c * size, (c + 1) * size)
-        distance = np.maximum(1 - rows[own] @ rows[own].T, 0)
+        members = slice(c * size, (c + 1) * size)
+        distance = np.maximum(1 - rows[members] @ rows[members].T, 0)
         np.fill_diagonal(distance, np.inf)
         order = np.argsort(distance, axis=1, kind="stable")[:, :inside]
-        near[own, :inside] = c * size + order
-        dist[own, :inside] = np.take_along_axis(distance, order, axis=1)
+        near[members, :inside] = c * size + order
+        dist[members, :inside] = np.take_along_axis(distance, order, axis=1)
     near[:, inside:] = rng.integers(0, len(rows), (len(rows), K - inside))
     dist[:, inside:] = np.sort(rng.uniform(0.9, 1, (len(rows), K - inside)).astype(np.float32), axis=1)
     return rows, KnnGraph(near, dist)

@@ -48,8 +48,8 @@ def last_number(text: str) -> Decimal | None:
 
 def worked_answer(text: str) -> str:
     """What follows "the answer is", to the end of its sentence; the whole text where nothing does."""
-    found = _WORKED.search(text)
-    return (found.group(1) if found else text).strip()
+    worked = _WORKED.search(text)
+    return (worked.group(1) if worked else text).strip()
 
 
 def same_answer(given: str, target: str) -> bool:

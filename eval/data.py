@@ -143,9 +143,9 @@ def _tydiqa_hub(language: str) -> tuple[Rows, Rows]:
     splits = []
     for split in ("train", "validation"):
         rows = _hub("google-research-datasets/tydiqa", "secondary_task", split)
-        own = [row for row in rows if row["id"].startswith(f"{language}-")]
+        in_language = [row for row in rows if row["id"].startswith(f"{language}-")]
         splits.append(
-            [{**row, "answers": [{"text": text} for text in row["answers"]["text"]]} for row in own]
+            [{**row, "answers": [{"text": text} for text in row["answers"]["text"]]} for row in in_language]
         )
     return splits[0], splits[1]
 

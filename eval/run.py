@@ -64,12 +64,12 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
         raise UserError(
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
         )
-    scores = {task: own[0]["value"] for task, own in rows.items()}
+    scores = {task: each[0]["value"] for task, each in rows.items()}
     whole = all(
         task in scores for task in spec.config.tasks
     )  # a mean over the others would be another quantity
     results = {
-        "results": [row for own in rows.values() for row in own],
+        "results": [row for each in rows.values() for row in each],
         "average": float(np.mean([scores[task] for task in spec.config.tasks])) if whole else None,
         "scores": scores,
         "missing": list(errors),
@@ -80,7 +80,7 @@ def evaluate(spec: EvalSpec) -> dict[str, Any]:
     }
     output_dir = Path(spec.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_samples([sample for own in samples.values() for sample in own], output_dir / "samples.parquet")
+    write_samples([sample for each in samples.values() for sample in each], output_dir / "samples.parquet")
     text = json.dumps(results, indent=2, ensure_ascii=False)
     (output_dir / "results.json").write_text(text, encoding="utf-8")
     return results
@@ -99,9 +99,9 @@ def task_manager(spec: EvalSpec) -> Any:
     if not config.tasks:
         raise UserError("eval.tasks is empty: name a task, or use eval=none")
     built_in = Path(lm_eval.tasks.__file__).parent
-    own = [str(TASKS / "mini")]
+    mini = [str(TASKS / "mini")]
     paper = [str(TASKS), *(str(built_in / folder) for folder in PAPER_FOLDERS)]
-    for folders, everything in ((own, False), (paper, False), (paper, True)):
+    for folders, everything in ((mini, False), (paper, False), (paper, True)):
         manager = TaskManager(include_path=folders, include_defaults=everything, metadata=_settings(spec))
         unknown = [task for task in asked if task not in manager.all_tasks]
         if not unknown:

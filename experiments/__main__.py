@@ -86,13 +86,13 @@ def _status(names: list[str], options: Options) -> int:
     from ds2.report.table_text import rich
     from experiments import grid
 
-    found = [grid.look(name, options) for name in names]
-    for each in found:
+    grids = [grid.look(name, options) for name in names]
+    for each in grids:
         console.heading(each.sweep.title or each.sweep.name)
         console.show(rich(each.states()))
         for line in each.lines():
             console.line(line)
-    return 0 if all(each.complete for each in found) else 1
+    return 0 if all(each.complete for each in grids) else 1
 
 
 def _report(names: list[str], options: Options) -> int:
@@ -100,9 +100,9 @@ def _report(names: list[str], options: Options) -> int:
     from ds2.cli.sweep import write_page
     from experiments import grid
 
-    found = [grid.look(name, options) for name in names]
-    path = write_page([(each.sweep, each.cells) for each in found], found[0].root)
-    for each in found:
+    grids = [grid.look(name, options) for name in names]
+    path = write_page([(each.sweep, each.cells) for each in grids], grids[0].root)
+    for each in grids:
         for line in each.lines():
             console.line(line)
     console.line(f"written: {path}")

@@ -10,5 +10,5 @@ CAPTION = "Each part of the method left out or replaced; differences are to the 
 
 def run(options: Options) -> Result:
     """The grid of `sweep=ablations`, or of `sweep=mini_ablations`."""
-    found = grid.look(grid.sweep_name("ablations", options, mini="mini_ablations"), options)
-    return grid.result(found, caption=CAPTION, name="ablations")
+    runs = grid.look(grid.sweep_name("ablations", options, mini="mini_ablations"), options)
+    return grid.result(runs, caption=CAPTION, name="ablations")

@@ -65,10 +65,10 @@ def tasks_of(evaluation: str) -> list[str]:
 
 def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:
     """What W&B would be sent: name -> JSON."""
-    found = {}
+    views = {}
     for name, item in (("workspace", workspace), ("report", report)):
-        found[name] = json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
-    return found
+        views[name] = json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    return views
 
 
 def write(workspace: Any, report: Any, folder: Path) -> list[Path]:

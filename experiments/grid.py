@@ -83,13 +83,13 @@ def look(name: str, options: Options) -> Grid:
     """
     sweep = load_sweep(name)
     root = artifacts_root([*sweep.overrides, *options.overrides])
-    found = sweep_command.look(sweep, options.overrides, root)
+    expected = sweep_command.look(sweep, options.overrides, root)
     if options.launch:
-        wanted = [cell for cell in found if cell.state is not State.done and cell.to_launch]
+        wanted = [cell for cell in expected if cell.state is not State.done and cell.to_launch]
         if wanted:
             sweep_command.launch(sweep, options.overrides, wanted, root)
-            found = sweep_command.look(sweep, options.overrides, root)
-    return Grid(sweep, list(options.overrides), root, found)
+            expected = sweep_command.look(sweep, options.overrides, root)
+    return Grid(sweep, list(options.overrides), root, expected)
 
 
 def sweep_name(name: str, options: Options, *, mini: str | None) -> str:

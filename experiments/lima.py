@@ -50,8 +50,8 @@ class Comparison:
         if not path.is_file():
             return None
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {**found, **{name: float(found[name]["value"]) for name in OUTCOMES}}
+            saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return {**saved, **{name: float(saved[name]["value"]) for name in OUTCOMES}}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is no result of python -m eval judge; delete it and judge again"
@@ -60,9 +60,9 @@ class Comparison:
 
 def run(options: Options) -> Result:
     """The grid of `sweep=lima` and what the judge said of its runs."""
-    found = grid.look(grid.sweep_name("lima", options, mini=None), options)
-    answer = grid.result(found, caption=CAPTION, name="lima")
-    pairs = list(comparisons(found))
+    swept = grid.look(grid.sweep_name("lima", options, mini=None), options)
+    answer = grid.result(swept, caption=CAPTION, name="lima")
+    pairs = list(comparisons(swept))
     rates = judged(pairs)
     waiting = [pair for pair in pairs if pair.rates is None]
     notes = [
@@ -80,16 +80,16 @@ def run(options: Options) -> Result:
     )  # fmt: skip
 
 
-def comparisons(found: grid.Grid) -> Iterator[Comparison]:
+def comparisons(swept: grid.Grid) -> Iterator[Comparison]:
     """Each of our finished runs with LIMA's of the same base model and seed, on every bench."""
-    lima = {(r.config.model.name, r.config.seed): r for r in found.runs if r.config.selection.name == "lima"}
-    for ours in found.runs:
+    lima = {(r.config.model.name, r.config.seed): r for r in swept.runs if r.config.selection.name == "lima"}
+    for ours in swept.runs:
         other = lima.get((ours.config.model.name, ours.config.seed))
         if other is None or ours is other:
             continue
         for bench in BENCHES:
             name = f"{ours.stages['finetune'].fingerprint}-{other.stages['finetune'].fingerprint}"
-            yield Comparison(bench, ours, other, found.root / "judge" / bench / name)
+            yield Comparison(bench, ours, other, swept.root / "judge" / bench / name)
 
 
 def requests(pair: Comparison, prompts: Path) -> list[str]:
@@ -126,7 +126,7 @@ def _spec(path: Path, content: Any, command: str) -> str:
 def judged(pairs: list[Comparison]) -> pd.DataFrame:
     """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged); the published ones."""
     keys = ["base_model", "bench", "budget", "rater"]
-    own = [
+    outcomes = [
         {
             "base_model": pair.ours.config.model.name, "bench": pair.bench, "budget": int(pair.ours.config.budget.samples),
             "rater": pair.ours.config.rater.name, **{name: 100 * rates[name] for name in OUTCOMES},
@@ -136,7 +136,7 @@ def judged(pairs: list[Comparison]) -> pd.DataFrame:
     ]  # fmt: skip
     printed = published.read("lima_judge").rename(columns={name: f"{name} (paper)" for name in OUTCOMES})
     printed["rater"] = [RATERS.get(rater, (rater,))[-1] for rater in printed["rater"]]
-    ours = pd.DataFrame(own, columns=[*keys, *OUTCOMES]).groupby(keys)
+    ours = pd.DataFrame(outcomes, columns=[*keys, *OUTCOMES]).groupby(keys)
     means = ours.mean().assign(seeds=ours.size()).reset_index()
     joined = means.merge(printed[[*keys, *(f"{name} (paper)" for name in OUTCOMES)]], on=keys, how="outer")
     joined["seeds"] = joined["seeds"].fillna(0).astype(int)
@@ -150,10 +150,10 @@ def draw(rates: pd.DataFrame) -> Figure:
         11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row", squeeze=False
     )  # fmt: skip
     for line, model in zip(axes, models, strict=True):
-        own = rates[rates["base_model"] == model].set_index(["budget", "rater"])
-        subsets = own.index.unique().sort_values()
+        of_model = rates[rates["base_model"] == model].set_index(["budget", "rater"])
+        subsets = of_model.index.unique().sort_values()
         for panel, bench in zip(line, BENCHES, strict=True):
-            _draw_outcomes(panel, own[own["bench"] == bench].reindex(subsets))
+            _draw_outcomes(panel, of_model[of_model["bench"] == bench].reindex(subsets))
         line[0].set_yticks(range(len(subsets)), [f"{rater}, {budget / 1000:g}k" for budget, rater in subsets])
         line[0].invert_yaxis()
         line[0].set_ylabel(model, fontsize=10.5, fontweight="bold")

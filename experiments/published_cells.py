@@ -62,8 +62,10 @@ def data_scaling() -> PublishedCells:
 def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows a seed -> a row a method, rater and budget: mean and standard deviation of each benchmark."""
     cells = frame.groupby(["method", "rater", "budget", *published.PROVENANCE], dropna=False)[list(TASKS)]
-    found = cells.mean().join(cells.std().add_suffix("_std")).reset_index()
-    return found.assign(provenance=found["provenance"] + "; mean and std over the two or three seeds it has")
+    averaged = cells.mean().join(cells.std().add_suffix("_std")).reset_index()
+    return averaged.assign(
+        provenance=averaged["provenance"] + "; mean and std over the two or three seeds it has"
+    )
 
 
 def _means(frame: pd.DataFrame) -> pd.DataFrame:

@@ -26,8 +26,10 @@ class Overlap:
 
 def overlap(ours: Iterable[Conversation], theirs: Iterable[Conversation]) -> Overlap:
     """Conversations ((role, content), ...) are the same where every message is, up to white space at its ends."""
-    own, other = ({tuple((role, text.strip()) for role, text in c) for c in side} for side in (ours, theirs))
-    return Overlap(len(own), len(other), len(own & other))
+    chosen, other = (
+        {tuple((role, text.strip()) for role, text in c) for c in side} for side in (ours, theirs)
+    )
+    return Overlap(len(chosen), len(other), len(chosen & other))
 
 
 def our_overrides(data: Path) -> Sequence[str]:

@@ -64,14 +64,14 @@ def draw_raters(by_rater: pd.DataFrame) -> Figure:
     figure, axes = new_figure(9, 3.1, ncols=len(RATERS), sharey=True)
     total = by_rater.groupby("rater")["ours"].sum()
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
-        own = by_rater[by_rater["rater"] == rater]
-        each.bar(own["score"], own["share"], 0.78, color=ACCENT)
-        for level, share in zip(own["score"], own["share"], strict=True):
+        given = by_rater[by_rater["rater"] == rater]
+        each.bar(given["score"], given["share"], 0.78, color=ACCENT)
+        for level, share in zip(given["score"], given["share"], strict=True):
             each.annotate(f"{share:.1%}", (level, share), (0, 3), textcoords="offset points", ha="center",
                           fontsize=8, color=SOFT)  # fmt: skip
-        mean = float((own["score"] * own["share"]).sum())
+        mean = float((given["score"] * given["share"]).sum())
         set_title(each, label, f"mean {mean:.2f}, N = {total[rater]:,}")
-        each.set_xticks(own["score"])
+        each.set_xticks(given["score"])
         each.set_xlabel("score")
         each.tick_params(axis="x", length=0)
     axes[0].set_ylabel("share of samples")
@@ -88,8 +88,8 @@ def draw_sources(by_source: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(by_source["source"]))
     figure, axes = new_figure(9, 2.9, ncols=len(RATERS), sharey=True)
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
-        own = by_source[by_source["rater"] == rater].pivot(index="source", columns="score", values="ours")
-        shares = own.loc[names].div(own.loc[names].sum(axis=1), axis=0)
+        counts = by_source[by_source["rater"] == rater].pivot(index="source", columns="score", values="ours")
+        shares = counts.loc[names].div(counts.loc[names].sum(axis=1), axis=0)
         left = np.zeros(len(names))
         for level in range(NUM_SCORES):
             width = shares[level].to_numpy()

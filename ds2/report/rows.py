@@ -48,8 +48,8 @@ class Row:
         Raises:
             UserError: another run stands there.
         """
-        own = run.stages["evaluate"].fingerprint
-        if any(other.stages["evaluate"].fingerprint == own for other in self.runs.values()):
+        evaluated = run.stages["evaluate"].fingerprint
+        if any(other.stages["evaluate"].fingerprint == evaluated for other in self.runs.values()):
             return
         there = self.runs.setdefault(run.config.seed, run)
         if there is not run:
@@ -63,7 +63,10 @@ class Row:
     @property
     def seeds(self) -> str:
         """`2 of 3`: runs with every task, of those expected."""
-        done, expected = sum(own.whole for own in self.answers.values()), len(self.runs) + len(self.waiting)
+        done, expected = (
+            sum(answers.whole for answers in self.answers.values()),
+            len(self.runs) + len(self.waiting),
+        )
         return f"{done} of {expected}" if done < expected else str(done)
 
 

@@ -67,7 +67,7 @@ class ResultTable:
         for key, row in self.by_key.items():
             for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
                 content = answers.content
-                own = {
+                named = {
                     **dict(zip(CHOICES, key, strict=True)),
                     "seed": seed,
                     "run": run.name,
@@ -75,10 +75,10 @@ class ResultTable:
                 }
                 for task in content[
                     "scores"
-                ]:  # a task's own score is its first row; a group's members follow
+                ]:  # a task's named score is its first row; a group's members follow
                     result = next(r for r in content["results"] if r["task"] == task)
                     rows.append(
-                        own | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")}
+                        named | {name: result[name] for name in ("task", "metric", "value", "stderr", "n")}
                     )
                 average = {
                     "task": AVERAGE,
@@ -87,7 +87,7 @@ class ResultTable:
                     "stderr": None,
                     "n": None,
                 }
-                rows.append(own | average)
+                rows.append(named | average)
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
@@ -97,13 +97,13 @@ class ResultTable:
         for key, row in self.by_key.items():
             for task in self.tasks:
                 mean, std, stderr = self._cell(row, task)
-                found = self.differences.get((key, task))
+                gap = self.differences.get((key, task))
                 printed = self.published.get((key, task))
                 rows.append({
                     **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std, "stderr": stderr,
                     "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
-                    "difference": found and 100 * found.value, "low": found and 100 * found.low,
-                    "high": found and 100 * found.high, "pairs": found and found.pairs, "over": found and found.over,
+                    "difference": gap and 100 * gap.value, "low": gap and 100 * gap.low,
+                    "high": gap and 100 * gap.high, "pairs": gap and gap.pairs, "over": gap and gap.over,
                     "published": printed and printed.value, "published_std": printed and printed.std,
                     "second_hand": printed and printed.second_hand,
                 })  # fmt: skip
@@ -112,11 +112,11 @@ class ResultTable:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that has a result or is published, then the average."""
-        found = [
+        answered = [
             task for row in self.by_key.values() for a in row.answers.values() for task in a.content["scores"]
         ]
         printed = [task for key, task in self.published if key in self.by_key]
-        return [*(task for task in dict.fromkeys([*found, *printed]) if task != AVERAGE), AVERAGE]
+        return [*(task for task in dict.fromkeys([*answered, *printed]) if task != AVERAGE), AVERAGE]
 
     def baseline(self, key: Key) -> str | None:
         """The method that a row is compared with; None for the baseline itself."""
@@ -127,15 +127,15 @@ class ResultTable:
     @cached_property
     def differences(self) -> dict[tuple[Key, str], Difference]:
         """To the baseline, wherever both have runs."""
-        found = {}
+        gaps = {}
         for key, row in self.by_key.items():
             other = self.row_of(key, self.baseline(key))
             for task in self.tasks if other is not None and other is not row else []:
                 assert other is not None
                 gap = difference(row.answers, other.answers, task)
                 if gap is not None:
-                    found[key, task] = gap
-        return found
+                    gaps[key, task] = gap
+        return gaps
 
     @cached_property
     def marks(self) -> dict[tuple[Key, str], str]:
@@ -237,13 +237,13 @@ class ResultTable:
 
     def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
         """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
-        found = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
-        if not found:
+        valued = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
+        if not valued:
             return None, None, None
-        values = pd.Series([value for _, value in found], dtype=float)
+        values = pd.Series([value for _, value in valued], dtype=float)
         if len(values) > 1:
             return 100 * float(values.mean()), 100 * float(values.std()), None
-        stderr = found[0][0].stderr(task)
+        stderr = valued[0][0].stderr(task)
         return 100 * float(values[0]), None, None if stderr is None else 100 * stderr
 
     def _text(self, row: Row, task: str) -> str:

@@ -111,7 +111,7 @@ def _latex_row(cells: Iterable[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    return _LATEX_SPECIAL.sub(lambda found: _LATEX[found.group()], text)
+    return _LATEX_SPECIAL.sub(lambda special: _LATEX[special.group()], text)
 
 
 def _marked(value: object, mark: str | None) -> str:

@@ -14,7 +14,7 @@ from experiments.result import Options
 def every_text(figure) -> list[str]:
     from matplotlib.text import Text
 
-    return [found.get_text() for found in figure.findobj(Text)]
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def boxes(figure, *labels: str) -> list:
@@ -22,8 +22,8 @@ def boxes(figure, *labels: str) -> list:
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in labels)
-    return [text.get_window_extent() for text in found]
+    labelled = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in labels)
+    return [text.get_window_extent() for text in labelled]
 
 
 def test_before_anything_is_done_there_is_no_curve_to_draw(tmp_path):

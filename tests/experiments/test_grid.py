@@ -166,12 +166,12 @@ def test_curves_hold_ours_and_the_published_ones(tmp_path):
     config = replace(compose(["experiment=paper", "selection=random"]), seed=1)
     printed = published_cells.data_scaling()
     table = ResultTable([replace(run, config=config)], published=printed.values)
-    found = data_scaling.curves(table, printed)
-    assert found[["budget", "mean", "origin"]].to_numpy().tolist() == [
+    points = data_scaling.curves(table, printed)
+    assert points[["budget", "mean", "origin"]].to_numpy().tolist() == [
         [10000.0, 50.0, "ours"],
         [10000.0, 57.43, "paper"],
     ]
-    assert data_scaling.draw(found).axes
+    assert data_scaling.draw(points).axes
 
 
 @pytest.fixture
@@ -197,8 +197,8 @@ def test_a_judge_s_rates_stand_beside_the_published_ones(judged_pair):
     }
     (judged_pair.folder / "rates.json").write_text(json.dumps(rates))
     table = lima.judged([judged_pair])
-    own = table[table["seeds"] == 1].iloc[0]
-    assert (own["win"], own["loss"], own["win (paper)"]) == (50.0, 30.0, 40.6)
+    single = table[table["seeds"] == 1].iloc[0]
+    assert (single["win"], single["loss"], single["win (paper)"]) == (50.0, 30.0, 40.6)
     assert len(table) == len(published.read("lima_judge"))
     assert lima.draw(table).axes
 

@@ -89,13 +89,13 @@ def make_run(
         "evaluate": lambda path: _evaluate(path, seed),
     }
     source = PoolSource(config.pool, num_scores=len(PRIOR))
-    own = {
+    identity = {
         "pool": source.fingerprint if pool_file else "gone",
         "rater": rater,
         "budget": budget,
         "seed": seed,
     }
-    finished = {stage: _stage(root, stage, i, own, writers[stage]) for i, stage in enumerate(stages)}
+    finished = {stage: _stage(root, stage, i, identity, writers[stage]) for i, stage in enumerate(stages)}
     label = name or f"mini {rater} ds2 {budget} seed {config.seed}"
     return RunResult(config, label, finished[stages[-1]].fingerprint, finished)
 
@@ -268,13 +268,13 @@ def _evaluate(path: Path, seed: int) -> dict[str, Any]:
 
 
 def _stage(
-    root: Path, name: str, place: int, own: dict[str, Any], write: Callable[[Path], dict[str, Any]]
+    root: Path, name: str, place: int, identity: dict[str, Any], write: Callable[[Path], dict[str, Any]]
 ) -> StageResult:
-    fingerprint = identify({"stage": name, **own})
+    fingerprint = identify({"stage": name, **identity})
     path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
     path.mkdir(parents=True, exist_ok=True)
     record = {
-        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": own["pool"]},
+        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": identity["pool"]},
         "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8], "peak_memory_bytes": (place + 2) * 90_000_000,
         "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
         **write(path),

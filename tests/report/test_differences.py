@@ -90,7 +90,7 @@ def test_a_group_s_score_is_the_mean_over_questions_or_over_members_or_not_resam
     (folder / "results.json").write_text(json.dumps(content))
     rows = [("x", 0, "a", 1.0), ("y", 0, "a", 1.0), ("y", 1, "b", 0.0)]
     pd.DataFrame(rows, columns=["task", "doc_id", "target", "score"]).to_parquet(folder / "samples.parquet")
-    found = Answers(run).questions("g")
-    assert (found is not None) is known
+    answered = Answers(run).questions("g")
+    assert (answered is not None) is known
     if known:
-        assert found.scores.mean() == pytest.approx(value)
+        assert answered.scores.mean() == pytest.approx(value)

@@ -57,30 +57,30 @@ def told(tmp_path_factory) -> tuple[RunResult, dict[str, dict]]:
 
 
 def test_the_run_is_identified_by_its_fingerprint(told):
-    run, found = told
-    assert "0123456789abcdef" in json.dumps(found["run"])
-    assert run.name in json.dumps(found["run"])
+    run, records = told
+    assert "0123456789abcdef" in json.dumps(records["run"])
+    assert run.name in json.dumps(records["run"])
 
 
 def test_choices_are_top_level_configuration_keys(told):
-    _, found = told
+    _, records = told
     expected = {"rater": "gpt_4o_mini", "selection": "ds2", "budget": 60, "base_model": "mini", "seed": 42}
-    assert {key: found["config"][key] for key in expected} == expected
-    assert (found["config"]["curation"], found["config"]["curation_k"]) == ("rank", 10)
-    assert found["config"]["run"]["curation"]["method"] == "rank"
+    assert {key: records["config"][key] for key in expected} == expected
+    assert (records["config"]["curation"], records["config"]["curation_k"]) == ("rank", 10)
+    assert records["config"]["run"]["curation"]["method"] == "rank"
 
 
 def test_results_counts_and_times_are_in_the_summary(told):
-    run, found = told
+    run, records = told
     results = run.stages["evaluate"].json("results.json")
     for task, value in results["scores"].items():
-        assert found["summary"][f"eval/{task}"] == pytest.approx(value)
+        assert records["summary"][f"eval/{task}"] == pytest.approx(value)
         stderr = next(row["stderr"] for row in results["results"] if row["task"] == task)
-        assert found["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
-    assert found["summary"]["eval/average"] == pytest.approx(results["average"])
-    assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
-    assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
-    assert any("near-equal optima" in text for text in found["summary"]["warnings"])
+        assert records["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
+    assert records["summary"]["eval/average"] == pytest.approx(results["average"])
+    assert records["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
+    assert records["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
+    assert any("near-equal optima" in text for text in records["summary"]["warnings"])
 
 
 def test_metrics_are_named_as_in_the_tables_and_a_missing_average_is_left_out():
@@ -98,7 +98,7 @@ def test_settings_of_a_curation_without_say_are_none(tmp_path):
 
 
 def test_curve_figures_and_tables_are_logged(told):
-    _, found = told
+    _, records = told
     for key in (
         "finetune/loss",
         "curate/transition",
@@ -107,7 +107,7 @@ def test_curve_figures_and_tables_are_logged(told):
         "select/sources",
         "eval/results",
     ):
-        assert key in found["logged"] or f"{key}._type" in found["logged"], key
+        assert key in records["logged"] or f"{key}._type" in records["logged"], key
 
 
 def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):

@@ -41,7 +41,9 @@ def transition_grid(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
     columns = list(next(iter(rows.values()), {}))
     if not columns or any(list(row) != columns for row in rows.values()):
         raise UserError("a grid of matrices needs the same columns, at least one, in every row")
-    matrices = {row: {column: _square(T) for column, T in own.items()} for row, own in rows.items()}
+    matrices = {
+        row: {column: _square(T) for column, T in by_column.items()} for row, by_column in rows.items()
+    }
     levels = len(next(iter(matrices[next(iter(rows))].values())))
     side = 0.44 * levels
     figure, grid = new_figure(
@@ -50,8 +52,8 @@ def transition_grid(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
     )  # fmt: skip
     for axes, column in zip(grid[0], columns, strict=True):
         set_title(axes, column)
-    for (row, own), line in zip(matrices.items(), grid, strict=True):
-        for axes, T in zip(line, own.values(), strict=True):
+    for (row, by_column), line in zip(matrices.items(), grid, strict=True):
+        for axes, T in zip(line, by_column.values(), strict=True):
             _draw(axes, T, digits=8)
         line[0].set_ylabel(f"{row}\ntrue score")
     for axes in grid[-1]:

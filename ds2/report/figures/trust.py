@@ -89,13 +89,19 @@ def reliability(
         squeeze=False, sharey="row",
     )  # fmt: skip
     for (name, (confidence, right)), (above, beneath) in zip(panels.items(), grid.T, strict=True):
-        found = calibrate(confidence, right, bins=bins)
-        _calibration(above, found)
+        calibration = calibrate(confidence, right, bins=bins)
+        _calibration(above, calibration)
         said, was = float(np.mean(np.asarray(confidence))), float(np.mean(np.asarray(right)))
-        set_title(above, name, f"said {said:.2f}, right {was:.2f}; mean gap {found.error:.2f}")
+        set_title(above, name, f"said {said:.2f}, right {was:.2f}; mean gap {calibration.error:.2f}")
         width = 1 / bins
         beneath.bar(
-            found.edges, found.count, width, align="edge", color=MUTED, edgecolor="white", linewidth=0.8
+            calibration.edges,
+            calibration.count,
+            width,
+            align="edge",
+            color=MUTED,
+            edgecolor="white",
+            linewidth=0.8,
         )
         beneath.set_xlim(0, 1)
         beneath.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
@@ -109,15 +115,25 @@ def reliability(
     return figure
 
 
-def _calibration(axes: Any, found: Calibration) -> None:
+def _calibration(axes: Any, calibration: Calibration) -> None:
     axes.plot(
         [0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="as often as said"
     )
-    low, high = found.interval()
-    colours = np.where(found.right < found.said, WARM, ACCENT)
-    axes.vlines(found.said, found.said, found.right, colors=colours, linewidth=5, alpha=0.35, zorder=2)
-    axes.vlines(found.said, low, high, colors=colours, linewidth=1.3, zorder=3)
-    axes.scatter(found.said, found.right, c=colours, s=30, edgecolors="white", linewidths=0.7, zorder=4)
+    low, high = calibration.interval()
+    colours = np.where(calibration.right < calibration.said, WARM, ACCENT)
+    axes.vlines(
+        calibration.said,
+        calibration.said,
+        calibration.right,
+        colors=colours,
+        linewidth=5,
+        alpha=0.35,
+        zorder=2,
+    )
+    axes.vlines(calibration.said, low, high, colors=colours, linewidth=1.3, zorder=3)
+    axes.scatter(
+        calibration.said, calibration.right, c=colours, s=30, edgecolors="white", linewidths=0.7, zorder=4
+    )
     axes.set_ylim(0, 1.02)
     axes.set_yticks(np.linspace(0, 1, 6))
 

@@ -45,14 +45,14 @@ class Comparison:
     @cached_property
     def facets(self) -> list[dict[str, Any]]:
         """The choices that differ between the runs, raters and methods first: name, values as (word, number of runs)."""
-        found = []
+        facets = []
         for name in reversed(CHOICES):
             at = CHOICES.index(name)
             counts = Counter(key[at] for key in self.keys)
             if len(counts.keys() - {None}) > 1:
                 order = sorted(counts, key=_facet_order)
-                found.append({"name": name, "values": [(word(name, v), counts[v]) for v in order]})
-        return found
+                facets.append({"name": name, "values": [(word(name, v), counts[v]) for v in order]})
+        return facets
 
     @cached_property
     def compared(self) -> list[str]:
@@ -67,12 +67,12 @@ class Comparison:
 
     def artifacts(self, stage: str) -> list[Artifact]:
         """Each artifact of a stage, once."""
-        found: dict[str, Artifact] = {}
+        by_fingerprint: dict[str, Artifact] = {}
         for i, run in enumerate(self.runs):
             if stage in run.stages:
-                own = run.stages[stage]
-                found.setdefault(own.fingerprint, Artifact(own, [])).runs.append(i)
-        return list(found.values())
+                made = run.stages[stage]
+                by_fingerprint.setdefault(made.fingerprint, Artifact(made, [])).runs.append(i)
+        return list(by_fingerprint.values())
 
     def seeds(self, places: Sequence[int]) -> list[int]:
         """The seeds of these runs."""

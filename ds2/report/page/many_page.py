@@ -87,7 +87,7 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
         rows.append({
             "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state, "seeds": row.seeds,
-            "runs": [i for i, own in enumerate(compared.keys) if own == key], "budget": key[1],
+            "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key], "budget": key[1],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
             "gap_value": gap and gap.value, "baseline": baseline, "gap_records": _evaluations(compared, [row, other]),
@@ -97,8 +97,8 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
 
 def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
     """The records of the evaluations of these rows."""
-    found = [run.stages["evaluate"] for row in rows if row is not None for run in row.runs.values()]
-    return [compared.records.cite(stage) for stage in found]
+    evaluations = [run.stages["evaluate"] for row in rows if row is not None for run in row.runs.values()]
+    return [compared.records.cite(stage) for stage in evaluations]
 
 
 def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any] | None:
@@ -133,7 +133,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
     ]
     if "budget" in compared.compared:
         named = ("model", "method", "rater")
-        own = [
+        by_budget = [
             point | {"x": float(row["budget"]), "series": compared.label(row["labels"], named)}
             for row, point in zip(rows, points, strict=True)
             if row["budget"] is not None
@@ -142,7 +142,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
             {
                 "id": "chart-budgets",
                 "kind": "budgets",
-                "points": own,
+                "points": by_budget,
                 "tasks": tasks,
                 "fit": True,
                 "digits": 2,
@@ -153,10 +153,10 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
 
 def _run(compared: Comparison, at: int) -> dict[str, Any]:
     run = compared.runs[at]
-    own = run.stages.get("report")
+    written = run.stages.get("report")
     places = [compared.records.cite(stage) for stage in run.stages.values()]
     return {
-        "name": run.name, "link": None if own is None else link(own.path / "report.html", compared.folder),
+        "name": run.name, "link": None if written is None else link(written.path / "report.html", compared.folder),
         "choices": compared.choices[at], "seed": run.config.seed, "records": places,
         "average": run.stages["evaluate"].json("results.json")["average"],
         "result": compared.records.cite(run.stages["evaluate"]), "title": compared.records.title(places),
@@ -181,10 +181,10 @@ def _subset_label(compared: Comparison) -> Callable[[RunResult], str]:
 
 def _warnings(runs: Sequence[RunResult], known: Sequence[str]) -> list[str]:
     """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its matrix."""
-    found = [
+    warnings = [
         f"{stage}: {text}"
         for run in runs
         for stage, text in facts.warnings(run)
         if stage in ("model", "evaluate") and text not in known
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(warnings))

@@ -110,13 +110,13 @@ def _choices(run: RunResult) -> dict[str, str]:
 
 def _lede(run: RunResult) -> str:
     parts = []
-    found, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
-    if found is not None:
-        parts.append(f"{rater} scored {found.total - found.unrated:,} of {found.total:,} samples")
+    scores, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
+    if scores is not None:
+        parts.append(f"{rater} scored {scores.total - scores.unrated:,} of {scores.total:,} samples")
         if matrix is not None and matrix.rater_error is not None:
             parts[-1] += f", and an estimated {percent(matrix.rater_error, 0)} of its scores are wrong"
-        if found.moved is not None and matrix is not None:
-            parts.append(f"curation changed {found.changed:,} of them")
+        if scores.moved is not None and matrix is not None:
+            parts.append(f"curation changed {scores.changed:,} of them")
     if "select" in run.stages:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
@@ -129,20 +129,20 @@ def _lede(run: RunResult) -> str:
 def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
     """(label, figure, note) of the figures a reader wants first."""
     tiles = []
-    found, matrix, results = facts.scores(run), facts.transition(run), facts.evaluation(run)
-    if found is not None:
-        unrated = f"{found.unrated:,} unrated" if found.unrated else "all rated"
-        tiles.append(("Samples in the pool", f"{found.total:,}", unrated))
+    scores, matrix, results = facts.scores(run), facts.transition(run), facts.evaluation(run)
+    if scores is not None:
+        unrated = f"{scores.unrated:,} unrated" if scores.unrated else "all rated"
+        tiles.append(("Samples in the pool", f"{scores.total:,}", unrated))
     if matrix is not None and matrix.rater_error is not None:
         tiles.append(("Estimated rater error", percent(matrix.rater_error), "1 − Σ p·T on the diagonal"))
-    if found is not None and found.moved is not None and matrix is not None:
-        rated = max(found.total - found.unrated, 1)
+    if scores is not None and scores.moved is not None and matrix is not None:
+        rated = max(scores.total - scores.unrated, 1)
         tiles.append(
-            ("Scores changed", f"{found.changed:,}", f"{percent(found.changed / rated)} of the rated")
+            ("Scores changed", f"{scores.changed:,}", f"{percent(scores.changed / rated)} of the rated")
         )
     if "select" in run.stages:
         taken = _subset_size(run)
-        note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
+        note = f"{percent(taken / scores.total)} of the pool" if scores is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
     if results and results.get("average") is not None:
         tiles.append(("Evaluation average", _average(results), f"{len(results.get('results', []))} results"))
@@ -164,14 +164,14 @@ def _subset_size(run: RunResult) -> int:
 
 
 def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
-    found = facts.scores(run)
-    if found is None:
+    scores = facts.scores(run)
+    if scores is None:
         return None
-    series = [{"name": "as rated", "y": found.raw, "tone": "muted"}]
-    if found.curated is not None:
-        series.append({"name": "curated", "y": found.curated, "tone": "accent"})
-    charts.append(_bars("chart-scores", [str(k) for k in range(len(found.raw))], series, "score", "samples"))
-    return found
+    series = [{"name": "as rated", "y": scores.raw, "tone": "muted"}]
+    if scores.curated is not None:
+        series.append({"name": "curated", "y": scores.curated, "tone": "accent"})
+    charts.append(_bars("chart-scores", [str(k) for k in range(len(scores.raw))], series, "score", "samples"))
+    return scores
 
 
 def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple[str, Any]]]:
@@ -248,11 +248,11 @@ def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    found = facts.evaluation(run)
-    if found is None:
+    results = facts.evaluation(run)
+    if results is None:
         return None
     shown = [
-        row for row in found.get("results", []) if row.get("value") is not None and 0 <= row["value"] <= 1
+        row for row in results.get("results", []) if row.get("value") is not None and 0 <= row["value"] <= 1
     ]
     if shown:
         charts.append({
@@ -262,7 +262,7 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
                 for row in shown
             ],
         })  # fmt: skip
-    return found | {"charted": len(shown)}
+    return results | {"charted": len(shown)}
 
 
 def _bars(element: str, x: list[Any], series: list[dict[str, Any]], x_title: str, y_title: str) -> Chart:

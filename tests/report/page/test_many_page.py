@@ -42,8 +42,8 @@ def shown(page, selector: str) -> int:
 
 
 def test_the_page_has_every_section_and_its_notes_come_first(html):
-    found = re.findall(r'<section id="([\w-]+)"', html)
-    assert found == ["results", "compare", "raters", "samples", "training", "times", "runs"]
+    sections = re.findall(r'<section id="([\w-]+)"', html)
+    assert sections == ["results", "compare", "raters", "samples", "training", "times", "runs"]
     assert html.index("read this first") < html.index("<table")
 
 

@@ -97,7 +97,7 @@ def test_each_of_several_raters_has_its_matrix(tmp_path):
     content = json.loads(file.read_text())
     one = content["transition"]
     file.write_text(json.dumps(content | {"transition": None, "transitions": [one, one[::-1]]}))
-    assert [found.matrix for found in facts.transitions(run)] == [one, one[::-1]]
+    assert [each.matrix for each in facts.transitions(run)] == [one, one[::-1]]
 
 
 def test_other_subsets_of_the_pool_are_listed_where_there_are_any(tmp_path):
