@@ -101,7 +101,7 @@ def _report(names: list[str], options: Options) -> int:
     from experiments import grid
 
     grids = [grid.look(name, options) for name in names]
-    path = write_page([(each.sweep, each.cells) for each in grids], grids[0].root)
+    path = write_page([(each.sweep, each.expected) for each in grids], grids[0].root)
     for each in grids:
         for line in each.lines():
             console.line(line)

@@ -35,7 +35,7 @@ CAPTION = "Table 4 and Figure 6 of the paper: fine-tuned on our 1,000 or 10,000 
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedPair:
     """Our run and LIMA's, of one base model and seed, on one bench."""
 
     bench: str
@@ -80,7 +80,7 @@ def run(options: Options) -> Result:
     )  # fmt: skip
 
 
-def comparisons(swept: grid.Grid) -> Iterator[Comparison]:
+def comparisons(swept: grid.Grid) -> Iterator[JudgedPair]:
     """Each of our finished runs with LIMA's of the same base model and seed, on every bench."""
     lima = {(r.config.model.name, r.config.seed): r for r in swept.runs if r.config.selection.name == "lima"}
     for ours in swept.runs:
@@ -89,10 +89,10 @@ def comparisons(swept: grid.Grid) -> Iterator[Comparison]:
             continue
         for bench in BENCHES:
             name = f"{ours.stages['finetune'].fingerprint}-{other.stages['finetune'].fingerprint}"
-            yield Comparison(bench, ours, other, swept.root / "judge" / bench / name)
+            yield JudgedPair(bench, ours, other, swept.root / "judge" / bench / name)
 
 
-def requests(pair: Comparison, prompts: Path) -> list[str]:
+def requests(pair: JudgedPair, prompts: Path) -> list[str]:
     """Write what `python -m eval answer` and `python -m eval judge` need for one comparison; the commands."""
     from ds2.base.dataclass_json import to_plain
     from eval.judge.spec import AnswerSpec, JudgeSpec
@@ -123,7 +123,7 @@ def _spec(path: Path, content: Any, command: str) -> str:
     return f"python -m eval {command} {path}"
 
 
-def judged(pairs: list[Comparison]) -> pd.DataFrame:
+def judged(pairs: list[JudgedPair]) -> pd.DataFrame:
     """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged); the published ones."""
     keys = ["base_model", "bench", "budget", "rater"]
     outcomes = [

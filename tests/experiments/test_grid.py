@@ -175,14 +175,14 @@ def test_curves_hold_ours_and_the_published_ones(tmp_path):
 
 
 @pytest.fixture
-def judged_pair(tmp_path) -> lima.Comparison:
+def judged_pair(tmp_path) -> lima.JudgedPair:
     made = []
     for selection in (["selection=ds2", "rater=gpt_4o_mini"], ["selection=full", "selection.name=lima"]):
         run = evaluated(tmp_path, {"a": 0.5}, *selection)
         config = compose(["experiment=paper", "budget=1k", *selection])
         tuned = replace(run.stages["evaluate"], name="finetune")
         made.append(replace(run, config=config, stages={**run.stages, "finetune": tuned}))
-    return lima.Comparison("mt_bench", *made, tmp_path / "judge")
+    return lima.JudgedPair("mt_bench", *made, tmp_path / "judge")
 
 
 def test_a_judge_s_rates_stand_beside_the_published_ones(judged_pair):
