@@ -89,7 +89,7 @@ def write_pool(path: Path) -> None:
 
 
 def overrides(pool: Path, root: Path) -> Iterator[list[str]]:
-    """Of each run."""
+    """The overrides of each run."""
     fixed = [
         "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd", "model=mini",
         "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}", f"eval.tasks=[{','.join(TASKS)}]",

@@ -39,7 +39,7 @@ N, BUDGET, K, WIDTH = 300_000, 10_000, 96, 1024
 RATERS = ("gpt_4o_mini", "llama_3_1_8b", "mistral_7b")
 SOURCES = ("flan_v2", "oasst1", "wizardlm", "dolly", "stanford_alpaca")
 SHARES = (0.332, 0.113, 0.332, 0.05, 0.173)
-"""Of the paper's pool."""
+"""Share of each source in the paper's pool."""
 
 
 def clustered(size: int, rng: np.random.Generator) -> tuple[np.ndarray, KnnGraph]:

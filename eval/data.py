@@ -21,7 +21,7 @@ from typing import Any
 from ds2.base.errors import MissingInput
 
 SUBSET_SEED = 42
-"""Of the paper's random subsets."""
+"""Seed of the paper's random subsets."""
 GSM8K_QUESTIONS, BBH_QUESTIONS, TYDIQA_QUESTIONS = 200, 40, 100
 CONTEXT_TOKENS = 512
 """Longest TyDiQA passage; the rest is cut."""

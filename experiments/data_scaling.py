@@ -23,7 +23,7 @@ COLOURS = {
     "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c", "deita": "#8a7a2e",
     "random": SOFT, "less": MUTED,
 }  # fmt: skip
-"""Of the methods whose curves are drawn."""
+"""Colours of the methods whose curves are drawn."""
 
 
 def run(options: Options) -> Result:

@@ -22,7 +22,7 @@ RATERS = {"mistral_7b": ("mistral_7b", "mistral_7b_v0_3")}
 """A rater of the CSVs -> its names here: of the released score files, of `conf/rater`."""
 UNBUDGETED = ("base", "full")
 MODEL = "llama_3_1_8b"
-"""Of the CSVs that name no base model."""
+"""Base model of the CSVs that name none."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined(tables: Mapping[str, pd.DataFrame]) -> PublishedCells:
-    """Of several tables the later one has the last word."""
+    """Several tables as one; the later has the last word."""
     values: dict[tuple[Key, str], Published] = {}
     sources: dict[tuple[Key, str], str] = {}
     for name, frame in tables.items():

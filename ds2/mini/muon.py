@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd quintic a x + b x^3 + c x^5, which drives singular values in (0, 1] into about [.7, 1.2]."""
+"""Coefficients of the odd quintic a x + b x^3 + c x^5, which drives singular values in (0, 1] into about [.7, 1.2]."""
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[misc]

@@ -46,7 +46,7 @@ CURVE_EVERY: Final = 20
 """Steps averaged into one point of the curve."""
 CHECK_QUESTIONS: Final = 400
 CHECK_SEED: Final = 10_007
-"""Of the questions that measure the finished model."""
+"""Seed of the questions that measure the finished model."""
 
 
 def build(

@@ -23,7 +23,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two methods on one task, in the task's unit."""
+    """How far two methods are apart on one task, in the task's unit."""
 
     value: float
     low: float

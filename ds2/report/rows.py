@@ -38,7 +38,7 @@ class Row:
 
     @cached_property
     def answers(self) -> dict[int | None, Answers]:
-        """Of each run; the only run of a row stands beside every seed of another."""
+        """The answers of each run; the only run of a row stands beside every seed of another."""
         alone = len(self.runs) == 1 and not self.waiting
         return {None if alone else seed: Answers(run) for seed, run in self.runs.items()}
 
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        """Of a cell without a value: what most of the runs that wait are."""
+        """What a cell without a value says: what most of the runs that wait are."""
         return Counter(self.waiting).most_common(1)[0][0] if self.waiting else "missing"
 
     @property

@@ -43,7 +43,7 @@ class BatchServer:
     ends: Callable[[int], str] = lambda number: "completed"
     """Batch number, from 0 -> how it ends."""
     errors: list[dict[str, Any]] = field(default_factory=list)
-    """Of a batch that ends as `failed`."""
+    """What a batch that ends as `failed` says."""
     outcome: Callable[[str, int], str] = lambda key, number: "ok"
     """Request and batch number -> ok, missing, garbled, or a status such as 500."""
     before: Callable[[str], int] = lambda call: 0

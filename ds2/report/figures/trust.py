@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = (ACCENT, WARM, SOFT, MUTED)
-"""Of the curves in one figure."""
+"""Colours of the curves in one figure, in order."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ds2.report import facts
 from ds2.report.page.comparison import Comparison
 
 POINTS = 200
-"""Of one learning curve."""
+"""Points drawn of one learning curve, at most."""
 
 
 def curves(compared: Comparison) -> list[dict[str, Any]]:
