@@ -22,7 +22,7 @@ from ds2.base.hashes import fingerprint
 from ds2.base.paths import project_root
 from ds2.config import RunConfig
 
-_FILES = ".compositions-{}.json"
+_FILES = ".composed-{}.json"
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:

@@ -62,8 +62,8 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class Composition:
-    """Shares of a category in the pool and in the subset, as counts."""
+class Shares:
+    """How a category is shared out in the pool and in the subset, as counts."""
 
     labels: list[str]
     pool: list[int] | None
@@ -135,7 +135,7 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "warnings" and value is not None}
 
 
-def sources(run: RunResult, *, most: int = 14) -> Composition | None:
+def sources(run: RunResult, *, most: int = 14) -> Shares | None:
     """Where the subset was taken from: samples of each source in the pool and in the subset.
 
     The `most - 1` largest sources by what the subset took from each, then the others as one.
@@ -157,10 +157,10 @@ def sources(run: RunResult, *, most: int = 14) -> Composition | None:
         return [counts.get(name, 0) for name in head] + rest
 
     labels = head + ([f"{len(tail)} other sources"] if tail else [])
-    return Composition(labels, folded(whole) if whole is not None else None, folded(taken))
+    return Shares(labels, folded(whole) if whole is not None else None, folded(taken))
 
 
-def score_composition(run: RunResult) -> Composition | None:
+def score_shares(run: RunResult) -> Shares | None:
     """Curated score levels (given ones without curation) in the pool and in the subset."""
     if "select" not in run.stages:
         return None
@@ -176,7 +176,7 @@ def score_composition(run: RunResult) -> Composition | None:
     known = scores(run)
     pool = None if known is None else known.curated or known.raw
     counts = np.bincount(taken[taken >= 0], minlength=levels).tolist()
-    return Composition([str(level) for level in range(levels)], pool, counts)
+    return Shares([str(level) for level in range(levels)], pool, counts)
 
 
 def long_tail(run: RunResult, *, bins: int = 40) -> tuple[list[float], list[int], list[int]] | None:

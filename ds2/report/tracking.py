@@ -210,7 +210,7 @@ def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
     if scores is not None:
         yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
     if origin is not None:
-        yield "select/sources", plots.composition(origin.labels, origin.pool, origin.subset, title="sources")
+        yield "select/sources", plots.category_shares(origin.labels, origin.pool, origin.subset, title="sources")
 
 
 def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:

@@ -110,9 +110,9 @@ def test_remembered_compositions_equal_composed_ones(tmp_path):
 def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypatch):
     runs = [["selection=random"]]
     compose_all(runs, memory=tmp_path)
-    (memory,) = Path(tmp_path).glob(".compositions-*.json")
+    (memory,) = Path(tmp_path).glob(".composed-*.json")
     memory.write_text("{")
     assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
     monkeypatch.setattr("ds2.config.compose_cache._sources", lambda: "other")
     compose_all(runs, memory=tmp_path)
-    assert [p.name for p in tmp_path.glob(".compositions-*")] == [".compositions-other.json"]
+    assert [p.name for p in tmp_path.glob(".composed-*")] == [".compositions-other.json"]

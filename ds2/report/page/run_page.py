@@ -188,7 +188,7 @@ def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple
 
 
 def _selected(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    origin, by_score, tail = facts.sources(run), facts.score_composition(run), facts.long_tail(run)
+    origin, by_score, tail = facts.sources(run), facts.score_shares(run), facts.long_tail(run)
     if origin is None:
         return None
     for name, mix, axis in (("sources", origin, ""), ("subset-scores", by_score, "score")):

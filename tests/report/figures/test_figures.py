@@ -28,7 +28,7 @@ def test_a_matrix_that_holds_no_shares_is_refused(entry):
 def test_bars_have_the_given_heights():
     axes = plots.score_distribution([3, 5], [4, 4]).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [3, 5, 4, 4]
-    axes = plots.composition(["a", "b"], [30, 10], [1, 3]).axes[0]
+    axes = plots.category_shares(["a", "b"], [30, 10], [1, 3]).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [0.75, 0.25, 0.25, 0.75]
 
 
