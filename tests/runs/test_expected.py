@@ -115,4 +115,4 @@ def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypa
     assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
     monkeypatch.setattr("ds2.config.compose_cache._sources", lambda: "other")
     compose_all(runs, memory=tmp_path)
-    assert [p.name for p in tmp_path.glob(".composed-*")] == [".compositions-other.json"]
+    assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]
