@@ -1,7 +1,8 @@
 """Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares times 100).
 
 With one seed the spread is the evaluation's own standard error over questions, and the table says so. Differences to a baseline and
-the marks of the best come from `ds2.report.differences`.
+the marks of the best come from `ds2.report.differences`. Not a pivot of pandas: each cell also knows its runs, its state and its
+published value.
 """
 
 from __future__ import annotations

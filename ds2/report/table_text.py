@@ -1,4 +1,7 @@
-"""One table in every form a page takes: terminal, Markdown, LaTeX (booktabs); its numbers for a CSV."""
+"""One table in every form a page takes: terminal, Markdown, LaTeX (booktabs); its numbers for a CSV.
+
+Kept beside pandas' own writers: the mark of a cell (best, tied) must stand alike in all three, and escape alike.
+"""
 
 from __future__ import annotations
 
