@@ -1,10 +1,11 @@
 """How far a transition matrix moves on real data when the embeddings change by almost nothing.
 
-    python benchmarks/embedding_noise.py [key=value ...]    e.g. paths.artifacts=FOLDER of earlier runs; some minutes
+    python benchmarks/embedding_noise.py [key=value ...]    paths.artifacts=FOLDER of earlier runs
 
-The 67,013 samples of `experiments/real_data.py` (folder in DS2_DATA, by default ../shared beside the project). Normal noise is added
-to every entry of the unit rows, the graph searched again and the scores curated again, all else, the seed too, the same;
-beside it, the same embeddings with other seeds. Three draws of each. Writes benchmarks/results/embedding_noise.md.
+The 67,013 samples of `experiments/real_data.py` (folder in DS2_DATA, by default ../shared beside the
+project). Normal noise is added to every entry of the unit rows, the graph searched again and the scores
+curated again, all else, the seed too, the same; beside it, the same embeddings with other seeds. Three draws
+of each. Writes benchmarks/results/embedding_noise.md.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def curated(run: RunResult, method: Any, x: NDArray[np.float32], graph: KnnGraph
     """As the run did, without its bootstrap."""
     scores, config = read_rater_scores(run.stages["rate"].path), run.config.curation
     return ds2.curate(
-        x, scores, graph=graph, num_scores=6, method=method, k=config.k, confidence=config.confidence, seed=seed
+        x, scores, graph=graph, num_scores=6, method=method, k=config.k, confidence=config.confidence,
+        seed=seed
     )  # fmt: skip
 
 

@@ -1,11 +1,13 @@
-"""Measured claims about rating: ratings a second against a server that answers at once, and memory over 100,000 ratings.
+"""Measured claims about rating: ratings a second against a server that answers at once, and memory over
+100,000 ratings.
 
     python benchmarks/rating.py                        100,000 ratings
     python benchmarks/rating.py --ratings 10000        fewer
 
-The server runs in a process of its own on the same machine and writes a fixed answer. Everything else is what `ds2 until=rate
-rater=openai_compatible` does: conversations are rendered, cut, asked about over HTTP with 64 requests in flight, logged and
-parsed. Writes benchmarks/results/rating-server.json and .md, with machine, versions and date.
+The server runs in a process of its own on the same machine and writes a fixed answer. Everything else is what
+`ds2 until=rate rater=openai_compatible` does: conversations are rendered, cut, asked about over HTTP with 64
+requests in flight, logged and parsed. Writes benchmarks/results/rating-server.json and .md, with machine,
+versions and date.
 """
 
 from __future__ import annotations
@@ -157,7 +159,8 @@ def measure(count: int) -> tuple[list[dict[str, float]], float]:
         language_model.open_backend = opened
         started = time.perf_counter()
         ratings = language_model.rate(
-            config, pool, ScaleConfig(), model={"served": MODEL}, revision=None, folder=Path(folder), progress=False
+            config, pool, ScaleConfig(), model={"served": MODEL}, revision=None, folder=Path(folder),
+            progress=False
         )  # fmt: skip
         seconds = time.perf_counter() - started
     assert (ratings.scores >= 0).all()
@@ -182,7 +185,8 @@ def write(steps: list[dict[str, float]], speed: float) -> None:
     lines = [
         "# Rating: a server that answers at once",
         "",
-        f"{count:,} **synthetic** conversations, 64 requests in flight; server in a process of its own on the same machine: "
+        f"{count:,} **synthetic** conversations, 64 requests in flight; server in a process of its own on "
+        "the same machine: "
         f"**{speed:.0f} ratings a second** end to end (rendering, HTTP client, log, parser).",
         "",
         "| " + " | ".join(steps[0]) + " |",

@@ -1,11 +1,12 @@
 """Measured claims about the page that compares runs: time to build it, its size, time to open it in Chromium.
 
     python benchmarks/report.py                         needs Playwright (pip) and a Chromium on the PATH
-    DS2_ARTIFACTS=folder python benchmarks/report.py    keeps the runs there; a second call builds the page alone
+    DS2_ARTIFACTS=folder python benchmarks/report.py    keeps the runs there; again: only the page
 
-60 runs (3 raters x 2 curations x 2 budgets x 5 seeds) over a generated pool of 30,000 conversations. Rating, embedding, graph,
-curation and selection are computed by the chain; base model, fine-tune and evaluation are planted in the store, in their own
-formats. Writes benchmarks/results/report.json and .md, with machine, versions and date.
+60 runs (3 raters x 2 curations x 2 budgets x 5 seeds) over a generated pool of 30,000 conversations. Rating,
+embedding, graph, curation and selection are computed by the chain; base model, fine-tune and evaluation are
+planted in the store, in their own formats. Writes benchmarks/results/report.json and .md, with machine,
+versions and date.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ LIMITS = {"build, s": 20, "open, s": 3, "size, MB": 15}
 
 
 def write_pool(path: Path) -> None:
-    """Conversations of a thousand characters on average (lognormal), words by Zipf's law, a share of them the topic's own."""
+    """Conversations of a thousand characters on average (lognormal), words by Zipf's law, a share of them the
+    topic's own.
+    """
     rng = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
     shape = 1.0 / np.arange(1, 27)
@@ -91,8 +94,10 @@ def write_pool(path: Path) -> None:
 def overrides(pool: Path, root: Path) -> Iterator[list[str]]:
     """The overrides of each run."""
     fixed = [
-        "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd", "model=mini",
-        "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}", f"eval.tasks=[{','.join(TASKS)}]",
+        "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd",
+        "model=mini",
+        "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}",
+        f"eval.tasks=[{','.join(TASKS)}]",
     ]  # fmt: skip
     grid = itertools.product(RATERS, ("ds2", "ds2_posterior"), (2500, 12_500), range(1, 6))
     for rater, selection, budget, seed in grid:
@@ -119,13 +124,14 @@ def planted(step: Step, gain: float, seed: int) -> Callable[[Path], Outcome]:
         }
         scores = {task: float(values.mean()) for task, values in right.items()}
         results = [
-            {"task": task, "metric": "acc", "value": value, "stderr": float(right[task].std() / QUESTIONS**0.5),
-             "n": QUESTIONS, "num_fewshot": 0, "version": 1}
+            {"task": task, "metric": "acc", "value": value, "n": QUESTIONS, "num_fewshot": 0, "version": 1,
+             "stderr": float(right[task].std() / QUESTIONS**0.5)}
             for task, value in scores.items()
         ]  # fmt: skip
         average = float(np.mean(list(scores.values())))
         write_json(folder / "results.json", {
-            "results": results, "scores": scores, "average": average, "harness_version": "planted", "missing": [],
+            "results": results, "scores": scores, "average": average, "harness_version": "planted",
+            "missing": [],
         })  # fmt: skip
         rows = [
             {"task": task, "doc_id": i, "target": f"t{i}", "score": value}
@@ -156,7 +162,9 @@ def make_runs(root: Path) -> list[RunResult]:
 
 
 def opened(page: Path) -> tuple[list[float], dict[str, float]]:
-    """Seconds until the page shows its first chart and its samples, a fresh browser each; milliseconds of what a reader does."""
+    """Seconds until the page shows its first chart and its samples, a fresh browser each; milliseconds of
+    what a reader does.
+    """
     from playwright.sync_api import sync_playwright
 
     seconds = []
@@ -224,7 +232,8 @@ def main() -> None:
             for text in [" ".join(t[1] for t in turns)]
         ]
         write({
-            "runs": len(runs), "sample rows": len(texts), "characters of a sample, mean": round(sum(texts) / len(texts)),
+            "runs": len(runs), "sample rows": len(texts),
+            "characters of a sample, mean": round(sum(texts) / len(texts)),
             "build, s": round(built, 2), "size, MB": round(page.stat().st_size / 1e6, 2),
             "open, s": round(median(seconds), 2), "slowest opening, s": round(max(seconds), 2),
             **{f"{name}, ms": round(value) for name, value in acts.items()},
@@ -236,9 +245,11 @@ def write(measured: dict[str, Any]) -> None:
         [shutil.which("chromium") or "chromium", "--version"], capture_output=True, text=True, check=True
     )
     machine = {
-        "machine": platform.machine(), "cores": os.cpu_count(), "load while measured": round(os.getloadavg()[0], 1), "python": platform.python_version(),
+        "machine": platform.machine(), "cores": os.cpu_count(),
+        "load while measured": round(os.getloadavg()[0], 1), "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("pandas", "plotly", "playwright")},
-        "browser": version.stdout.strip().split(" built")[0], "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "browser": version.stdout.strip().split(" built")[0],
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine, "limits": LIMITS, "measured": measured}, indent=2)
@@ -251,7 +262,10 @@ def write(measured: dict[str, Any]) -> None:
     ]
     lines += ["| | measured | limit |", "|---|---|---|"]
     lines += [f"| {name} | {value:,} | {LIMITS.get(name, '')} |" for name, value in measured.items()]
-    opening = f"Opening: headless Chromium, median of {OPENINGS} fresh starts, until the first chart and the samples are there."
+    opening = (
+        f"Opening: headless Chromium, median of {OPENINGS} fresh starts, until the first chart and the "
+        "samples are there."
+    )
     lines += ["", opening, "", ", ".join(f"{key} {value}" for key, value in machine.items()), ""]
     (RESULTS / "report.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))

@@ -11,7 +11,8 @@ COLUMNS = ("task", "doc_id", "prompt", "target", "answer", "score")
 
 
 def metric_rows(task: str, output: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each metric of the task, and of its members where it is a group; the first row is the task's own score.
+    """A row for each metric of the task, and of its members where it is a group; the first row is the task's
+    own score.
 
     Values and standard errors are shares in 0..1 wherever lm-eval's are.
     """

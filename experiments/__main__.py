@@ -1,16 +1,16 @@
 """The paper as code.
 
 python -m experiments                                what there is
-python -m experiments NAME [overrides]               one table or figure: what is done, and what it says so far
+python -m experiments NAME [overrides]               one table or figure, and what is done of it
     --mini                                           in miniature, on a CPU
     --launch                                         compute the missing runs first
     --out FOLDER                                     instead of artifacts/experiments/NAME
-python -m experiments status SWEEP... [overrides]    runs done, running, failed and missing, and how to compute the rest
+python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
 python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
 python -m experiments dashboard --entity E --project P [--dry]
 
-Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a run failed or is
-missing, 2 where there is something to change in the command.
+Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a
+run failed or is missing, 2 where there is something to change in the command.
 """
 
 from __future__ import annotations

@@ -5,7 +5,10 @@ from __future__ import annotations
 from experiments import grid
 from experiments.result import Options, Result
 
-CAPTION = "Each part of the method left out or replaced; differences are to the whole of the paper's method with the same rater."
+CAPTION = (
+    "Each part of the method left out or replaced; differences are to the whole of the paper's method with "
+    "the same rater."
+)
 
 
 def run(options: Options) -> Result:

@@ -1,9 +1,10 @@
-"""Does a neighbour tell a score? Gap between each sample's score and the mean of its 2 nearest neighbours' scores.
+"""Does a neighbour tell a score? Gap between each sample's score and the mean of its 2 nearest neighbours'
+scores.
 
     gap_n = |s_n - (s_a + s_b) / 2|        a, b: the two nearest neighbours of n        0, 0.5, ... K - 1
 
-The paper rests on small gaps. How small they are by chance is measured by shuffling the scores among the samples, which keeps their
-distribution and destroys everything that neighbours could know.
+The paper rests on small gaps. How small they are by chance is measured by shuffling the scores among the
+samples, which keeps their distribution and destroys everything that neighbours could know.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ VERSIONS = {"raw": "raw", "rank": "curated", "rank_doubled": "curated", "posteri
 
 
 def gap_shares(scores: NDArray[np.int64], pairs: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Share of samples at each of `GAPS`, (11,); scores (N,) 0..5, pairs (N, 2) rows of the two nearest neighbours."""
+    """Share of samples at each of `GAPS`, (11,); scores (N,) 0..5, pairs (N, 2) rows of the two nearest
+    neighbours.
+    """
     doubled = np.abs(2 * scores - scores[pairs].sum(axis=1))
     return np.bincount(doubled, minlength=len(GAPS)) / len(scores)
 
@@ -44,7 +47,9 @@ def shuffled_shares(
 
 
 def measure(pool: Slice, *, shuffles: int = SHUFFLES) -> pd.DataFrame:
-    """rater, scores (one of `VERSIONS`), gap, ours, shuffled with its 95 % interval low..high, published; shares."""
+    """rater, scores (one of `VERSIONS`), gap, ours, shuffled with its 95 % interval low..high, published;
+    shares.
+    """
     pairs = pool.neighbors()[:, :2]
     printed = published.read("clusterability").set_index(["rater", "scores"])
     rows = []
@@ -81,7 +86,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, note: str) -> Figure:
-    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published beside ours.
+    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published
+    beside ours.
 
     note: the caption, `Slice.note`.
     """
@@ -93,8 +99,8 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
             axes.bar(gaps["gap"], gaps["ours"], 0.4, color=ACCENT, label="ours, 67k")
             axes.plot(gaps["gap"], gaps["shuffled"], "_", color=MUTED, markersize=13, markeredgewidth=2.2,
                       label="ours, shuffled")  # fmt: skip
-            axes.plot(gaps["gap"], gaps["published"], "o", color="white", markeredgecolor=WARM, markersize=5.5,
-                      markeredgewidth=1.5, label="published, 300k")  # fmt: skip
+            axes.plot(gaps["gap"], gaps["published"], "o", color="white", markeredgecolor=WARM,
+                      markersize=5.5, markeredgewidth=1.5, label="published, 300k")  # fmt: skip
             near = gaps[gaps["gap"] <= 0.5]
             axes.annotate(
                 f"gap ≤ ½: {near['ours'].sum():.0%}\nshuffled {near['shuffled'].sum():.0%}\n"
@@ -123,8 +129,10 @@ def run(options: Options) -> Result:
     short = {c: ".1%" if c.endswith("half") else ".2f" for c in summary.columns[2:]}
     return Result(
         title="Clusterability: gap between a score and the mean of its 2 nearest neighbours",
-        caption=f"{pool.note}. Shuffled: mean and 95 % interval of {SHUFFLES} shuffles. Curated scores were replaced by what the "
-        "same neighbours say: their small gaps are no evidence. The published curated ones were made with the pool doubled.",
+        caption=f"{pool.note}. Shuffled: mean and 95 % interval of {SHUFFLES} shuffles. Curated scores were "
+        "replaced by what the "
+        "same neighbours say: their small gaps are no evidence. The published curated ones were made with "
+        "the pool doubled.",
         tables=[
             Table("gaps", table, "Share of samples by gap", shares),
             Table("summary", summary, "Gaps of at most 0.5, and the mean gap", short),

@@ -1,8 +1,9 @@
 """A Weights & Biases workspace and report, made from code.
 
-    python -m experiments dashboard --entity E --project P          creates both, or updates what is there
-    python -m experiments dashboard --entity E --project P --dry    writes their JSON instead: no account, no network
-    ... --eval mini                                                 bars for the benchmarks of conf/eval/mini.yaml
+    python -m experiments dashboard --entity E --project P
+
+creates both, or updates what is there. `--dry` writes their JSON instead: no account, no network.
+`--eval mini`: bars for the benchmarks of conf/eval/mini.yaml.
 
 Needs the extra `dashboards`.
 """

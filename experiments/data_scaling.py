@@ -1,4 +1,6 @@
-"""Figure 5: the average over benchmarks against the number of samples selected, ours beside the published curves."""
+"""Figure 5: the average over benchmarks against the number of samples selected, ours beside the published
+curves.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,17 @@ from experiments.result import Options, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CAPTION = "Figure 5 of the paper: the average over benchmarks against the budget, mean and standard deviation over seeds."
-CAPTION_MINI = "Figure 5 in miniature: shares of 4,000 generated samples, a tiny base model; nothing here is comparable with the paper."
+CAPTION = (
+    "Figure 5 of the paper: the average over benchmarks against the budget, mean and standard deviation over "
+    "seeds."
+)
+CAPTION_MINI = (
+    "Figure 5 in miniature: shares of 4,000 generated samples, a tiny base model; nothing here is comparable "
+    "with the paper."
+)
 COLOURS = {
-    "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c", "deita": "#8a7a2e",
+    "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c",
+    "deita": "#8a7a2e",
     "random": SOFT, "less": MUTED,
 }  # fmt: skip
 """Colours of the methods whose curves are drawn."""
@@ -38,7 +47,9 @@ def run(options: Options) -> Result:
 
 
 def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
-    """method, rater, budget (samples, or a share of the pool), mean and std in points, origin (`ours`, `paper`)."""
+    """method, rater, budget (samples, or a share of the pool), mean and std in points, origin (`ours`,
+    `paper`).
+    """
     summary = table.summary()
     averages = summary[(summary["task"] == AVERAGE) & summary["budget"].notna()].assign(origin="ours")
     columns = ["method", "rater", "budget", "mean", "std", "origin"]
@@ -79,5 +90,6 @@ def _draw_curve(panel: Any, method: str, origin: str, curve: pd.DataFrame) -> No
     panel.errorbar(
         curve["budget"], curve["mean"], yerr=curve["std"].fillna(0), color=COLOURS.get(method, MUTED),
         linestyle="-" if ours else "--", marker="o" if ours else "D", markersize=5 if ours else 3.5,
-        linewidth=1.8 if ours else 1, capsize=2, elinewidth=0.9, label=method if ours else f"{method} (paper)",
+        linewidth=1.8 if ours else 1, capsize=2, elinewidth=0.9,
+        label=method if ours else f"{method} (paper)",
     )  # fmt: skip

@@ -1,10 +1,11 @@
-"""Experiments that are grids of runs: what is done, how to compute the rest, and the table of what came out."""
+"""Experiments that are grids of runs: what is done, how to compute the rest, the table of what came out."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -95,6 +96,10 @@ def look(name: str, options: Options) -> Grid:
     return Grid(sweep, list(options.overrides), root, expected)
 
 
+def _of_model(model: str, each: ExpectedRun) -> bool:
+    return each.config.model.name == model
+
+
 def sweep_name(name: str, options: Options, *, mini: str | None) -> str:
     """The sweep of an experiment. Raises UserError where it has no miniature."""
     if options.mini and mini is None:
@@ -113,7 +118,7 @@ def result(
     models = dict.fromkeys(each.config.model.name for each in grid.expected)
     tables, notes = [], []
     for model in models:
-        results = grid.table(published, lambda each, model=model: each.config.model.name == model)  # type: ignore[misc]
+        results = grid.table(published, partial(_of_model, model))
         title = f"Base model {model}" if len(models) > 1 else ""
         tables.append(results.table(f"{name}_{model}" if len(models) > 1 else name, title))
         notes += results.notes()

@@ -4,8 +4,9 @@ The judge is no stage of a run: it asks a paid or served model. Its win rates ar
 
     <artifacts>/judge/<bench>/<our adapter>-<LIMA's adapter>/rates.json
 
-where an adapter is named by the fingerprint of its `finetune` stage. `requests` writes the specs of the comparisons that are not
-there yet beside it, and says the commands; the prompts of a bench are `<paths.data>/judge/<bench>.jsonl`.
+where an adapter is named by the fingerprint of its `finetune` stage. `requests` writes the specs of the
+comparisons that are not there yet beside it, and says the commands; the prompts of a bench are
+`<paths.data>/judge/<bench>.jsonl`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class JudgedPair:
 
     @property
     def rates(self) -> dict[str, Any] | None:
-        """`rates.json`, or None where nobody has asked the judge. Raises UserError where it cannot be read."""
+        """`rates.json`; None where nobody has asked the judge. Raises UserError where it cannot be read."""
         path = self.folder / "rates.json"
         if not path.is_file():
             return None
@@ -124,11 +125,14 @@ def _spec(path: Path, content: Any, command: str) -> str:
 
 
 def judged(pairs: list[JudgedPair]) -> pd.DataFrame:
-    """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged); the published ones."""
+    """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged);
+    the published ones.
+    """
     keys = ["base_model", "bench", "budget", "rater"]
     outcomes = [
         {
-            "base_model": pair.ours.config.model.name, "bench": pair.bench, "budget": int(pair.ours.config.budget.samples),
+            "base_model": pair.ours.config.model.name, "bench": pair.bench,
+            "budget": int(pair.ours.config.budget.samples),
             "rater": pair.ours.config.rater.name, **{name: 100 * rates[name] for name in OUTCOMES},
         }
         for pair in pairs
@@ -144,10 +148,13 @@ def judged(pairs: list[JudgedPair]) -> pd.DataFrame:
 
 
 def draw(rates: pd.DataFrame) -> Figure:
-    """A row of panels a base model, a panel a bench: the paper's outcome of each subset, ours above it where it was judged."""
+    """A row of panels a base model, a panel a bench: the paper's outcome of each subset, ours above it where
+    it was judged.
+    """
     models = list(dict.fromkeys(rates["base_model"]))
     figure, axes = new_figure(
-        11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row", squeeze=False
+        11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row",
+        squeeze=False
     )  # fmt: skip
     for line, model in zip(axes, models, strict=True):
         of_model = rates[rates["base_model"] == model].set_index(["budget", "rater"])

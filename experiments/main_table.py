@@ -8,7 +8,10 @@ from experiments.result import Options, Result
 SWEEP = ("main_table", "mini_table")
 """The whole experiment, and the one in miniature."""
 CAPTION = "Table 3 of the paper: 10,000 of 300,932 samples, LoRA, five benchmarks."
-CAPTION_MINI = "Table 3 in miniature: 400 of 4,000 generated samples, a tiny base model; nothing here is comparable with the paper."
+CAPTION_MINI = (
+    "Table 3 in miniature: 400 of 4,000 generated samples, a tiny base model; nothing here is comparable "
+    "with the paper."
+)
 
 
 def run(options: Options) -> Result:

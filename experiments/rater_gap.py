@@ -1,8 +1,8 @@
 """Figure 7: how much the choice of the rater matters, and how far the raters agree in the first place.
 
-Two measures: the largest difference between raters in the average over benchmarks (published; ours from the finished cells of
-`data_scaling`), and, which needs no fine-tuning, the raters' own agreement: on all 300,932 samples as released, and on the slice
-raw and curated.
+Two measures: the largest difference between raters in the average over benchmarks (published; ours from the
+finished cells of `data_scaling`), and, which needs no fine-tuning, the raters' own agreement: on all 300,932
+samples as released, and on the slice raw and curated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ WAYS = {"ds2_without_curation": "without", "ds2": "with"}
 
 
 def own_averages(table: ResultTable) -> pd.DataFrame:
-    """method, rater, budget (samples), average_mean (points) of our finished cells, named as in the published CSVs."""
+    """method, rater, budget (samples), average_mean (points) of our finished cells, named as in the published
+    CSVs.
+    """
     methods = {published_cells.METHODS.get(method, method): method for method in WAYS}
     raters = {name: rater for rater in RATERS for name in published_cells.RATERS.get(rater, (rater,))}
     cells = table.summary()
@@ -64,7 +66,8 @@ def own_averages(table: ResultTable) -> pd.DataFrame:
 def largest_gaps(cells: pd.DataFrame) -> pd.Series:
     """Highest minus lowest mean average among the raters, by (curation, budget).
 
-    cells: method (`ds2`, `ds2_without_curation`), rater, budget, average_mean; a budget counts where all three raters have it.
+    cells: method (`ds2`, `ds2_without_curation`), rater, budget, average_mean; a budget counts where all
+    three raters have it.
     """
     chosen = cells[cells["method"].isin(list(WAYS)) & cells["rater"].isin(list(RATERS))]
     by_rater = (
@@ -75,7 +78,8 @@ def largest_gaps(cells: pd.DataFrame) -> pd.Series:
 
 
 def gap_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """budget, curation (without, with), ours, published: the largest difference between two raters, points of the average.
+    """budget, curation (without, with), ours, published: the largest difference between two raters, points of
+    the average.
 
     cells: our finished cells, as for `largest_gaps`.
     """
@@ -97,7 +101,9 @@ def versions(released: ReleasedScores, pool: Slice) -> dict[str, dict[str, Score
 
 
 def shuffled_within_sources(released: ReleasedScores, *, seed: int = 0) -> dict[str, Scores]:
-    """Each rater's scores shuffled among the samples of a source: what agreement is left is about sources alone."""
+    """Each rater's scores shuffled among the samples of a source: what agreement is left is about sources
+    alone.
+    """
     rng = np.random.default_rng(seed)
     order = np.argsort(released.source, kind="stable")
     shuffled = {}
@@ -199,7 +205,8 @@ def run(options: Options) -> Result:
     three = dict.fromkeys(("kappa", "low", "high"), ".3f")
     return Result(
         title="Rater gap (Figure 7) and agreement of the raters",
-        caption=f"released: all {released.source.size:,} samples; by_source: these shuffled within their sources; raw, rank, posterior: {pool.note}. Curated scores of all raters rest on the same "
+        caption=f"released: all {released.source.size:,} samples; by_source: these shuffled within their "
+        f"sources; raw, rank, posterior: {pool.note}. Curated scores of all raters rest on the same "
         "neighbours, which makes them agree more whether or not they are truer.",
         tables=[
             Table(

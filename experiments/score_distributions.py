@@ -43,7 +43,9 @@ def count_by_rater(released: ReleasedScores) -> pd.DataFrame:
 
 
 def count_by_source(released: ReleasedScores) -> pd.DataFrame:
-    """Samples of each source given each score: rater, source, score, ours, published (NaN but for GPT-4o-mini)."""
+    """Samples of each source given each score: rater, source, score, ours, published (NaN but for
+    GPT-4o-mini).
+    """
     theirs = published.read("score_distribution_gpt_by_source").set_index("source")[LEVELS]
     rows = []
     for rater, scores in released.scores.items():
@@ -81,7 +83,9 @@ def draw_raters(by_rater: pd.DataFrame) -> Figure:
 
 
 def draw_sources(by_source: pd.DataFrame) -> Figure:
-    """How each rater scores each source: a bar a source, its shares from score 0 (left, light) to 5 (right, dark)."""
+    """How each rater scores each source: a bar a source, its shares from score 0 (left, light) to 5 (right,
+    dark).
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("ds2", RAMP)(np.linspace(0.08, 1, NUM_SCORES))
@@ -121,7 +125,8 @@ def run(options: Options) -> Result:
     equal = (by_rater["ours"] == by_rater["published"]).all() and (known["ours"] == known["published"]).all()
     return Result(
         title="Score distributions (Figure 2) and the pool",
-        caption=f"Released scores of {released.source.size:,} samples. Published counts were recomputed from the same files, so "
+        caption=f"Released scores of {released.source.size:,} samples. Published counts were recomputed from "
+        "the same files, so "
         f"they must be equal: they are{'' if equal else ' NOT'}.",
         tables=[
             Table("pool", pool_table(released), "Samples of each source", counts),

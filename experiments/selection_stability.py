@@ -1,8 +1,9 @@
 """How much of a selected subset another sample of the same pool would choose too, against the budget.
 
-Each curation of the slice is repeated on resamples of its neighbourhoods (`curation.bootstrap`); the overlap is the expected share of
-the m chosen samples that two resamples have in common, m / N for random subsets. Selecting by the scores as given estimates
-nothing, so nothing of it can move under resampling (overlap 1); its noise is the rater's own.
+Each curation of the slice is repeated on resamples of its neighbourhoods (`curation.bootstrap`); the overlap
+is the expected share of the m chosen samples that two resamples have in common, m / N for random subsets.
+Selecting by the scores as given estimates nothing, so nothing of it can move under resampling (overlap 1);
+its noise is the rater's own.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
 
 
 def run(options: Options) -> Result:
-    """Stability on the slice, and the overlap of our 10,000 with the released ones where that can be checked."""
+    """Stability on the slice; the overlap of our 10,000 with the released ones where it can be checked."""
     pool = curated_slice(options, "selection_stability")
     table = measure(pool)
     beside = compare_with_released(Path(options.paths.data), options.paths.artifacts)
@@ -77,7 +78,8 @@ def run(options: Options) -> Result:
     )
     return Result(
         title="Stability of the selection under resampled neighbourhoods",
-        caption=f"{pool.note}. Overlap: expected share of the subset that two of 20 resamples have in common; share: of the pool, "
+        caption=f"{pool.note}. Overlap: expected share of the subset that two of 20 resamples have in "
+        "common; share: of the pool, "
         "and the overlap of two random subsets.",
         tables=[Table("stability", table, formats={"budget": ",", "share": ".0%", "overlap": ".3f"})],
         figures={"selection_stability": draw(table, pool.note)},

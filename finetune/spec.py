@@ -19,7 +19,9 @@ class FinetuneSpec:
     train_file: str
     """JSONL of rows that hold `id` and `messages`."""
     output_dir: str
-    """Takes `adapter/`, `curve.parquet`, `metrics.json`; checkpoints of an interrupted run in it are continued."""
+    """Takes `adapter/`, `curve.parquet`, `metrics.json`; checkpoints of an interrupted run in it are
+    continued.
+    """
     seed: int
     """LoRA initialisation, dropout and sample order."""
     config: FinetuneConfig

@@ -1,7 +1,7 @@
 """The fine-tune, top to bottom: read, tokenise, load, train, save.
 
-One process per device; `accelerate launch -m finetune SPEC.json` starts several. What is learned depends on the
-samples, the total batch, the schedule and the seed, and not on how many devices share the work.
+One process per device; `accelerate launch -m finetune SPEC.json` starts several. What is learned depends on
+the samples, the total batch, the schedule and the seed, and not on how many devices share the work.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ from finetune.stream import SampleStream, count_steps, device_batch, make_collat
 MAX_GRAD_NORM = 1.0
 """Gradient clipping; the paper does not speak of it: the Trainer's default."""
 MEMORY_HELP = (
-    "lower finetune.runtime.device_batch or finetune.max_tokens, or set finetune.runtime.activation_checkpointing=true"
+    "lower finetune.runtime.device_batch or finetune.max_tokens, or set "
+    "finetune.runtime.activation_checkpointing=true"
     " or finetune.quantization=nf4"
 )
 
 
 def train(spec: FinetuneSpec) -> dict[str, Any]:
-    """Fine-tune as the spec says; write `adapter/`, `curve.parquet`, `metrics.json` (and `merged/`); return the metrics.
+    """Fine-tune as the spec says; write `adapter/`, `curve.parquet`, `metrics.json` (and `merged/`); return
+    the metrics.
 
-    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one line, for what
-    the user can change: an empty subset, a batch that does not divide, a loss that is not a number, too little memory.
+    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one
+    line, for what the user can change: an empty subset, a batch that does not divide, a loss that is not a
+    number, too little memory.
     """
     began = time.perf_counter()
     config = spec.config
@@ -144,7 +147,10 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
 
 def read_conversations(path: str | Path) -> list[Messages]:
-    """The `messages` of each row of a JSONL file. UserError where there is no file, no row, or a row without them."""
+    """The `messages` of each row of a JSONL file.
+
+    UserError where there is no file, no row, or a row without them.
+    """
     source = Path(path)
     if not source.is_file():
         raise UserError(f"{source}: no such training file")

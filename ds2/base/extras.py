@@ -6,7 +6,8 @@ from importlib.util import find_spec
 
 EXTRAS = {
     "train": (
-        "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "sentence_transformers", "huggingface_hub",
+        "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "sentence_transformers",
+        "huggingface_hub",
         "httpx2",
     ),
     "eval": ("lm_eval",),

@@ -1,4 +1,4 @@
-"""Durations, sizes, counts and measured values as a person reads them: one way each, wherever something is printed."""
+"""Durations, sizes, counts and measured values as a person reads them: one way each, everywhere."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def measured(mean: float, spread: float | None) -> str:
-    """A mean with its standard deviation or error, in points: `41.3 ± 0.5`; alone where there is no spread."""
+    """A mean with its standard deviation or error, in points: `41.3 ± 0.5`; alone without a spread."""
     return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"

@@ -57,7 +57,9 @@ def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[ExpectedRun], ro
 
 
 def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
-    """Print the table of what is done and write it, with the page that compares the runs, below `sweeps/NAME`."""
+    """Print the table of what is done and write it, with the page that compares the runs, below
+    `sweeps/NAME`.
+    """
     for line in [expected_runs.count(expected), *expected_runs.explain(expected)]:
         console.line(line)
     runs = [each.run for each in expected if each.run is not None and "evaluate" in each.run.stages]
@@ -118,7 +120,9 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path
 
 
 def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:
-    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training that reached its cap)."""
+    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training
+    that reached its cap).
+    """
     warnings = [
         line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]
     ]

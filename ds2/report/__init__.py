@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def render(run: RunResult) -> str:
     """The whole page of one run, as HTML.
 
-    A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool is shown,
-    never run. Samples that were left out are read from the pool again; where that is gone, the page says so.
+    A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool
+    is shown, never run. Samples that were left out are read from the pool again; where that is gone, the page
+    says so.
     """
     from ds2.report.page.run_page import render_run
 
@@ -38,7 +39,8 @@ def render_many(
 
     Args:
         notes: what a reader must know of the comparison; shown above its table.
-        folder: where the page will stand, for relative links to the runs' own reports and to records; None: absolute ones.
+        folder: where the page will stand, for relative links to the runs' own reports and to records; None:
+            absolute ones.
         table: of these runs and of those that are not done; None: of these alone.
 
     Raises:

@@ -1,8 +1,9 @@
-"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares times 100).
+"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares
+times 100).
 
-With one seed the spread is the evaluation's own standard error over questions, and the table says so. Differences to a baseline and
-the marks of the best come from `ds2.report.differences`. Not a pivot of pandas: each cell also knows its runs, its state and its
-published value.
+With one seed the spread is the evaluation's own standard error over questions, and the table says so.
+Differences to a baseline and the marks of the best come from `ds2.report.differences`. Not a pivot of pandas:
+each cell also knows its runs, its state and its published value.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ class ResultTable:
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
-        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one seed), seeds, waiting; the
-        difference to the baseline with its interval; the published value."""
+        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one
+        seed), seeds, waiting; the difference to the baseline with its interval; the published value.
+        """
         rows = []
         for key, row in self.by_key.items():
             for task in self.tasks:
@@ -101,7 +103,8 @@ class ResultTable:
                 gap = self.differences.get((key, task))
                 printed = self.published.get((key, task))
                 rows.append({
-                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std, "stderr": stderr,
+                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std,
+                    "stderr": stderr,
                     "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
                     "difference": gap and 100 * gap.value, "low": gap and 100 * gap.low,
                     "high": gap and 100 * gap.high, "pairs": gap and gap.pairs, "over": gap and gap.over,
@@ -140,7 +143,9 @@ class ResultTable:
 
     @cached_property
     def marks(self) -> dict[tuple[Key, str], str]:
-        """The best of each model and budget, and what cannot be told apart from it; where there are two or more to compare."""
+        """The best of each model and budget, and what cannot be told apart from it; where there are two or
+        more to compare.
+        """
         marks = {}
         groups: dict[Key, list[Key]] = {}
         for key, row in self.by_key.items():
@@ -160,7 +165,7 @@ class ResultTable:
         return marks
 
     def table(self, name: str, title: str = "") -> Table:
-        """For people: values beside the published ones, the average's difference to the baseline, seeds done."""
+        """For people: values beside the published ones, the average's difference to the baseline, seeds."""
         shown = [
             choice
             for i, choice in enumerate(CHOICES)
@@ -198,7 +203,8 @@ class ResultTable:
             over = sorted({gap.over for gap in self.differences.values()})
             names = sorted({str(self.baseline(key)) for key, _ in self.differences})
             lines.append(
-                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a paired bootstrap over "
+                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a "
+                "paired bootstrap over "
                 f"{' or '.join(over)}."
             )
         printed = [self.published[key, task] for key, task in self.published if key in self.by_key]
@@ -207,12 +213,15 @@ class ResultTable:
             lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
         if self.marks:
             lines.append(
-                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and budget."
+                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and "
+                "budget."
             )
         return lines
 
     def row_of(self, key: Key, method: str | None) -> Row | None:
-        """The row of another method with the same choices: of the same rater, or of none; None where there is none with runs."""
+        """The row of another method with the same choices: of the same rater, or of none; None where there is
+        none with runs.
+        """
         if method is None:
             return None
         model, budget, _, rater = key
@@ -237,7 +246,9 @@ class ResultTable:
         return task_names(self.tasks)
 
     def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
-        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
+        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in
+        points.
+        """
         valued = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
         if not valued:
             return None, None, None
@@ -260,7 +271,9 @@ class ResultTable:
 
 
 def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
-    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater comes first."""
+    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater
+    comes first.
+    """
     seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
     for key in rows:
         for places, value in zip(seen, key, strict=True):

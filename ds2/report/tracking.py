@@ -1,14 +1,18 @@
 """Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
 
-One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and filters read:
+One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
+filters read:
 
-    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
-    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
-               cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
+    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
+               `run`: all of it
+    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
+               if none had been cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr,
+               eval/average, tasks named as in the tables; finetune/loss by finetune/step
     media      curate/transition, curate/scores, select/sources, and each as a table; rate/outcomes by source
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
-Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
+Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a
+computed run.
 """
 
 from __future__ import annotations
@@ -39,8 +43,8 @@ NOUNS = {
 class Tracker:
     """One run at W&B, from `start` to `finish`.
 
-    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of them is worth a
-    lost run.
+    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of
+    them is worth a lost run.
     """
 
     def __init__(self, config: RunConfig, say: Callable[[str], None]) -> None:
@@ -143,8 +147,9 @@ class Tracker:
                 self._run.log({step: at, f"{stage}/loss": loss})
 
     def _log_lineage(self, run: RunResult) -> None:
-        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as artifacts are, and
-        online, what was reused is an input of this run and what was computed its output."""
+        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as
+        artifacts are, and online, what was reused is an input of this run and what was computed its output.
+        """
         import wandb
 
         names = {stage.fingerprint: f"{NOUNS.get(stage.name, stage.name)}-{stage.fingerprint}"
@@ -166,8 +171,8 @@ class Tracker:
 
 @contextmanager
 def _own_folders(folder: Path) -> Iterator[None]:
-    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them; no tracing of
-    the rater's calls, nor advertisement for it.
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set
+    them; no tracing of the rater's calls, nor advertisement for it.
 
     Offline, `wandb sync` needs what is staged: it belongs with the run.
     """
@@ -184,7 +189,9 @@ def _own_folders(folder: Path) -> Iterator[None]:
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
-    """What panels filter and group by: the run's choices, `none` where one has no say, and curation's settings."""
+    """What panels filter and group by: the run's choices, `none` where one has no say, and curation's
+    settings.
+    """
     said = choices(config)
     curated, budget = said["curation"] is not None, said["budget"] is not None
     return {
@@ -210,7 +217,10 @@ def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
     if scores is not None:
         yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
     if origin is not None:
-        yield "select/sources", plots.category_shares(origin.labels, origin.pool, origin.subset, title="sources")
+        yield (
+            "select/sources",
+            plots.category_shares(origin.labels, origin.pool, origin.subset, title="sources"),
+        )
 
 
 def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
@@ -242,7 +252,9 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
 
 
 def _costs(run: RunResult) -> dict[str, float]:
-    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price is not known."""
+    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price
+    is not known.
+    """
     costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
     rater, rated = run.config.rater, run.stages.get("rate")
     if rated is None or not isinstance(rater, LlmRaterConfig):

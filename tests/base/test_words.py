@@ -22,8 +22,10 @@ def test_a_duration_is_short_and_never_sixty_of_a_unit(seconds, text):
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (None, "–"), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3500, "3.4 KiB"), (180_000_000, "172 MiB"),
-        (1024**2 - 1, "1.0 MiB"), (1024**3, "1.0 GiB"), (23.4 * 1024**3, "23.4 GiB"), (5000 * 1024**3, "5,000 GiB"),
+        (None, "–"), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3500, "3.4 KiB"),
+        (180_000_000, "172 MiB"),
+        (1024**2 - 1, "1.0 MiB"), (1024**3, "1.0 GiB"), (23.4 * 1024**3, "23.4 GiB"),
+        (5000 * 1024**3, "5,000 GiB"),
     ],
 )  # fmt: skip
 def test_a_size_is_in_the_unit_that_keeps_it_short(count, text):

@@ -19,11 +19,16 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-CHAT = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ '<|assistant|>\n' }}"
+CHAT = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ "
+    "'<|assistant|>\n' }}"
+)
 
 
 def save_adapter(base: Path, directory: Path) -> Path:
-    """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template, base's mark."""
+    """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template, base's
+    mark.
+    """
     import json
 
     import torch

@@ -143,8 +143,10 @@ def test_bbh_worked_answers_are_all_read(task: str) -> None:
 @pytest.mark.parametrize(
     ("given", "target", "same"),
     [
-        ("(B)", "(B)", True), ("B)", "(b)", True), ("No", "no", True), ("] )", "])", True), ("] ]", "] )", False),
-        ("apple  pear", "apple pear", True), ("pear apple", "apple pear", False), ("", "(A)", False), ("a", "(A)", True), ("a", "(B)", False),
+        ("(B)", "(B)", True), ("B)", "(b)", True), ("No", "no", True), ("] )", "])", True),
+        ("] ]", "] )", False),
+        ("apple  pear", "apple pear", True), ("pear apple", "apple pear", False), ("", "(A)", False),
+        ("a", "(A)", True), ("a", "(B)", False),
     ],
 )  # fmt: skip
 def test_same_answer(given: str, target: str, same: bool) -> None:

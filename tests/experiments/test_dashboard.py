@@ -1,4 +1,6 @@
-"""The dashboards: built offline, updated and not doubled, and every key that they read is logged by a real run."""
+"""The dashboards: built offline, updated and not doubled, and every key that they read is logged by a real
+run.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def told(tmp_path_factory) -> dict[str, Any]:
     (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(120, 6)))
     choices = [
         "pool=jsonl", f"pool.path={root / 'pool.jsonl'}", "rater=from_column", "rater.column=true_score",
-        "rater.unit=scores", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3", "eval=tiny",
+        "rater.unit=scores", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3",
+        "eval=tiny",
         "tracking=offline", "tracking.group=tiny_table", "runtime.progress=false",
         f"paths.artifacts={root / 'artifacts'}", f"paths.wandb={root / 'wandb'}",
     ]  # fmt: skip
@@ -149,7 +152,8 @@ def test_every_kind_of_panel_is_there(spec):
     for content in spec.values():
         kinds = {panel["viewType"] for panel in panels(content)}
         assert kinds == {
-            "Bar Chart", "Scatter Plot", "Parallel Coordinates Plot", "Media Browser", "Run History Line Plot", "Weave"
+            "Bar Chart", "Scatter Plot", "Parallel Coordinates Plot", "Media Browser",
+            "Run History Line Plot", "Weave"
         }  # fmt: skip
 
 
@@ -177,8 +181,8 @@ def test_people_can_read_the_run_and_filter_it(told):
 
 def test_lineage_leads_from_subset_to_adapter_to_results(told):
     stages = told["run"].stages
-    name = {noun: f"{noun}-{stages[stage].fingerprint}" for stage, noun in
-            (("select", "subset"), ("finetune", "adapter"), ("evaluate", "results"), ("curate", "curation"))}  # fmt: skip
+    nouns = {"select": "subset", "finetune": "adapter", "evaluate": "results", "curate": "curation"}
+    name = {noun: f"{noun}-{stages[stage].fingerprint}" for stage, noun in nouns.items()}
     inputs = {
         noun: json.loads(told["artifacts"][artifact]["metadata"])["inputs"] for noun, artifact in name.items()
     }

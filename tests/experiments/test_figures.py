@@ -1,4 +1,6 @@
-"""Figures of experiments with planted numbers: said once, nothing over anything else, none where there is nothing to draw."""
+"""Figures of experiments with planted numbers: said once, nothing over anything else, none where there is
+nothing to draw.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Experiments that are grids: status, tables of half-finished sweeps, pages, and what they refuse in one line."""
+"""Experiments that are grids: status, tables of half-finished sweeps, pages, and what they refuse in one
+line.
+"""
 
 from __future__ import annotations
 

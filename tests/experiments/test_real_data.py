@@ -1,4 +1,6 @@
-"""The experiments on released scores: planted counts and gaps, the real files where they are, one line where they are not."""
+"""The experiments on released scores: planted counts and gaps, the real files where they are, one line where
+they are not.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +153,9 @@ def test_a_budget_that_a_rater_lacks_has_no_gap():
 
 
 def test_our_gap_is_read_from_the_runs_of_data_scaling(tmp_path):
-    """Planted evaluations in the sweep's own configurations: raters 61, 63 and 64 points apart with curation, none without."""
+    """Planted evaluations in the sweep's own configurations: raters 61, 63 and 64 points apart with curation,
+    none without.
+    """
     planted = {"gpt_4o_mini": 0.61, "llama_3_1_8b": 0.63, "mistral_7b_v0_3": 0.64}
     runs = []
     for overrides in load_sweep("data_scaling").runs():

@@ -31,8 +31,9 @@ def evaluated(
     questions: Mapping[str, Sequence[float]] | None = None,
     asked: Sequence[str] | None = None,
 ) -> RunResult:
-    """A run with these scores by task; `questions` are the scores of each question, kept as `samples.parquet`; `asked` names the
-    tasks that were asked for, where some gave no score."""
+    """A run with these scores by task; `questions` are the scores of each question, kept as
+    `samples.parquet`; `asked` names the tasks that were asked for, where some gave no score.
+    """
     config = replace(_composed(overrides), seed=seed)
     name = f"{zlib.crc32(json.dumps([*overrides, seed]).encode()):016x}"
     record = {"warnings": [], "config": {"eval": {"tasks": list(asked or values)}}}
@@ -67,7 +68,9 @@ def finish(
     warnings: tuple[str, ...] = (),
     versions: Mapping[str, int] | None = None,
 ) -> None:
-    """Put every stage of a run into its store, the evaluation with these scores; `versions` of stages may be older ones."""
+    """Put every stage of a run into its store, the evaluation with these scores; `versions` of stages may be
+    older ones.
+    """
     old: dict[str, str] = {}
     for step in chain.steps:
 

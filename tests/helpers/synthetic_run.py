@@ -1,7 +1,8 @@
-"""A finished run that was never run: stage folders written as `ds2.artifacts.run` lays them out, from planted data.
+"""A finished run that was never run: stage folders written as `ds2.artifacts.run` lays them out, from planted
+data.
 
-The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a published
-transition matrix, so that the figures look like something.
+The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a
+published transition matrix, so that the figures look like something.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ TASKS = ("Sort", "Reverse", "Count", "Join by dashes", "Say the longest of", "Re
 
 
 def make_run(
-    root: Path, *, samples: int = 600, budget: int = 60, stages: tuple[str, ...] = CHAIN, rater: str = "gpt_4o_mini",
+    root: Path, *, samples: int = 600, budget: int = 60, stages: tuple[str, ...] = CHAIN,
+    rater: str = "gpt_4o_mini",
     seed: int = 0, pool_file: bool = True, name: str | None = None, unrated: int = 7,
 ) -> RunResult:  # fmt: skip
     """A run under `root` with the given stages; `pool_file=False` leaves the pool's own file out."""
@@ -147,7 +149,8 @@ def _curation(pool: pd.DataFrame, seed: int, unrated: int) -> pd.DataFrame:
     return pd.DataFrame({
         "id": pool.id, "row": np.arange(len(pool)), "source": pool.source, "score": score, "curated": curated,
         "confidence": rng.random(len(pool)), "flagged": curated != score,
-        "long_tail": rng.beta(6, 14, size=len(pool)), "posterior_mean": curated + rng.normal(0, 0.2, len(pool)),
+        "long_tail": rng.beta(6, 14, size=len(pool)),
+        "posterior_mean": curated + rng.normal(0, 0.2, len(pool)),
     })  # fmt: skip
 
 
@@ -165,7 +168,8 @@ def _curate(path: Path, table: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
     rater = {
         "num_rated": int((table.score >= 0).sum()), "score_counts": [1, 2, 3, 4, 5, 6], "largest_share": 0.28,
-        "empty_scores": [], "clusterability": cluster, "length_correlation": 0.31, "diagonally_dominant": False,
+        "empty_scores": [], "clusterability": cluster, "length_correlation": 0.31,
+        "diagonally_dominant": False,
     }  # fmt: skip
     fit = {"objective": 0.0123, "starts": 8, "iterations": 1501, "spread": 0.21, "neighbor_worth": None}
     diagnostics = {
@@ -274,9 +278,12 @@ def _stage(
     path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
     path.mkdir(parents=True, exist_ok=True)
     record = {
-        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": identity["pool"]},
-        "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8], "peak_memory_bytes": (place + 2) * 90_000_000,
-        "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
+        "stage": name, "fingerprint": fingerprint, "config": {"name": name},
+        "inputs": {"pool": identity["pool"]},
+        "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8],
+        "peak_memory_bytes": (place + 2) * 90_000_000,
+        "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef",
+        "host": {"machine": "x86_64"},
         **write(path),
     }  # fmt: skip
     record["checksum"] = hashlib.sha256(canonical_json(record)).hexdigest()

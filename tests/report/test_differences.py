@@ -1,4 +1,6 @@
-"""The paired bootstrap against what is known: planted gains, calibrated coverage, questions that are not shared."""
+"""The paired bootstrap against what is known: planted gains, calibrated coverage, questions that are not
+shared.
+"""
 
 from __future__ import annotations
 

@@ -203,7 +203,8 @@ def test_a_choice_without_a_say_is_not_named(selection, silent):
 
 
 MINI = {
-    "pool": "mini", "rater": "simulated_gpt_4o_mini", "embedder": "tfidf_svd", "curation": "rank", "selection": "ds2",
+    "pool": "mini", "rater": "simulated_gpt_4o_mini", "embedder": "tfidf_svd", "curation": "rank",
+    "selection": "ds2",
     "budget": 0.1, "base_model": "mini", "finetune": "mini", "eval": "mini", "seed": 42, "curation_k": 10,
     "curation_confidence": 0.5,
 }  # fmt: skip
@@ -220,7 +221,10 @@ UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curatio
         ("curation=posterior budget.samples=0.25", {"curation": "posterior", "budget": 0.25}),
         ("until=select", {"finetune": "none"}),
         ("until=curate", {"budget": "none", "finetune": "none"}),
-        ("until=select finetune=none eval=none tracking.group=x", {"finetune": "none", "eval": "off", "group": "x"}),
+        (
+            "until=select finetune=none eval=none tracking.group=x",
+            {"finetune": "none", "eval": "off", "group": "x"},
+        ),
     ],
 )  # fmt: skip
 def test_what_workspaces_filter_by_keeps_its_values(overrides, differ):

@@ -3,8 +3,9 @@
 figure = transition_heatmap(matrix, prior, title="GPT-4o-mini")
 save(figure, Path("transition"))      # transition.svg and transition.png
 
-Of curation: `transition_heatmap`, `transition_grid`, `score_flow`, `confidence_histogram`, `long_tail_by_score`, `reliability`,
-`stability_curve`. Of a run: `score_distribution`, `category_shares`, `learning_curve`.
+Of curation: `transition_heatmap`, `transition_grid`, `score_flow`, `confidence_histogram`,
+`long_tail_by_score`, `reliability`, `stability_curve`. Of a run: `score_distribution`, `category_shares`,
+`learning_curve`.
 """
 
 from __future__ import annotations

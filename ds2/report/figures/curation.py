@@ -35,11 +35,12 @@ def confidence_histogram(
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """How sure curation is of each score: samples by confidence, stacked by whether curation changed the score.
+    """How sure curation is of each score: samples by confidence, stacked by whether curation changed the
+    score.
 
     confidence: (N,) in [0, 1]. changed: (N,) bool, whether the curated score differs from the given one.
-    of: the score that the confidence speaks of: `posterior` gives the probability of the curated score, `rank` the certainty
-    of the other score that it suggests, near 0 where it would keep the given one.
+    of: the score that the confidence speaks of: `posterior` gives the probability of the curated score,
+    `rank` the certainty of the other score that it suggests, near 0 where it would keep the given one.
     """
     one_of("of", of, ("curated", "suggested"))
     sure = shares_in("confidence", confidence)
@@ -83,10 +84,11 @@ def long_tail_by_score(
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """The long-tail scores of each score level: a ridge a level, with its quartiles and its number of samples.
+    """The long-tail scores of each score level: a ridge a level, with its quartiles and its number of
+    samples.
 
-    long_tail: (N,), higher is rarer. score: (N,) integers 0..K-1; others (unrated) are left out. A ridge's height is the
-    share of its own level in a bin, so that levels of any size can be compared.
+    long_tail: (N,), higher is rarer. score: (N,) integers 0..K-1; others (unrated) are left out. A ridge's
+    height is the share of its own level in a bin, so that levels of any size can be compared.
     """
     rare, level = np.asarray(long_tail, dtype=np.float64), np.asarray(score)
     same_length(long_tail=rare, score=level)

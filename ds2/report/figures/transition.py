@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def transition_heatmap(
     matrix: ArrayLike, prior: ArrayLike | None = None, *, title: str = "", note: str = ""
 ) -> Figure:
-    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's Figure 3.
+    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's
+    Figure 3.
 
-    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is framed.
+    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is
+    framed.
     """
     T = _square(matrix)
     p = None if prior is None else np.asarray(prior, dtype=np.float64)
@@ -37,7 +39,9 @@ def transition_heatmap(
 
 
 def transition_grid(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
-    """Several transition matrices side by side: row label -> column label -> (K, K); the same columns in every row."""
+    """Several transition matrices side by side: row label -> column label -> (K, K); the same columns in
+    every row.
+    """
     columns = list(next(iter(rows.values()), {}))
     if not columns or any(list(row) != columns for row in rows.values()):
         raise UserError("a grid of matrices needs the same columns, at least one, in every row")

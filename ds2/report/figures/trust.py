@@ -1,4 +1,6 @@
-"""How far to trust a curation: its confidence against the truth, its selection against another sample of the pool."""
+"""How far to trust a curation: its confidence against the truth, its selection against another sample of the
+pool.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +80,9 @@ def reliability(
 ) -> Figure:
     """Does a confidence of .8 mean right four times in five? A panel a pool whose truth is known.
 
-    panels: name -> confidence (N,) in [0, 1], right (N,) bool. Above: share right against mean confidence of each bin with
-    95 % intervals; orange stems hang below the diagonal where the scores are less often right than said, teal ones rise
-    where they are right more often. Beneath: samples in each bin.
+    panels: name -> confidence (N,) in [0, 1], right (N,) bool. Above: share right against mean confidence of
+    each bin with 95 % intervals; orange stems hang below the diagonal where the scores are less often right
+    than said, teal ones rise where they are right more often. Beneath: samples in each bin.
     """
     if not panels:
         raise UserError("reliability needs at least one pool")
@@ -143,9 +145,9 @@ def stability_curve(
 ) -> Figure:
     """How much of a selection another sample of the pool would choose too, against the budget, beside chance.
 
-    budgets: (B,) samples chosen, `Uncertainty.stability_budgets`. overlap: name -> (B,) expected shares of the subset that
-    two resamples have in common, `Uncertainty.stability`; at most four, and the numbers are printed for two. Two random subsets
-    of size m share m / N: the dashed line.
+    budgets: (B,) samples chosen, `Uncertainty.stability_budgets`. overlap: name -> (B,) expected shares of
+    the subset that two resamples have in common, `Uncertainty.stability`; at most four, and the numbers are
+    printed for two. Two random subsets of size m share m / N: the dashed line.
     """
     if not 1 <= len(overlap) <= len(COLOURS):
         raise UserError(f"stability_curve draws 1 to {len(COLOURS)} curves, got {len(overlap)}")

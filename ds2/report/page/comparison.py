@@ -1,4 +1,4 @@
-"""Runs side by side: their choices, their table, the artifacts they share, the records behind every number."""
+"""Runs side by side: their choices, their table, the artifacts they share, the records of every number."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Comparison:
 
     @cached_property
     def facets(self) -> list[dict[str, Any]]:
-        """The choices that differ between the runs, raters and methods first: name, values as (word, number of runs)."""
+        """The choices that differ between the runs, raters and methods first: name, values as (word, number
+        of runs).
+        """
         facets = []
         for name in reversed(CHOICES):
             at = CHOICES.index(name)

@@ -42,7 +42,8 @@ def times(compared: Comparison) -> dict[str, Any]:
     """The chart of each run's wall time by stage, as recorded when the stages were computed."""
     rows = [
         {
-            "label": run.name, "runs": [i], "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
+            "label": run.name, "runs": [i],
+            "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
             "records": {name: compared.records.cite(stage) for name, stage in run.stages.items()},
         }
         for i, run in enumerate(compared.runs)

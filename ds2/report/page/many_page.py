@@ -1,5 +1,6 @@
-"""The page of many runs. What it shows of a run carries the run's place (`data-runs`, `runs`), so that one choice of raters,
-budgets, methods and models acts on table, charts, matrices, samples and list alike; each number carries its records.
+"""The page of many runs. What it shows of a run carries the run's place (`data-runs`, `runs`), so that one
+choice of raters, budgets, methods and models acts on table, charts, matrices, samples and list alike; each
+number carries its records.
 """
 
 from __future__ import annotations
@@ -86,11 +87,13 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
         other = compared.table.row_of(key, baseline)
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
         rows.append({
-            "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state, "seeds": row.seeds,
+            "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state,
+            "seeds": row.seeds,
             "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key], "budget": key[1],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
-            "gap_value": gap and gap.value, "baseline": baseline, "gap_records": _evaluations(compared, [row, other]),
+            "gap_value": gap and gap.value, "baseline": baseline,
+            "gap_records": _evaluations(compared, [row, other]),
         })  # fmt: skip
     return rows
 
@@ -102,7 +105,7 @@ def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
 
 
 def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any] | None:
-    """Mean and spread in points, with the value and the record of each seed; None where no run has the task."""
+    """Mean and spread in points, the value and the record of each seed; None where no run has the task."""
     if pd.isna(cell.mean):
         return None
     deviation = cell.std if compared.table.several else cell.stderr  # one sign, one meaning
@@ -114,13 +117,16 @@ def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any
             values.append(f"seed {seed}: {100 * value:.2f}")
             places.append(compared.records.cite(run.stages["evaluate"]))
     return {
-        "text": measured(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values, "records": places,
+        "text": measured(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values,
+        "records": places,
         "title": compared.records.title(places),
     }  # fmt: skip
 
 
 def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The results of each row and, where several budgets are compared, against the budget; one choice of task for both."""
+    """The results of each row and, where several budgets are compared, against the budget; one choice of task
+    for both.
+    """
     tasks = compared.table.tasks
     points = []
     for row in rows:
@@ -156,7 +162,8 @@ def _run(compared: Comparison, at: int) -> dict[str, Any]:
     written = run.stages.get("report")
     places = [compared.records.cite(stage) for stage in run.stages.values()]
     return {
-        "name": run.name, "link": None if written is None else link(written.path / "report.html", compared.folder),
+        "name": run.name,
+        "link": None if written is None else link(written.path / "report.html", compared.folder),
         "choices": compared.choices[at], "seed": run.config.seed, "records": places,
         "average": run.stages["evaluate"].json("results.json")["average"],
         "result": compared.records.cite(run.stages["evaluate"]), "title": compared.records.title(places),
@@ -180,7 +187,9 @@ def _subset_label(compared: Comparison) -> Callable[[RunResult], str]:
 
 
 def _warnings(runs: Sequence[RunResult], known: Sequence[str]) -> list[str]:
-    """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its matrix."""
+    """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its
+    matrix.
+    """
     warnings = [
         f"{stage}: {text}"
         for run in runs

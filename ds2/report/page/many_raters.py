@@ -25,7 +25,8 @@ def curations(compared: Comparison) -> list[dict[str, Any]]:
         items.append({
             "rater": run.config.rater.name, "method": run.config.curation.method.value, "runs": artifact.runs,
             "seeds": compared.seeds(artifact.runs), "settings": facts.flatten(record.get("config") or {}),
-            "transitions": facts.transitions(run), "raw": scores.raw, "curated": scores.curated, "tall": tall or 1,
+            "transitions": facts.transitions(run), "raw": scores.raw, "curated": scores.curated,
+            "tall": tall or 1,
             "changed": scores.changed, "rated": scores.total - scores.unrated,
             "warnings": record.get("warnings") or [], "record": compared.records.cite(artifact.stage),
         })  # fmt: skip
@@ -49,7 +50,10 @@ def by_seed(items: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def distributions(compared: Comparison, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Charts of the scores: as each rater gave them, and after each way to curate them. A rater has one colour in all."""
+    """Charts of the scores: as each rater gave them, and after each way to curate them.
+
+    A rater has one colour in all.
+    """
     if not items:
         return []
     named = [choice["rater"] for choice in compared.choices if choice["rater"] != NONE]

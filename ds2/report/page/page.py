@@ -1,8 +1,8 @@
 """One HTML file out of a template, styles, scripts and data, with nothing fetched from anywhere.
 
-Big payloads (plotly.js, sample texts) are gzipped and base64-coded; the browser unpacks them with DecompressionStream.
-A content security policy admits only the page's own script by its hash and forbids every request, so text from a pool
-can neither run nor phone home even if an escape were forgotten.
+Big payloads (plotly.js, sample texts) are gzipped and base64-coded; the browser unpacks them with
+DecompressionStream. A content security policy admits only the page's own script by its hash and forbids every
+request, so text from a pool can neither run nor phone home even if an escape were forgotten.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def _environment() -> Any:
         return asset(name)
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {

@@ -75,7 +75,9 @@ def render_run(run: RunResult) -> str:
 
 
 def record_links(run: RunResult) -> dict[str, str]:
-    """Stage -> its record, relative to where the report stage keeps its page: `<root>/report/<slug>/report.html`."""
+    """Stage -> its record, relative to where the report stage keeps its page:
+    `<root>/report/<slug>/report.html`.
+    """
     return {
         name: f"../../{stage.path.parent.name}/{stage.path.name}/record.json"
         for name, stage in run.stages.items()
@@ -258,7 +260,10 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
         charts.append({
             "id": "chart-eval", "kind": "dots", "wrap": True,
             "points": [
-                {"label": f"{row['task']} · {row['metric']}", "value": row["value"], "error": row.get("stderr") or 0}
+                {
+                    "label": f"{row['task']} · {row['metric']}", "value": row["value"],
+                    "error": row.get("stderr") or 0,
+                }
                 for row in shown
             ],
         })  # fmt: skip
