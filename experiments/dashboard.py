@@ -19,7 +19,7 @@ from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.base.paths import writing
-from ds2.report.rows import task_names
+from ds2.report.table_rows import task_names
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ds2.config.stages import Key
-from ds2.report.rows import Published
+from ds2.report.table_rows import Published
 from experiments import published
 
 TASKS = {

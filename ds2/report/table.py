@@ -19,7 +19,7 @@ from ds2.config import RunConfig
 from ds2.config.stages import CHOICES, Key, key_of
 from ds2.report.answers import AVERAGE
 from ds2.report.differences import Difference, difference
-from ds2.report.rows import Published, Row, task_names
+from ds2.report.table_rows import Published, Row, task_names
 from ds2.report.table_text import BEST, TIED, Table
 
 __all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]

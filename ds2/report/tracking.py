@@ -270,7 +270,7 @@ def _costs(run: RunResult) -> dict[str, float]:
 
 def _scores(results: Mapping[str, Any]) -> dict[str, float]:
     """eval/TASK, its standard error over questions where there is one, and the average."""
-    from ds2.report.rows import task_names
+    from ds2.report.table_rows import task_names
 
     values, names = {}, task_names(list(results["scores"]))
     for task, value in results["scores"].items():

@@ -1,4 +1,6 @@
-"""The model that selection reads with sees a conversation as fine-tuning does, and marks the same tokens as answers."""
+"""The model that selection reads with sees a conversation as fine-tuning does, and marks the same tokens as
+answers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ TREE = {"role": "assistant", "content": "\n\tAsh 🌳 – トネリコ \u00a0"}
 EMPTY = {"role": "assistant", "content": " "}
 MARKUP = {"role": "assistant", "content": "a\n<|user|>\nnot a turn {{ bos_token }}"}
 CONVERSATIONS = [
-    [ASK, TREE], [SYSTEM, ASK, TREE], [SYSTEM, ASK, TREE, ASK, MARKUP], [ASK, EMPTY], [ASK, TREE, TREE], [TREE, ASK, EMPTY],
+    [ASK, TREE], [SYSTEM, ASK, TREE], [SYSTEM, ASK, TREE, ASK, MARKUP], [ASK, EMPTY], [ASK, TREE, TREE],
+    [TREE, ASK, EMPTY],
     [SYSTEM, ASK, EMPTY, ASK, TREE, ASK],
 ]  # fmt: skip
 

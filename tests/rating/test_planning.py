@@ -130,7 +130,8 @@ def test_the_command_prints_it(
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     code = cli.run(
         [
-            "pool=jsonl", f"pool.path={tmp_path}/pool.jsonl", "rater=gpt_4o_mini", "rater.backend=openai_batch",
+            "pool=jsonl", f"pool.path={tmp_path}/pool.jsonl", "rater=gpt_4o_mini",
+            "rater.backend=openai_batch",
             "rater.sample=0.1", "until=curate", "plan=true", f"paths.artifacts={tmp_path}/artifacts",
         ]
     )  # fmt: skip

@@ -11,8 +11,8 @@ from helpers.evaluated import evaluated
 
 from ds2.base.errors import UserError
 from ds2.config.stages import key_of
-from ds2.report.rows import Published, task_names
 from ds2.report.table import ResultTable
+from ds2.report.table_rows import Published, task_names
 from ds2.report.table_text import BEST, TIED, markdown
 
 

@@ -19,11 +19,11 @@ from ds2.report.answers import AVERAGE
 from ds2.report.choices import in_words
 from ds2.report.page import many_costs, many_raters
 from ds2.report.page.comparison import Comparison
-from ds2.report.page.page import page
+from ds2.report.page.html import page
 from ds2.report.page.records import link
 from ds2.report.page.samples import samples
-from ds2.report.rows import Row
 from ds2.report.table import ResultTable
+from ds2.report.table_rows import Row
 from ds2.report.table_text import LEGEND
 
 MOST_SAMPLES = 10_000

@@ -14,7 +14,7 @@ from ds2.base.words import percent
 from ds2.config.stages import choices
 from ds2.report import facts
 from ds2.report.choices import in_words
-from ds2.report.page.page import page, shown
+from ds2.report.page.html import page, shown
 from ds2.report.page.samples import samples
 from ds2.report.rating_facts import rating_facts
 

@@ -12,7 +12,7 @@ from helpers.synthetic_run import HOSTILE, make_run
 
 from ds2.config.compose import compose
 from ds2.report import facts, render
-from ds2.report.page.page import pack, script_safe_json
+from ds2.report.page.html import pack, script_safe_json
 
 SECTIONS = (
     "summary",
