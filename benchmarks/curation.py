@@ -4,9 +4,9 @@
     python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
                                                   real, share, speed, stage, curve, approximate, million
 
-Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`, `share` and `stage` need the
-fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the repository); parts without their data are
-skipped aloud. `planted` also runs cleanlab where it is installed.
+Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`,
+`share` and `stage` need the fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the
+repository); parts without their data are skipped aloud. `planted` also runs cleanlab where it is installed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(["| " + " | ".join(c) + " |" for c in [names, ["---"] * len(names), *shown]]) + "\n"
 
 
-# --- accuracy ---------------------------------------------------------------------------------------------------------
+# --- accuracy -----------------------------------------------------------------------------------------------
 
 
 def row_error(T: np.ndarray, true: np.ndarray, scores: np.ndarray) -> float:
@@ -163,7 +164,9 @@ def row_error(T: np.ndarray, true: np.ndarray, scores: np.ndarray) -> float:
 
 
 def best_names(T: np.ndarray, true: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The rows of T matched to the confusion that was really drawn: what is lost where only the names are wrong."""
+    """The rows of T matched to the confusion that was really drawn: what is lost where only the names are
+    wrong.
+    """
     K = len(T)
     seen = np.bincount(true * K + scores, minlength=K * K).reshape(K, K)
     seen = seen / np.maximum(seen.sum(axis=1, keepdims=True), 1)
@@ -180,7 +183,10 @@ def majority_vote(graph: ds2.KnnGraph, scores: np.ndarray, K: int) -> np.ndarray
 
 
 def cleanlab_filter(graph: ds2.KnnGraph, scores: np.ndarray, K: int) -> np.ndarray | None:
-    """cleanlab's label-issue filter on neighbour votes; issues take the vote's argmax. None where it is not installed."""
+    """cleanlab's label-issue filter on neighbour votes; issues take the vote's argmax.
+
+    None where it is not installed.
+    """
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
@@ -286,7 +292,9 @@ def ablation() -> Iterator[dict[str, Any]]:
 
 
 def impure() -> Iterator[dict[str, Any]]:
-    """Where `posterior` loses, and whether a diagnostic tells: accuracy by purity, and two pools of low worth that it helps."""
+    """Where `posterior` loses, and whether a diagnostic tells: accuracy by purity, and two pools of low worth
+    that it helps.
+    """
     cases = [
         (
             f"accuracy {a:g}, purity {p:g}",
@@ -301,34 +309,36 @@ def impure() -> Iterator[dict[str, Any]]:
         for seed in range(4):
             prior = PRIOR if len(T) == 6 else None
             pool = plant_pool(3000, transitions=T, prior=prior, seed=seed, **settings)
-            found = ds2.curate(pool.embeddings, pool.scores, num_scores=len(T), method="posterior")
-            raw, right = ((s == pool.true_scores).mean() for s in (pool.scores, found.curated))
+            result = ds2.curate(pool.embeddings, pool.scores, num_scores=len(T), method="posterior")
+            raw, right = ((s == pool.true_scores).mean() for s in (pool.scores, result.curated))
             rows.append({
                 "planted pool": name, "raw": raw, "posterior": right, "gain": right - raw,
-                "ratio": found.diagnostics.clusterability.ratio,
-                "neighbor_worth": found.diagnostics.fit.neighbor_worth,
-                "mean confidence": found.confidence.mean(),
-                "changed": found.diagnostics.num_changed / 3000,
+                "ratio": result.diagnostics.clusterability.ratio,
+                "neighbor_worth": result.diagnostics.fit.neighbor_worth,
+                "mean confidence": result.confidence.mean(),
+                "changed": result.diagnostics.num_changed / 3000,
             })  # fmt: skip
     yield from itertools.islice(averaged(rows, "planted pool"), len(cases))
 
 
 def bootstrap() -> Iterator[dict[str, Any]]:
-    """The bootstrap's 95 % intervals against the scatter of the estimate over 20 planted pools, by entries of T and the prior.
+    """The bootstrap's 95 % intervals against the scatter of the estimate over 20 planted pools, by entries of
+    T and the prior.
 
-    "holds the truth" counts the bias of the method too, "holds the mean" (of the estimates over the pools) only the spread.
+    "holds the truth" counts the bias of the method too, "holds the mean" (of the estimates over the pools)
+    only the spread.
     """
     T, K = ordinal_transition(6, accuracy=0.6), 6
     for method, size in itertools.product(("posterior", "rank"), (8, 15, 40)):
-        found = []
+        results = []
         for seed in range(20):
             pool = plant_pool(2000, transitions=T, cluster_size=size, purity=0.92, seed=seed)
-            found.append(ds2.curate(pool.embeddings, pool.scores, method=method, bootstrap=20))
+            results.append(ds2.curate(pool.embeddings, pool.scores, method=method, bootstrap=20))
         row: dict[str, Any] = {"method": method, "samples a cluster": size}
         for label, name, truth in (("T", "transition", T), ("prior", "prior", np.full(K, 1 / K))):
-            estimates = np.array([getattr(f, name) for f in found])
+            estimates = np.array([getattr(f, name) for f in results])
             low, high = (
-                np.array([getattr(getattr(f.uncertainty, name), end) for f in found])
+                np.array([getattr(getattr(f.uncertainty, name), end) for f in results])
                 for end in ("low", "high")
             )
             scatter = 2 * 1.96 * estimates.std(axis=0, ddof=1)
@@ -338,7 +348,7 @@ def bootstrap() -> Iterator[dict[str, Any]]:
         yield row
 
 
-# --- real raters ------------------------------------------------------------------------------------------------------
+# --- real raters --------------------------------------------------------------------------------------------
 
 
 def alpaca() -> tuple[list[str], np.ndarray]:
@@ -368,10 +378,10 @@ def real_scores() -> tuple[ds2.KnnGraph, np.ndarray, np.ndarray]:
 def real() -> Iterator[dict[str, Any]]:
     graph, scores, lengths = real_scores()
     for method in ("rank", "posterior"):
-        found = ds2.leave_one_rater_out(
+        comparisons = ds2.leave_one_rater_out(
             graph=graph, scores=scores, lengths=lengths, names=RATERS, method=method
         )
-        for f in found:
+        for f in comparisons:
             for version, a in (("raw", f.raw), (method, f.curated)):
                 if version != "raw" or method == "rank":
                     yield {
@@ -388,27 +398,30 @@ def share() -> Iterator[dict[str, Any]]:
         graph = ds2.knn_graph(pool.embeddings, 30)
         yield from _of_a_share(f"planted, purity {purity:g}", graph, pool.scores, pool.true_scores)
     graph, scores, _ = real_scores()
-    for rater, own in zip(RATERS, scores.T, strict=True):
-        yield from _of_a_share(f"Alpaca, {rater}", graph, own, own)
+    for rater, given in zip(RATERS, scores.T, strict=True):
+        yield from _of_a_share(f"Alpaca, {rater}", graph, given, given)
 
 
 def _of_a_share(
     name: str, graph: ds2.KnnGraph, scores: np.ndarray, reference: np.ndarray
 ) -> Iterator[dict[str, Any]]:
-    """Against the true scores where they are known, else against the rater's own, which the method did not see."""
+    """Against the true scores where they are known, else against the rater's own, which the method did not
+    see.
+    """
     for part, k in itertools.product((0.1, 0.3), (10, 30)):
         rated = drawn([str(i) for i in range(len(scores))], part, seed=0)
-        found = ds2.curate(graph=graph, scores=np.where(rated, scores, -1), method="posterior", k=k)
+        result = ds2.curate(graph=graph, scores=np.where(rated, scores, -1), method="posterior", k=k)
         wanted, level = reference[~rated], np.bincount(scores[rated]).argmax()
-        assert found.posterior is not None
-        means = found.posterior[~rated] @ np.arange(found.posterior.shape[1])
+        assert result.posterior is not None
+        means = result.posterior[~rated] @ np.arange(result.posterior.shape[1])
         yield {
-            "pool": name, "rated": part, "k": k, "equal": (found.curated[~rated] == wanted).mean(),
-            "equal, majority score": (wanted == level).mean(), "Spearman of the mean": spearmanr(means, wanted).statistic,
+            "pool": name, "rated": part, "k": k, "equal": (result.curated[~rated] == wanted).mean(),
+            "equal, majority score": (wanted == level).mean(),
+            "Spearman of the mean": spearmanr(means, wanted).statistic,
         }  # fmt: skip
 
 
-# --- time and memory --------------------------------------------------------------------------------------------------
+# --- time and memory ----------------------------------------------------------------------------------------
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
@@ -485,7 +498,9 @@ def stage() -> Iterator[dict[str, Any]]:
 
 
 def curve() -> Iterator[dict[str, Any]]:
-    """Time against N at d = 128 (graph once, the rest best of three), with the exponent of a line through the logarithms."""
+    """Time against N at d = 128 (graph once, the rest best of three), with the exponent of a line through the
+    logarithms.
+    """
     warm_up()
     sizes, times = (10_000, 20_000, 40_000, 80_000), []
     for n in sizes:
@@ -493,7 +508,7 @@ def curve() -> Iterator[dict[str, Any]]:
         graph, seconds = timed(lambda p=pool: ds2.knn_graph(p.embeddings, 64))
         times.append([seconds])
         for m in ("rank", "posterior"):
-            call = lambda p=pool, g=graph, m=m: ds2.curate(p.embeddings, p.scores, graph=g, method=m)  # noqa: E731
+            call = partial(ds2.curate, pool.embeddings, pool.scores, graph=graph, method=m)
             times[-1].append(min(timed(call)[1] for _ in range(3)))
         names = ("graph s", "after it, rank s", "after it, posterior s")
         yield {"N": n, **dict(zip(names, times[-1], strict=True)), "peak GiB": peak_gib()}
@@ -502,11 +517,12 @@ def curve() -> Iterator[dict[str, Any]]:
 
 
 def uneven_pool(n: int) -> PlantedPool:
-    """Planted pools from small tight clusters to large wide ones in one, d = 64, on axes that shrink as those of text do.
+    """Planted pools from small tight clusters to large wide ones in one, d = 64, on axes that shrink as those
+    of text do.
 
-    Distances then grow smoothly, as in real pools: the 10th neighbour is 1.8 times as far as the first and the 96th 3.4
-    times (Alpaca, d = 64: 1.5 and 2.3). In clusters of one size with equal noise all samples beyond a cluster are equally
-    far, which no index can order and no method needs.
+    Distances then grow smoothly, as in real pools: the 10th neighbour is 1.8 times as far as the first and
+    the 96th 3.4 times (Alpaca, d = 64: 1.5 and 2.3). In clusters of one size with equal noise all samples
+    beyond a cluster are equally far, which no index can order and no method needs.
     """
     T = ordinal_transition(6)
     parts = [
@@ -526,7 +542,9 @@ def uneven_pool(n: int) -> PlantedPool:
 
 
 def approximate() -> Iterator[dict[str, Any]]:
-    """The approximate graph (k = 96) beside the exact one, where that is affordable: real text and 100,000 planted rows."""
+    """The approximate graph (k = 96) beside the exact one, where that is affordable: real text and 100,000
+    planted rows.
+    """
     warm_up()
     if (DATA / "pools").exists():
         texts, scores = alpaca()
@@ -538,8 +556,10 @@ def approximate() -> Iterator[dict[str, Any]]:
 
 
 def million() -> Iterator[dict[str, Any]]:
-    """The approximate graph (k = 96) alone at N = 1,000,000; recall against an exact search of 2,000 rows. `rank` draws 1 row
-    in 20 there, so that the stored neighbours run short and nearly every row is searched again."""
+    """The approximate graph (k = 96) alone at N = 1,000,000; recall against an exact search of 2,000 rows.
+    `rank` draws 1 row in 20 there, so that the stored neighbours run short and nearly every row is searched
+    again.
+    """
     warm_up()
     pool = uneven_pool(1_000_000)
     yield from graphs_compared("planted", pool.embeddings, pool.scores, pool.true_scores, exact=False)

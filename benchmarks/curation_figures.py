@@ -3,8 +3,8 @@
     python benchmarks/curation_figures.py            writes docs/figures/curation_*.svg
     python benchmarks/curation_figures.py --png DIR  and a PNG of each in DIR, to look at
 
-Planted pools (`ds2.plant_pool`) for everything that needs the truth. The real ones need the scored pool (folder in DS2_DATA,
-by default ../shared beside the repository) and are skipped aloud without it.
+Planted pools (`ds2.plant_pool`) for everything that needs the truth. The real ones need the scored pool
+(folder in DS2_DATA, by default ../shared beside the repository) and are skipped aloud without it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ def plant(seed: int, purity: float, matrix: object = PUBLISHED["GPT-4o-mini"]) -
 # One planted pool: GPT-4o-mini's published matrix as the rater.
 pool = plant(0, 0.92)
 graph = ds2.knn_graph(pool.embeddings, 64)
-found = {
+results = {
     method: ds2.curate(pool.embeddings, pool.scores, graph=graph, method=method, seed=0, bootstrap=20)
     for method in ("posterior", "rank")
 }
-ours = found["posterior"]
+ours = results["posterior"]
 about = "planted pool, N = 3,000, rater = GPT-4o-mini's published T"
 drawn = np.array([
-    np.bincount(pool.scores[pool.true_scores == i], minlength=6) / (pool.true_scores == i).sum() for i in range(6)
+    np.bincount(pool.scores[pool.true_scores == i], minlength=6) / (pool.true_scores == i).sum()
+    for i in range(6)
 ])  # fmt: skip
 error = np.abs(ours.transition - drawn).sum(axis=1).mean()
 draw("transition", plots.transition_heatmap(
@@ -70,8 +71,9 @@ draw("long_tail", plots.long_tail_by_score(
     ours.long_tail, ours.curated, 6, title="Long-tail score by curated score", note=about
 ))  # fmt: skip
 draw("stability", plots.stability_curve(
-    ours.uncertainty.stability_budgets, {m: r.uncertainty.stability for m, r in found.items()}, 3000,
-    title="Would another sample of the pool choose the same?", note=f"{about}; 20 resamples of neighbourhoods",
+    ours.uncertainty.stability_budgets, {m: r.uncertainty.stability for m, r in results.items()}, 3000,
+    title="Would another sample of the pool choose the same?",
+    note=f"{about}; 20 resamples of neighbourhoods",
 ))  # fmt: skip
 
 # Reliability: eight draws of each pool, so that sparse bins have samples too.

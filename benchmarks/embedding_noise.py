@@ -1,10 +1,11 @@
 """How far a transition matrix moves on real data when the embeddings change by almost nothing.
 
-    python benchmarks/embedding_noise.py [key=value ...]    e.g. paths.artifacts=FOLDER of earlier runs; some minutes
+    python benchmarks/embedding_noise.py [key=value ...]    paths.artifacts=FOLDER of earlier runs
 
-The 67,013 samples of `experiments/real_data.py` (folder in DS2_DATA, by default ../shared beside the project). Normal noise is added
-to every entry of the unit rows, the graph searched again and the scores curated again, all else, the seed too, the same;
-beside it, the same embeddings with other seeds. Three draws of each. Writes benchmarks/results/embedding_noise.md.
+The 67,013 samples of `experiments/real_data.py` (folder in DS2_DATA, by default ../shared beside the
+project). Normal noise is added to every entry of the unit rows, the graph searched again and the scores
+curated again, all else, the seed too, the same; beside it, the same embeddings with other seeds. Three draws
+of each. Writes benchmarks/results/embedding_noise.md.
 """
 
 from __future__ import annotations
@@ -48,20 +49,20 @@ def main(extra: Sequence[str]) -> None:
     x = np.asarray(read_embeddings(first.stages["embed"].path))
     graph = read_graph(first.stages["knn"].path)
     before = {key: curated(run, key[1], x, graph, 0) for key, run in runs.items()}
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    moves: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for kind, rows, other, seed in changes(x, graph):
         same = (other.neighbors[:, 0] == graph.neighbors[:, 0]).mean()
         print(f"{kind}: the first neighbour is the same for {same:.2%}", flush=True)
         for (rater, method), run in runs.items():
             now, old = curated(run, method, rows, other, seed), before[rater, method]
             moved = np.abs(now.transition - old.transition).max(), (now.curated == old.curated).mean()
-            found.setdefault((RATERS[rater], method, kind), []).append(moved)
+            moves.setdefault((RATERS[rater], method, kind), []).append(moved)
             print(rater, method, *np.round(moved, 3), flush=True)
     lines = [
         "| rater | method | changed | an entry of T moves by up to | same curated scores |",
         "|---|---|---|---|---|",
     ]
-    for key, draws in found.items():
+    for key, draws in moves.items():
         entries, scores = (
             ", ".join(f"{value:.3f}" for value in column) for column in zip(*draws, strict=True)
         )
@@ -90,7 +91,8 @@ def curated(run: RunResult, method: Any, x: NDArray[np.float32], graph: KnnGraph
     """As the run did, without its bootstrap."""
     scores, config = read_rater_scores(run.stages["rate"].path), run.config.curation
     return ds2.curate(
-        x, scores, graph=graph, num_scores=6, method=method, k=config.k, confidence=config.confidence, seed=seed
+        x, scores, graph=graph, num_scores=6, method=method, k=config.k, confidence=config.confidence,
+        seed=seed
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/experiments.py
 
-Plants the evaluations of 104 runs (8 seeds of `sweep=mini_table`) in the real artifact format and prints their table in a fresh
-process; runs ten small runs with `ds2 -m` twice, the second time with everything reused. Writes benchmarks/results/experiments.json
-and .md, with machine, versions and date.
+Plants the evaluations of 104 runs (8 seeds of `sweep=mini_table`) in the real artifact format and prints
+their table in a fresh process; runs ten small runs with `ds2 -m` twice, the second time with everything
+reused. Writes benchmarks/results/experiments.json and .md, with machine, versions and date.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def main() -> None:
                 }
             )
         small = [
-            "-m", "ds2", "-m", "experiment=mini", "pool.samples=60", "until=select", "tracking=none", "budget.samples=20", "selection=random,length",
+            "-m", "ds2", "-m", "experiment=mini", "pool.samples=60", "until=select", "tracking=none",
+            "budget.samples=20", "selection=random,length",
             "seed=1,2,3,4,5", f"paths.artifacts={artifacts}", f"hydra.sweep.dir={folder}/multirun",
         ]  # fmt: skip
         timed(small, folder, once=True)
@@ -76,7 +77,7 @@ def plant(artifacts: Path) -> int:
         scores = {
             task: (rng.random(1000) < 0.5).astype(float).tolist() for task in ("mini_familiar", "mini_new")
         }
-        finish(Chain(config), {task: float(np.mean(own)) for task, own in scores.items()}, scores)
+        finish(Chain(config), {task: float(np.mean(right)) for task, right in scores.items()}, scores)
     return len(runs)
 
 
@@ -86,7 +87,8 @@ def timed(arguments: list[str], folder: str, *, once: bool = False) -> dict[str,
     for _ in range(1 if once else TRIES):
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+            [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True, check=False
         )  # fmt: skip
         if done.returncode != 0:
             raise SystemExit(done.stdout.decode()[-2000:] + done.stderr.decode()[-2000:])

@@ -1,14 +1,15 @@
-"""Measured speed of the fine-tune: the recipe, and the same with each step's samples in random order, as peft + Trainer
-alone have them.
+"""Measured speed of the fine-tune: the recipe, and the same with each step's samples in random order, as
+peft and Trainer alone have them.
 
     python benchmarks/finetune.py                         the tiny model, on whatever device there is
-    python benchmarks/finetune.py --shape llama_3_1_8b    a Llama-3.1-8B of random weights in bfloat16: one GPU of 80 GB
+    python benchmarks/finetune.py --shape llama_3_1_8b    a Llama-3.1-8B of random weights: one GPU of 80 GB
 
-Each loop runs in a process of its own. Reported: tokens a second (padding not counted), the share of a batch that is
-padding, peak memory, and on a GPU whose peak is known the model FLOP utilisation. A LoRA step needs 4 FLOPs per frozen
-weight and token (forward 2; backward 2, for activations only), and 12 L h s for attention: that is what is counted, not
-the 6 per weight of full training, and not what is recomputed. Samples are real ones where DS2_DATA (by default ../shared
-beside the repository) has the pool, one token a byte. Writes benchmarks/results/finetune-SHAPE.json and .md.
+Each loop runs in a process of its own. Reported: tokens a second (padding not counted), the share of a batch
+that is padding, peak memory, and on a GPU whose peak is known the model FLOP utilisation. A LoRA step needs 4
+FLOPs per frozen weight and token (forward 2; backward 2, for activations only), and 12 L h s for attention:
+that is what is counted, not the 6 per weight of full training, and not what is recomputed. Samples are real
+ones where DS2_DATA (by default ../shared beside the repository) has the pool, one token a byte. Writes
+benchmarks/results/finetune-SHAPE.json and .md.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 WARM_UP = 2
 """Steps left out of the figures."""
 SHAPES: dict[str, dict[str, Any]] = {
-    "tiny": {"max_tokens": 512, "total_batch": 64, "device_batch": 8, "steps": 10, "rank": 8, "dtype": "float32"},
+    "tiny": {
+        "max_tokens": 512, "total_batch": 64, "device_batch": 8, "steps": 10, "rank": 8, "dtype": "float32",
+    },
     "llama_3_1_8b": {
-        "max_tokens": 2048, "total_batch": 128, "device_batch": 8, "steps": 6, "rank": 64, "dtype": "bfloat16",
+        "max_tokens": 2048, "total_batch": 128, "device_batch": 8, "steps": 6, "rank": 64,
+        "dtype": "bfloat16",
     },
 }  # fmt: skip
 
@@ -161,7 +165,9 @@ def run_plain(path: str) -> dict[str, Any]:
 
 
 def timed_training(spec: FinetuneSpec, *, plain: bool) -> dict[str, Any]:
-    """Train as the recipe does, or with the order within a step left to chance; time the steps after the warm-up."""
+    """Train as the recipe does, or with the order within a step left to chance; time the steps after the
+    warm-up.
+    """
     import torch
     from transformers import Trainer, TrainerCallback
 
@@ -263,8 +269,10 @@ def report(shape: str, spec: FinetuneSpec, table: dict[str, dict[str, Any]]) -> 
         f"# Fine-tuning speed, {shape}",
         "",
         f"`python benchmarks/finetune.py --shape {shape}`, {setting['date']}, {device}, device batch"
-        f" {setting['device_batch']}, at most {setting['max_tokens']} tokens, {setting['dtype']}. Load of the machine just"
-        f" after: {setting['load_average']:.1f} (one busy process is 1): on shared cores read the ratio, not the values.",
+        f" {setting['device_batch']}, at most {setting['max_tokens']} tokens, {setting['dtype']}. Load of "
+        "the machine just"
+        f" after: {setting['load_average']:.1f} (one busy process is 1): on shared cores read the ratio, not "
+        "the values.",
         "",
         "| loop | " + " | ".join(key.replace("_", " ") for key in keys) + " |",
         "|---" * (len(keys) + 1) + "|",

@@ -1,8 +1,9 @@
 """What the subsets of the miniature are made of, by the true scores that only its generator knows.
 
-    python benchmarks/mini_subsets.py [key=value ...]    e.g. paths.artifacts=FOLDER of an earlier sweep; otherwise some seconds
+    python benchmarks/mini_subsets.py [key=value ...]    paths.artifacts=FOLDER of an earlier sweep
 
-One simulated rater (GPT-4o-mini's matrix), seeds 11 to 13, 400 of 4,000 samples. Writes benchmarks/results/mini_subsets.md.
+One simulated rater (GPT-4o-mini's matrix), seeds 11 to 13, 400 of 4,000 samples. Writes
+benchmarks/results/mini_subsets.md.
 """
 
 from __future__ import annotations
@@ -44,13 +45,17 @@ def main(extra: Sequence[str]) -> None:
             subset = read_subset(run.stages["select"].path, "id", "source")
             scores = true[subset["id"]]
             rows.append({
-                "selection": selection, "mean true score": scores.mean(), "true score 5": (scores == 5).mean(),
+                "selection": selection, "mean true score": scores.mean(),
+                "true score 5": (scores == 5).mean(),
                 "true score below 3": (scores < 3).mean(), "sources": subset["source"].nunique(),
             })  # fmt: skip
     table = pd.DataFrame(rows).groupby("selection", sort=False).mean().round(3).reset_index()
     lines = ["| " + " | ".join(table) + " |", "|---" * len(table.columns) + "|"]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
-    head = f"`python benchmarks/mini_subsets.py`, {datetime.date.today()}; means of seeds {SEEDS}; 400 of 4,000 samples"
+    head = (
+        f"`python benchmarks/mini_subsets.py`, {datetime.date.today()}; means of seeds {SEEDS}; 400 of 4,000 "
+        "samples"
+    )
     text = "\n".join([head, "", *lines, ""])
     (RESULTS / "mini_subsets.md").write_text(text, encoding="utf-8")
     print(text)

@@ -1,11 +1,13 @@
-"""Measured claims about rating: ratings a second against a server that answers at once, and memory over 100,000 ratings.
+"""Measured claims about rating: ratings a second against a server that answers at once, and memory over
+100,000 ratings.
 
     python benchmarks/rating.py                        100,000 ratings
     python benchmarks/rating.py --ratings 10000        fewer
 
-The server runs in a process of its own on the same machine and writes a fixed answer. Everything else is what `ds2 until=rate
-rater=openai_compatible` does: conversations are rendered, cut, asked about over HTTP with 64 requests in flight, logged and
-parsed. Writes benchmarks/results/rating-server.json and .md, with machine, versions and date.
+The server runs in a process of its own on the same machine and writes a fixed answer. Everything else is what
+`ds2 until=rate rater=openai_compatible` does: conversations are rendered, cut, asked about over HTTP with 64
+requests in flight, logged and parsed. Writes benchmarks/results/rating-server.json and .md, with machine,
+versions and date.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ class Instant(asyncio.Protocol):
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             head = self.buffer[:end].lower()
-            _, found, rest = head.partition(b"content-length:")
-            whole = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if found else 0)
+            _, header, rest = head.partition(b"content-length:")
+            whole = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if header else 0)
             if len(self.buffer) < whole:
                 return
             self.buffer = self.buffer[whole:]
@@ -182,7 +184,8 @@ def write(steps: list[dict[str, float]], speed: float) -> None:
     lines = [
         "# Rating: a server that answers at once",
         "",
-        f"{count:,} **synthetic** conversations, 64 requests in flight; server in a process of its own on the same machine: "
+        f"{count:,} **synthetic** conversations, 64 requests in flight; server in a process of its own on "
+        "the same machine: "
         f"**{speed:.0f} ratings a second** end to end (rendering, HTTP client, log, parser).",
         "",
         "| " + " | ".join(steps[0]) + " |",

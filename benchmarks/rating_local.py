@@ -1,11 +1,15 @@
-"""Measured claims about local raters: the share of prompt tokens from vLLM's prefix cache, and ratings a second beside transformers.
+"""Measured claims about local raters: the share of prompt tokens from vLLM's prefix cache, and ratings a
+second beside transformers.
 
-    OMP_NUM_THREADS=1 .venv-vllm/bin/python benchmarks/rating_local.py --ratings 24     the tiny random model (make test-vllm makes .venv-vllm)
-    python benchmarks/rating_local.py --model DIR --ratings 2000                        a model on this machine
+    python benchmarks/rating_local.py --ratings 24                  the tiny random model
+    python benchmarks/rating_local.py --model DIR --ratings 2000    a model on this machine
 
-The same questions go to vLLM (held to the schema; and read as expected ratings), to the transformers back end, and to a plain `generate` loop
-with the settings of the paper's authors: no KV cache, temperature 1.2, top-p 0.9, top-k 50, 128 new tokens; weights in 4 bits where there is
-a GPU (the tiny model stays as it is on a CPU). The start of each engine is timed apart. Writes benchmarks/results/rating-local-NAME.json and .md,
+with the Python of `.venv-vllm`, which `make test-vllm` makes (on a CPU with OMP_NUM_THREADS=1).
+
+The same questions go to vLLM (held to the schema; and read as expected ratings), to the transformers back
+end, and to a plain `generate` loop with the settings of the paper's authors: no KV cache, temperature 1.2,
+top-p 0.9, top-k 50, 128 new tokens; weights in 4 bits where there is a GPU (the tiny model stays as it is on
+a CPU). The start of each engine is timed apart. Writes benchmarks/results/rating-local-NAME.json and .md,
 with machine, versions and date.
 """
 
@@ -39,7 +43,9 @@ TINY = "tiny"
 
 
 class Loop:
-    """`generate` as the paper's authors call it: a padded batch at a time, every token computed from the whole text."""
+    """`generate` as the paper's authors call it: a padded batch at a time, every token computed from the
+    whole text.
+    """
 
     def __init__(self, config: LlmRaterConfig, tokenizer: Any, model: Any, batch: int) -> None:
         self._config, self._tokenizer, self._model, self._batch = config, tokenizer, model, batch
@@ -55,8 +61,10 @@ class Loop:
             ).to(self._model.device)  # fmt: skip
             with torch.inference_mode():
                 written = self._model.generate(
-                    **inputs, use_cache=False, do_sample=True, temperature=config.temperature, top_p=config.top_p,
-                    top_k=config.top_k, max_new_tokens=config.max_new_tokens, pad_token_id=self._tokenizer.pad_token_id,
+                    **inputs, use_cache=False, do_sample=True, temperature=config.temperature,
+                    top_p=config.top_p,
+                    top_k=config.top_k, max_new_tokens=config.max_new_tokens,
+                    pad_token_id=self._tokenizer.pad_token_id,
                 )[:, inputs["input_ids"].shape[1] :]  # fmt: skip
             texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
             sizes = inputs["attention_mask"].sum(dim=1).tolist()
@@ -152,8 +160,10 @@ def write(name: str, rows: list[dict[str, Any]]) -> None:
     whole = {"machine": machine, "model": name, "rows": rows}
     (RESULTS / f"rating-local-{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
     caution = [
-        "**The tiny random model on a CPU: this shows that the engines run and that the cache is hit, and says nothing about the speed of real models on",
-        "GPUs.** A token is a byte here, so the instructions weigh more in a prompt than they would, and a random model writes no JSON unless it is held to it.",
+        "**The tiny random model on a CPU: this shows that the engines run and that the cache is hit, and "
+        "says nothing about the speed of real models on",
+        "GPUs.** A token is a byte here, so the instructions weigh more in a prompt than they would, and a "
+        "random model writes no JSON unless it is held to it.",
         "",
     ]
     lines = [

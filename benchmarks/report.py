@@ -1,11 +1,12 @@
 """Measured claims about the page that compares runs: time to build it, its size, time to open it in Chromium.
 
     python benchmarks/report.py                         needs Playwright (pip) and a Chromium on the PATH
-    DS2_ARTIFACTS=folder python benchmarks/report.py    keeps the runs there; a second call builds the page alone
+    DS2_ARTIFACTS=folder python benchmarks/report.py    keeps the runs there; again: only the page
 
-60 runs (3 raters x 2 curations x 2 budgets x 5 seeds) over a generated pool of 30,000 conversations. Rating, embedding, graph,
-curation and selection are computed by the chain; base model, fine-tune and evaluation are planted in the store, in their own
-formats. Writes benchmarks/results/report.json and .md, with machine, versions and date.
+60 runs (3 raters x 2 curations x 2 budgets x 5 seeds) over a generated pool of 30,000 conversations. Rating,
+embedding, graph, curation and selection are computed by the chain; base model, fine-tune and evaluation are
+planted in the store, in their own formats. Writes benchmarks/results/report.json and .md, with machine,
+versions and date.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ LIMITS = {"build, s": 20, "open, s": 3, "size, MB": 15}
 
 
 def write_pool(path: Path) -> None:
-    """Conversations of a thousand characters on average (lognormal), words by Zipf's law, a share of them the topic's own."""
+    """Conversations of a thousand characters on average (lognormal), words by Zipf's law, a share of them the
+    topic's own.
+    """
     rng = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
     shape = 1.0 / np.arange(1, 27)
@@ -67,8 +70,10 @@ def write_pool(path: Path) -> None:
             )
             count = int(np.clip(rng.lognormal(4.8, 0.8), 12, 1500))
             words = rng.choice(vocabulary, count, p=common)
-            own = rng.random(count) < 0.3
-            words[own] = vocabulary[5000 + 10 * (6 * topic + quality) + rng.integers(0, 10, int(own.sum()))]
+            on_topic = rng.random(count) < 0.3
+            words[on_topic] = vocabulary[
+                5000 + 10 * (6 * topic + quality) + rng.integers(0, 10, int(on_topic.sum()))
+            ]
             cut = max(count // 4, 1)
             scores = {
                 name: int(
@@ -88,15 +93,17 @@ def write_pool(path: Path) -> None:
 
 
 def overrides(pool: Path, root: Path) -> Iterator[list[str]]:
-    """Of each run."""
+    """The overrides of each run."""
     fixed = [
-        "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd", "model=mini",
-        "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}", f"eval.tasks=[{','.join(TASKS)}]",
+        "pool=jsonl", f"pool.path={pool}", "pool.name=made", "rater=from_column", "embedder=tfidf_svd",
+        "model=mini",
+        "finetune=mini", "eval=mini", "tracking=none", "until=evaluate", f"paths.artifacts={root}",
+        f"eval.tasks=[{','.join(TASKS)}]",
     ]  # fmt: skip
     grid = itertools.product(RATERS, ("ds2", "ds2_posterior"), (2500, 12_500), range(1, 6))
     for rater, selection, budget, seed in grid:
-        own = [f"rater.column=scores.{rater}", f"rater.name={rater}", f"selection={selection}"]
-        yield [*fixed, *own, f"budget.samples={budget}", f"seed={seed}"]
+        chosen = [f"rater.column=scores.{rater}", f"rater.name={rater}", f"selection={selection}"]
+        yield [*fixed, *chosen, f"budget.samples={budget}", f"seed={seed}"]
 
 
 def planted(step: Step, gain: float, seed: int) -> Callable[[Path], Outcome]:
@@ -166,7 +173,9 @@ def make_runs(root: Path) -> list[RunResult]:
 
 
 def opened(page: Path) -> tuple[list[float], dict[str, float]]:
-    """Seconds until the page shows its first chart and its samples, a fresh browser each; milliseconds of what a reader does."""
+    """Seconds until the page shows its first chart and its samples, a fresh browser each; milliseconds of
+    what a reader does.
+    """
     from playwright.sync_api import sync_playwright
 
     seconds = []
@@ -233,24 +242,27 @@ def main() -> None:
             for text in [" ".join(t[1] for t in turns)]
         ]
         write({
-            "runs": len(runs), "sample rows": len(texts), "characters of a sample, mean": round(sum(texts) / len(texts)),
+            "runs": len(runs), "sample rows": len(texts),
+            "characters of a sample, mean": round(sum(texts) / len(texts)),
             "build, s": round(built, 2), "size, MB": round(page.stat().st_size / 1e6, 2),
             "open, s": round(median(seconds), 2), "slowest opening, s": round(max(seconds), 2),
             **{f"{name}, ms": round(value) for name, value in acts.items()},
         })  # fmt: skip
 
 
-def write(found: dict[str, Any]) -> None:
+def write(measured: dict[str, Any]) -> None:
     version = subprocess.run(
         [shutil.which("chromium") or "chromium", "--version"], capture_output=True, text=True, check=True
     )
     machine = {
-        "machine": platform.machine(), "cores": os.cpu_count(), "load while measured": round(os.getloadavg()[0], 1), "python": platform.python_version(),
+        "machine": platform.machine(), "cores": os.cpu_count(),
+        "load while measured": round(os.getloadavg()[0], 1), "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("pandas", "plotly", "playwright")},
-        "browser": version.stdout.strip().split(" built")[0], "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "browser": version.stdout.strip().split(" built")[0],
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine, "limits": LIMITS, "measured": found}, indent=2)
+    text = json.dumps({"machine": machine, "limits": LIMITS, "measured": measured}, indent=2)
     (RESULTS / "report.json").write_text(text + "\n", encoding="utf-8")
     lines = [
         "# The page that compares runs",
@@ -259,8 +271,11 @@ def write(found: dict[str, Any]) -> None:
         "",
     ]
     lines += ["| | measured | limit |", "|---|---|---|"]
-    lines += [f"| {name} | {value:,} | {LIMITS.get(name, '')} |" for name, value in found.items()]
-    opening = f"Opening: headless Chromium, median of {OPENINGS} fresh starts, until the first chart and the samples are there."
+    lines += [f"| {name} | {value:,} | {LIMITS.get(name, '')} |" for name, value in measured.items()]
+    opening = (
+        f"Opening: headless Chromium, median of {OPENINGS} fresh starts, until the first chart and the "
+        "samples are there."
+    )
     lines += ["", opening, "", ", ".join(f"{key} {value}" for key, value in machine.items()), ""]
     (RESULTS / "report.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))

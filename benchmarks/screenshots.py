@@ -2,8 +2,8 @@
 
     python benchmarks/screenshots.py RUN.html RUNS.html    needs Playwright (pip) and a Chromium on the PATH
 
-RUN.html is the report of one run, RUNS.html the page of a sweep (`ds2 sweep=mini_table`). Writes docs/figures/report.png,
-report_many.png, report_dark.png (the matrices, dark) and report_phone.png.
+RUN.html is the report of one run, RUNS.html the page of a sweep (`ds2 sweep=mini_table`). Writes
+docs/figures/report.png, report_many.png, report_dark.png (the matrices, dark) and report_phone.png.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""Measured claims about selection: time to choose 10,000 of 300,000, and what the strategies choose from real scores.
+"""Measured claims about selection: time to choose 10,000 of 300,000, and what the strategies choose from real
+scores.
 
     python benchmarks/selection.py               every part
-    python benchmarks/selection.py speed real    some parts: speed (synthetic arrays), real (released scores, 300,932 samples),
-                                                 pool (every strategy through the chain; artifacts in DS2_ARTIFACTS)
+    python benchmarks/selection.py speed real    some parts
 
-Writes benchmarks/results/selection-PART.json and .md, with machine, versions and date. `real` and `pool` need the
-released scores and the real pool (folder in DS2_DATA, by default ../shared beside the repository) and are skipped aloud without.
+`speed`: synthetic arrays. `real`: released scores, 300,932 samples. `pool`: every strategy through the chain;
+artifacts in DS2_ARTIFACTS.
+
+Writes benchmarks/results/selection-PART.json and .md, with machine, versions and date. `real` and `pool` need
+the released scores and the real pool (folder in DS2_DATA, by default ../shared beside the repository) and are
+skipped aloud without.
 """
 
 from __future__ import annotations
@@ -39,11 +43,12 @@ N, BUDGET, K, WIDTH = 300_000, 10_000, 96, 1024
 RATERS = ("gpt_4o_mini", "llama_3_1_8b", "mistral_7b")
 SOURCES = ("flan_v2", "oasst1", "wizardlm", "dolly", "stanford_alpaca")
 SHARES = (0.332, 0.113, 0.332, 0.05, 0.173)
-"""Of the paper's pool."""
+"""Share of each source in the paper's pool."""
 
 
 def clustered(size: int, rng: np.random.Generator) -> tuple[np.ndarray, KnnGraph]:
-    """Unit rows in clusters of `size`, and a graph of K neighbours: exact within a cluster, beyond it random rows, far away.
+    """Unit rows in clusters of `size`, and a graph of K neighbours: exact within a cluster, beyond it random
+    rows, far away.
 
     Members of a cluster have one cosine similarity to each other, about 0.99 to 0.74 from cluster to cluster.
     """
@@ -56,12 +61,12 @@ def clustered(size: int, rng: np.random.Generator) -> tuple[np.ndarray, KnnGraph
     dist = np.empty((len(rows), K), dtype=np.float32)
     inside = min(size - 1, K)
     for c in range(clusters):
-        own = slice(c * size, (c + 1) * size)
-        distance = np.maximum(1 - rows[own] @ rows[own].T, 0)
+        members = slice(c * size, (c + 1) * size)
+        distance = np.maximum(1 - rows[members] @ rows[members].T, 0)
         np.fill_diagonal(distance, np.inf)
         order = np.argsort(distance, axis=1, kind="stable")[:, :inside]
-        near[own, :inside] = c * size + order
-        dist[own, :inside] = np.take_along_axis(distance, order, axis=1)
+        near[members, :inside] = c * size + order
+        dist[members, :inside] = np.take_along_axis(distance, order, axis=1)
     near[:, inside:] = rng.integers(0, len(rows), (len(rows), K - inside))
     dist[:, inside:] = np.sort(rng.uniform(0.9, 1, (len(rows), K - inside)).astype(np.float32), axis=1)
     return rows, KnnGraph(near, dist)
@@ -148,7 +153,8 @@ def real() -> list[dict[str, Any]]:
                 seconds, choice = timed({"scores": scores}, strategy, len(scores))
                 levels = np.bincount(scores[choice.positions], minlength=6).tolist()
                 rows.append({
-                    "rater": rater, "strategy": strategy, "pool": len(scores), "selected": len(choice.positions),
+                    "rater": rater, "strategy": strategy, "pool": len(scores),
+                    "selected": len(choice.positions),
                     "seconds": round(seconds, 3), **{f"score_{i}": n for i, n in enumerate(levels)},
                 })  # fmt: skip
                 print(rows[-1], flush=True)
@@ -156,7 +162,9 @@ def real() -> list[dict[str, Any]]:
 
 
 def pool() -> list[dict[str, Any]]:
-    """Every strategy through the chain on 67,013 real conversations; the model-based ones on the first 2,000 with a tiny model."""
+    """Every strategy through the chain on 67,013 real conversations; the model-based ones on the first 2,000
+    with a tiny model.
+    """
     path = DATA / "pools" / "ds2_67k.jsonl.gz"
     if not path.is_file():
         print(f"pool: skipped, {path} is absent")
@@ -211,16 +219,22 @@ def pool() -> list[dict[str, Any]]:
 
 
 POOL_STRATEGIES = (
-    "random", "full", "length", "knn", "alpagasus", "alpagasus_curated", "deita", "deita_curated", "facility_location",
+    "random", "full", "length", "knn", "alpagasus", "alpagasus_curated", "deita", "deita_curated",
+    "facility_location",
     "ds2", "ds2_without_curation", "ds2_without_diversity", "ds2_posterior",
 )  # fmt: skip
 NOTES = {
-    "speed": f"{BUDGET:,} of {N:,} **synthetic** samples (curated scores, long tail, graph of {K} neighbours and rows of width "
+    "speed": f"{BUDGET:,} of {N:,} **synthetic** samples (curated scores, long tail, graph of {K} neighbours "
+    "and rows of width "
     f"{WIDTH} are generated); seconds of the choice alone, one run, inputs in memory.",
-    "pool": "Through the chain on 67,013 real conversations (stanford_alpaca, dolly; GPT-4o-mini's released scores; TF-IDF "
-    "embeddings); seconds as the artifacts' records say, files written included. The model-based ones choose 200 of the first "
-    "2,000, all dolly, with a random tiny model: they show that it runs, and nothing about quality. LESS: rank 8, 2 epochs. multi_rater: its given score is the median of three raters.",
-    "real": "All released scores of three raters (DS2's authors); no text is needed. Samples of each score in the subset.",
+    "pool": "Through the chain on 67,013 real conversations (stanford_alpaca, dolly; GPT-4o-mini's released "
+    "scores; TF-IDF "
+    "embeddings); seconds as the artifacts' records say, files written included. The model-based ones choose "
+    "200 of the first "
+    "2,000, all dolly, with a random tiny model: they show that it runs, and nothing about quality. LESS: "
+    "rank 8, 2 epochs. multi_rater: its given score is the median of three raters.",
+    "real": "All released scores of three raters (DS2's authors); no text is needed. Samples of each score "
+    "in the subset.",
 }
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {"speed": speed, "real": real, "pool": pool}
 

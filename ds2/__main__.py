@@ -1,4 +1,6 @@
-"""The door: answers `--help` and `--version` without loading anything, opens the experiments, leaves the rest to `ds2.cli`."""
+"""The door: answers `--help` and `--version` without loading anything, opens the experiments, leaves the rest
+to `ds2.cli`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """From a model's text to a score: SQuAD-style F1 (TyDiQA), numbers (GSM8K), worked answers (BBH).
 
-TyDiQA: tokens are the words of the normalised text (lower case; no ASCII punctuation; no "a", "an", "the"). With c common
-tokens (counted with repetition), p = c / |prediction|, r = c / |reference|: F1 = 2pr / (p + r), best over references.
+TyDiQA: tokens are the words of the normalised text (lower case; no ASCII punctuation; no "a", "an", "the").
+With c common
+tokens (counted with repetition), p = c / |prediction|, r = c / |reference|: F1 = 2pr / (p + r), best over
+references.
 """
 
 from __future__ import annotations
@@ -48,12 +50,12 @@ def last_number(text: str) -> Decimal | None:
 
 def worked_answer(text: str) -> str:
     """What follows "the answer is", to the end of its sentence; the whole text where nothing does."""
-    found = _WORKED.search(text)
-    return (found.group(1) if found else text).strip()
+    worked = _WORKED.search(text)
+    return (worked.group(1) if worked else text).strip()
 
 
 def same_answer(given: str, target: str) -> bool:
-    """Equal but for case, white space between brackets, a final stop, and the parentheses of an option `(B)`."""
+    """Equal but for case, space between brackets, a final stop and the parentheses of an option `(B)`."""
     return _canonical(given) == _canonical(target)
 
 
@@ -77,9 +79,11 @@ def score_bbh(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
 
 
 def score_file(path: str | Path) -> dict[str, dict[str, float]]:
-    """TyDiQA scores in percent, per language and averaged over languages, of a JSONL file of answered questions.
+    """TyDiQA scores in percent, per language and averaged over languages, of a JSONL file of answered
+    questions.
 
-    Rows hold `lang`, `answers` (a list of {"text"}) and `prediction_text`. Raises UserError naming file and line.
+    Rows hold `lang`, `answers` (a list of {"text"}) and `prediction_text`. Raises UserError naming file and
+    line.
     """
     scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
     source = Path(path)

@@ -1,13 +1,14 @@
 """The questions of our own tasks, as lm-eval asks for them: one function a task, named in its YAML.
 
-Each is called with the task's metadata and the evaluation's settings (`data_samples`, `data_seed`, `pool_seed`,
-`data_dir`, `subsample`, `tokenizer`), and returns a dict of splits, built in memory. With `data_dir`, benchmarks are read
-from that folder and nothing is downloaded:
+Each is called with the task's metadata and the evaluation's settings (`data_samples`, `data_seed`,
+`pool_seed`, `data_dir`, `subsample`, `tokenizer`), and returns a dict of splits, built in memory. With
+`data_dir`, benchmarks are read from that folder and nothing is downloaded:
 
 - `gsm8k_test.jsonl`: question, answer
 - `bbh/<task>.json`: {"examples": [{"input", "target"}]}
 - `truthfulqa.jsonl`: question, best_answer
-- `tydiqa*.jsonl`: id, lang, context, question, answers [{"text"}]; `train` rows, where there are any, in `tydiqa_train.jsonl`
+- `tydiqa*.jsonl`: id, lang, context, question, answers [{"text"}]; `train` rows, where there are any, in
+  `tydiqa_train.jsonl`
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from ds2.base.errors import MissingInput
 
 SUBSET_SEED = 42
-"""Of the paper's random subsets."""
+"""Seed of the paper's random subsets."""
 GSM8K_QUESTIONS, BBH_QUESTIONS, TYDIQA_QUESTIONS = 200, 40, 100
 CONTEXT_TOKENS = 512
 """Longest TyDiQA passage; the rest is cut."""
@@ -108,7 +109,7 @@ def _splits(**rows: Rows) -> dict[str, Any]:
 
 
 def _subset(rows: Rows, size: int | None) -> Rows:
-    """A seeded sample, drawn as the paper's harness draws it; all rows where there are no more than `size`."""
+    """A seeded sample, drawn as the paper's harness draws it; all rows where there are at most `size`."""
     return rows if size is None or len(rows) <= size else Random(SUBSET_SEED).sample(rows, size)
 
 
@@ -143,9 +144,9 @@ def _tydiqa_hub(language: str) -> tuple[Rows, Rows]:
     splits = []
     for split in ("train", "validation"):
         rows = _hub("google-research-datasets/tydiqa", "secondary_task", split)
-        own = [row for row in rows if row["id"].startswith(f"{language}-")]
+        in_language = [row for row in rows if row["id"].startswith(f"{language}-")]
         splits.append(
-            [{**row, "answers": [{"text": text} for text in row["answers"]["text"]]} for row in own]
+            [{**row, "answers": [{"text": text} for text in row["answers"]["text"]]} for row in in_language]
         )
     return splits[0], splits[1]
 

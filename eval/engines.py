@@ -20,8 +20,8 @@ MAX_LORA_RANK = 64
 def load_engine(spec: EvalSpec) -> Any:
     """The LM; `lm.tokenizer` is the adapter's where there is one, with the chat template it was trained with.
 
-    Raises UserError where the adapter is missing, belongs to another base model or does not fit it, and MissingInput
-    where the base model is not there.
+    Raises UserError where the adapter is missing, belongs to another base model or does not fit it, and
+    MissingInput where the base model is not there.
     """
     adapter = _adapter_config(spec.adapter) if spec.adapter else None
     try:

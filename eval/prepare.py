@@ -12,7 +12,8 @@ from eval.spec import EvalSpec
 
 
 def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
-    """Load every task's data once, and the judges' weights, so that the hub's cache holds them; says what is there.
+    """Load every task's data once, and the judges' weights, so that the hub's cache holds them; says what is
+    there.
 
     Raises:
         UserError: an unknown task.
@@ -24,7 +25,7 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
     for task in [*config.tasks, *config.companions]:
         try:
             manager.load([task])
-        except Exception as error:  # noqa: BLE001 - whatever a task's loader raises, its name and reason are what counts
+        except Exception as error:  # noqa: BLE001 - whatever a task's loader raises is told as its reason
             missing.append(f"{task}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if truthful.TASK in config.tasks + config.companions:
         missing += _missing_judges(config)

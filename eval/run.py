@@ -1,4 +1,6 @@
-"""One evaluation: find the tasks, load the model, run each task by itself, keep every figure and every answer."""
+"""One evaluation: find the tasks, load the model, run each task by itself, keep every figure and every
+answer.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,12 @@ MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval
 def evaluate(spec: EvalSpec) -> Evaluation:
     """Evaluate as the spec says; write the evaluation and every answered question into `spec.output_dir`; return the evaluation.
 
-    A task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
+    `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each
+    one's first metric; None where one of them failed. A task that fails is named in `missing`, its reason in
+    `errors`, and does not lose the others.
 
-    Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task succeeds.
+    Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task
+    succeeds.
     """
     began = time.perf_counter()
     results: dict[str, list[Result]] = {}
@@ -84,9 +89,11 @@ def evaluate(spec: EvalSpec) -> Evaluation:
 
 
 def task_manager(spec: EvalSpec) -> Any:
-    """lm-eval's index of the tasks asked for: the generated ones, else the paper's, else all that lm-eval has.
+    """lm-eval's index of the tasks asked for: the generated ones, else the paper's, else all that lm-eval
+    has.
 
-    Each is larger than the one before; the last takes 10 s or more to build. Raises UserError for an unknown name.
+    Each is larger than the one before; the last takes 10 s or more to build. Raises UserError for an unknown
+    name.
     """
     import lm_eval.tasks
     from lm_eval.tasks import TaskManager
@@ -96,9 +103,9 @@ def task_manager(spec: EvalSpec) -> Any:
     if not config.tasks:
         raise UserError("eval.tasks is empty: name a task, or use eval=none")
     built_in = Path(lm_eval.tasks.__file__).parent
-    own = [str(TASKS / "mini")]
+    mini = [str(TASKS / "mini")]
     paper = [str(TASKS), *(str(built_in / folder) for folder in PAPER_FOLDERS)]
-    for folders, everything in ((own, False), (paper, False), (paper, True)):
+    for folders, everything in ((mini, False), (paper, False), (paper, True)):
         manager = TaskManager(include_path=folders, include_defaults=everything, metadata=_settings(spec))
         unknown = [task for task in asked if task not in manager.all_tasks]
         if not unknown:
@@ -167,7 +174,9 @@ def _free_memory() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions stays."""
+    """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions
+    stays.
+    """
     import lm_eval.api.task
 
     harness, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm

@@ -21,7 +21,7 @@ class EvalSpec:
     output_dir: str
     """Takes the evaluation: see `ds2.artifacts.evaluation`."""
     seed: int
-    """Of whatever an evaluation samples (few-shot examples, sampled answers)."""
+    """Seed of whatever an evaluation samples (few-shot examples, sampled answers)."""
     config: EvalConfig
     pool_seed: int = 0
     """Seed of the generated pool, whose phrasings and topics `mini_familiar` asks about."""

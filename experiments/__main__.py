@@ -1,16 +1,16 @@
 """The paper as code.
 
 python -m experiments                                what there is
-python -m experiments NAME [overrides]               one table or figure: what is done, and what it says so far
+python -m experiments NAME [overrides]               one table or figure, and what is done of it
     --mini                                           in miniature, on a CPU
     --launch                                         compute the missing runs first
     --out FOLDER                                     instead of artifacts/experiments/NAME
-python -m experiments status SWEEP... [overrides]    runs done, running, failed and missing, and how to compute the rest
+python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
 python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
 python -m experiments dashboard --entity E --project P [--dry]
 
-Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a run failed or is
-missing, 2 where there is something to change in the command.
+Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a
+run failed or is missing, 2 where there is something to change in the command.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def _status(names: list[str], options: Options) -> int:
     from ds2.report.table_text import rich
     from experiments import grid
 
-    found = [grid.look(name, options) for name in names]
-    for each in found:
+    grids = [grid.look(name, options) for name in names]
+    for each in grids:
         console.heading(each.sweep.title or each.sweep.name)
         console.show(rich(each.states()))
         for line in each.lines():
             console.line(line)
-    return 0 if all(each.complete for each in found) else 1
+    return 0 if all(each.complete for each in grids) else 1
 
 
 def _report(names: list[str], options: Options) -> int:
@@ -100,9 +100,9 @@ def _report(names: list[str], options: Options) -> int:
     from ds2.cli.sweep import write_page
     from experiments import grid
 
-    found = [grid.look(name, options) for name in names]
-    path = write_page([(each.sweep, each.cells) for each in found], found[0].root)
-    for each in found:
+    grids = [grid.look(name, options) for name in names]
+    path = write_page([(each.sweep, each.expected) for each in grids], grids[0].root)
+    for each in grids:
         for line in each.lines():
             console.line(line)
     console.line(f"written: {path}")

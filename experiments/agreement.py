@@ -1,4 +1,6 @@
-"""How far raters agree with each other: quadratic-weighted kappa of pairs, and how far a sample's scores are spread."""
+"""How far raters agree with each other: quadratic-weighted kappa of pairs, and how far a sample's scores are
+spread.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Kappa:
 def kappa(a: Scores, b: Scores, num_scores: int, *, resamples: int = 1000, seed: int = 0) -> Kappa:
     """Agreement of two raters on the same samples, a and b (N,) scores 0..K-1.
 
-    Samples enter through their K x K table alone, so a resample of the samples is a multinomial draw of the table.
+    Samples enter through their K x K table alone, so a resample of the samples is a multinomial draw of the
+    table.
     """
     joint = np.bincount(a * num_scores + b, minlength=num_scores**2)
     draws = np.random.default_rng(seed).multinomial(len(a), joint / len(a), size=resamples)

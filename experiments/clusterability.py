@@ -1,9 +1,10 @@
-"""Does a neighbour tell a score? Gap between each sample's score and the mean of its 2 nearest neighbours' scores.
+"""Does a neighbour tell a score? Gap between each sample's score and the mean of its 2 nearest neighbours'
+scores.
 
     gap_n = |s_n - (s_a + s_b) / 2|        a, b: the two nearest neighbours of n        0, 0.5, ... K - 1
 
-The paper rests on small gaps. How small they are by chance is measured by shuffling the scores among the samples, which keeps their
-distribution and destroys everything that neighbours could know.
+The paper rests on small gaps. How small they are by chance is measured by shuffling the scores among the
+samples, which keeps their distribution and destroys everything that neighbours could know.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ VERSIONS = {"raw": "raw", "rank": "curated", "rank_doubled": "curated", "posteri
 
 
 def gap_shares(scores: NDArray[np.int64], pairs: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Share of samples at each of `GAPS`, (11,); scores (N,) 0..5, pairs (N, 2) rows of the two nearest neighbours."""
+    """Share of samples at each of `GAPS`, (11,); scores (N,) 0..5, pairs (N, 2) rows of the two nearest
+    neighbours.
+    """
     doubled = np.abs(2 * scores - scores[pairs].sum(axis=1))
     return np.bincount(doubled, minlength=len(GAPS)) / len(scores)
 
@@ -43,14 +46,16 @@ def shuffled_shares(
     return np.stack([gap_shares(rng.permutation(scores), pairs) for _ in range(shuffles)])
 
 
-def measure(found: Slice, *, shuffles: int = SHUFFLES) -> pd.DataFrame:
-    """rater, scores (one of `VERSIONS`), gap, ours, shuffled with its 95 % interval low..high, published; shares."""
-    pairs = found.neighbors()[:, :2]
+def measure(pool: Slice, *, shuffles: int = SHUFFLES) -> pd.DataFrame:
+    """rater, scores (one of `VERSIONS`), gap, ours, shuffled with its 95 % interval low..high, published;
+    shares.
+    """
+    pairs = pool.neighbors()[:, :2]
     printed = published.read("clusterability").set_index(["rater", "scores"])
     rows = []
     for rater in RATERS:
         for version, beside in VERSIONS.items():
-            scores = found.scores(rater, version)
+            scores = pool.scores(rater, version)
             ours, chance = gap_shares(scores, pairs), shuffled_shares(scores, pairs, shuffles=shuffles)
             low, high = np.quantile(chance, [0.025, 0.975], axis=0)
             for g, gap in enumerate(GAPS):
@@ -69,19 +74,20 @@ def measure(found: Slice, *, shuffles: int = SHUFFLES) -> pd.DataFrame:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean gap and share of gaps of at most 0.5, ours, shuffled and published: rater, scores, ..."""
     rows = []
-    for (rater, scores), own in table.groupby(["rater", "scores"], sort=False):
+    for (rater, scores), gaps in table.groupby(["rater", "scores"], sort=False):
         row = {"rater": rater, "scores": scores}
-        near = own[own["gap"] <= 0.5]
+        near = gaps[gaps["gap"] <= 0.5]
         for name in ("ours", "shuffled", "published"):
             row[f"{name}_at_most_half"] = near[name].sum(min_count=2)
         for name in ("ours", "shuffled"):
-            row[f"{name}_mean_gap"] = float((own["gap"] * own[name]).sum())
+            row[f"{name}_mean_gap"] = float((gaps["gap"] * gaps[name]).sum())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def draw(table: pd.DataFrame, note: str) -> Figure:
-    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published beside ours.
+    """Shares by gap, a column a rater: raw scores above, curated by `rank` beneath; shuffled and published
+    beside ours.
 
     note: the caption, `Slice.note`.
     """
@@ -89,13 +95,13 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
     lines = {"raw": "raw scores", "rank": "curated (rank)"}
     for (version, title), line in zip(lines.items(), grid, strict=True):
         for (rater, label), axes in zip(RATERS.items(), line, strict=True):
-            own = table[(table["rater"] == rater) & (table["scores"] == version) & (table["gap"] <= 4)]
-            axes.bar(own["gap"], own["ours"], 0.4, color=ACCENT, label="ours, 67k")
-            axes.plot(own["gap"], own["shuffled"], "_", color=MUTED, markersize=13, markeredgewidth=2.2,
+            gaps = table[(table["rater"] == rater) & (table["scores"] == version) & (table["gap"] <= 4)]
+            axes.bar(gaps["gap"], gaps["ours"], 0.4, color=ACCENT, label="ours, 67k")
+            axes.plot(gaps["gap"], gaps["shuffled"], "_", color=MUTED, markersize=13, markeredgewidth=2.2,
                       label="ours, shuffled")  # fmt: skip
-            axes.plot(own["gap"], own["published"], "o", color="white", markeredgecolor=WARM, markersize=5.5,
-                      markeredgewidth=1.5, label="published, 300k")  # fmt: skip
-            near = own[own["gap"] <= 0.5]
+            axes.plot(gaps["gap"], gaps["published"], "o", color="white", markeredgecolor=WARM,
+                      markersize=5.5, markeredgewidth=1.5, label="published, 300k")  # fmt: skip
+            near = gaps[gaps["gap"] <= 0.5]
             axes.annotate(
                 f"gap ≤ ½: {near['ours'].sum():.0%}\nshuffled {near['shuffled'].sum():.0%}\n"
                 f"published {near['published'].sum():.0%}",
@@ -116,18 +122,20 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
 
 def run(options: Options) -> Result:
     """Gaps on the slice beside shuffled scores and the published shares."""
-    found = curated_slice(options, "clusterability")
-    table = measure(found)
+    pool = curated_slice(options, "clusterability")
+    table = measure(pool)
     summary = summarise(table)
     shares = dict.fromkeys(("ours", "shuffled", "low", "high", "published"), ".1%")
     short = {c: ".1%" if c.endswith("half") else ".2f" for c in summary.columns[2:]}
     return Result(
         title="Clusterability: gap between a score and the mean of its 2 nearest neighbours",
-        caption=f"{found.note}. Shuffled: mean and 95 % interval of {SHUFFLES} shuffles. Curated scores were replaced by what the "
-        "same neighbours say: their small gaps are no evidence. The published curated ones were made with the pool doubled.",
+        caption=f"{pool.note}. Shuffled: mean and 95 % interval of {SHUFFLES} shuffles. Curated scores were "
+        "replaced by what the "
+        "same neighbours say: their small gaps are no evidence. The published curated ones were made with "
+        "the pool doubled.",
         tables=[
             Table("gaps", table, "Share of samples by gap", shares),
             Table("summary", summary, "Gaps of at most 0.5, and the mean gap", short),
         ],
-        figures={"clusterability": draw(table, found.note)},
+        figures={"clusterability": draw(table, pool.note)},
     )

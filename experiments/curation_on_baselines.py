@@ -7,8 +7,14 @@ from dataclasses import replace
 from experiments import grid, published
 from experiments.result import Options, Result, Table
 
-CAPTION = "Table 5 of the paper: AlpaGasus and DEITA on given and on curated scores; each curated row's difference is to its given one."
-CAPTION_MINI = "Table 5 in miniature: 400 of 4,000 generated samples, a tiny base model; nothing here is comparable with the paper."
+CAPTION = (
+    "Table 5 of the paper: AlpaGasus and DEITA on given and on curated scores; each curated row's difference "
+    "is to its given one."
+)
+CAPTION_MINI = (
+    "Table 5 in miniature: 400 of 4,000 generated samples, a tiny base model; nothing here is comparable "
+    "with the paper."
+)
 
 
 def run(options: Options) -> Result:

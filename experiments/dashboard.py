@@ -1,8 +1,9 @@
 """A Weights & Biases workspace and report, made from code.
 
-    python -m experiments dashboard --entity E --project P          creates both, or updates what is there
-    python -m experiments dashboard --entity E --project P --dry    writes their JSON instead: no account, no network
-    ... --eval mini                                                 bars for the benchmarks of conf/eval/mini.yaml
+    python -m experiments dashboard --entity E --project P
+
+creates both, or updates what is there. `--dry` writes their JSON instead: no account, no network.
+`--eval mini`: bars for the benchmarks of conf/eval/mini.yaml.
 
 Needs the extra `dashboards`.
 """
@@ -18,7 +19,7 @@ from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.base.paths import writing
-from ds2.report.rows import task_names
+from ds2.report.table_rows import task_names
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
@@ -65,10 +66,10 @@ def tasks_of(evaluation: str) -> list[str]:
 
 def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:
     """What W&B would be sent: name -> JSON."""
-    found = {}
+    views = {}
     for name, item in (("workspace", workspace), ("report", report)):
-        found[name] = json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
-    return found
+        views[name] = json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    return views
 
 
 def write(workspace: Any, report: Any, folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The panels of the W&B workspace and report, and nothing that talks to W&B.
 
-Every key that a panel reads is logged by `ds2/tracking.py`, whose head lists them. Runs are grouped by what they chose, so that bars
-and points are means over seeds and whiskers standard deviations over seeds.
+Every key that a panel reads is logged by `ds2/tracking.py`, whose head lists them. Runs are grouped by what
+they chose, so that bars and points are means over seeds and whiskers standard deviations over seeds.
 """
 
 from __future__ import annotations
@@ -64,13 +64,16 @@ def report(entity: str, project: str, tasks: Sequence[str]) -> wr.Report:
         ),
         (
             "Cost against average",
-            "Seconds are of the whole chain as if nothing had been cached: a sweep pays for each distinct stage once. "
-            "Dollars are those of the rater's answers, none where no language model was asked, and left out where its price is not known.",
+            "Seconds are of the whole chain as if nothing had been cached: a sweep pays for each distinct "
+            "stage once. "
+            "Dollars are those of the rater's answers, none where no language model was asked, and left out "
+            "where its price is not known.",
             cost(),
         ),
         (
             "Curation",
-            "Score transition matrices side by side, a run each: rows are true scores, columns rated ones. Without ground "
+            "Score transition matrices side by side, a run each: rows are true scores, columns rated ones. "
+            "Without ground "
             "truth they are estimates; read the warnings in each run's summary.",
             curation(),
         ),
@@ -81,8 +84,10 @@ def report(entity: str, project: str, tasks: Sequence[str]) -> wr.Report:
     blocks: list[Any] = [
         wr.TableOfContents(),
         wr.P(
-            "Rate, curate, select, fine-tune, evaluate: each run is one chain of the paper (Improving Data Efficiency via "
-            "Curating LLM-Driven Rating Systems). W&B is the window; tables with intervals and published numbers come from "
+            "Rate, curate, select, fine-tune, evaluate: each run is one chain of the paper (Improving Data "
+            "Efficiency via "
+            "Curating LLM-Driven Rating Systems). W&B is the window; tables with intervals and published "
+            "numbers come from "
             "the artifacts on disk (python -m experiments)."
         ),
     ]
@@ -95,11 +100,13 @@ def comparison(tasks: Sequence[str]) -> list[Any]:
     """Raters and budgets against the average."""
     return _placed(
         wr.BarPlot(
-            title="Average by rater", metrics=[AVERAGE.name], groupby=wr.Config("rater"), groupby_aggfunc="mean",
+            title="Average by rater", metrics=[AVERAGE.name], groupby=wr.Config("rater"),
+            groupby_aggfunc="mean",
             groupby_rangefunc="stddev", max_runs_to_show=100,
         ),
         wr.BarPlot(
-            title="Average by budget", metrics=[AVERAGE.name], groupby=wr.Config("budget"), groupby_aggfunc="mean",
+            title="Average by budget", metrics=[AVERAGE.name], groupby=wr.Config("budget"),
+            groupby_aggfunc="mean",
             groupby_rangefunc="stddev", max_runs_to_show=100,
         ),
         wr.BarPlot(
@@ -116,7 +123,8 @@ def cost() -> list[Any]:
         wr.ScatterPlot(title="Cost (seconds of the chain) against average", x=SECONDS, y=AVERAGE, log_x=True),
         wr.ScatterPlot(title="Cost (US dollars of the rater) against average", x=DOLLARS, y=AVERAGE),
         wr.BarPlot(
-            title="Seconds of each stage", metrics=[f"{stage}/wall_seconds" for stage in STAGES], max_runs_to_show=30
+            title="Seconds of each stage", metrics=[f"{stage}/wall_seconds" for stage in STAGES],
+            max_runs_to_show=30
         ),
         wr.BarPlot(
             title="Peak memory of each stage (GiB)", metrics=[f"{stage}/peak_memory_gib" for stage in STAGES],

@@ -1,4 +1,6 @@
-"""Figure 5: the average over benchmarks against the number of samples selected, ours beside the published curves."""
+"""Figure 5: the average over benchmarks against the number of samples selected, ours beside the published
+curves.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +19,41 @@ from experiments.result import Options, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CAPTION = "Figure 5 of the paper: the average over benchmarks against the budget, mean and standard deviation over seeds."
-CAPTION_MINI = "Figure 5 in miniature: shares of 4,000 generated samples, a tiny base model; nothing here is comparable with the paper."
+CAPTION = (
+    "Figure 5 of the paper: the average over benchmarks against the budget, mean and standard deviation over "
+    "seeds."
+)
+CAPTION_MINI = (
+    "Figure 5 in miniature: shares of 4,000 generated samples, a tiny base model; nothing here is comparable "
+    "with the paper."
+)
 COLOURS = {
-    "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c", "deita": "#8a7a2e",
+    "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c",
+    "deita": "#8a7a2e",
     "random": SOFT, "less": MUTED,
 }  # fmt: skip
-"""Of the methods whose curves are drawn."""
+"""Colours of the methods whose curves are drawn."""
 
 
 def run(options: Options) -> Result:
     """The grid of `sweep=data_scaling`, or of `sweep=mini_data_scaling`."""
-    found = grid.look(grid.sweep_name("data_scaling", options, mini="mini_data_scaling"), options)
+    swept = grid.look(grid.sweep_name("data_scaling", options, mini="mini_data_scaling"), options)
     printed = None if options.mini else published_cells.data_scaling()
     answer = grid.result(
-        found, caption=CAPTION_MINI if options.mini else CAPTION, published=printed, name="data_scaling"
+        swept, caption=CAPTION_MINI if options.mini else CAPTION, published=printed, name="data_scaling"
     )
-    known = curves(found.table(printed), printed)
+    known = curves(swept.table(printed), printed)
     return replace(answer, figures={} if known.empty else {"data_scaling": draw(known)})
 
 
 def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
-    """method, rater, budget (samples, or a share of the pool), mean and std in points, origin (`ours`, `paper`)."""
+    """method, rater, budget (samples, or a share of the pool), mean and std in points, origin (`ours`,
+    `paper`).
+    """
     summary = table.summary()
-    own = summary[(summary["task"] == AVERAGE) & summary["budget"].notna()].assign(origin="ours")
+    averages = summary[(summary["task"] == AVERAGE) & summary["budget"].notna()].assign(origin="ours")
     columns = ["method", "rater", "budget", "mean", "std", "origin"]
-    parts = [own[columns].dropna(subset="mean")]
+    parts = [averages[columns].dropna(subset="mean")]
     for (key, task), cell in (printed.values if printed else {}).items():
         _, budget, method, rater = key
         if task == AVERAGE and budget is not None and key in table.by_key:
@@ -52,16 +63,16 @@ def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
     return pd.concat(parts).astype({"budget": float, "mean": float, "std": float}).sort_values("budget")
 
 
-def draw(found: pd.DataFrame) -> Figure:
+def draw(points: pd.DataFrame) -> Figure:
     """A panel a rater, methods without one in every panel; ours drawn through, the paper's dashed."""
-    raters = list(dict.fromkeys(found["rater"].dropna())) or [None]
+    raters = list(dict.fromkeys(points["rater"].dropna())) or [None]
     figure, axes = new_figure(3.4 * len(raters) + 1.6, 3.6, ncols=len(raters), sharey=True, squeeze=False)
     for rater, panel in zip(raters, axes[0], strict=True):
-        own = found[found["rater"].isna() | (found["rater"] == rater)]
-        for (method, origin), curve in own.groupby(["method", "origin"], sort=False):
+        of_rater = points[points["rater"].isna() | (points["rater"] == rater)]
+        for (method, origin), curve in of_rater.groupby(["method", "origin"], sort=False):
             _draw_curve(panel, str(method), str(origin), curve)
         panel.set_xscale("log")
-        ticks = sorted(own["budget"].unique())
+        ticks = sorted(of_rater["budget"].unique())
         panel.set_xticks(ticks, [f"{100 * b:g} %" if b < 1 else f"{b / 1000:g}k" for b in ticks])
         panel.minorticks_off()
         panel.set_xlabel("share of the pool selected" if ticks[-1] < 1 else "samples selected")
@@ -79,5 +90,6 @@ def _draw_curve(panel: Any, method: str, origin: str, curve: pd.DataFrame) -> No
     panel.errorbar(
         curve["budget"], curve["mean"], yerr=curve["std"].fillna(0), color=COLOURS.get(method, MUTED),
         linestyle="-" if ours else "--", marker="o" if ours else "D", markersize=5 if ours else 3.5,
-        linewidth=1.8 if ours else 1, capsize=2, elinewidth=0.9, label=method if ours else f"{method} (paper)",
+        linewidth=1.8 if ours else 1, capsize=2, elinewidth=0.9,
+        label=method if ours else f"{method} (paper)",
     )  # fmt: skip

@@ -1,10 +1,11 @@
-"""Experiments that are grids of runs: what is done, how to compute the rest, and the table of what came out."""
+"""Experiments that are grids of runs: what is done, how to compute the rest, the table of what came out."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +18,9 @@ from ds2.config.stages import CHOICES, key_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.report.table import ResultTable
 from ds2.report.table_text import Table
-from ds2.runs import expected as cells
+from ds2.runs import expected as expected_runs
 from ds2.runs import jobs
-from ds2.runs.expected import Cell, State, table_of
+from ds2.runs.expected import ExpectedRun, State, table_of
 from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result
 
@@ -32,17 +33,17 @@ class Grid:
     extra: Sequence[str]
     """What a person added to the sweep."""
     root: Path
-    """Of the artifact store."""
-    cells: list[Cell]
+    """The folder of the artifact store."""
+    expected: list[ExpectedRun]
 
     @property
     def complete(self) -> bool:
-        return all(cell.state is State.done for cell in self.cells)
+        return all(each.state is State.done for each in self.expected)
 
     @property
     def runs(self) -> list[RunResult]:
         """Those that are evaluated."""
-        return [cell.run for cell in self.cells if cell.run is not None and "evaluate" in cell.run.stages]
+        return [each.run for each in self.expected if each.run is not None and "evaluate" in each.run.stages]
 
     @property
     def command(self) -> str:
@@ -51,26 +52,29 @@ class Grid:
 
     def lines(self) -> list[str]:
         """Counts, reasons, and what to do next."""
-        lines = [f"sweep {self.sweep.name}: {cells.count(self.cells)}", *cells.explain(self.cells)]
+        lines = [
+            f"sweep {self.sweep.name}: {expected_runs.count(self.expected)}",
+            *expected_runs.explain(self.expected),
+        ]
         lines += [f"{path} is damaged and was not read; delete it" for path in jobs.ledger(self.root).damaged]
-        if any(cell.state in (State.missing, State.failed, State.unknown) for cell in self.cells):
+        if any(each.state in (State.missing, State.failed, State.unknown) for each in self.expected):
             lines.append(f"to compute what is missing: {self.command}")
         return lines
 
     def table(
-        self, published: PublishedCells | None = None, only: Callable[[Cell], bool] = lambda cell: True
+        self, published: PublishedCells | None = None, only: Callable[[ExpectedRun], bool] = lambda each: True
     ) -> ResultTable:
-        """The table of these cells, or of some of them."""
-        chosen = [cell for cell in self.cells if only(cell)]
+        """The table of these runs, or of some of them."""
+        chosen = [each for each in self.expected if only(each)]
         printed = None if published is None else published.values
         return table_of(chosen, baselines=self.sweep.baselines, published=printed)
 
     def states(self) -> Table:
         """How many runs of each row are done, running, failed and missing."""
         counts: dict[tuple[object, ...], dict[str, int]] = {}
-        for cell in self.cells:
-            row = counts.setdefault(key_of(cell.config), {state.value: 0 for state in State})
-            row[cell.state.value] += 1
+        for each in self.expected:
+            row = counts.setdefault(key_of(each.config), {state.value: 0 for state in State})
+            row[each.state.value] += 1
         frame = pd.DataFrame([dict(zip(CHOICES, key, strict=True)) | row for key, row in counts.items()])
         return Table("states", frame.loc[:, frame.astype(bool).any()])
 
@@ -83,13 +87,17 @@ def look(name: str, options: Options) -> Grid:
     """
     sweep = load_sweep(name)
     root = artifacts_root([*sweep.overrides, *options.overrides])
-    found = sweep_command.look(sweep, options.overrides, root)
+    expected = sweep_command.look(sweep, options.overrides, root)
     if options.launch:
-        wanted = [cell for cell in found if cell.state is not State.done and cell.to_launch]
+        wanted = [each for each in expected if each.state is not State.done and each.to_launch]
         if wanted:
             sweep_command.launch(sweep, options.overrides, wanted, root)
-            found = sweep_command.look(sweep, options.overrides, root)
-    return Grid(sweep, list(options.overrides), root, found)
+            expected = sweep_command.look(sweep, options.overrides, root)
+    return Grid(sweep, list(options.overrides), root, expected)
+
+
+def _of_model(model: str, each: ExpectedRun) -> bool:
+    return each.config.model.name == model
 
 
 def sweep_name(name: str, options: Options, *, mini: str | None) -> str:
@@ -107,10 +115,10 @@ def result(
     name: str,
 ) -> Result:
     """The usual answer of a grid: one table for each base model."""
-    models = dict.fromkeys(cell.config.model.name for cell in grid.cells)
+    models = dict.fromkeys(each.config.model.name for each in grid.expected)
     tables, notes = [], []
     for model in models:
-        results = grid.table(published, lambda cell, model=model: cell.config.model.name == model)  # type: ignore[misc]
+        results = grid.table(published, partial(_of_model, model))
         title = f"Base model {model}" if len(models) > 1 else ""
         tables.append(results.table(f"{name}_{model}" if len(models) > 1 else name, title))
         notes += results.notes()

@@ -4,8 +4,9 @@ The judge is no stage of a run: it asks a paid or served model. Its win rates ar
 
     <artifacts>/judge/<bench>/<our adapter>-<LIMA's adapter>/rates.json
 
-where an adapter is named by the fingerprint of its `finetune` stage. `requests` writes the specs of the comparisons that are not
-there yet beside it, and says the commands; the prompts of a bench are `<paths.data>/judge/<bench>.jsonl`.
+where an adapter is named by the fingerprint of its `finetune` stage. `requests` writes the specs of the
+comparisons that are not there yet beside it, and says the commands; the prompts of a bench are
+`<paths.data>/judge/<bench>.jsonl`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CAPTION = "Table 4 and Figure 6 of the paper: fine-tuned on our 1,000 or 10,000 
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedPair:
     """Our run and LIMA's, of one base model and seed, on one bench."""
 
     bench: str
@@ -46,13 +47,13 @@ class Comparison:
 
     @property
     def rates(self) -> dict[str, Any] | None:
-        """`rates.json`, or None where nobody has asked the judge. Raises UserError where it cannot be read."""
+        """`rates.json`; None where nobody has asked the judge. Raises UserError where it cannot be read."""
         path = self.folder / "rates.json"
         if not path.is_file():
             return None
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {**found, **{name: float(found[name]["value"]) for name in OUTCOMES}}
+            saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return {**saved, **{name: float(saved[name]["value"]) for name in OUTCOMES}}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is no result of python -m eval judge; delete it and judge again"
@@ -61,9 +62,9 @@ class Comparison:
 
 def run(options: Options) -> Result:
     """The grid of `sweep=lima` and what the judge said of its runs."""
-    found = grid.look(grid.sweep_name("lima", options, mini=None), options)
-    answer = grid.result(found, caption=CAPTION, name="lima")
-    pairs = list(comparisons(found))
+    swept = grid.look(grid.sweep_name("lima", options, mini=None), options)
+    answer = grid.result(swept, caption=CAPTION, name="lima")
+    pairs = list(comparisons(swept))
     rates = judged(pairs)
     waiting = [pair for pair in pairs if pair.rates is None]
     notes = [
@@ -81,19 +82,19 @@ def run(options: Options) -> Result:
     )  # fmt: skip
 
 
-def comparisons(found: grid.Grid) -> Iterator[Comparison]:
+def comparisons(swept: grid.Grid) -> Iterator[JudgedPair]:
     """Each of our finished runs with LIMA's of the same base model and seed, on every bench."""
-    lima = {(r.config.model.name, r.config.seed): r for r in found.runs if r.config.selection.name == "lima"}
-    for ours in found.runs:
+    lima = {(r.config.model.name, r.config.seed): r for r in swept.runs if r.config.selection.name == "lima"}
+    for ours in swept.runs:
         other = lima.get((ours.config.model.name, ours.config.seed))
         if other is None or ours is other:
             continue
         for bench in BENCHES:
             name = f"{ours.stages['finetune'].fingerprint}-{other.stages['finetune'].fingerprint}"
-            yield Comparison(bench, ours, other, found.root / "judge" / bench / name)
+            yield JudgedPair(bench, ours, other, swept.root / "judge" / bench / name)
 
 
-def requests(pair: Comparison, prompts: Path) -> list[str]:
+def requests(pair: JudgedPair, prompts: Path) -> list[str]:
     """Write what `python -m eval answer` and `python -m eval judge` need for one comparison; the commands."""
     from ds2.base.dataclass_json import to_plain
     from eval.judge.spec import AnswerSpec, JudgeSpec
@@ -128,12 +129,15 @@ def _spec(path: Path, content: Any, command: str) -> str:
     return f"python -m eval {command} {path}"
 
 
-def judged(pairs: list[Comparison]) -> pd.DataFrame:
-    """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged); the published ones."""
+def judged(pairs: list[JudgedPair]) -> pd.DataFrame:
+    """base_model, bench, budget, rater, seeds; ours: win, tie, loss in percent over seeds (NaN: not judged);
+    the published ones.
+    """
     keys = ["base_model", "bench", "budget", "rater"]
-    own = [
+    outcomes = [
         {
-            "base_model": pair.ours.config.model.name, "bench": pair.bench, "budget": int(pair.ours.config.budget.samples),
+            "base_model": pair.ours.config.model.name, "bench": pair.bench,
+            "budget": int(pair.ours.config.budget.samples),
             "rater": pair.ours.config.rater.name, **{name: 100 * rates[name] for name in OUTCOMES},
         }
         for pair in pairs
@@ -141,7 +145,7 @@ def judged(pairs: list[Comparison]) -> pd.DataFrame:
     ]  # fmt: skip
     printed = published.read("lima_judge").rename(columns={name: f"{name} (paper)" for name in OUTCOMES})
     printed["rater"] = [RATERS.get(rater, (rater,))[-1] for rater in printed["rater"]]
-    ours = pd.DataFrame(own, columns=[*keys, *OUTCOMES]).groupby(keys)
+    ours = pd.DataFrame(outcomes, columns=[*keys, *OUTCOMES]).groupby(keys)
     means = ours.mean().assign(seeds=ours.size()).reset_index()
     joined = means.merge(printed[[*keys, *(f"{name} (paper)" for name in OUTCOMES)]], on=keys, how="outer")
     joined["seeds"] = joined["seeds"].fillna(0).astype(int)
@@ -149,16 +153,19 @@ def judged(pairs: list[Comparison]) -> pd.DataFrame:
 
 
 def draw(rates: pd.DataFrame) -> Figure:
-    """A row of panels a base model, a panel a bench: the paper's outcome of each subset, ours above it where it was judged."""
+    """A row of panels a base model, a panel a bench: the paper's outcome of each subset, ours above it where
+    it was judged.
+    """
     models = list(dict.fromkeys(rates["base_model"]))
     figure, axes = new_figure(
-        11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row", squeeze=False
+        11, 0.6 + 2.7 * len(models), nrows=len(models), ncols=len(BENCHES), sharex=True, sharey="row",
+        squeeze=False
     )  # fmt: skip
     for line, model in zip(axes, models, strict=True):
-        own = rates[rates["base_model"] == model].set_index(["budget", "rater"])
-        subsets = own.index.unique().sort_values()
+        of_model = rates[rates["base_model"] == model].set_index(["budget", "rater"])
+        subsets = of_model.index.unique().sort_values()
         for panel, bench in zip(line, BENCHES, strict=True):
-            _draw_outcomes(panel, own[own["bench"] == bench].reindex(subsets))
+            _draw_outcomes(panel, of_model[of_model["bench"] == bench].reindex(subsets))
         line[0].set_yticks(range(len(subsets)), [f"{rater}, {budget / 1000:g}k" for budget, rater in subsets])
         line[0].invert_yaxis()
         line[0].set_ylabel(model, fontsize=10.5, fontweight="bold")

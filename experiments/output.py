@@ -21,7 +21,8 @@ def show(result: Result) -> None:
 
 
 def write(result: Result, folder: Path) -> list[Path]:
-    """`NAME.md`, `.tex` and `.csv` of each table, `NAME.svg` and `.png` of each figure, `README.md` with all; their paths.
+    """`NAME.md`, `.tex` and `.csv` of each table, `NAME.svg` and `.png` of each figure, `README.md` with all;
+    their paths.
 
     Raises:
         UserError: the folder cannot be written to.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ds2.config.stages import Key
-from ds2.report.rows import Published
+from ds2.report.table_rows import Published
 from experiments import published
 
 TASKS = {
@@ -22,7 +22,7 @@ RATERS = {"mistral_7b": ("mistral_7b", "mistral_7b_v0_3")}
 """A rater of the CSVs -> its names here: of the released score files, of `conf/rater`."""
 UNBUDGETED = ("base", "full")
 MODEL = "llama_3_1_8b"
-"""Of the CSVs that name no base model."""
+"""Base model of the CSVs that name none."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def data_scaling() -> PublishedCells:
 def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows a seed -> a row a method, rater and budget: mean and standard deviation of each benchmark."""
     cells = frame.groupby(["method", "rater", "budget", *published.PROVENANCE], dropna=False)[list(TASKS)]
-    found = cells.mean().join(cells.std().add_suffix("_std")).reset_index()
-    return found.assign(provenance=found["provenance"] + "; mean and std over the two or three seeds it has")
+    averaged = cells.mean().join(cells.std().add_suffix("_std")).reset_index()
+    return averaged.assign(
+        provenance=averaged["provenance"] + "; mean and std over the two or three seeds it has"
+    )
 
 
 def _means(frame: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def _means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined(tables: Mapping[str, pd.DataFrame]) -> PublishedCells:
-    """Of several tables the later one has the last word."""
+    """Several tables as one; the later has the last word."""
     values: dict[tuple[Key, str], Published] = {}
     sources: dict[tuple[Key, str], str] = {}
     for name, frame in tables.items():

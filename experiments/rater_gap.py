@@ -1,8 +1,8 @@
 """Figure 7: how much the choice of the rater matters, and how far the raters agree in the first place.
 
-Two measures: the largest difference between raters in the average over benchmarks (published; ours from the finished cells of
-`data_scaling`), and, which needs no fine-tuning, the raters' own agreement: on all 300,932 samples as released, and on the slice
-raw and curated.
+Two measures: the largest difference between raters in the average over benchmarks (published; ours from the
+finished cells of `data_scaling`), and, which needs no fine-tuning, the raters' own agreement: on all 300,932
+samples as released, and on the slice raw and curated.
 """
 
 from __future__ import annotations
@@ -46,34 +46,40 @@ WAYS = {"ds2_without_curation": "without", "ds2": "with"}
 
 
 def own_averages(table: ResultTable) -> pd.DataFrame:
-    """method, rater, budget (samples), average_mean (points) of our finished cells, named as in the published CSVs."""
+    """method, rater, budget (samples), average_mean (points) of our finished cells, named as in the published
+    CSVs.
+    """
     methods = {published_cells.METHODS.get(method, method): method for method in WAYS}
     raters = {name: rater for rater in RATERS for name in published_cells.RATERS.get(rater, (rater,))}
     cells = table.summary()
-    own = cells[
+    chosen = cells[
         (cells["task"] == AVERAGE) & (cells["model"] == published_cells.MODEL) & cells["mean"].notna()
         & cells["method"].isin(list(methods)) & cells["rater"].isin(list(raters))
     ].rename(columns={"mean": "average_mean"})  # fmt: skip
-    return own.assign(
-        method=own["method"].map(methods), rater=own["rater"].map(raters), budget=own["budget"].astype(float)
+    return chosen.assign(
+        method=chosen["method"].map(methods),
+        rater=chosen["rater"].map(raters),
+        budget=chosen["budget"].astype(float),
     )[["method", "rater", "budget", "average_mean"]]
 
 
 def largest_gaps(cells: pd.DataFrame) -> pd.Series:
     """Highest minus lowest mean average among the raters, by (curation, budget).
 
-    cells: method (`ds2`, `ds2_without_curation`), rater, budget, average_mean; a budget counts where all three raters have it.
+    cells: method (`ds2`, `ds2_without_curation`), rater, budget, average_mean; a budget counts where all
+    three raters have it.
     """
-    own = cells[cells["method"].isin(list(WAYS)) & cells["rater"].isin(list(RATERS))]
+    chosen = cells[cells["method"].isin(list(WAYS)) & cells["rater"].isin(list(RATERS))]
     by_rater = (
-        own.groupby(["method", "budget"])["average_mean"].agg(["max", "min", "size"]).query("size == 3")
+        chosen.groupby(["method", "budget"])["average_mean"].agg(["max", "min", "size"]).query("size == 3")
     )
     gaps = (by_rater["max"] - by_rater["min"]).rename(index=WAYS, level="method")
     return gaps.rename_axis(["curation", "budget"])
 
 
 def gap_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """budget, curation (without, with), ours, published: the largest difference between two raters, points of the average.
+    """budget, curation (without, with), ours, published: the largest difference between two raters, points of
+    the average.
 
     cells: our finished cells, as for `largest_gaps`.
     """
@@ -88,14 +94,16 @@ def gap_table(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"ours": float})
 
 
-def versions(released: ReleasedScores, found: Slice) -> dict[str, dict[str, Scores]]:
+def versions(released: ReleasedScores, pool: Slice) -> dict[str, dict[str, Scores]]:
     """Version -> rater -> scores."""
-    curated = {v: {rater: found.scores(rater, v) for rater in RATERS} for v in VERSIONS if v != "released"}
+    curated = {v: {rater: pool.scores(rater, v) for rater in RATERS} for v in VERSIONS if v != "released"}
     return {"released": released.scores, **curated}
 
 
 def shuffled_within_sources(released: ReleasedScores, *, seed: int = 0) -> dict[str, Scores]:
-    """Each rater's scores shuffled among the samples of a source: what agreement is left is about sources alone."""
+    """Each rater's scores shuffled among the samples of a source: what agreement is left is about sources
+    alone.
+    """
     rng = np.random.default_rng(seed)
     order = np.argsort(released.source, kind="stable")
     shuffled = {}
@@ -111,9 +119,9 @@ def kappa_table(scores: dict[str, dict[str, Scores]]) -> pd.DataFrame:
     rows = []
     for version, by_rater in scores.items():
         for first, second in PAIRS:
-            found = kappa(by_rater[first], by_rater[second], NUM_SCORES)
-            row = {"scores": version, "first": first, "second": second, "kappa": found.value}
-            rows.append(row | {"low": found.low, "high": found.high, "samples": len(by_rater[first])})
+            agreement = kappa(by_rater[first], by_rater[second], NUM_SCORES)
+            row = {"scores": version, "first": first, "second": second, "kappa": agreement.value}
+            rows.append(row | {"low": agreement.low, "high": agreement.high, "samples": len(by_rater[first])})
     return pd.DataFrame(rows)
 
 
@@ -132,11 +140,11 @@ def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame, note: 
     _draw_gaps(left, gaps)
     colours = dict(zip(VERSIONS, (SOFT, MUTED, WARM, ACCENT), strict=True))
     for i, (version, label) in enumerate(VERSIONS.items()):
-        own = kappas[kappas["scores"] == version]
+        of_version = kappas[kappas["scores"] == version]
         at = [p + (i - 1.5) * 0.19 for p in range(len(PAIRS))]
-        middle.bar(at, own["kappa"], 0.17, color=colours[version], label=label)
-        middle.vlines(at, own["low"], own["high"], color=SOFT, linewidth=1)
-        for x, value in zip(at, own["kappa"], strict=True):
+        middle.bar(at, of_version["kappa"], 0.17, color=colours[version], label=label)
+        middle.vlines(at, of_version["low"], of_version["high"], color=SOFT, linewidth=1)
+        for x, value in zip(at, of_version["kappa"], strict=True):
             middle.annotate(f"{value:.2f}"[1:], (x, value), (0, 3), textcoords="offset points", ha="center",
                             fontsize=7.5, color=SOFT)  # fmt: skip
         spread = spreads[spreads["scores"] == version]
@@ -161,10 +169,10 @@ def draw(gaps: pd.DataFrame, kappas: pd.DataFrame, spreads: pd.DataFrame, note: 
 
 def _draw_gaps(axes: Any, gaps: pd.DataFrame) -> None:
     for way, colour in (("without", MUTED), ("with", ACCENT)):
-        own = gaps[gaps["curation"] == way]
-        axes.plot(range(len(own)), own["published"], "o--", color=colour, linewidth=1.2, markersize=4)
-        axes.plot(range(len(own)), own["ours"], "o-", color=colour, linewidth=1.8, markersize=5.5)
-        axes.annotate(f"{way} curation", (1, own["published"].iloc[1]), (9, 3), textcoords="offset points",
+        of_way = gaps[gaps["curation"] == way]
+        axes.plot(range(len(of_way)), of_way["published"], "o--", color=colour, linewidth=1.2, markersize=4)
+        axes.plot(range(len(of_way)), of_way["ours"], "o-", color=colour, linewidth=1.8, markersize=5.5)
+        axes.annotate(f"{way} curation", (1, of_way["published"].iloc[1]), (9, 3), textcoords="offset points",
                       fontsize=8.5, color=SOFT if way == "without" else colour)  # fmt: skip
     budgets = gaps["budget"].unique()
     axes.set_xticks(range(len(budgets)), [f"{b / 1000:g}k" for b in budgets])
@@ -188,16 +196,17 @@ def _short(rater: str) -> str:
 
 def run(options: Options) -> Result:
     """Agreement of the raters, and the gap that their choice makes."""
-    found = curated_slice(options, "rater_gap")
+    pool = curated_slice(options, "rater_gap")
     released = released_scores(Path(options.paths.data))
-    scores = versions(released, found)
+    scores = versions(released, pool)
     scaling = grid.look("data_scaling", replace(options, launch=False))  # it reads half of that grid
     gaps, spreads = gap_table(own_averages(scaling.table())), spread_table(scores)
     kappas = kappa_table(scores | {"by_source": shuffled_within_sources(released)})
     three = dict.fromkeys(("kappa", "low", "high"), ".3f")
     return Result(
         title="Rater gap (Figure 7) and agreement of the raters",
-        caption=f"released: all {released.source.size:,} samples; by_source: these shuffled within their sources; raw, rank, posterior: {found.note}. Curated scores of all raters rest on the same "
+        caption=f"released: all {released.source.size:,} samples; by_source: these shuffled within their "
+        f"sources; raw, rank, posterior: {pool.note}. Curated scores of all raters rest on the same "
         "neighbours, which makes them agree more whether or not they are truer.",
         tables=[
             Table(
@@ -209,7 +218,7 @@ def run(options: Options) -> Result:
             Table("kappa", kappas, "Quadratic-weighted kappa, 95 % interval", {**three, "samples": ","}),
             Table("spread", spreads, "Highest minus lowest score of a sample", {"share": ".1%"}),
         ],
-        figures={"rater_gap": draw(gaps, kappas, spreads, found.note)},
+        figures={"rater_gap": draw(gaps, kappas, spreads, pool.note)},
         notes=[
             "Our gap is read from the fine-tunes of data_scaling, base model llama_3_1_8b.",
             *scaling.lines(),

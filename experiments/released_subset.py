@@ -25,16 +25,21 @@ class Overlap:
 
 
 def overlap(ours: Iterable[Conversation], theirs: Iterable[Conversation]) -> Overlap:
-    """Conversations ((role, content), ...) are the same where every message is, up to white space at its ends."""
-    own, other = ({tuple((role, text.strip()) for role, text in c) for c in side} for side in (ours, theirs))
-    return Overlap(len(own), len(other), len(own & other))
+    """Conversations ((role, content), ...) are the same where every message is, up to white space at its
+    ends.
+    """
+    chosen, other = (
+        {tuple((role, text.strip()) for role, text in c) for c in side} for side in (ours, theirs)
+    )
+    return Overlap(len(chosen), len(other), len(chosen & other))
 
 
 def our_overrides(data: Path) -> Sequence[str]:
     """The arguments of `ds2` that select our subset from the released scores."""
     scores = data / "scores" / "released_scores.npz"
     return [
-        "experiment=paper", "rater=released", f"rater.path={scores}", "rater.key=gpt_4o_mini", "rater.name=gpt_4o_mini",
+        "experiment=paper", "rater=released", f"rater.path={scores}", "rater.key=gpt_4o_mini",
+        "rater.name=gpt_4o_mini",
         "rater.unit=scores", "until=select", "tracking=none",
     ]  # fmt: skip
 

@@ -43,7 +43,9 @@ def count_by_rater(released: ReleasedScores) -> pd.DataFrame:
 
 
 def count_by_source(released: ReleasedScores) -> pd.DataFrame:
-    """Samples of each source given each score: rater, source, score, ours, published (NaN but for GPT-4o-mini)."""
+    """Samples of each source given each score: rater, source, score, ours, published (NaN but for
+    GPT-4o-mini).
+    """
     theirs = published.read("score_distribution_gpt_by_source").set_index("source")[LEVELS]
     rows = []
     for rater, scores in released.scores.items():
@@ -64,14 +66,14 @@ def draw_raters(by_rater: pd.DataFrame) -> Figure:
     figure, axes = new_figure(9, 3.1, ncols=len(RATERS), sharey=True)
     total = by_rater.groupby("rater")["ours"].sum()
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
-        own = by_rater[by_rater["rater"] == rater]
-        each.bar(own["score"], own["share"], 0.78, color=ACCENT)
-        for level, share in zip(own["score"], own["share"], strict=True):
+        given = by_rater[by_rater["rater"] == rater]
+        each.bar(given["score"], given["share"], 0.78, color=ACCENT)
+        for level, share in zip(given["score"], given["share"], strict=True):
             each.annotate(f"{share:.1%}", (level, share), (0, 3), textcoords="offset points", ha="center",
                           fontsize=8, color=SOFT)  # fmt: skip
-        mean = float((own["score"] * own["share"]).sum())
+        mean = float((given["score"] * given["share"]).sum())
         set_title(each, label, f"mean {mean:.2f}, N = {total[rater]:,}")
-        each.set_xticks(own["score"])
+        each.set_xticks(given["score"])
         each.set_xlabel("score")
         each.tick_params(axis="x", length=0)
     axes[0].set_ylabel("share of samples")
@@ -81,15 +83,17 @@ def draw_raters(by_rater: pd.DataFrame) -> Figure:
 
 
 def draw_sources(by_source: pd.DataFrame) -> Figure:
-    """How each rater scores each source: a bar a source, its shares from score 0 (left, light) to 5 (right, dark)."""
+    """How each rater scores each source: a bar a source, its shares from score 0 (left, light) to 5 (right,
+    dark).
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("ds2", RAMP)(np.linspace(0.08, 1, NUM_SCORES))
     names = list(dict.fromkeys(by_source["source"]))
     figure, axes = new_figure(9, 2.9, ncols=len(RATERS), sharey=True)
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
-        own = by_source[by_source["rater"] == rater].pivot(index="source", columns="score", values="ours")
-        shares = own.loc[names].div(own.loc[names].sum(axis=1), axis=0)
+        counts = by_source[by_source["rater"] == rater].pivot(index="source", columns="score", values="ours")
+        shares = counts.loc[names].div(counts.loc[names].sum(axis=1), axis=0)
         left = np.zeros(len(names))
         for level in range(NUM_SCORES):
             width = shares[level].to_numpy()
@@ -121,7 +125,8 @@ def run(options: Options) -> Result:
     equal = (by_rater["ours"] == by_rater["published"]).all() and (known["ours"] == known["published"]).all()
     return Result(
         title="Score distributions (Figure 2) and the pool",
-        caption=f"Released scores of {released.source.size:,} samples. Published counts were recomputed from the same files, so "
+        caption=f"Released scores of {released.source.size:,} samples. Published counts were recomputed from "
+        "the same files, so "
         f"they must be equal: they are{'' if equal else ' NOT'}.",
         tables=[
             Table("pool", pool_table(released), "Samples of each source", counts),

@@ -1,8 +1,9 @@
 """How much of a selected subset another sample of the same pool would choose too, against the budget.
 
-Each curation of the slice is repeated on resamples of its neighbourhoods (`curation.bootstrap`); the overlap is the expected share of
-the m chosen samples that two resamples have in common, m / N for random subsets. Selecting by the scores as given estimates
-nothing, so nothing of it can move under resampling (overlap 1); its noise is the rater's own.
+Each curation of the slice is repeated on resamples of its neighbourhoods (`curation.bootstrap`); the overlap
+is the expected share of the m chosen samples that two resamples have in common, m / N for random subsets.
+Selecting by the scores as given estimates nothing, so nothing of it can move under resampling (overlap 1);
+its noise is the rater's own.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 METHODS = {"posterior": ACCENT, "rank": WARM}
 
 
-def measure(found: Slice) -> pd.DataFrame:
+def measure(pool: Slice) -> pd.DataFrame:
     """rater, method, budget, share of the pool (also the overlap of random subsets), overlap."""
     rows = []
     for rater in RATERS:
         for method in METHODS:
-            uncertainty = found.uncertainty(rater, method)
+            uncertainty = pool.uncertainty(rater, method)
             points = zip(uncertainty.stability_budgets.tolist(), uncertainty.stability.tolist(), strict=True)
             for budget, overlap in points:
-                share = budget / found.num_samples
+                share = budget / pool.num_samples
                 rows.append(
                     {"rater": rater, "method": method, "budget": budget, "share": share, "overlap": overlap}
                 )
@@ -42,19 +43,19 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
     """Overlap against budget, a panel a rater, beside chance; note: the caption, `Slice.note`."""
     figure, axes = new_figure(9.4, 3.4, ncols=len(RATERS), sharey=True)
     for each, (rater, label) in zip(axes, RATERS.items(), strict=True):
-        own = table[table["rater"] == rater]
+        of_rater = table[table["rater"] == rater]
         each.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
         for method, colour in METHODS.items():
-            line = own[own["method"] == method]
+            line = of_rater[of_rater["method"] == method]
             each.plot(line["share"], line["overlap"], "o-", color=colour, linewidth=1.8, markersize=5.5,
                       label=method)  # fmt: skip
-            other = own[own["method"] != method].set_index("budget")["overlap"]
+            other = of_rater[of_rater["method"] != method].set_index("budget")["overlap"]
             for share, budget, overlap in zip(line["share"], line["budget"], line["overlap"], strict=True):
                 # The upper curve's numbers stand above it, the lower one's beneath.
                 above = overlap >= other[budget]
                 each.annotate(f"{overlap:.3f}"[1:], (share, overlap), (0, 7 if above else -14), ha="center",
                               textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
-        budgets = own[own["method"] == "rank"]
+        budgets = of_rater[of_rater["method"] == "rank"]
         each.set_xticks(budgets["share"], [f"{s:.0%}".rstrip("%") for s in budgets["share"]])
         each.set_xlim(-0.025, 0.56)  # room for the first number beside the axis
         each.set_xlabel("budget (% of the pool)")
@@ -69,9 +70,9 @@ def draw(table: pd.DataFrame, note: str) -> Figure:
 
 
 def run(options: Options) -> Result:
-    """Stability on the slice, and the overlap of our 10,000 with the released ones where that can be checked."""
-    found = curated_slice(options, "selection_stability")
-    table = measure(found)
+    """Stability on the slice; the overlap of our 10,000 with the released ones where it can be checked."""
+    pool = curated_slice(options, "selection_stability")
+    table = measure(pool)
     beside = compare_with_released(Path(options.paths.data), options.paths.artifacts)
     said = (
         beside
@@ -80,9 +81,10 @@ def run(options: Options) -> Result:
     )
     return Result(
         title="Stability of the selection under resampled neighbourhoods",
-        caption=f"{found.note}. Overlap: expected share of the subset that two of 20 resamples have in common; share: of the pool, "
+        caption=f"{pool.note}. Overlap: expected share of the subset that two of 20 resamples have in "
+        "common; share: of the pool, "
         "and the overlap of two random subsets.",
         tables=[Table("stability", table, formats={"budget": ",", "share": ".0%", "overlap": ".3f"})],
-        figures={"selection_stability": draw(table, found.note)},
+        figures={"selection_stability": draw(table, pool.note)},
         notes=[f"Overlap of our 10,000 samples for GPT-4o-mini with the released subset: {said}"],
     )

@@ -1,1 +1,4 @@
-"""Fine-tuning: LoRA or QLoRA on a selected subset. `python -m finetune SPEC.json`, or `finetune.train.train(spec)`."""
+"""Fine-tuning: LoRA or QLoRA on a selected subset.
+
+`python -m finetune SPEC.json`, or `finetune.train.train(spec)`.
+"""

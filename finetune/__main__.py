@@ -1,4 +1,6 @@
-"""`python -m finetune SPEC.json`: one fine-tuning; under `accelerate launch -m finetune SPEC.json` on several devices."""
+"""`python -m finetune SPEC.json`: one fine-tuning; under `accelerate launch -m finetune SPEC.json` on several
+devices.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def add_lora(model: Any, config: FinetuneConfig) -> Any:
 def check_packing(model: Any) -> None:
     """UserError where samples that share a row, told apart by their positions, see each other in this model.
 
-    Another first sample must leave the logits of the second as they are, to the last bit: what is masked weighs nothing.
+    Another first sample must leave the logits of the second as they are, to the last bit: what is masked
+    weighs nothing.
     """
     import torch
 
@@ -89,7 +90,8 @@ def check_packing(model: Any) -> None:
     model.train(training)
     if not torch.equal(one, other):
         raise UserError(
-            f"packed samples see each other in a model of type {model.config.model_type}: set finetune.runtime.packing=false"
+            f"packed samples see each other in a model of type {model.config.model_type}: set "
+            "finetune.runtime.packing=false"
         )
 
 

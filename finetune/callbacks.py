@@ -1,4 +1,4 @@
-"""What watches a training: the progress bar, the speed of each step, the stop at a loss that is not a number."""
+"""What watches a training: the progress bar, the speed of each step, the stop at a loss that is no number."""
 
 from __future__ import annotations
 

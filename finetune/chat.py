@@ -1,4 +1,6 @@
-"""Conversations as token ids, and which of those tokens carry the loss: assistant contents and their end tokens."""
+"""Conversations as token ids, and which of those tokens carry the loss: assistant contents and their end
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class EncodedSamples:
 def set_template(tokenizer: Any, template: str) -> None:
     """Give the tokenizer a chat template: a file of `finetune/templates/`, or its own for `model`.
 
-    Raises UserError where the template does not exist, or needs a token that the base model's tokenizer lacks.
+    Raises UserError where the template does not exist, or needs a token that the base model's tokenizer
+    lacks.
     """
     name = getattr(tokenizer, "name_or_path", "")
     if not getattr(tokenizer, "is_fast", False):
@@ -59,8 +62,8 @@ def set_template(tokenizer: Any, template: str) -> None:
 def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character ranges of its assistant contents, each with its end token.
 
-    A range begins where generation would begin, after the assistant's opening mark, so that training and inference see
-    the same prompt. White space after an end token is not part of it.
+    A range begins where generation would begin, after the assistant's opening mark, so that training and
+    inference see the same prompt. White space after an end token is not part of it.
     """
     text = _render(tokenizer, messages)
     spans = []
@@ -123,7 +126,8 @@ def _inside(ranges: NDArray[np.int64], spans: list[tuple[int, int]]) -> NDArray[
     first, last = ranges[:, 0], ranges[:, 1]
     trained = np.zeros(len(ranges), dtype=np.bool_)
     for start, end in spans:
-        # Some tokenizers trim white space from the offsets, which leaves empty ranges: at a border they belong outside.
+        # Some tokenizers trim white space from the offsets, which leaves empty ranges: at a border they
+        # belong outside.
         held = np.where(first < last, first >= start, first > start)
         trained |= held & (last <= end) & (first < end)
     return trained

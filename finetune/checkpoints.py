@@ -1,4 +1,4 @@
-"""Checkpoints of an interrupted run: which one to continue from, and whether they belong to this run at all."""
+"""Checkpoints of an interrupted run: which one to continue from, and whether they belong to this run."""
 
 from __future__ import annotations
 

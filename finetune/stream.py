@@ -1,8 +1,9 @@
 """The order in which samples are trained: fixed by the seed and the total batch, whatever the devices.
 
-Passes over the n samples, each in a fresh random order, are laid end to end and cut into optimiser steps of B (the total
-batch) samples. So every step has exactly B samples, on one device or on eight. Within a step samples go by length,
-longest first: device batches then need little padding, and the step's gradient, a mean over its tokens, is the same.
+Passes over the n samples, each in a fresh random order, are laid end to end and cut into optimiser steps of B
+(the total batch) samples. So every step has exactly B samples, on one device or on eight. Within a step
+samples go by length, longest first: device batches then need little padding, and the step's gradient, a mean
+over its tokens, is the same.
 """
 
 from __future__ import annotations
@@ -40,13 +41,15 @@ def sample_order(lengths: NDArray[np.int64], *, steps: int, total_batch: int, se
 
 
 def device_batch(total_batch: int, *, devices: int, wanted: int | None) -> tuple[int, int]:
-    """Samples per device and forward pass, and the passes accumulated into a step: their product times devices is B.
+    """Samples per device and forward pass, and the passes accumulated into a step: their product times
+    devices is B.
 
     Raises UserError where the batch does not divide.
     """
     if total_batch < 1 or total_batch % devices:
         raise UserError(
-            f"finetune.total_batch={total_batch} does not divide over {devices} devices: set finetune.runtime.devices"
+            f"finetune.total_batch={total_batch} does not divide over {devices} devices: set "
+            "finetune.runtime.devices"
             " to a divisor of it"
         )
     share = total_batch // devices
@@ -54,7 +57,8 @@ def device_batch(total_batch: int, *, devices: int, wanted: int | None) -> tuple
         wanted = max(size for size in range(1, 9) if share % size == 0)
     if wanted < 1 or share % wanted:
         raise UserError(
-            f"finetune.total_batch={total_batch} on {devices} device(s) is {share} samples each, which device batches of"
+            f"finetune.total_batch={total_batch} on {devices} device(s) is {share} samples each, which "
+            "device batches of"
             f" {wanted} do not divide: set finetune.runtime.device_batch to a divisor of {share}"
         )
     return wanted, share // wanted
@@ -78,8 +82,9 @@ class SampleStream:
 def make_collator(pad_id: int, *, packed: bool = False) -> Any:
     """A function from samples to a batch: input_ids, labels, and what tells the samples apart.
 
-    Padded on the right, a sample a row, with attention_mask; or packed, one row without padding, with position_ids that
-    begin at 0 with each sample: without an attention_mask, transformers keeps what such positions part from seeing each other.
+    Padded on the right, a sample a row, with attention_mask; or packed, one row without padding, with
+    position_ids that begin at 0 with each sample: without an attention_mask, transformers keeps what such
+    positions part from seeing each other.
     """
     return pack if packed else lambda batch: pad(batch, pad_id)
 

@@ -31,7 +31,8 @@ from finetune.stream import SampleStream, count_steps, device_batch, make_collat
 MAX_GRAD_NORM = 1.0
 """Gradient clipping; the paper does not speak of it: the Trainer's default."""
 MEMORY_HELP = (
-    "lower finetune.runtime.device_batch or finetune.max_tokens, or set finetune.runtime.activation_checkpointing=true"
+    "lower finetune.runtime.device_batch or finetune.max_tokens, or set "
+    "finetune.runtime.activation_checkpointing=true"
     " or finetune.quantization=nf4"
 )
 
@@ -148,8 +149,9 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
 
 def read_conversations(path: str | Path) -> list[Messages]:
-    """The `messages` of each row of a JSONL file. UserError where there is no file, no row, or a row without
-    them.
+    """The `messages` of each row of a JSONL file.
+
+    UserError where there is no file, no row, or a row without them.
     """
     source = Path(path)
     if not source.is_file():

@@ -24,6 +24,7 @@ from ds2.artifacts.reading import damaged, read_dataclass, read_table, table_row
 from ds2.artifacts.store import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe, markdown
+from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import write_json, write_json_lines
 from ds2.pool import Pool
 from ds2.selection.request import Choice
@@ -136,14 +137,20 @@ class Overlap:
 
 
 def overlaps(folder: Path) -> list[Overlap]:
-    """The other finished subsets of the same pool that the store holds now, the most alike first."""
+    """The other finished subsets of the same pool that the store holds now, the most alike first.
+
+    A damaged one is left out: it is not this subset's, and `ds2 doctor` names it.
+    """
     pool = read_record(folder)["inputs"]["pool"]
     mine = _row_numbers(folder)
     others = []
     for path in find_artifacts(folder.parent):
-        if path == folder or read_record(path)["inputs"].get("pool") != pool:
+        try:
+            if path == folder or read_record(path)["inputs"].get("pool") != pool:
+                continue
+            other = _row_numbers(path)
+        except (DamagedArtifact, OSError):
             continue
-        other = _row_numbers(path)
         shared = len(mine & other)
         others.append(Overlap(path.name, len(other), shared, shared / len(mine | other)))
     return sorted(others, key=lambda other: (-other.jaccard, other.subset))

@@ -1,7 +1,10 @@
 """Dataclasses to plain JSON values and back, exactly: what a child process reads is what its parent held.
 
-Understood types: dataclasses, enums (by value), str, int, float, bool, None, `Any`, `Path`, `list[T]`, `tuple[T, ...]`,
-`dict[str, T]` and unions of these (`T | None`).
+Understood types: dataclasses, enums (by value), str, int, float, bool, None, `Any`, `Path`, `list[T]`,
+`tuple[T, ...]`, `dict[str, T]` and unions of these (`T | None`).
+
+Written here and not taken from a library: fingerprints rest on these very values, so that no release of
+another package may change one.
 """
 
 from __future__ import annotations
@@ -40,8 +43,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
     """The dataclass `cls` that `to_plain` turned into `data`; absent keys take the fields' defaults.
 
-    Raises ValueError naming the dotted key where `data` has an unknown key, lacks a required one, or holds a value of
-    another type. An int is accepted where a float is asked for.
+    Raises ValueError naming the dotted key where `data` has an unknown key, lacks a required one, or holds a
+    value of another type. An int is accepted where a float is asked for.
     """
     built: T = _build(cls, data, cls.__name__)
     return built

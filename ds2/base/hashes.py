@@ -1,4 +1,6 @@
-"""Hashes: of JSON-ready values, of files, and of folders, remembered by size and time so that a large model is read once."""
+"""Hashes: of JSON-ready values, of files, and of folders, remembered by size and time so that a large model
+is read once.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class ContentHashes:
             self._known = json.loads(memory.read_text(encoding="utf-8"))
 
     def of(self, path: Path) -> str:
-        """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones aside)."""
+        """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones
+        aside).
+        """
         path = path.expanduser().resolve()
         if path.is_file():
             return self.file(path)[:16]

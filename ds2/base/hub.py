@@ -15,8 +15,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def resolve(name: str, revision: str | None, *, kind: str, offline: bool) -> str:
     """The commit that `revision` (default: main) of a model or dataset stands for.
 
-    A commit stands for itself. Otherwise the hub is asked, and where it cannot be reached (or `offline`), the local
-    cache's note of the last download.
+    A commit stands for itself. Otherwise the hub is asked, and where it cannot be reached (or `offline`), the
+    local cache's note of the last download.
 
     Raises:
         NotKnownOffline: the hub was not asked or did not answer, and the cache has no note.
@@ -36,7 +36,8 @@ def resolve(name: str, revision: str | None, *, kind: str, offline: bool) -> str
     if noted is not None:
         return noted
     raise NotKnownOffline(
-        f"{kind} {name}: revision {revision or 'main'} is not known on this machine ({reason}); fetch it with "
+        f"{kind} {name}: revision {revision or 'main'} is not known on this machine ({reason}); fetch it "
+        "with "
         "prepare=true where the hub can be reached, or give a local path"
     )
 

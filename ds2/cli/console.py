@@ -14,6 +14,7 @@ from ds2.artifacts import page, subset
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status, Step
+from ds2.base.words import duration, number
 
 if TYPE_CHECKING:
     from ds2.runs.chain import Chain, Reporter
@@ -48,23 +49,16 @@ def reporter() -> Reporter:
     return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
 
 
-def seconds(value: float) -> str:
-    """A duration that a person reads at a glance."""
-    if value < 60:
-        return f"{value:.1f} s"
-    return f"{int(value // 60)} min {value % 60:02.0f} s"
-
-
 def _stage(result: StageResult) -> None:
     colour = "green" if result.status is Status.computed else "cyan"
     shown = [
-        f"{k.replace('_', ' ')} {_number(v)}"
+        f"{k.replace('_', ' ')} {number(v)}"
         for k, v in result.record["counts"].items()
         if _worth_a_line(k, v)
     ]
     counts = ", ".join(shown[:_COUNTS_SHOWN])
     _out.print(
-        f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{seconds(result.seconds):>9}  "
+        f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{duration(result.seconds):>9}  "
         f"[dim]{result.fingerprint}[/]  {escape(counts)}"
     )
     for text in result.record["warnings"]:
@@ -74,10 +68,6 @@ def _stage(result: StageResult) -> None:
 
 def _worth_a_line(name: str, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _waiting(step: Step) -> None:

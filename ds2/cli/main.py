@@ -1,6 +1,6 @@
-"""The command: `list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns, everything else is
-Hydra's. Exit codes: 0 when everything asked for was done, 1 when a
-run failed, 2 when the user has something to change, 130 when interrupted.
+"""The command: `list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into
+multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed,
+2 when the user has something to change, 130 when interrupted.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def answer(command: Callable[[], int]) -> int:
         return 2
     except KeyboardInterrupt:
         console.error(
-            "interrupted; the same command continues from the last finished stage, a rating from its last answer: all are kept"
+            "interrupted; the same command continues from the last finished stage, a rating from its last "
+            "answer: all are kept"
         )
         return 130
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from ds2.artifacts.store import RECORD, ArtifactStore, find_artifacts, read_record
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.extras import absent, extras
+from ds2.base.words import duration, size
 from ds2.cli import console
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
@@ -67,12 +68,12 @@ def _list(store: ArtifactStore, words: Sequence[str]) -> int:
     total = 0
     for path in _artifacts(store, stage):
         record = read_record(path)
-        size = sum(file["bytes"] for file in record["files"].values())
-        total += size
-        seconds = console.seconds(record["wall_seconds"])
-        table.add_row(record["stage"], path.name, record["finished"], seconds, _size(size))
+        count = sum(file["bytes"] for file in record["files"].values())
+        total += count
+        took = duration(record["wall_seconds"])
+        table.add_row(record["stage"], path.name, record["finished"], took, size(count))
     console.show(table)
-    console.line(f"{table.row_count} artifacts, {_size(total)}, in {store.root}")
+    console.line(f"{table.row_count} artifacts, {size(total)}, in {store.root}")
     return 0
 
 
@@ -139,14 +140,6 @@ def _leftovers(store: ArtifactStore) -> Iterator[Path]:
                         yield path
                 except Timeout:
                     continue
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {

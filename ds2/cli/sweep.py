@@ -18,9 +18,9 @@ from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.report import render_many
 from ds2.report.table_text import LEGEND, markdown, rich
-from ds2.runs import expected as cells
+from ds2.runs import expected as expected_runs
 from ds2.runs import jobs
-from ds2.runs.expected import Cell, table_of
+from ds2.runs.expected import ExpectedRun, table_of
 
 READ = ("rate", "curate", "select", "finetune")
 """Stages whose files the page reads, besides the evaluations, which are verified where they are found."""
@@ -36,7 +36,7 @@ def run_sweep(name: str, extra: Sequence[str]) -> int:
     sweep = load_sweep(name)
     root = artifacts_root([*sweep.overrides, *extra])
     expected = look(sweep, extra, root)
-    wanted = expected if _only_asks(expected) else [cell for cell in expected if cell.to_launch]
+    wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):
         console.line(f"{len(expected) - len(wanted)} of {len(expected)} runs need nothing")
     code = launch(sweep, extra, wanted, root)
@@ -46,54 +46,60 @@ def run_sweep(name: str, extra: Sequence[str]) -> int:
     return code
 
 
-def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[Cell]:
+def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[ExpectedRun]:
     """What became of each run of the sweep."""
-    return cells.look(sweep.runs(extra), root)
+    return expected_runs.look(sweep.runs(extra), root)
 
 
-def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[Cell], root: Path) -> int:
+def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[ExpectedRun], root: Path) -> int:
     """Run these with Hydra's launcher; one that fails does not stop the others. The exit code."""
     with jobs.recorded(root) as record:
-        for arguments in sweep.multiruns(extra, [cell.overrides for cell in wanted]):
+        for arguments in sweep.multiruns(extra, [each.overrides for each in wanted]):
             hydra_main(["--multirun", *arguments], record)
     return console.summary_of_jobs(record.read())
 
 
-def show(sweep: Sweep, found: Sequence[Cell], root: Path) -> None:
-    """Print the table of what is done and write it, with the page that compares the runs, below `sweeps/NAME`."""
-    for line in [cells.count(found), *cells.explain(found)]:
+def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
+    """Print the table of what is done and write it, with the page that compares the runs, below
+    `sweeps/NAME`.
+    """
+    for line in [expected_runs.count(expected), *expected_runs.explain(expected)]:
         console.line(line)
-    runs = [cell.run for cell in found if cell.run is not None and "evaluate" in cell.run.stages]
+    runs = [each.run for each in expected if each.run is not None and "evaluate" in each.run.stages]
     if not runs:
         return
-    results = table_of(found, baselines=sweep.baselines)
+    results = table_of(expected, baselines=sweep.baselines)
     table = results.table("table", sweep.title or sweep.name)
     notes = [*results.notes(), *([LEGEND] if table.marks else []), *notes_of(sweep, runs)]
     console.show(rich(table))
     for line in notes:
         console.line(line)
-    page = write_page([(sweep, found)], root)
+    page = write_page([(sweep, expected)], root)
     with writing(page.parent):
         (page.parent / "table.md").write_text(markdown(table), encoding="utf-8")
         results.frame().to_csv(page.parent / "runs.csv", index=False)
     console.line(f"table: {page.parent / 'table.md'}\nreport: {page}")
 
 
-def write_page(sweeps: Sequence[tuple[Sweep, Sequence[Cell]]], root: Path) -> Path:
+def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path) -> Path:
     """Write the page that compares the runs of these sweeps, below `sweeps/`; its path.
 
     Raises:
         DamagedArtifact: a file that the page reads is not what its record says.
         UserError: no run is evaluated, two sweeps disagree on a cell, or the folder cannot be written to.
     """
-    expected = {(key_of(cell.config), cell.config.seed, cell.run and cell.run.fingerprint): cell
-                for _, found in sweeps for cell in found}  # fmt: skip
-    runs = [cell.run for cell in expected.values() if cell.run is not None and "evaluate" in cell.run.stages]
+    distinct = {(key_of(each.config), each.config.seed, each.run and each.run.fingerprint): each
+                for _, expected in sweeps for each in expected}  # fmt: skip
+    runs = [each.run for each in distinct.values() if each.run is not None and "evaluate" in each.run.stages]
     names = [sweep.name for sweep, _ in sweeps]
     if not runs:
         raise UserError(f"no run of {', '.join(names)} is finished; to compute: ds2 sweep={names[0]}")
     notes = [line for sweep, _ in sweeps for line in notes_of(sweep, runs)]
-    notes += [f"{sweep.name}: {cells.count(found)}" for sweep, found in sweeps if len(runs) < len(expected)]
+    notes += [
+        f"{sweep.name}: {expected_runs.count(expected)}"
+        for sweep, expected in sweeps
+        if len(runs) < len(distinct)
+    ]
     baselines = [sweep.baselines for sweep, _ in sweeps]
     if any(other != baselines[0] for other in baselines):
         notes.append("These sweeps compare with different baselines: no differences are shown here.")
@@ -109,19 +115,21 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[Cell]]], root: Path) -> Pa
         title=" · ".join(sweep.title or sweep.name for sweep, _ in sweeps),
         notes=list(dict.fromkeys(notes)),
         folder=folder,
-        table=table_of(list(expected.values()), baselines=baselines[0]),
+        table=table_of(list(distinct.values()), baselines=baselines[0]),
     )
     with writing(folder):
         return page_artifact.write_page(folder, page)
 
 
 def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:
-    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training that reached its cap)."""
+    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training
+    that reached its cap).
+    """
     warnings = [
         line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]
     ]
     return [*([sweep.note] if sweep.note else []), *dict.fromkeys(warnings)]
 
 
-def _only_asks(expected: Sequence[Cell]) -> bool:
-    return any(cell.config.plan or cell.config.prepare for cell in expected)
+def _only_asks(expected: Sequence[ExpectedRun]) -> bool:
+    return any(each.config.plan or each.config.prepare for each in expected)

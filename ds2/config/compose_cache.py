@@ -24,7 +24,7 @@ from ds2.base.load import load_function
 from ds2.base.paths import project_root
 from ds2.config import RunConfig, plugins
 
-_FILES = ".compositions-{}.json"
+_FILES = ".composed-{}.json"
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:

@@ -1,4 +1,7 @@
-"""Hydra's and OmegaConf's errors in one line that names the key and what to change."""
+"""Hydra's and OmegaConf's errors in one line that names the key and what to change.
+
+Kept although it reads other libraries' messages: Hydra has no hook for them, and its own run over a screen.
+"""
 
 from __future__ import annotations
 

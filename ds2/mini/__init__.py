@@ -1,4 +1,5 @@
-"""The miniature experiment: a generated pool with planted true scores, and a base model pre-trained on the spot.
+"""The miniature experiment: a generated pool with planted true scores, and a base model pre-trained on the
+spot.
 
 Importing this package loads neither torch nor transformers; `ds2.mini.pretrain` does when it builds a model.
 """

@@ -1,8 +1,8 @@
 """What the miniature's base model reads: right answers in textbooks, answers of mixed quality in chats.
 
-Textbook: `PROMPT = ANSWER <eos>`, always right. Chat: `<|user|> PROMPT <|assistant|> ANSWER <eos>`, right with probability
-`CHAT_RIGHT`. So the model knows the tasks but does not always answer as well as it could, as a real base model does not;
-which answers it gives in chat is what fine-tuning on a selection can change.
+Textbook: `PROMPT = ANSWER <eos>`, always right. Chat: `<|user|> PROMPT <|assistant|> ANSWER <eos>`, right
+with probability `CHAT_RIGHT`. So the model knows the tasks but does not always answer as well as it could, as
+a real base model does not; which answers it gives in chat is what fine-tuning on a selection can change.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def open_chat(prompt: str) -> str:
 
 
 def make_batches(*, size: int, seed: int, chunk: int = 32) -> Iterator[list[Document]]:
-    """Endless batches of documents of nearly equal length: `chunk` batches are drawn, sorted by length, cut, shuffled."""
+    """Endless batches of documents of nearly equal length: `chunk` batches are drawn, sorted by length, cut,
+    shuffled.
+    """
     ids, rng = word_ids(), Random(f"ds2 mini corpus {seed}")
     while True:
         documents = sorted(

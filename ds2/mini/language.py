@@ -1,10 +1,10 @@
 """The miniature world's language: a few hundred words, eight kinds of task, right and wrong answers.
 
-A **problem** is (family, shown words, right answer); a **prompt** wraps it as `STYLE PHRASING : SHOWN`. Everything is
-words between single spaces, so one word is one token of the miniature model's tokenizer.
+A **problem** is (family, shown words, right answer); a **prompt** wraps it as `STYLE PHRASING : SHOWN`.
+Everything is words between single spaces, so one word is one token of the miniature model's tokenizer.
 
-A prompt is **held out** when a checksum of its text says so: no pool and no pre-training text ever contains it, whatever
-their seeds, and every question is one.
+A prompt is **held out** when a checksum of its text says so: no pool and no pre-training text ever contains
+it, whatever their seeds, and every question is one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
 """Muon: gradient descent whose step on each weight matrix is made nearly orthogonal (Jordan et al. 2024).
 
-For a matrix W with gradient G:  B <- mu B + (1 - mu) G;  M = (1 - mu) G + mu B (Nesterov);  W <- W - lr s O(M), where O(M)
-replaces the singular values of M by about 1 and s = sqrt(max(1, rows / columns)).
+For a matrix W with gradient G:
 
-Why it is here: after 1,500 steps the miniature's base model answers .84 of held-out textbook prompts, .72 with AdamW.
-torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs without bfloat16 units; this one computes in the
-weights' type and takes all matrices of one shape together.
+    B <- mu B + (1 - mu) G;   M = (1 - mu) G + mu B  (Nesterov);   W <- W - lr s O(M)
+
+where O(M) replaces the singular values of M by about 1 and s = sqrt(max(1, rows / columns)).
+
+Why it is here: after 1,500 steps the miniature's base model answers .84 of held-out textbook prompts, .72
+with AdamW. torch.optim.Muon computes in bfloat16 matrix by matrix, which is slow on CPUs without bfloat16
+units; this one computes in the weights' type and takes all matrices of one shape together.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Iterable
 import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd quintic a x + b x^3 + c x^5, which drives singular values in (0, 1] into about [.7, 1.2]."""
+"""The odd quintic a x + b x^3 + c x^5, which drives singular values in (0, 1] into about [.7, 1.2]."""
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[misc]

@@ -1,11 +1,12 @@
 """The miniature pool, and questions about the same world.
 
-A pool has 12 **sources**, one a topic. A source writes with its own style and asks for each of the 8 task families in its
-own phrasing: source x family is a **cluster** (96 of them). Sources differ in quality; a cluster's level lies near its
-source's; most samples of a cluster have its level. So neighbours tend to share the true score, by design.
+A pool has 12 **sources**, one a topic. A source writes with its own style and asks for each of the 8 task
+families in its own phrasing: source x family is a **cluster** (96 of them). Sources differ in quality; a
+cluster's level lies near its source's; most samples of a cluster have its level. So neighbours tend to share
+the true score, by design.
 
-The true score y in 0..K-1 governs how good an answer is: it is right with probability `right_probability(y, K)`, and
-wrong in the cluster's own way otherwise.
+The true score y in 0..K-1 governs how good an answer is: it is right with probability `right_probability(y,
+K)`, and wrong in the cluster's own way otherwise.
 """
 
 from __future__ import annotations
@@ -149,9 +150,11 @@ def _draw_score(quality: float, num_scores: int, rng: Random) -> int:
 def _draw(
     family: str, cluster: Cluster | None, used: set[str], rng: Random, *, held_out: bool
 ) -> tuple[Problem, str]:
-    """A problem and its prompt, of a cluster or of any style, phrasing and topic; its words are new to `used`.
+    """A problem and its prompt, of a cluster or of any style, phrasing and topic; its words are new to
+    `used`.
 
-    Prompts of the same words in another order count as used: bags of words, which the embedder reads, would be equal.
+    Prompts of the same words in another order count as used: bags of words, which the embedder reads, would
+    be equal.
     """
     attempts = 0
     while True:

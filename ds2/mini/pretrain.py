@@ -1,10 +1,12 @@
 """Pre-trains the miniature's base model: a Llama of 0.4 million parameters, a minute and a half on one core.
 
-The model is small because its job is small: know eight word tasks (`ds2.mini.corpus`), so that what fine-tuning changes is
-how it answers. Loss on answers, and a little on prompts. Muon for the matrices, AdamW for embeddings and norms.
+The model is small because its job is small: know eight word tasks (`ds2.mini.corpus`), so that what
+fine-tuning changes is how it answers. Loss on answers, and a little on prompts. Muon for the matrices, AdamW
+for embeddings and norms.
 
-The learning rate follows the steps, or the clock where that is ahead (`schedule_share`): a slow machine gets a shorter but
-complete schedule instead of one cut in the middle. Where the clock never leads, the seed decides the model.
+The learning rate follows the steps, or the clock where that is ahead (`schedule_share`): a slow machine gets
+a shorter but complete schedule instead of one cut in the middle. Where the clock never leads, the seed
+decides the model.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 96, 3, 4, 288
 ROPE_THETA: Final = 20.0
-"""Conversations have about 13 tokens: slow rotations would tell positions apart too weakly to reverse a list."""
+"""Conversations have about 13 tokens: slow rotations would tell positions apart too weakly to reverse a list.
+"""
 BATCH: Final = 96
 MUON_RATE: Final = 0.02
 ADAM_RATE: Final = 8e-3
@@ -46,7 +49,7 @@ CURVE_EVERY: Final = 20
 """Steps averaged into one point of the curve."""
 CHECK_QUESTIONS: Final = 400
 CHECK_SEED: Final = 10_007
-"""Of the questions that measure the finished model."""
+"""Seed of the questions that measure the finished model."""
 
 
 def build(
@@ -60,13 +63,15 @@ def build(
 ) -> dict[str, Any]:
     """Pre-trains the base model and writes it with its tokenizer, loadable by transformers, into `directory`.
 
-    Returns steps (done), planned_steps, reached_cap, clock_led_steps (whose learning rate the clock decided), seconds, cpu_seconds, tokens, loss (the curve's last point), parameters,
-    curve (a list of {"step", "loss"}), and `exact_match`: {"textbook", "chat"} -> {family or "all": share} on held-out
-    prompts. The textbook's is what the model knows, a ceiling for any fine-tuning; the chat's is how it answers before.
+    Returns steps (done), planned_steps, reached_cap, clock_led_steps (whose learning rate the clock decided),
+    seconds, cpu_seconds, tokens, loss (the curve's last point), parameters, curve (a list of {"step",
+    "loss"}), and `exact_match`: {"textbook", "chat"} -> {family or "all": share} on held-out prompts. The
+    textbook's is what the model knows, a ceiling for any fine-tuning; the chat's is how it answers before.
     """
     if steps < 1 or not max_seconds > 0:
         raise UserError(
-            f"model.steps={steps}, max_seconds={max_seconds}: pre-training needs at least one step and some time"
+            f"model.steps={steps}, max_seconds={max_seconds}: pre-training needs at least one step and some "
+            "time"
         )
     with _torch_settings(seed, threads):
         model = make_model()
@@ -123,8 +128,8 @@ def exact_match(
 ) -> dict[str, float]:
     """Share of questions whose greedy continuation is the answer and its end, by family and over "all".
 
-    Greedy decoding gives exactly an answer when each of its tokens is the likeliest after those before it, so one pass over
-    the right answers decides.
+    Greedy decoding gives exactly an answer when each of its tokens is the likeliest after those before it, so
+    one pass over the right answers decides.
     """
     ids = word_ids()
     documents = []
@@ -198,7 +203,7 @@ def _make_optimizers(model: LlamaForCausalLM) -> list[tuple[torch.optim.Optimize
 
 
 def _collate(documents: list[Document]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids, padded on the right (a causal model never looks there), and each token's weight in the loss."""
+    """Token ids, padded on the right (a causal model never looks there); each token's weight in the loss."""
     width = max(len(ids) for ids, _ in documents)
     inputs = torch.zeros(len(documents), width, dtype=torch.long)
     weights = torch.zeros(len(documents), width)

@@ -1,8 +1,8 @@
 """The miniature tokenizer: one word, one token; chat in Tulu's format.
 
-Text is split at whitespace, newlines included, so `<|user|>\\nPROMPT\\n<|assistant|>\\nANSWER<eos>` is the marker, the
-prompt's words, the marker, the answer's words and the end, and the border between prompt and answer is always a border
-between tokens.
+Text is split at whitespace, newlines included, so `<|user|>\\nPROMPT\\n<|assistant|>\\nANSWER<eos>` is the
+marker, the prompt's words, the marker, the answer's words and the end, and the border between prompt and
+answer is always a border between tokens.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ TULU_TEMPLATE: Final = (
     "{% endfor %}"
     "{{ '\n<|assistant|>\n' if add_generation_prompt else '' }}"
 )
-"""Tulu's chat format, as fine-tuning sets it (`finetune/templates/tulu.jinja`), so that the base model is asked alike."""
+"""Tulu's chat format, as fine-tuning sets it (`finetune/templates/tulu.jinja`), so that the base model is
+asked alike.
+"""
 
 MAX_TOKENS: Final = 64
 """Positions of the model; the longest conversation of the language has 21 tokens."""

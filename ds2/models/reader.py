@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.selection import MeasuredSelectionConfig
-from ds2.pool import Sample
+from ds2.pool import Message, Sample
 
 PART = 512
 """Samples computed between two saves."""
@@ -46,11 +46,7 @@ class LanguageModel:
 
     def conversation(self, sample: Sample) -> Encoded:
         """The whole conversation, its answers marked."""
-        pieces: list[tuple[str, bool]] = []
-        for i, message in enumerate(sample.messages):
-            pieces.append((f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False))
-            pieces.append((message.content.strip(), message.role == "assistant"))
-        return self._encode(pieces)
+        return self._encode(tulu_pieces(sample.messages))
 
     def answers(self, sample: Sample) -> Encoded:
         """The answers alone, nothing asked."""
@@ -126,6 +122,18 @@ class LanguageModel:
             mask[row, : len(text.ids)] = 1
         device = self.model.device
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+
+
+def tulu_pieces(messages: Sequence[Message]) -> list[tuple[str, bool]]:
+    """A conversation in the Tulu format, in pieces: each role's line, then what it says; and whether that is an answer.
+
+    The same as `finetune/templates/tulu.jinja`, which gives one string: here each answer ends in an end token.
+    """
+    pieces: list[tuple[str, bool]] = []
+    for i, message in enumerate(messages):
+        pieces.append((f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False))
+        pieces.append((message.content.strip(), message.role == "assistant"))
+    return pieces
 
 
 def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> LanguageModel:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ds2.base.words import duration, quantity
 from ds2.config import ChatBackend, CurationMethod, LlmRaterConfig, Reading
 from ds2.models.chat import Answer, ChatRequest
 from ds2.models.chat.answer_log import FILE, AnswerLog
@@ -122,8 +123,8 @@ def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: Cura
         return said
     each_in, each_out = left.tokens_in / left.questions, left.tokens_out / left.questions
     said.append(
-        f"tokens: {_many(left.tokens_in)} in ({each_in:,.0f} a question, {left.counted_by}), "
-        f"{_many(left.tokens_out)} out ({each_out:,.0f} an answer; at most {_many(left.tokens_out_at_most)})"
+        f"tokens: {quantity(left.tokens_in)} in ({each_in:,.0f} a question, {left.counted_by}), "
+        f"{quantity(left.tokens_out)} out ({each_out:,.0f} an answer; at most {quantity(left.tokens_out_at_most)})"
     )
     return [*said, f"price: {_price(config, left)}", f"time: {_time(config, left)}"]
 
@@ -161,7 +162,7 @@ def _time(config: LlmRaterConfig, left: Forecast) -> str:
         left.questions / runtime.concurrency * _LATENCY / 60
     )
     slowest = max(minutes, key=minutes.__getitem__)
-    return f"about {_duration(minutes[slowest])} ({slowest})"
+    return f"about {duration(60 * minutes[slowest])} ({slowest})"
 
 
 def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[str], int], str]:
@@ -180,13 +181,3 @@ def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[st
                 tokenizer.encode(text, add_special_tokens=False)
             ), "counted by its tokenizer"
     return estimate_tokens, "estimated from characters, on the high side"
-
-
-def _many(number: float) -> str:
-    return f"{number / 1e6:,.1f} million" if number >= 1e6 else f"{number:,.0f}"
-
-
-def _duration(minutes: float) -> str:
-    if minutes < 1:
-        return f"{minutes * 60:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -1,6 +1,12 @@
-"""The local report: one self-contained HTML file that opens from disk, without a network.
+"""What finished runs say: as a page, as a table, as figures, to Weights & Biases.
 
-Path("page.html").write_text(render(run), encoding="utf-8")
+    Path("page.html").write_text(render(run), encoding="utf-8")
+
+A page is one self-contained HTML file that opens from disk, without a network.
+
+facts, rating_facts: the numbers of one run, read once for all. answers, differences: an evaluation question
+by question, and two methods compared by it. table, table_rows, table_text: many runs as a table. choices: a
+run's choices in words. figures/: matplotlib. page/: HTML. tracking: Weights & Biases.
 """
 
 from __future__ import annotations
@@ -18,8 +24,9 @@ if TYPE_CHECKING:
 def render(run: RunResult) -> str:
     """The whole page of one run, as HTML.
 
-    A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool is shown,
-    never run. Samples that were left out are read from the pool again; where that is gone, the page says so.
+    A section appears where its stage is: a run stopped after selection has no evaluation. Text from the pool
+    is shown, never run. Samples that were left out are read from the pool again; where that is gone, the page
+    says so.
     """
     from ds2.report.page.run_page import render_run
 
@@ -38,7 +45,8 @@ def render_many(
 
     Args:
         notes: what a reader must know of the comparison; shown above its table.
-        folder: where the page will stand, for relative links to the runs' own reports and to records; None: absolute ones.
+        folder: where the page will stand, for relative links to the runs' own reports and to records; None:
+            absolute ones.
         table: of these runs and of those that are not done; None: of these alone.
 
     Raises:

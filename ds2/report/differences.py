@@ -1,10 +1,11 @@
 """Differences between two methods, with a paired bootstrap interval.
 
-Run i of one method and run i of the other share their seed. Where both kept their answers to the same questions, the difference is
-taken question by question: d_i (n,), for each of S pairs of runs. A resample draws S pairs with replacement and n questions with
-replacement, the same ones for every pair (what unshared questions then have in common is chance); its value is the mean of what it
-drew. Without shared questions the pairs alone are drawn. The interval is the middle 95 % of the resamples. How often each of n questions
-is drawn does not depend on the runs, so all comparisons of a table share these draws.
+Run i of one method and run i of the other share their seed. Where both kept their answers to the same
+questions, the difference is taken question by question: d_i (n,), for each of S pairs of runs. A resample
+draws S pairs with replacement and n questions with replacement, the same ones for every pair (what unshared
+questions then have in common is chance); its value is the mean of what it drew. Without shared questions the
+pairs alone are drawn. The interval is the middle 95 % of the resamples. How often each of n questions is
+drawn does not depend on the runs, so all comparisons of a table share these draws.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two methods on one task, in the task's unit."""
+    """How far two methods are apart on one task, in the task's unit."""
 
     value: float
     low: float
@@ -40,11 +41,16 @@ class Difference:
 
 
 BySeed = Mapping[int | None, Answers]
-"""The runs of a method. None: its only run (a base model has no seed), which is paired with every run of another."""
+"""The runs of a method.
+
+None: its only run (a base model has no seed), which is paired with every run of another.
+"""
 
 
 def difference(ours: BySeed, theirs: BySeed, task: str) -> Difference | None:
-    """Ours minus theirs on a task or the average; None where no two runs share a seed, or where one pair has no answers to resample."""
+    """Ours minus theirs on a task or the average; None where no two runs share a seed, or where one pair has
+    no answers to resample.
+    """
     pairs, gaps = [], []
     for a, b in _pairs(ours, theirs):
         first, second = a.value(task), b.value(task)
@@ -78,7 +84,9 @@ def _pairs(ours: BySeed, theirs: BySeed) -> list[tuple[Answers, Answers]]:
 
 
 def _resampled_questions(pairs: Sequence[tuple[Answers, Answers]], task: str) -> Array | None:
-    """(RESAMPLES, S) means of each pair's differences over resampled questions; None where some pair shares no questions."""
+    """(RESAMPLES, S) means of each pair's differences over resampled questions; None where some pair shares
+    no questions.
+    """
     means = []
     for first, second in pairs:
         a, b = first.questions(task), second.questions(task)

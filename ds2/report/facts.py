@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_subset
 from ds2.artifacts.training import read_curve
-from ds2.config import RunConfig
-from ds2.pool import PoolSource
 
 NO_SOURCE = "(no source)"
 """Shown for samples whose pool names none."""
@@ -72,8 +69,8 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class Composition:
-    """Shares of a category in the pool and in the subset, as counts."""
+class Shares:
+    """How a category is shared out in the pool and in the subset, as counts."""
 
     labels: list[str]
     pool: list[int] | None
@@ -87,24 +84,6 @@ class Curve:
     step: list[int]
     loss: list[float]
     learning_rate: list[float] | None
-
-
-def choices(config: RunConfig) -> dict[str, str]:
-    """The choices that tell this run from its neighbours, by the word used on the command line."""
-    budget = config.budget.samples
-    chosen = {
-        "pool": PoolSource(config.pool, num_scores=config.scale.num_scores).name,
-        "rater": config.rater.name,
-        "embedder": config.embedder.name,
-        "curation": config.curation.method.value if isinstance(config.curation.method, Enum) else "none",
-        "selection": config.selection.name,
-        "budget": f"{budget:.1%} of the pool" if budget < 1 else f"{budget:,.0f}",
-        "base_model": config.model.name,
-        "finetune": config.finetune.name if config.finetune.enabled else "off",
-        "eval": config.eval.name if config.eval.enabled else "off",
-        "seed": str(config.seed),
-    }
-    return chosen | ({"group": config.tracking.group} if config.tracking.group else {})
 
 
 def scored(run: RunResult) -> StageResult | None:
@@ -160,7 +139,7 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
     return {name: value for name, value in measured.items() if name != "warnings" and value is not None}
 
 
-def sources(run: RunResult, *, most: int = 14) -> Composition | None:
+def sources(run: RunResult, *, most: int = 14) -> Shares | None:
     """Where the subset was taken from: samples of each source in the pool and in the subset.
 
     The `most - 1` largest sources by what the subset took from each, then the others as one.
@@ -179,10 +158,10 @@ def sources(run: RunResult, *, most: int = 14) -> Composition | None:
         return [counts.get(name, 0) for name in head] + rest
 
     labels = head + ([f"{len(tail)} other sources"] if tail else [])
-    return Composition(labels, folded(whole) if whole is not None else None, folded(taken))
+    return Shares(labels, folded(whole) if whole is not None else None, folded(taken))
 
 
-def score_composition(run: RunResult) -> Composition | None:
+def score_shares(run: RunResult) -> Shares | None:
     """Curated score levels (given ones without curation) in the pool and in the subset."""
     if "select" not in run.stages:
         return None
@@ -195,7 +174,7 @@ def score_composition(run: RunResult) -> Composition | None:
     known = scores(run)
     pool = None if known is None else known.curated or known.raw
     counts = np.bincount(taken[taken >= 0], minlength=levels).tolist()
-    return Composition([str(level) for level in range(levels)], pool, counts)
+    return Shares([str(level) for level in range(levels)], pool, counts)
 
 
 def long_tail(run: RunResult, *, bins: int = 40) -> tuple[list[float], list[int], list[int]] | None:

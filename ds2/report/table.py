@@ -1,7 +1,9 @@
-"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares times 100).
+"""Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares
+times 100).
 
-With one seed the spread is the evaluation's own standard error over questions, and the table says so. Differences to a baseline and
-the marks of the best come from `ds2.report.differences`.
+With one seed the spread is the evaluation's own standard error over questions, and the table says so.
+Differences to a baseline and the marks of the best come from `ds2.report.differences`. Not a pivot of pandas:
+each cell also knows its runs, its state and its published value.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from functools import cached_property
 import pandas as pd
 
 from ds2.artifacts.run import RunResult
+from ds2.base.words import measured
 from ds2.config import RunConfig
 from ds2.config.stages import CHOICES, Key, key_of
 from ds2.report.answers import AVERAGE
 from ds2.report.differences import Difference, difference
-from ds2.report.rows import Published, Row, task_names
+from ds2.report.table_rows import Published, Row, task_names
 from ds2.report.table_text import BEST, TIED, Table
 
 __all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]
@@ -66,7 +69,7 @@ class ResultTable:
         for key, row in self.by_key.items():
             for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
                 evaluation = answers.evaluation
-                own = {
+                named = {
                     **dict(zip(CHOICES, key, strict=True)),
                     "seed": seed,
                     "run": run.name,
@@ -74,8 +77,9 @@ class ResultTable:
                 }
                 for task in evaluation.scores:
                     result = evaluation.result(task)
-                    rows.append(own | {
-                        "task": task, "metric": result.metric, "value": result.value, "stderr": result.stderr, "n": result.n,
+                    rows.append(named | {
+                        "task": task, "metric": result.metric, "value": result.value, "stderr": result.stderr,
+                        "n": result.n,
                     })  # fmt: skip
                 average = {
                     "task": AVERAGE,
@@ -84,23 +88,25 @@ class ResultTable:
                     "stderr": None,
                     "n": None,
                 }
-                rows.append(own | average)
+                rows.append(named | average)
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
-        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one seed), seeds, waiting; the
-        difference to the baseline with its interval; the published value."""
+        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one
+        seed), seeds, waiting; the difference to the baseline with its interval; the published value.
+        """
         rows = []
         for key, row in self.by_key.items():
             for task in self.tasks:
                 mean, std, stderr = self._cell(row, task)
-                found = self.differences.get((key, task))
+                gap = self.differences.get((key, task))
                 printed = self.published.get((key, task))
                 rows.append({
-                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std, "stderr": stderr,
+                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std,
+                    "stderr": stderr,
                     "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
-                    "difference": found and 100 * found.value, "low": found and 100 * found.low,
-                    "high": found and 100 * found.high, "pairs": found and found.pairs, "over": found and found.over,
+                    "difference": gap and 100 * gap.value, "low": gap and 100 * gap.low,
+                    "high": gap and 100 * gap.high, "pairs": gap and gap.pairs, "over": gap and gap.over,
                     "published": printed and printed.value, "published_std": printed and printed.std,
                     "second_hand": printed and printed.second_hand,
                 })  # fmt: skip
@@ -109,11 +115,11 @@ class ResultTable:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that has a result or is published, then the average."""
-        found = [
+        answered = [
             task for row in self.by_key.values() for a in row.answers.values() for task in a.evaluation.scores
         ]
         printed = [task for key, task in self.published if key in self.by_key]
-        return [*(task for task in dict.fromkeys([*found, *printed]) if task != AVERAGE), AVERAGE]
+        return [*(task for task in dict.fromkeys([*answered, *printed]) if task != AVERAGE), AVERAGE]
 
     def baseline(self, key: Key) -> str | None:
         """The method that a row is compared with; None for the baseline itself."""
@@ -124,19 +130,21 @@ class ResultTable:
     @cached_property
     def differences(self) -> dict[tuple[Key, str], Difference]:
         """To the baseline, wherever both have runs."""
-        found = {}
+        gaps = {}
         for key, row in self.by_key.items():
             other = self.row_of(key, self.baseline(key))
             for task in self.tasks if other is not None and other is not row else []:
                 assert other is not None
                 gap = difference(row.answers, other.answers, task)
                 if gap is not None:
-                    found[key, task] = gap
-        return found
+                    gaps[key, task] = gap
+        return gaps
 
     @cached_property
     def marks(self) -> dict[tuple[Key, str], str]:
-        """The best of each model and budget, and what cannot be told apart from it; where there are two or more to compare."""
+        """The best of each model and budget, and what cannot be told apart from it; where there are two or
+        more to compare.
+        """
         marks = {}
         groups: dict[Key, list[Key]] = {}
         for key, row in self.by_key.items():
@@ -156,7 +164,7 @@ class ResultTable:
         return marks
 
     def table(self, name: str, title: str = "") -> Table:
-        """For people: values beside the published ones, the average's difference to the baseline, seeds done."""
+        """For people: values beside the published ones, the average's difference to the baseline, seeds."""
         shown = [
             choice
             for i, choice in enumerate(CHOICES)
@@ -194,7 +202,8 @@ class ResultTable:
             over = sorted({gap.over for gap in self.differences.values()})
             names = sorted({str(self.baseline(key)) for key, _ in self.differences})
             lines.append(
-                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a paired bootstrap over "
+                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a "
+                "paired bootstrap over "
                 f"{' or '.join(over)}."
             )
         printed = [self.published[key, task] for key, task in self.published if key in self.by_key]
@@ -203,12 +212,15 @@ class ResultTable:
             lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
         if self.marks:
             lines.append(
-                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and budget."
+                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and "
+                "budget."
             )
         return lines
 
     def row_of(self, key: Key, method: str | None) -> Row | None:
-        """The row of another method with the same choices: of the same rater, or of none; None where there is none with runs."""
+        """The row of another method with the same choices: of the same rater, or of none; None where there is
+        none with runs.
+        """
         if method is None:
             return None
         model, budget, _, rater = key
@@ -233,14 +245,16 @@ class ResultTable:
         return task_names(self.tasks)
 
     def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
-        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in points."""
-        found = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
-        if not found:
+        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in
+        points.
+        """
+        valued = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
+        if not valued:
             return None, None, None
-        values = pd.Series([value for _, value in found], dtype=float)
+        values = pd.Series([value for _, value in valued], dtype=float)
         if len(values) > 1:
             return 100 * float(values.mean()), 100 * float(values.std()), None
-        stderr = found[0][0].stderr(task)
+        stderr = valued[0][0].stderr(task)
         return 100 * float(values[0]), None, None if stderr is None else 100 * stderr
 
     def _text(self, row: Row, task: str) -> str:
@@ -248,7 +262,7 @@ class ResultTable:
         if mean is None:
             return row.state
         spread = std if self.several else stderr  # one sign, one meaning
-        return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+        return measured(mean, spread)
 
     def _difference_text(self, key: Key) -> str:
         gap = self.differences.get((key, AVERAGE))
@@ -256,7 +270,9 @@ class ResultTable:
 
 
 def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
-    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater comes first."""
+    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater
+    comes first.
+    """
     seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
     for key in rows:
         for places, value in zip(seen, key, strict=True):

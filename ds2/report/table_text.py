@@ -1,4 +1,8 @@
-"""One table in every form a page takes: terminal, Markdown, LaTeX (booktabs); its numbers for a CSV."""
+"""One table in every form a page takes: terminal, Markdown, LaTeX (booktabs); its numbers for a CSV.
+
+Kept beside pandas' own writers: the mark of a cell (best, tied) must stand alike in all three, and escape
+alike.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,13 @@ from rich.text import Text
 
 BEST, TIED = "best", "tied"
 """Marks of a cell: the best of its column, and what cannot be told apart from the best."""
-LEGEND = "bold: best; †: not distinguishable from the best (the interval of their difference includes 0, or no run of theirs can be paired)"
+LEGEND = (
+    "bold: best; †: not distinguishable from the best (the interval of their difference includes 0, or no "
+    "run of theirs can be paired)"
+)
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
+    "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "†": r"$^\dagger$",
 }  # fmt: skip
 _LATEX_SPECIAL = re.compile("|".join(map(re.escape, _LATEX)))
@@ -111,7 +119,7 @@ def _latex_row(cells: Iterable[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    return _LATEX_SPECIAL.sub(lambda found: _LATEX[found.group()], text)
+    return _LATEX_SPECIAL.sub(lambda special: _LATEX[special.group()], text)
 
 
 def _marked(value: object, mark: str | None) -> str:

@@ -1,14 +1,18 @@
 """Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
 
-One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and filters read:
+One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
+filters read:
 
-    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...; `run`: all of it
-    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as if none had been
-               cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss by finetune/step
+    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
+               `run`: all of it
+    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
+               if none had been cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr,
+               eval/average, tasks named as in the tables; finetune/loss by finetune/step
     media      curate/transition, curate/scores, select/sources, and each as a table; rate/outcomes by source
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
-Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a computed run.
+Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a
+computed run.
 """
 
 from __future__ import annotations
@@ -24,8 +28,10 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
+from ds2.config.stages import choices
 from ds2.method.agreement import COLLAPSED
 from ds2.report import facts
+from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_facts
 
 NOUNS = {
@@ -35,16 +41,11 @@ NOUNS = {
 """Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
 
 
-STAGE_OF = {"rater": "rate", "embedder": "embed", "curation": "curate", "finetune": "finetune"}
-"""Choice -> the stage without which it has no say."""
-NO_SAY = "none"
-
-
 class Tracker:
     """One run at W&B, from `start` to `finish`.
 
-    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of them is worth a
-    lost run.
+    `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of
+    them is worth a lost run.
     """
 
     def __init__(self, config: RunConfig, say: Callable[[str], None]) -> None:
@@ -89,7 +90,7 @@ class Tracker:
     def _open(self, name: str, run_id: str) -> None:
         import wandb
 
-        tracking, choices = self._config.tracking, _choices(self._config)
+        tracking, settings = self._config.tracking, settings_of(self._config)
         folder = Path(self._config.paths.wandb)
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
@@ -100,17 +101,8 @@ class Tracker:
             name=name,
             group=tracking.group or name.rpartition("-s")[0] or name,
             job_type="run",
-            tags=[choices[name] for name in ("selection", "rater") if choices[name] != NO_SAY],
-            config={
-                **choices,
-                "budget": NO_SAY if choices["budget"] == NO_SAY else self._config.budget.samples,
-                "seed": self._config.seed,
-                "curation_k": NO_SAY if choices["curation"] == NO_SAY else self._config.curation.k,
-                "curation_confidence": NO_SAY
-                if choices["curation"] == NO_SAY
-                else self._config.curation.confidence,
-                "run": to_plain(self._config),
-            },
+            tags=[settings[choice] for choice in ("selection", "rater") if settings[choice] != NONE],
+            config={**settings, "run": to_plain(self._config)},
             mode="online" if tracking.mode is TrackingMode.online else "offline",
             resume="allow" if tracking.mode is TrackingMode.online else None,
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
@@ -156,8 +148,9 @@ class Tracker:
                 self._run.log({step: at, f"{stage}/loss": loss})
 
     def _log_lineage(self, run: RunResult) -> None:
-        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as artifacts are, and
-        online, what was reused is an input of this run and what was computed its output."""
+        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as
+        artifacts are, and online, what was reused is an input of this run and what was computed its output.
+        """
         import wandb
 
         names = {stage.fingerprint: f"{NOUNS.get(stage.name, stage.name)}-{stage.fingerprint}"
@@ -179,8 +172,8 @@ class Tracker:
 
 @contextmanager
 def _own_folders(folder: Path) -> Iterator[None]:
-    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set them; no tracing of
-    the rater's calls, nor advertisement for it.
+    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set
+    them; no tracing of the rater's calls, nor advertisement for it.
 
     Offline, `wandb sync` needs what is staged: it belongs with the run.
     """
@@ -196,14 +189,23 @@ def _own_folders(folder: Path) -> Iterator[None]:
             del os.environ[name]
 
 
-def _choices(config: RunConfig) -> dict[str, str]:
-    """The run's choices; `none` where one has no say, as a rater in a random selection."""
-    from ds2.config.stages import key_of, stages_of
-
-    stages, (_, budget, _, _) = stages_of(config), key_of(config)
-    silent = {name for name, stage in STAGE_OF.items() if stage not in stages}
-    silent |= {"budget"} if budget is None else set()
-    return {name: NO_SAY if name in silent else value for name, value in facts.choices(config).items()}
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """What panels filter and group by: the run's choices, `none` where one has no say, and curation's
+    settings.
+    """
+    said = choices(config)
+    curated, budget = said["curation"] is not None, said["budget"] is not None
+    return {
+        **{name: NONE if value is None else value for name, value in said.items()},
+        # Named also where a run stops before they matter: what a workspace filters by keeps its values.
+        "base_model": config.model.name,
+        "eval": config.eval.name if config.eval.enabled else "off",
+        "budget": config.budget.samples if budget else NONE,
+        "seed": config.seed,
+        "curation_k": config.curation.k if curated else NONE,
+        "curation_confidence": config.curation.confidence if curated else NONE,
+        **({"group": config.tracking.group} if config.tracking.group else {}),
+    }
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
@@ -216,7 +218,10 @@ def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
     if scores is not None:
         yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
     if origin is not None:
-        yield "select/sources", plots.composition(origin.labels, origin.pool, origin.subset, title="sources")
+        yield (
+            "select/sources",
+            plots.category_shares(origin.labels, origin.pool, origin.subset, title="sources"),
+        )
 
 
 def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
@@ -252,7 +257,9 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
 
 
 def _costs(run: RunResult) -> dict[str, float]:
-    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price is not known."""
+    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price
+    is not known.
+    """
     costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
     rater, rated = run.config.rater, run.stages.get("rate")
     if rated is None or not isinstance(rater, LlmRaterConfig):
@@ -268,7 +275,7 @@ def _costs(run: RunResult) -> dict[str, float]:
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:
     """eval/TASK, its standard error over questions where there is one, and the average."""
-    from ds2.report.rows import task_names
+    from ds2.report.table_rows import task_names
 
     names = task_names(list(evaluation.scores))
     values: dict[str, float | None] = {"eval/average": evaluation.average}

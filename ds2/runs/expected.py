@@ -37,7 +37,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Cell:
+class ExpectedRun:
     """One expected run."""
 
     overrides: Sequence[str]
@@ -55,16 +55,16 @@ class Cell:
         return not self.complete and self.state is not State.running
 
 
-def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[Cell]:
+def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedRun]:
     """What became of each run, in order.
 
     Args:
-        artifacts: root of the store that remembers compositions and jobs; a run's own is in its overrides.
+        artifacts: root of the store that remembers configurations and jobs; a run's own is in its overrides.
 
     Raises:
         UserError: choices that contradict each other.
     """
-    records, cells, offline = ledger(artifacts), [], False
+    records, expected, offline = ledger(artifacts), [], False
     for overrides, config in zip(runs, compose_all(runs, memory=Path(artifacts)), strict=True):
         check(config)
         # One answer is enough to know that the hub cannot be reached.
@@ -73,28 +73,28 @@ def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[Cell]:
             chain = Chain(asked)
         except UserError as error:
             offline = offline or isinstance(error, NotKnownOffline)
-            cells.append(Cell(overrides, config, State.unknown, str(error)))
+            expected.append(ExpectedRun(overrides, config, State.unknown, str(error)))
         else:
-            cells.append(_look(overrides, config, chain, records))
-    return cells
+            expected.append(_look(overrides, config, chain, records))
+    return expected
 
 
-def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> Cell:
+def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> ExpectedRun:
     if chain.fingerprint in records.running:
-        return Cell(overrides, config, State.running)
+        return ExpectedRun(overrides, config, State.running)
     try:
         run = chain.load()
     except DamagedArtifact as error:
-        return Cell(overrides, config, State.failed, str(error))
+        return ExpectedRun(overrides, config, State.failed, str(error))
     if run is not None:
         evaluation = run.stages.get("evaluate")
         if evaluation is not None and evaluation.record["warnings"]:
             line = f"{evaluation.record['warnings'][0]}; delete {evaluation.path} to evaluate again"
-            return Cell(overrides, config, State.failed, line, run)
-        return Cell(overrides, config, State.done, run=run, complete=chain.finished)
+            return ExpectedRun(overrides, config, State.failed, line, run)
+        return ExpectedRun(overrides, config, State.done, run=run, complete=chain.finished)
     if chain.fingerprint in records.failures:
-        return Cell(overrides, config, State.failed, records.failures[chain.fingerprint])
-    return Cell(overrides, config, State.missing, older_version(chain))
+        return ExpectedRun(overrides, config, State.failed, records.failures[chain.fingerprint])
+    return ExpectedRun(overrides, config, State.missing, older_version(chain))
 
 
 def older_version(chain: Chain) -> str:
@@ -102,7 +102,7 @@ def older_version(chain: Chain) -> str:
     steps = chain.steps[:-1] if chain.steps[-1].stage == "report" else chain.steps
     choices = [range(step.version, 0, -1) for step in steps]
     for versions in itertools.islice(itertools.product(*choices), 1, None):
-        if _found(chain.store, steps, versions):
+        if _was_made(chain.store, steps, versions):
             changed = [
                 f"{step.stage} {version} (now {step.version})"
                 for step, version in zip(steps, versions, strict=True)
@@ -112,7 +112,7 @@ def older_version(chain: Chain) -> str:
     return ""
 
 
-def _found(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int]) -> bool:
+def _was_made(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int]) -> bool:
     """Whether the last step is in the store under the fingerprint that these versions give it."""
     old: dict[str, str] = {}
     for step, version in zip(steps, versions, strict=True):
@@ -122,38 +122,40 @@ def _found(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int])
     return store.holds(steps[-1].stage, old[steps[-1].fingerprint])
 
 
-def count(cells: Sequence[Cell]) -> str:
+def count(expected: Sequence[ExpectedRun]) -> str:
     """`12 runs: 10 done, 1 failed, 1 missing`."""
-    states = Counter(cell.state for cell in cells)
+    states = Counter(each.state for each in expected)
     shown = [f"{states[state]} {state.value}" for state in State if states[state] or state is State.done]
-    return f"{len(cells)} runs: {', '.join(shown)}"
+    return f"{len(expected)} runs: {', '.join(shown)}"
 
 
-def explain(cells: Sequence[Cell]) -> list[str]:
-    """A line for each run that failed, and one for each reason why others are unknown or missing."""
-    common = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
+def explain(expected: Sequence[ExpectedRun]) -> list[str]:
+    """A line for each run that failed, and one for each reason why others cannot be known or count as missing."""
+    common = set.intersection(*(set(each.overrides) for each in expected)) if len(expected) > 1 else set()
     lines = []
-    for cell in cells:
-        if cell.state is State.failed:
-            overrides = " ".join(o for o in cell.overrides if o not in common)
-            lines.append(f"failed: {overrides}: {cell.reason}")
-    unknown = _by_reason(cells, State.unknown)
+    for each in expected:
+        if each.state is State.failed:
+            words = " ".join(o for o in each.overrides if o not in common)
+            lines.append(f"failed: {words}: {each.reason}")
+    unknown = _by_reason(expected, State.unknown)
     lines += [f"cannot be known here ({n} runs): {reason}" for reason, n in unknown]
-    return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(cells, State.missing))]
+    return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(expected, State.missing))]
 
 
-def _by_reason(cells: Sequence[Cell], state: State) -> list[tuple[str, int]]:
-    """Each reason once, as first worded: in brackets it may say how the hub failed; later ones did not ask."""
-    wordings: dict[str, list[str]] = {}
-    for cell in cells:
-        if cell.state is state and cell.reason:
-            wordings.setdefault(cell.reason.partition(" (")[0], []).append(cell.reason)
-    return [(reasons[0], len(reasons)) for reasons in wordings.values()]
+def _by_reason(expected: Sequence[ExpectedRun], state: State) -> list[tuple[str, int]]:
+    """Each reason once, as first worded: in brackets it may say how the hub failed, which later ones did not try."""
+    by_reason: dict[str, list[str]] = {}
+    for each in expected:
+        if each.state is state and each.reason:
+            by_reason.setdefault(each.reason.partition(" (")[0], []).append(each.reason)
+    return [(reasons[0], len(reasons)) for reasons in by_reason.values()]
 
 
-def table_of(cells: Sequence[Cell], **options: Any) -> ResultTable:
+def table_of(expected: Sequence[ExpectedRun], **options: Any) -> ResultTable:
     """The table of expected runs; see `ResultTable` for the options."""
-    done = [cell.run for cell in cells if cell.run is not None and "evaluate" in cell.run.stages]
+    done = [each.run for each in expected if each.run is not None and "evaluate" in each.run.stages]
     states = {State.unknown: State.missing}  # why it cannot be known is said beside the table
-    waiting = [(cell.config, states.get(cell.state, cell.state).value) for cell in cells if cell.run is None]
+    waiting = [
+        (each.config, states.get(each.state, each.state).value) for each in expected if each.run is None
+    ]
     return ResultTable(done, waiting, **options)

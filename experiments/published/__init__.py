@@ -1,4 +1,4 @@
-"""The authors' numbers, as plain CSVs with their provenance: `read("rater_gap")`. See the README beside them."""
+"""The authors' numbers, as CSVs with their provenance: `read("rater_gap")`. See the README beside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from ds2.base.errors import UserError
 
 FOLDER = Path(__file__).parent
 PROVENANCE = ["second_hand", "provenance"]
-"""The last columns of every table: `yes` where the number was not seen at its source, and where it comes from."""
+"""The last columns of every table: `yes` where the number was not seen at its source, and where it comes
+from.
+"""
 
 
 def names() -> list[str]:

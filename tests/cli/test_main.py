@@ -14,8 +14,8 @@ from ds2.cli import main as cli
 @pytest.fixture
 def arguments(planted_pool: Path, monkeypatch) -> list[str]:
     monkeypatch.chdir(planted_pool.parent)
-    return ["pool=jsonl", f"pool.path={planted_pool}", "until=select", "finetune=none", "eval=none", "model=tiny",
-            "tracking=none", "budget.samples=20", "runtime.progress=false"]  # fmt: skip
+    return ["pool=jsonl", f"pool.path={planted_pool}", "until=select", "finetune=none", "eval=none",
+            "model=tiny", "tracking=none", "budget.samples=20", "runtime.progress=false"]  # fmt: skip
 
 
 def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, capsys):

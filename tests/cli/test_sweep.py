@@ -1,4 +1,4 @@
-"""`ds2 sweep=` and `ds2 -m` under each launcher: every distinct stage once, one failure alone, only it again."""
+"""`ds2 sweep=` and `ds2 -m` under each launcher: a distinct stage once, one failure alone, only it again."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COUNTS = {"rate": 2, "embed": 1, "knn": 1, "curate": 4, "select": 12}
 @pytest.fixture
 def arguments(planted_pool: Path, monkeypatch) -> list[str]:
     monkeypatch.chdir(planted_pool.parent)
-    return ["pool=jsonl", f"pool.path={planted_pool}", "until=select", "finetune=none", "eval=none", "model=tiny",
-            "tracking=none", "runtime.progress=false"]  # fmt: skip
+    return ["pool=jsonl", f"pool.path={planted_pool}", "until=select", "finetune=none", "eval=none",
+            "model=tiny", "tracking=none", "runtime.progress=false"]  # fmt: skip
 
 
 def ds2(*arguments: str) -> subprocess.CompletedProcess[str]:

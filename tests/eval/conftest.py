@@ -19,7 +19,10 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-CHAT = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ '<|assistant|>\n' }}"
+CHAT = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '\n' }}{% endfor %}{{ "
+    "'<|assistant|>\n' }}"
+)
 
 
 def save_adapter(base: Path, directory: Path) -> Path:

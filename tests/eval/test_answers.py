@@ -59,11 +59,13 @@ def test_tydiqa_scores_equal_squads_on_a_real_models_answers() -> None:
     assert set(scores) == languages | {"average"}
     assert len(languages) == 9
     for language in languages:
-        own = [row for row in rows if row["lang"] == language]
+        predicted = [row for row in rows if row["lang"] == language]
         for key, metric in (("f1", squad.compute_f1), ("exact_match", squad.compute_exact)):
-            best = [max(metric(a["text"], row["prediction_text"]) for a in row["answers"]) for row in own]
-            assert scores[language][key] == pytest.approx(100 * sum(best) / len(own))
-        assert scores[language]["n"] == len(own) == 100
+            best = [
+                max(metric(a["text"], row["prediction_text"]) for a in row["answers"]) for row in predicted
+            ]
+            assert scores[language][key] == pytest.approx(100 * sum(best) / len(predicted))
+        assert scores[language]["n"] == len(predicted) == 100
     assert scores["average"]["f1"] == pytest.approx(sum(scores[name]["f1"] for name in languages) / 9)
 
 
@@ -141,8 +143,10 @@ def test_bbh_worked_answers_are_all_read(task: str) -> None:
 @pytest.mark.parametrize(
     ("given", "target", "same"),
     [
-        ("(B)", "(B)", True), ("B)", "(b)", True), ("No", "no", True), ("] )", "])", True), ("] ]", "] )", False),
-        ("apple  pear", "apple pear", True), ("pear apple", "apple pear", False), ("", "(A)", False), ("a", "(A)", True), ("a", "(B)", False),
+        ("(B)", "(B)", True), ("B)", "(b)", True), ("No", "no", True), ("] )", "])", True),
+        ("] ]", "] )", False),
+        ("apple  pear", "apple pear", True), ("pear apple", "apple pear", False), ("", "(A)", False),
+        ("a", "(A)", True), ("a", "(B)", False),
     ],
 )  # fmt: skip
 def test_same_answer(given: str, target: str, same: bool) -> None:

@@ -20,7 +20,7 @@ def test_the_judges_of_truthfulqa_are_fetched_with_its_questions(
         asked.append(name)
         raise MissingInput(f"{name} is not on this machine")
 
-    monkeypatch.setattr(ds2.hub, "fetch", fetch)
+    monkeypatch.setattr(ds2.base.hub, "fetch", fetch)
     (tmp_path / "truthfulqa.jsonl").write_text(json.dumps({"question": "Why?", "best_answer": "So."}) + "\n")
     config = EvalConfig(
         name="t",

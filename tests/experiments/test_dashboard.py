@@ -1,4 +1,6 @@
-"""The dashboards: built offline, updated and not doubled, and every key that they read is logged by a real run."""
+"""The dashboards: built offline, updated and not doubled, and every key that they read is logged by a real
+run.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def told(tmp_path_factory) -> dict[str, Any]:
     (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(120, 6)))
     choices = [
         "pool=jsonl", f"pool.path={root / 'pool.jsonl'}", "rater=from_column", "rater.column=true_score",
-        "rater.unit=scores", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3", "eval=tiny",
+        "rater.unit=scores", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3",
+        "eval=tiny",
         "tracking=offline", "tracking.group=tiny_table", "runtime.progress=false",
         f"paths.artifacts={root / 'artifacts'}", f"paths.wandb={root / 'wandb'}",
     ]  # fmt: skip
@@ -53,18 +56,18 @@ def told(tmp_path_factory) -> dict[str, Any]:
         [tool, "leet", "inspect", "--json", folder], capture_output=True, text=True, check=True
     )
     records = [json.loads(line) for line in out.stdout.splitlines()]
-    found: dict[str, Any] = {"run": run, "identity": {}, "config": {}, "metrics": {}, "artifacts": {}}
+    told: dict[str, Any] = {"run": run, "identity": {}, "config": {}, "metrics": {}, "artifacts": {}}
     for record in records:
         if record["type"] == "run":
-            found["identity"] |= record["run"]
-            found["config"] |= record["run"].get("config", {}).get("update", {})
+            told["identity"] |= record["run"]
+            told["config"] |= record["run"].get("config", {}).get("update", {})
         elif record["type"] == "history":
-            found["metrics"] |= record["history"]["item"]
+            told["metrics"] |= record["history"]["item"]
         elif record["type"] == "summary":
-            found["metrics"] |= record["summary"].get("update", {})
+            told["metrics"] |= record["summary"].get("update", {})
         elif record["type"] == "artifact":
-            found["artifacts"][record["artifact"]["name"]] = record["artifact"]
-    return found
+            told["artifacts"][record["artifact"]["name"]] = record["artifact"]
+    return told
 
 
 def panels(spec: Any) -> Iterator[dict[str, Any]]:
@@ -93,18 +96,18 @@ def keys_read(spec: dict[str, Any]) -> tuple[set[str], set[str]]:
             metrics.add(key)
 
     for panel in panels(spec):
-        own = panel["config"]
-        for key in (*own.get("metrics", []), *own.get("mediaKeys", [])):
+        config_of = panel["config"]
+        for key in (*config_of.get("metrics", []), *config_of.get("mediaKeys", [])):
             note(key)
         for axis in ("xAxis", "yAxis", "zAxis"):
-            if axis in own:
-                note(own[axis])
-        for column in own.get("columns", []):
+            if axis in config_of:
+                note(config_of[axis])
+        for column in config_of.get("columns", []):
             note(column["accessor"])
-        if "groupBy" in own:
-            config.add(own["groupBy"].removesuffix(".value"))
+        if "groupBy" in config_of:
+            config.add(config_of["groupBy"].removesuffix(".value"))
         if panel["viewType"] == "Weave":
-            metrics.add(table_of(own))
+            metrics.add(table_of(config_of))
     for runs in run_sets(spec):
         config.update(key["name"].removesuffix(".value") for key in runs["grouping"])
         for key in runs.get("runFeed", {}).get("columnPinned", {}):
@@ -149,7 +152,8 @@ def test_every_kind_of_panel_is_there(spec):
     for content in spec.values():
         kinds = {panel["viewType"] for panel in panels(content)}
         assert kinds == {
-            "Bar Chart", "Scatter Plot", "Parallel Coordinates Plot", "Media Browser", "Run History Line Plot", "Weave"
+            "Bar Chart", "Scatter Plot", "Parallel Coordinates Plot", "Media Browser",
+            "Run History Line Plot", "Weave"
         }  # fmt: skip
 
 
@@ -177,9 +181,11 @@ def test_people_can_read_the_run_and_filter_it(told):
 
 def test_lineage_leads_from_subset_to_adapter_to_results(told):
     stages = told["run"].stages
-    name = {noun: f"{noun}-{stages[stage].fingerprint}" for stage, noun in
-            (("select", "subset"), ("finetune", "adapter"), ("evaluate", "results"), ("curate", "curation"))}  # fmt: skip
-    inputs = {noun: json.loads(told["artifacts"][own]["metadata"])["inputs"] for noun, own in name.items()}
+    nouns = {"select": "subset", "finetune": "adapter", "evaluate": "results", "curate": "curation"}
+    name = {noun: f"{noun}-{stages[stage].fingerprint}" for stage, noun in nouns.items()}
+    inputs = {
+        noun: json.loads(told["artifacts"][artifact]["metadata"])["inputs"] for noun, artifact in name.items()
+    }
     assert inputs["results"]["adapter"] == name["adapter"]
     assert inputs["adapter"]["subset"] == name["subset"]
     assert inputs["subset"]["curation"] == name["curation"]
@@ -205,8 +211,8 @@ class FakeServer:
             project = {"id": "1", "name": variables["projectName"], "entityName": variables["entityName"]}
             spec = {"view": {**told, "description": "", "project": project, "spec": variables["spec"]}}
             return {"upsertView": {**spec, "inserted": not variables.get("id")}}
-        found = [view for view in self.views.values() if view["name"] == variables["viewName"]]
-        return {"project": {"allViews": {"edges": [{"node": view} for view in found]}}}
+        named = [view for view in self.views.values() if view["name"] == variables["viewName"]]
+        return {"project": {"allViews": {"edges": [{"node": view} for view in named]}}}
 
 
 @pytest.fixture

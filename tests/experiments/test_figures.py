@@ -1,4 +1,6 @@
-"""Figures of experiments with planted numbers: said once, nothing over anything else, none where there is nothing to draw."""
+"""Figures of experiments with planted numbers: said once, nothing over anything else, none where there is
+nothing to draw.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from experiments.result import Options
 def every_text(figure) -> list[str]:
     from matplotlib.text import Text
 
-    return [found.get_text() for found in figure.findobj(Text)]
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def boxes(figure, *labels: str) -> list:
@@ -22,8 +24,8 @@ def boxes(figure, *labels: str) -> list:
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in labels)
-    return [text.get_window_extent() for text in found]
+    labelled = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in labels)
+    return [text.get_window_extent() for text in labelled]
 
 
 def test_before_anything_is_done_there_is_no_curve_to_draw(tmp_path):

@@ -1,4 +1,6 @@
-"""Experiments that are grids: status, tables of half-finished sweeps, pages, and what they refuse in one line."""
+"""Experiments that are grids: status, tables of half-finished sweeps, pages, and what they refuse in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -166,23 +168,23 @@ def test_curves_hold_ours_and_the_published_ones(tmp_path):
     config = replace(compose(["experiment=paper", "selection=random"]), seed=1)
     printed = published_cells.data_scaling()
     table = ResultTable([replace(run, config=config)], published=printed.values)
-    found = data_scaling.curves(table, printed)
-    assert found[["budget", "mean", "origin"]].to_numpy().tolist() == [
+    points = data_scaling.curves(table, printed)
+    assert points[["budget", "mean", "origin"]].to_numpy().tolist() == [
         [10000.0, 50.0, "ours"],
         [10000.0, 57.43, "paper"],
     ]
-    assert data_scaling.draw(found).axes
+    assert data_scaling.draw(points).axes
 
 
 @pytest.fixture
-def judged_pair(tmp_path) -> lima.Comparison:
+def judged_pair(tmp_path) -> lima.JudgedPair:
     made = []
     for selection in (["selection=ds2", "rater=gpt_4o_mini"], ["selection=full", "selection.name=lima"]):
         run = evaluated(tmp_path, {"a": 0.5}, *selection)
         config = compose(["experiment=paper", "budget=1k", *selection])
         tuned = replace(run.stages["evaluate"], name="finetune")
         made.append(replace(run, config=config, stages={**run.stages, "finetune": tuned}))
-    return lima.Comparison("mt_bench", *made, tmp_path / "judge")
+    return lima.JudgedPair("mt_bench", *made, tmp_path / "judge")
 
 
 def test_a_judge_s_rates_stand_beside_the_published_ones(judged_pair):
@@ -197,8 +199,8 @@ def test_a_judge_s_rates_stand_beside_the_published_ones(judged_pair):
     }
     (judged_pair.folder / "rates.json").write_text(json.dumps(rates))
     table = lima.judged([judged_pair])
-    own = table[table["seeds"] == 1].iloc[0]
-    assert (own["win"], own["loss"], own["win (paper)"]) == (50.0, 30.0, 40.6)
+    single = table[table["seeds"] == 1].iloc[0]
+    assert (single["win"], single["loss"], single["win (paper)"]) == (50.0, 30.0, 40.6)
     assert len(table) == len(published.read("lima_judge"))
     assert lima.draw(table).axes
 

@@ -1,4 +1,4 @@
-"""A result as terminal text, Markdown, LaTeX and CSV: every format says the same, nothing breaks on odd text."""
+"""A result as terminal text, Markdown, LaTeX and CSV: all say the same, nothing breaks on odd text."""
 
 from __future__ import annotations
 

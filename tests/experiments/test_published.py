@@ -1,4 +1,6 @@
-"""The transcribed numbers: complete, consistent with themselves, and equal to what they were transcribed from."""
+"""The transcribed numbers: complete, consistent with themselves, and equal to what they were transcribed
+from.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The experiments on released scores: planted counts and gaps, the real files where they are, one line where they are not."""
+"""The experiments on released scores: planted counts and gaps, the real files where they are, one line where
+they are not.
+"""
 
 from __future__ import annotations
 
@@ -100,10 +102,10 @@ def test_kappa_lies_in_its_interval_and_is_the_library_s():
     rng = np.random.default_rng(2)
     a = rng.integers(0, 6, 3000)
     b = np.clip(a + rng.integers(-1, 2, 3000), 0, 5)
-    found = kappa(a, b, 6)
-    assert found.value == quadratic_kappa(a, b, 6)
-    assert found.low < found.value < found.high
-    assert 0.001 < found.high - found.low < 0.03
+    agreement = kappa(a, b, 6)
+    assert agreement.value == quadratic_kappa(a, b, 6)
+    assert agreement.low < agreement.value < agreement.high
+    assert 0.001 < agreement.high - agreement.low < 0.03
     assert kappa(a, a, 6).value == 1
 
 
@@ -113,8 +115,8 @@ def test_spread_is_the_highest_minus_the_lowest_score():
 
 
 def test_the_real_raters_agree_as_weakly_as_was_measured_before(shared_data):
-    found = rater_gap.kappa_table({"released": released_scores(shared_data).scores})
-    assert found["kappa"].round(2).tolist() == [0.25, 0.33, 0.20]
+    kappas = rater_gap.kappa_table({"released": released_scores(shared_data).scores})
+    assert kappas["kappa"].round(2).tolist() == [0.25, 0.33, 0.20]
 
 
 def test_shuffling_within_sources_leaves_only_what_sources_tell(few):
@@ -123,8 +125,8 @@ def test_shuffling_within_sources_leaves_only_what_sources_tell(few):
     scores["mistral_7b"] = np.random.default_rng(3).integers(0, 6, 1200)
     shuffled = rater_gap.shuffled_within_sources(replace(few, scores=scores))
     for rater in RATERS:
-        for own in range(5):
-            before, after = scores[rater][source == own], shuffled[rater][source == own]
+        for group in range(5):
+            before, after = scores[rater][source == group], shuffled[rater][source == group]
             assert sorted(before) == sorted(after)
     assert (shuffled["gpt_4o_mini"] == scores["gpt_4o_mini"]).all()  # a score a source: nothing else to tell
     assert (shuffled["mistral_7b"] != scores["mistral_7b"]).mean() > 0.5
@@ -151,7 +153,9 @@ def test_a_budget_that_a_rater_lacks_has_no_gap():
 
 
 def test_our_gap_is_read_from_the_runs_of_data_scaling(tmp_path):
-    """Planted evaluations in the sweep's own configurations: raters 61, 63 and 64 points apart with curation, none without."""
+    """Planted evaluations in the sweep's own configurations: raters 61, 63 and 64 points apart with curation,
+    none without.
+    """
     planted = {"gpt_4o_mini": 0.61, "llama_3_1_8b": 0.63, "mistral_7b_v0_3": 0.64}
     runs = []
     for overrides in load_sweep("data_scaling").runs():
@@ -245,11 +249,11 @@ def planted(small) -> Slice:
     with pytest.MonkeyPatch.context() as patch:
         for method in ("rank", "posterior"):
             patch.setitem(METHODS, method, [f"curation={method}", "curation.bootstrap=2"])
-        found = curated_slice(replace(small, say=said.append), "clusterability")
-    assert len(said) == len(found.runs) == 9
+        pool = curated_slice(replace(small, say=said.append), "clusterability")
+    assert len(said) == len(pool.runs) == 9
     assert "embed" in said[0]
     assert not any("embed" in line for line in said[1:])  # paid for once
-    return found
+    return pool
 
 
 @pytest.mark.parametrize("name", FROM_THE_SLICE)
@@ -257,7 +261,7 @@ def test_every_experiment_on_the_slice_gives_tables_and_captioned_figures(
     name, small, planted, tmp_path, monkeypatch
 ):
     module = experiment(name)
-    monkeypatch.setattr(module, "curated_slice", lambda options, own: planted)
+    monkeypatch.setattr(module, "curated_slice", lambda options, name: planted)
     result = module.run(small)
     assert result.caption.count("N = 240") == 1
     assert "not comparable cell by cell with the published 300k" in result.caption
@@ -279,8 +283,8 @@ def test_subsets_are_compared_by_what_their_conversations_say():
     def say(text: str) -> released_subset.Conversation:
         return (("user", text), ("assistant", "yes"))
 
-    found = released_subset.overlap([say("a"), say("b "), say("c")], [say("b"), say("d")])
-    assert (found.ours, found.theirs, found.shared) == (3, 2, 1)
+    shared = released_subset.overlap([say("a"), say("b "), say("c")], [say("b"), say("d")])
+    assert (shared.ours, shared.theirs, shared.shared) == (3, 2, 1)
 
 
 def test_without_the_hub_the_overlap_is_not_checked(tmp_path, monkeypatch):

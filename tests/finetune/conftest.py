@@ -47,7 +47,9 @@ QUESTIONS: list[Turns] = [
 
 @pytest.fixture
 def make_spec(tiny_model: Path, tmp_path: Path) -> Callable[..., FinetuneSpec]:
-    """A spec on 16 short samples: 6 steps of 8 samples; keyword arguments replace fields of its config or runtime."""
+    """A spec on 16 short samples: 6 steps of 8 samples; keyword arguments replace fields of its config or
+    runtime.
+    """
 
     def make(conversations: list[Turns] | None = None, output: str = "out", **changes: Any) -> FinetuneSpec:
         (tmp_path / output).mkdir(exist_ok=True)

@@ -61,7 +61,9 @@ def test_a_killed_training_continues_to_the_weights_of_an_uninterrupted_one(make
 
 @pytest.fixture
 def interrupted(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> FinetuneSpec:
-    """A run that stopped after its second epoch (step 4 of 6), with a third checkpoint cut off while being written."""
+    """A run that stopped after its second epoch (step 4 of 6), with a third checkpoint cut off while being
+    written.
+    """
     from transformers import Trainer
 
     spec = make_spec(epochs=3)

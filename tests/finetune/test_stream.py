@@ -44,7 +44,8 @@ def test_number_of_steps(epochs: float, max_steps: int | None, steps: int) -> No
 @pytest.mark.parametrize(
     ("total", "devices", "wanted", "expected"),
     [
-        (128, 1, None, (8, 16)), (128, 8, None, (8, 2)), (128, 4, 2, (2, 16)), (6, 1, None, (6, 1)), (7, 1, None, (7, 1)),
+        (128, 1, None, (8, 16)), (128, 8, None, (8, 2)), (128, 4, 2, (2, 16)), (6, 1, None, (6, 1)),
+        (7, 1, None, (7, 1)),
         (22, 1, None, (2, 11)), (32, 1, 32, (32, 1)),
     ],
 )  # fmt: skip

@@ -43,7 +43,7 @@ class BatchServer:
     ends: Callable[[int], str] = lambda number: "completed"
     """Batch number, from 0 -> how it ends."""
     errors: list[dict[str, Any]] = field(default_factory=list)
-    """Of a batch that ends as `failed`."""
+    """What a batch that ends as `failed` says."""
     outcome: Callable[[str, int], str] = lambda key, number: "ok"
     """Request and batch number -> ok, missing, garbled, or a status such as 500."""
     before: Callable[[str], int] = lambda call: 0
@@ -51,7 +51,9 @@ class BatchServer:
     after: Callable[[str], bool] = lambda call: True
     """Whether to reply once the call was done; else the connection is cut."""
     instead: Callable[[str, str], bytes | None] = lambda call, path: None
-    """Method and path, such as `GET`, `/files/file-0/content` -> the body to send in place of the reply to a call that was done."""
+    """Method and path, such as `GET`, `/files/file-0/content` -> the body to send in place of the reply to a
+    call that was done.
+    """
     cut: Callable[[str, str], bool] = lambda call, path: False
     """Whether the connection is cut within the body."""
 
@@ -99,7 +101,8 @@ class BatchServer:
     def create(self, asked: dict[str, Any]) -> dict[str, Any]:
         identity = f"batch-{len(self.batches)}"
         self.batches[identity] = {
-            **asked, "id": identity, "object": "batch", "created_at": CREATED, "status": "validating", "looks": 0,
+            **asked, "id": identity, "object": "batch", "created_at": CREATED, "status": "validating",
+            "looks": 0,
         }  # fmt: skip
         return self.batches[identity]
 

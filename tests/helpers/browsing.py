@@ -7,7 +7,9 @@ from typing import Any
 
 
 def open_page(browser: Any, html: str, folder: Path, **options: Any) -> tuple[Any, list[str]]:
-    """The page, opened from disk, and a list that collects its errors and every request beyond the file itself."""
+    """The page, opened from disk, and a list that collects its errors and every request beyond the file
+    itself.
+    """
     file = folder / "report.html"
     file.write_text(html, encoding="utf-8")
     page = browser.new_page(**options)

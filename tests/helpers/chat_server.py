@@ -57,7 +57,9 @@ Say = Callable[[dict[str, Any], int], Any]
 
 
 class ChatServer:
-    """`say(body, times)` gives a Reply, a completion (dict) or its text; times: how often this chat was asked before."""
+    """`say(body, times)` gives a Reply, a completion (dict) or its text; times: how often this chat was asked
+    before.
+    """
 
     def __init__(self, say: Say = lambda body, times: GOOD, models: Any = ("m",)) -> None:
         self.say, self.models = say, models

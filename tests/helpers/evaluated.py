@@ -68,7 +68,9 @@ def finish(
     warnings: tuple[str, ...] = (),
     versions: Mapping[str, int] | None = None,
 ) -> None:
-    """Put every stage of a run into its store, the evaluation with these scores; `versions` of stages may be older ones."""
+    """Put every stage of a run into its store, the evaluation with these scores; `versions` of stages may be
+    older ones.
+    """
     old: dict[str, str] = {}
     for step in chain.steps:
 

@@ -1,7 +1,7 @@
 """A finished run that was never run: its artifacts, written by their own modules from planted data.
 
-The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a published
-transition matrix, so that the figures look like something.
+The pool is small talk about fruit, with one sample whose text tries to be a script. Ratings are drawn from a
+published transition matrix, so that the figures look like something.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ TASKS = ("Sort", "Reverse", "Count", "Join by dashes", "Say the longest of", "Re
 
 
 def make_run(
-    root: Path, *, samples: int = 600, budget: int = 60, stages: tuple[str, ...] = CHAIN, rater: str = "gpt_4o_mini",
+    root: Path, *, samples: int = 600, budget: int = 60, stages: tuple[str, ...] = CHAIN,
+    rater: str = "gpt_4o_mini",
     seed: int = 0, pool_file: bool = True, name: str | None = None, unrated: int = 7,
 ) -> RunResult:  # fmt: skip
     """A run under `root` with the given stages; `pool_file=False` leaves the pool's own file out."""
@@ -102,13 +103,13 @@ def make_run(
         "evaluate": lambda path: _evaluate(path, seed),
     }
     source = PoolSource(config.pool, num_scores=len(PRIOR))
-    own = {
+    identity = {
         "pool": source.fingerprint if pool_file else "gone",
         "rater": rater,
         "budget": budget,
         "seed": seed,
     }
-    finished = {stage: _stage(root, stage, i, own, writers[stage]) for i, stage in enumerate(stages)}
+    finished = {stage: _stage(root, stage, i, identity, writers[stage]) for i, stage in enumerate(stages)}
     label = name or f"mini {rater} ds2 {budget} seed {config.seed}"
     return RunResult(config, label, finished[stages[-1]].fingerprint, finished)
 
@@ -245,15 +246,18 @@ def _evaluate(path: Path, seed: int) -> dict[str, Any]:
 
 
 def _stage(
-    root: Path, name: str, place: int, own: dict[str, Any], write: Callable[[Path], dict[str, Any]]
+    root: Path, name: str, place: int, identity: dict[str, Any], write: Callable[[Path], dict[str, Any]]
 ) -> StageResult:
-    fingerprint = identify({"stage": name, **own})
+    fingerprint = identify({"stage": name, **identity})
     path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
     path.mkdir(parents=True, exist_ok=True)
     record = {
-        "stage": name, "fingerprint": fingerprint, "config": {"name": name}, "inputs": {"pool": own["pool"]},
-        "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8], "peak_memory_bytes": (place + 2) * 90_000_000,
-        "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef", "host": {"machine": "x86_64"},
+        "stage": name, "fingerprint": fingerprint, "config": {"name": name},
+        "inputs": {"pool": identity["pool"]},
+        "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8],
+        "peak_memory_bytes": (place + 2) * 90_000_000,
+        "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef",
+        "host": {"machine": "x86_64"},
         **write(path),
     }  # fmt: skip
     status = Status.reused if place < 3 else Status.computed

@@ -98,7 +98,7 @@ def test_a_limit_that_the_rating_would_refuse_is_refused_by_the_plan(tmp_path: P
 
 def test_the_slowest_limit_gives_the_time(tmp_path: Path) -> None:
     pace = RaterRuntime(requests_per_minute=4.0, tokens_per_minute=1e9)
-    assert "time: about 100 min (rater.runtime.requests_per_minute)" in words(tmp_path, runtime=pace)
+    assert "time: about 1 h 40 min (rater.runtime.requests_per_minute)" in words(tmp_path, runtime=pace)
     pace = RaterRuntime(requests_per_minute=1e9, tokens_per_minute=1000.0)
     assert "(rater.runtime.tokens_per_minute)" in words(tmp_path, runtime=pace)
     assert "at most a day" in words(tmp_path, backend=ChatBackend.openai_batch)

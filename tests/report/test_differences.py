@@ -1,4 +1,6 @@
-"""The paired bootstrap against what is known: planted gains, calibrated coverage, questions that are not shared."""
+"""The paired bootstrap against what is known: planted gains, calibrated coverage, questions that are not
+shared.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,7 @@ def test_a_group_s_score_is_the_mean_over_questions_or_over_members_or_not_resam
     write_answered(
         folder, [AnsweredQuestion(task, n, "", target, "", score) for task, n, target, score in rows]
     )
-    found = Answers(run).questions("g")
-    assert (found is not None) is known
+    answered = Answers(run).questions("g")
+    assert (answered is not None) is known
     if known:
-        assert found.scores.mean() == pytest.approx(value)
+        assert answered.scores.mean() == pytest.approx(value)

@@ -11,8 +11,8 @@ from helpers.evaluated import evaluated
 
 from ds2.base.errors import UserError
 from ds2.config.stages import key_of
-from ds2.report.rows import Published, task_names
 from ds2.report.table import ResultTable
+from ds2.report.table_rows import Published, task_names
 from ds2.report.table_text import BEST, TIED, markdown
 
 
@@ -174,10 +174,10 @@ def compared(tmp_path):
     rng, runs = np.random.default_rng(0), []
     for method, share in (("random", 0.4), ("length", 0.8), ("knn", 0.8), ("oracle", 1.0)):
         for seed in range(3):
-            own = answers(rng, share)
+            right = answers(rng, share)
             runs.append(
                 evaluated(
-                    tmp_path, {"a": np.mean(own)}, f"selection={method}", seed=seed, questions={"a": own}
+                    tmp_path, {"a": np.mean(right)}, f"selection={method}", seed=seed, questions={"a": right}
                 )
             )
     return ResultTable(runs)
@@ -190,11 +190,11 @@ def test_the_best_and_what_cannot_be_told_from_it_are_marked_references_aside(co
 
 
 def test_differences_to_the_baseline_come_with_an_interval_and_what_was_resampled(compared):
-    found = {str(key[2]): gap for (key, task), gap in compared.differences.items() if task == "average"}
-    assert sorted(found) == ["knn", "length", "oracle"]
-    assert found["oracle"].over == "seeds and questions"
-    assert found["oracle"].low < 0.6 < found["oracle"].high + 0.05
-    assert found["oracle"].clear
+    gaps = {str(key[2]): gap for (key, task), gap in compared.differences.items() if task == "average"}
+    assert sorted(gaps) == ["knn", "length", "oracle"]
+    assert gaps["oracle"].over == "seeds and questions"
+    assert gaps["oracle"].low < 0.6 < gaps["oracle"].high + 0.05
+    assert gaps["oracle"].clear
     shown = text(compared)
     assert shown["to baseline"][0] == ""
     assert shown["to baseline"][3].startswith("+")

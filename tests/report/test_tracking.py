@@ -21,7 +21,7 @@ from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
 from ds2.rating.outcomes import RatingReport
-from ds2.report.tracking import Tracker, _choices, _costs, _scores
+from ds2.report.tracking import Tracker, _costs, _scores, settings_of
 
 
 def track(run: RunResult, **options) -> list[str]:
@@ -34,11 +34,11 @@ def track(run: RunResult, **options) -> list[str]:
 
 
 def inspect(folder: Path) -> dict[str, dict]:
-    """Configuration and summary of the one offline run, as its records say in turn."""
+    """Configuration, summary, history and alert of the one offline run, as its records say in turn."""
     (run,) = folder.glob("offline-run-*")
     tool = Path(sys.executable).parent / "wandb"
     out = subprocess.run([tool, "leet", "inspect", "--json", run], capture_output=True, text=True, check=True)
-    told: dict[str, dict] = {"run": {}, "config": {}, "summary": {}, "logged": {}}
+    told: dict[str, dict] = {"run": {}, "config": {}, "summary": {}, "logged": {}, "alert": {}}
     for record in map(json.loads, out.stdout.splitlines()):
         if record["type"] == "run":
             told["run"] |= record["run"]
@@ -47,6 +47,8 @@ def inspect(folder: Path) -> dict[str, dict]:
             told["summary"] |= record["summary"].get("update", {})
         elif record["type"] == "history":
             told["logged"] |= record["history"]["item"]
+        elif record["type"] == "alert":
+            told["alert"] |= record["alert"]
     return told
 
 
@@ -59,17 +61,17 @@ def told(tmp_path_factory) -> tuple[RunResult, dict[str, dict]]:
 
 
 def test_the_run_is_identified_by_its_fingerprint(told):
-    run, found = told
-    assert "0123456789abcdef" in json.dumps(found["run"])
-    assert run.name in json.dumps(found["run"])
+    run, records = told
+    assert "0123456789abcdef" in json.dumps(records["run"])
+    assert run.name in json.dumps(records["run"])
 
 
 def test_choices_are_top_level_configuration_keys(told):
-    _, found = told
+    _, records = told
     expected = {"rater": "gpt_4o_mini", "selection": "ds2", "budget": 60, "base_model": "mini", "seed": 42}
-    assert {key: found["config"][key] for key in expected} == expected
-    assert (found["config"]["curation"], found["config"]["curation_k"]) == ("rank", 10)
-    assert found["config"]["run"]["curation"]["method"] == "rank"
+    assert {key: records["config"][key] for key in expected} == expected
+    assert (records["config"]["curation"], records["config"]["curation_k"]) == ("rank", 10)
+    assert records["config"]["run"]["curation"]["method"] == "rank"
 
 
 def test_results_counts_and_times_are_in_the_summary(told):
@@ -100,7 +102,7 @@ def test_settings_of_a_curation_without_say_are_none(tmp_path):
 
 
 def test_curve_figures_and_tables_are_logged(told):
-    _, found = told
+    _, records = told
     for key in (
         "finetune/loss",
         "curate/transition",
@@ -109,7 +111,7 @@ def test_curve_figures_and_tables_are_logged(told):
         "select/sources",
         "eval/results",
     ):
-        assert key in found["logged"] or f"{key}._type" in found["logged"], key
+        assert key in records["logged"] or f"{key}._type" in records["logged"], key
 
 
 def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):
@@ -183,10 +185,9 @@ def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_
     rate.record["counts"]["largest_share"] = 0.97
     rate.record["warnings"].append("THE RATER HAS COLLAPSED")
     assert track(run) == []
-    (folder,) = (tmp_path / "wandb" / "wandb").glob("offline-run-*")
-    logged = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert b"rate/outcomes" in logged
-    assert b"The rater has collapsed" in logged
+    told = inspect(tmp_path / "wandb" / "wandb")
+    assert "rate/outcomes._type" in told["logged"]
+    assert told["alert"]["title"] == "The rater has collapsed"
 
 
 @pytest.mark.parametrize(
@@ -199,5 +200,35 @@ def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_
     ],
 )
 def test_a_choice_without_a_say_is_not_named(selection, silent):
-    choices = _choices(compose(["experiment=mini", f"selection={selection}"]))
+    settings = settings_of(compose(["experiment=mini", f"selection={selection}"]))
+    choices = {name: value for name, value in settings.items() if not name.startswith("curation_")}
     assert {name for name, value in choices.items() if value == "none"} == silent
+
+
+MINI = {
+    "pool": "mini", "rater": "simulated_gpt_4o_mini", "embedder": "tfidf_svd", "curation": "rank",
+    "selection": "ds2",
+    "budget": 0.1, "base_model": "mini", "finetune": "mini", "eval": "mini", "seed": 42, "curation_k": 10,
+    "curation_confidence": 0.5,
+}  # fmt: skip
+UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curation_confidence"), "none")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "differ"),
+    [
+        ("", {}),
+        ("selection=random", {**UNRATED, "selection": "random"}),
+        ("selection=base", {**UNRATED, "selection": "base", "budget": "none", "finetune": "none"}),
+        ("selection=full", {**UNRATED, "selection": "full", "budget": "none"}),
+        ("curation=posterior budget.samples=0.25", {"curation": "posterior", "budget": 0.25}),
+        ("until=select", {"finetune": "none"}),
+        ("until=curate", {"budget": "none", "finetune": "none"}),
+        (
+            "until=select finetune=none eval=none tracking.group=x",
+            {"finetune": "none", "eval": "off", "group": "x"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_workspaces_filter_by_keeps_its_values(overrides, differ):
+    assert settings_of(compose(["experiment=mini", *overrides.split()])) == MINI | differ

@@ -13,7 +13,7 @@ from ds2.base.errors import UserError
 from ds2.config.compose import compose
 from ds2.config.compose_cache import compose_all
 from ds2.config.sweep import load_sweep
-from ds2.runs import expected as cells
+from ds2.runs import expected
 from ds2.runs.chain import Chain
 from ds2.runs.expected import State
 
@@ -27,7 +27,7 @@ def runs(tmp_path) -> list[list[str]]:
 
 
 def states(runs, tmp_path) -> list[str]:
-    return [cell.state.value for cell in cells.look(runs, tmp_path)]
+    return [each.state.value for each in expected.look(runs, tmp_path)]
 
 
 def test_a_run_is_done_missing_running_or_failed(runs, tmp_path, capsys):
@@ -37,11 +37,11 @@ def test_a_run_is_done_missing_running_or_failed(runs, tmp_path, capsys):
         job.identify(Chain(compose(runs[1])).fingerprint)
         assert states(runs, tmp_path) == ["done", "running", "missing"]
         raise UserError("the judge is on holiday")
-    found = cells.look(runs, tmp_path)
-    assert [cell.state for cell in found] == [State.done, State.failed, State.missing]
-    assert cells.count(found) == "3 runs: 1 done, 1 failed, 1 missing"
-    assert cells.explain(found) == ["failed: selection=ds2: the judge is on holiday"]
-    assert [cell.to_launch for cell in found] == [False, True, True]
+    looked = expected.look(runs, tmp_path)
+    assert [each.state for each in looked] == [State.done, State.failed, State.missing]
+    assert expected.count(looked) == "3 runs: 1 done, 1 failed, 1 missing"
+    assert expected.explain(looked) == ["failed: selection=ds2: the judge is on holiday"]
+    assert [each.to_launch for each in looked] == [False, True, True]
 
 
 def test_a_done_run_stays_done_without_its_report_but_a_launch_would_write_it(runs, tmp_path):
@@ -49,18 +49,18 @@ def test_a_done_run_stays_done_without_its_report_but_a_launch_would_write_it(ru
     finish(chain, SCORES)
     record = next((tmp_path / "report").glob("*/record.json"))
     record.unlink()
-    cell = cells.look(runs[:1], tmp_path)[0]
-    assert cell.state is State.done
-    assert cell.to_launch
+    each = expected.look(runs[:1], tmp_path)[0]
+    assert each.state is State.done
+    assert each.to_launch
 
 
 def test_an_older_stage_version_is_named_and_not_counted(runs, tmp_path):
     chain = Chain(compose(runs[1]))
     assert next(step for step in chain.steps if step.stage == "curate").version > 1
     finish(chain, SCORES, versions={"curate": 1})
-    found = cells.look(runs, tmp_path)
-    assert [cell.state for cell in found] == [State.missing] * 3
-    (line,) = cells.explain(found)
+    looked = expected.look(runs, tmp_path)
+    assert [each.state for each in looked] == [State.missing] * 3
+    (line,) = expected.explain(looked)
     assert line.startswith("missing (1 runs): done with an older version of curate 1 (now ")
     assert line.endswith("not counted")
 
@@ -69,19 +69,19 @@ def test_a_damaged_artifact_is_a_failure_with_the_file_s_name(runs, tmp_path):
     finish(Chain(compose(runs[0])), SCORES)
     results = next((tmp_path / "evaluate").glob("*/results.json"))
     results.write_text(results.read_text().replace("0.5", "0.9"))
-    found = cells.look(runs, tmp_path)
-    assert found[0].state is State.failed
-    assert "results.json does not match its checksum" in found[0].reason
+    looked = expected.look(runs, tmp_path)
+    assert looked[0].state is State.failed
+    assert "results.json does not match its checksum" in looked[0].reason
     record = results.with_name("record.json")
     record.write_text(record.read_text()[:40])
-    assert "record.json is damaged; delete" in cells.look(runs, tmp_path)[0].reason
+    assert "record.json is damaged; delete" in expected.look(runs, tmp_path)[0].reason
 
 
 def test_a_task_without_a_result_is_a_failure_that_says_what_to_delete(runs, tmp_path):
     finish(Chain(compose(runs[0])), SCORES, warnings=("task bbh gave no result: no data",))
-    cell = cells.look(runs, tmp_path)[0]
-    assert cell.state is State.failed
-    assert "task bbh gave no result: no data; delete" in cell.reason
+    each = expected.look(runs, tmp_path)[0]
+    assert each.state is State.failed
+    assert "task bbh gave no result: no data; delete" in each.reason
 
 
 def test_what_the_hub_would_have_to_say_is_asked_once_and_said_once(tmp_path, monkeypatch):
@@ -94,9 +94,9 @@ def test_what_the_hub_would_have_to_say_is_asked_once_and_said_once(tmp_path, mo
     monkeypatch.setattr(hub, "_ask_hub", unreachable)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     overrides = [["experiment=paper", f"seed={s}", "selection=random"] for s in range(4)]
-    found = cells.look(overrides, tmp_path)
-    assert {cell.state for cell in found} == {State.unknown}
-    (line,) = cells.explain(found)
+    looked = expected.look(overrides, tmp_path)
+    assert {each.state for each in looked} == {State.unknown}
+    (line,) = expected.explain(looked)
     assert line.startswith("cannot be known here (4 runs): dataset jlpang888/tulu_300k")
     assert len(asked) == 1
 
@@ -110,9 +110,9 @@ def test_remembered_compositions_equal_composed_ones(tmp_path):
 def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypatch):
     runs = [["selection=random"]]
     compose_all(runs, memory=tmp_path)
-    (memory,) = Path(tmp_path).glob(".compositions-*.json")
+    (memory,) = Path(tmp_path).glob(".composed-*.json")
     memory.write_text("{")
     assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
     monkeypatch.setattr("ds2.config.compose_cache._sources", lambda: "other")
     compose_all(runs, memory=tmp_path)
-    assert [p.name for p in tmp_path.glob(".compositions-*")] == [".compositions-other.json"]
+    assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]

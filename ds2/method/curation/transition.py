@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
 
 from ds2.base.threads import one_blas_thread
 from ds2.method.curation.result import FitSummary
@@ -77,12 +78,6 @@ def count_consensus(
     return Consensus(c1=c3.sum(axis=(1, 2)), c2=c3.sum(axis=2), c3=c3)
 
 
-def softmax(a: Array) -> Array:
-    """Softmax along the last axis."""
-    e = np.exp(a - a.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
-
-
 def hoc_loss(T: Array, p: Array, target: Consensus) -> float:
     """L of the module's head."""
     return _loss_and_gradient(T, p, target)[0]
@@ -121,7 +116,7 @@ def hoc_adam(
     m, v = np.zeros_like(x), np.zeros_like(x)
     best = (np.inf, x)
     for t in range(1, steps + 1):
-        S = softmax(x)
+        S = softmax(x, axis=1)
         loss, dT, dp = _loss_and_gradient(S[:K], S[K], target)
         if t > 5 and loss < best[0]:
             best = (loss, x.copy())
@@ -130,7 +125,7 @@ def hoc_adam(
         m = 0.9 * m + 0.1 * g
         v = 0.999 * v + 0.001 * g * g
         x = x - lr * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    S = softmax(best[1])
+    S = softmax(best[1], axis=1)
     return TransitionFit(T=S[:K], p=S[K], loss=float(best[0]), steps=steps)
 
 

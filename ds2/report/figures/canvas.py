@@ -1,7 +1,7 @@
 """What every figure shares: palette, an empty figure, files.
 
-Teal says "ours" or "raised", orange "lowered" or "too sure", grey the rest. Teal and orange differ in lightness
-and stay apart under the common colour blindnesses; the ramps change in lightness only.
+Teal says "ours" or "raised", orange "lowered" or "too sure", grey the rest. Teal and orange differ in
+lightness and stay apart under the common colour blindnesses; the ramps change in lightness only.
 """
 
 from __future__ import annotations

@@ -35,11 +35,12 @@ def confidence_histogram(
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """How sure curation is of each score: samples by confidence, stacked by whether curation changed the score.
+    """How sure curation is of each score: samples by confidence, stacked by whether curation changed the
+    score.
 
     confidence: (N,) in [0, 1]. changed: (N,) bool, whether the curated score differs from the given one.
-    of: the score that the confidence speaks of: `posterior` gives the probability of the curated score, `rank` the certainty
-    of the other score that it suggests, near 0 where it would keep the given one.
+    of: the score that the confidence speaks of: `posterior` gives the probability of the curated score,
+    `rank` the certainty of the other score that it suggests, near 0 where it would keep the given one.
     """
     one_of("of", of, ("curated", "suggested"))
     sure = shares_in("confidence", confidence)
@@ -83,10 +84,11 @@ def long_tail_by_score(
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """The long-tail scores of each score level: a ridge a level, with its quartiles and its number of samples.
+    """The long-tail scores of each score level: a ridge a level, with its quartiles and its number of
+    samples.
 
-    long_tail: (N,), higher is rarer. score: (N,) integers 0..K-1; others (unrated) are left out. A ridge's height is the
-    share of its own level in a bin, so that levels of any size can be compared.
+    long_tail: (N,), higher is rarer. score: (N,) integers 0..K-1; others (unrated) are left out. A ridge's
+    height is the share of its own level in a bin, so that levels of any size can be compared.
     """
     rare, level = np.asarray(long_tail, dtype=np.float64), np.asarray(score)
     same_length(long_tail=rare, score=level)
@@ -100,20 +102,20 @@ def long_tail_by_score(
         shares[i] = count / max(count.sum(), 1)
     tall = 0.92 / max(shares.max(), 1e-12)
     for i in range(num_scores):
-        own = rare[level == i]
+        scores = rare[level == i]
         axes.axhline(i, color=MUTED, linewidth=0.6, zorder=1)
-        label = f"{len(own):,} sample{'s' * (len(own) != 1)}"
+        label = f"{len(scores):,} sample{'s' * (len(scores) != 1)}"
         axes.annotate(
             label, (1, i), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
-            color=SOFT if len(own) else MUTED,
+            color=SOFT if len(scores) else MUTED,
         )  # fmt: skip
-        if not len(own):
+        if not len(scores):
             continue
         axes.stairs(
             i + tall * shares[i], edges, baseline=i, fill=True, color=ACCENT, alpha=0.45, label=f"score {i}"
         )
         axes.stairs(i + tall * shares[i], edges, baseline=i, color=ACCENT, linewidth=0.9)
-        low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
+        low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
         axes.plot([low, high], [i, i], color=INK, linewidth=3, solid_capstyle="butt", zorder=3)
         axes.plot(middle, i, "o", color="white", markeredgecolor=INK, markersize=6, zorder=4)
     axes.set_yticks(range(num_scores))

@@ -29,10 +29,11 @@ STYLE = {
 def score_flow(
     given: ArrayLike, curated: ArrayLike, num_scores: int, *, title: str = "", note: str = ""
 ) -> Figure:
-    """Samples by given score (left) and curated score (right); a band is as thick as the samples that took that way.
+    """Samples by given score (left) and curated score (right); a band is as thick as the samples that took
+    that way.
 
-    given, curated: (N,) integers 0..K-1, -1 for unrated. The vertical axis counts samples. Each band carries its way as its
-    gid: `flow-2-3` went from 2 to 3.
+    given, curated: (N,) integers 0..K-1, -1 for unrated. The vertical axis counts samples. Each band carries
+    its way as its gid: `flow-2-3` went from 2 to 3.
     Unrated samples that were given a score are "filled in"; "no score" left curation without one.
     """
     ways = _count_ways(given, curated, num_scores)
@@ -105,7 +106,8 @@ def _band(left: float, right: float, size: float, **look: Any) -> Any:
         (b, right + size), (middle, right + size), (middle, left + size), (a, left + size), (a, left),
     ]  # fmt: skip
     codes = [
-        Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4,
+        Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.LINETO, Path.CURVE4, Path.CURVE4,
+        Path.CURVE4,
         Path.CLOSEPOLY,
     ]  # fmt: skip
     return PathPatch(Path(points, codes), linewidth=0.4, **look)

@@ -23,7 +23,7 @@ def score_distribution(
     return figure
 
 
-def composition(
+def category_shares(
     labels: Sequence[str], pool: Sequence[int] | None, subset: Sequence[int], *, title: str = ""
 ) -> Figure:
     """Shares of each label in the pool and in the subset."""

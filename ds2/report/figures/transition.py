@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def transition_heatmap(
     matrix: ArrayLike, prior: ArrayLike | None = None, *, title: str = "", note: str = ""
 ) -> Figure:
-    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's Figure 3.
+    """A score transition matrix, P(rated | true): a row a true score, a column a rated one, as in the paper's
+    Figure 3.
 
-    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is framed.
+    matrix: (K, K). prior: (K,), the shares of the true scores, said in the rows' labels. The diagonal is
+    framed.
     """
     T = _square(matrix)
     p = None if prior is None else np.asarray(prior, dtype=np.float64)
@@ -37,11 +39,15 @@ def transition_heatmap(
 
 
 def transition_grid(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
-    """Several transition matrices side by side: row label -> column label -> (K, K); the same columns in every row."""
+    """Several transition matrices side by side: row label -> column label -> (K, K); the same columns in
+    every row.
+    """
     columns = list(next(iter(rows.values()), {}))
     if not columns or any(list(row) != columns for row in rows.values()):
         raise UserError("a grid of matrices needs the same columns, at least one, in every row")
-    matrices = {row: {column: _square(T) for column, T in own.items()} for row, own in rows.items()}
+    matrices = {
+        row: {column: _square(T) for column, T in by_column.items()} for row, by_column in rows.items()
+    }
     levels = len(next(iter(matrices[next(iter(rows))].values())))
     side = 0.44 * levels
     figure, grid = new_figure(
@@ -50,8 +56,8 @@ def transition_grid(rows: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:
     )  # fmt: skip
     for axes, column in zip(grid[0], columns, strict=True):
         set_title(axes, column)
-    for (row, own), line in zip(matrices.items(), grid, strict=True):
-        for axes, T in zip(line, own.values(), strict=True):
+    for (row, by_column), line in zip(matrices.items(), grid, strict=True):
+        for axes, T in zip(line, by_column.values(), strict=True):
             _draw(axes, T, digits=8)
         line[0].set_ylabel(f"{row}\ntrue score")
     for axes in grid[-1]:

@@ -1,4 +1,6 @@
-"""How far to trust a curation: its confidence against the truth, its selection against another sample of the pool."""
+"""How far to trust a curation: its confidence against the truth, its selection against another sample of the
+pool.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = (ACCENT, WARM, SOFT, MUTED)
-"""Of the curves in one figure."""
+"""Colours of the curves in one figure, in order."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,9 @@ def reliability(
 ) -> Figure:
     """Does a confidence of .8 mean right four times in five? A panel a pool whose truth is known.
 
-    panels: name -> confidence (N,) in [0, 1], right (N,) bool. Above: share right against mean confidence of each bin with
-    95 % intervals; orange stems hang below the diagonal where the scores are less often right than said, teal ones rise
-    where they are right more often. Beneath: samples in each bin.
+    panels: name -> confidence (N,) in [0, 1], right (N,) bool. Above: share right against mean confidence of
+    each bin with 95 % intervals; orange stems hang below the diagonal where the scores are less often right
+    than said, teal ones rise where they are right more often. Beneath: samples in each bin.
     """
     if not panels:
         raise UserError("reliability needs at least one pool")
@@ -89,13 +91,19 @@ def reliability(
         squeeze=False, sharey="row",
     )  # fmt: skip
     for (name, (confidence, right)), (above, beneath) in zip(panels.items(), grid.T, strict=True):
-        found = calibrate(confidence, right, bins=bins)
-        _calibration(above, found)
+        calibration = calibrate(confidence, right, bins=bins)
+        _calibration(above, calibration)
         said, was = float(np.mean(np.asarray(confidence))), float(np.mean(np.asarray(right)))
-        set_title(above, name, f"said {said:.2f}, right {was:.2f}; mean gap {found.error:.2f}")
+        set_title(above, name, f"said {said:.2f}, right {was:.2f}; mean gap {calibration.error:.2f}")
         width = 1 / bins
         beneath.bar(
-            found.edges, found.count, width, align="edge", color=MUTED, edgecolor="white", linewidth=0.8
+            calibration.edges,
+            calibration.count,
+            width,
+            align="edge",
+            color=MUTED,
+            edgecolor="white",
+            linewidth=0.8,
         )
         beneath.set_xlim(0, 1)
         beneath.set_xticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
@@ -109,15 +117,25 @@ def reliability(
     return figure
 
 
-def _calibration(axes: Any, found: Calibration) -> None:
+def _calibration(axes: Any, calibration: Calibration) -> None:
     axes.plot(
         [0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="as often as said"
     )
-    low, high = found.interval()
-    colours = np.where(found.right < found.said, WARM, ACCENT)
-    axes.vlines(found.said, found.said, found.right, colors=colours, linewidth=5, alpha=0.35, zorder=2)
-    axes.vlines(found.said, low, high, colors=colours, linewidth=1.3, zorder=3)
-    axes.scatter(found.said, found.right, c=colours, s=30, edgecolors="white", linewidths=0.7, zorder=4)
+    low, high = calibration.interval()
+    colours = np.where(calibration.right < calibration.said, WARM, ACCENT)
+    axes.vlines(
+        calibration.said,
+        calibration.said,
+        calibration.right,
+        colors=colours,
+        linewidth=5,
+        alpha=0.35,
+        zorder=2,
+    )
+    axes.vlines(calibration.said, low, high, colors=colours, linewidth=1.3, zorder=3)
+    axes.scatter(
+        calibration.said, calibration.right, c=colours, s=30, edgecolors="white", linewidths=0.7, zorder=4
+    )
     axes.set_ylim(0, 1.02)
     axes.set_yticks(np.linspace(0, 1, 6))
 
@@ -127,9 +145,9 @@ def stability_curve(
 ) -> Figure:
     """How much of a selection another sample of the pool would choose too, against the budget, beside chance.
 
-    budgets: (B,) samples chosen, `Uncertainty.stability_budgets`. overlap: name -> (B,) expected shares of the subset that
-    two resamples have in common, `Uncertainty.stability`; at most four, and the numbers are printed for two. Two random subsets
-    of size m share m / N: the dashed line.
+    budgets: (B,) samples chosen, `Uncertainty.stability_budgets`. overlap: name -> (B,) expected shares of
+    the subset that two resamples have in common, `Uncertainty.stability`; at most four, and the numbers are
+    printed for two. Two random subsets of size m share m / N: the dashed line.
     """
     if not 1 <= len(overlap) <= len(COLOURS):
         raise UserError(f"stability_curve draws 1 to {len(COLOURS)} curves, got {len(overlap)}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint
 from ds2.pool.anchors_file import COLUMNS, weight_text
-from ds2.report.page.page import _environment, asset, script_safe_json
+from ds2.report.page.html import _environment, asset, script_safe_json
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs side by side: their choices, their table, the artifacts they share, the records behind every number."""
+"""Runs side by side: their choices, their table, the artifacts they share, the records of every number."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import Any
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.config.stages import CHOICES, key_of
+from ds2.report.choices import NONE, in_words, word
 from ds2.report.page.records import Records
 from ds2.report.table import ResultTable
-
-NONE = "none"
-"""Shown where a run made no such choice: a random subset has no rater."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,22 @@ class Comparison:
         self.records = Records(folder)
         self.table = table or ResultTable(self.runs)
         self.keys = [key_of(run.config) for run in self.runs]
-        self.choices = [choices(key) for key in self.keys]
-        """Of each run: model, budget, method and rater as words."""
+        self.choices = [in_words(dict(zip(CHOICES, key, strict=True))) for key in self.keys]
+        """Model, budget, method and rater of each run, as words."""
 
     @cached_property
     def facets(self) -> list[dict[str, Any]]:
-        """The choices that differ between the runs, raters and methods first: name, values as (word, number of runs)."""
-        found = []
+        """The choices that differ between the runs, raters and methods first: name, values as (word, number
+        of runs).
+        """
+        facets = []
         for name in reversed(CHOICES):
             at = CHOICES.index(name)
             counts = Counter(key[at] for key in self.keys)
             if len(counts.keys() - {None}) > 1:
                 order = sorted(counts, key=_facet_order)
-                found.append({"name": name, "values": [(word(name, v), counts[v]) for v in order]})
-        return found
+                facets.append({"name": name, "values": [(word(name, v), counts[v]) for v in order]})
+        return facets
 
     @cached_property
     def compared(self) -> list[str]:
@@ -69,30 +69,16 @@ class Comparison:
 
     def artifacts(self, stage: str) -> list[Artifact]:
         """Each artifact of a stage, once."""
-        found: dict[str, Artifact] = {}
+        by_fingerprint: dict[str, Artifact] = {}
         for i, run in enumerate(self.runs):
             if stage in run.stages:
-                own = run.stages[stage]
-                found.setdefault(own.fingerprint, Artifact(own, [])).runs.append(i)
-        return list(found.values())
+                made = run.stages[stage]
+                by_fingerprint.setdefault(made.fingerprint, Artifact(made, [])).runs.append(i)
+        return list(by_fingerprint.values())
 
     def seeds(self, places: Sequence[int]) -> list[int]:
         """The seeds of these runs."""
         return sorted({self.runs[i].config.seed for i in places})
-
-
-def choices(key: Sequence[Any]) -> dict[str, str]:
-    """A row's choices as words."""
-    return {name: word(name, value) for name, value in zip(CHOICES, key, strict=True)}
-
-
-def word(name: str, value: Any) -> str:
-    """A choice as a person reads it: `0.1` as a budget is 10 % of the pool, `10000` so many samples."""
-    if value is None:
-        return NONE
-    if name == "budget":
-        return f"{100 * float(value):g} %" if float(value) < 1 else f"{float(value):,.0f}"
-    return str(value)
 
 
 def _facet_order(value: Any) -> tuple[bool, float, str]:

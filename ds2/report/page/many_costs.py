@@ -9,7 +9,7 @@ from ds2.report import facts
 from ds2.report.page.comparison import Comparison
 
 POINTS = 200
-"""Of one learning curve."""
+"""Points drawn of one learning curve, at most."""
 
 
 def curves(compared: Comparison) -> list[dict[str, Any]]:
@@ -42,7 +42,8 @@ def times(compared: Comparison) -> dict[str, Any]:
     """The chart of each run's wall time by stage, as recorded when the stages were computed."""
     rows = [
         {
-            "label": run.name, "runs": [i], "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
+            "label": run.name, "runs": [i],
+            "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
             "records": {name: compared.records.cite(stage) for name, stage in run.stages.items()},
         }
         for i, run in enumerate(compared.runs)
@@ -53,19 +54,19 @@ def times(compared: Comparison) -> dict[str, Any]:
 
 def totals(compared: Comparison) -> list[dict[str, Any]]:
     """What each stage cost over all runs: an artifact that runs share is counted once."""
-    found: list[dict[str, Any]] = []
+    stages: list[dict[str, Any]] = []
     for name in STAGES:
         artifacts = compared.artifacts(name)
         if artifacts:
             walls = [_wall(artifact.stage) for artifact in artifacts]
-            found.append({
+            stages.append({
                 "name": name, "artifacts": len(artifacts), "runs": sum(len(a.runs) for a in artifacts),
                 "total": sum(walls), "longest": max(walls),
                 "memory": max(a.stage.record.get("peak_memory_bytes") or 0 for a in artifacts),
                 "records": [compared.records.cite(artifact.stage) for artifact in artifacts],
             })  # fmt: skip
-    longest = max((total["total"] for total in found), default=0) or 1
-    return [total | {"share": total["total"] / longest} for total in found]
+    longest = max((total["total"] for total in stages), default=0) or 1
+    return [total | {"share": total["total"] / longest} for total in stages]
 
 
 def _wall(stage: Any) -> float:

@@ -1,5 +1,6 @@
-"""The page of many runs. What it shows of a run carries the run's place (`data-runs`, `runs`), so that one choice of raters,
-budgets, methods and models acts on table, charts, matrices, samples and list alike; each number carries its records.
+"""The page of many runs. What it shows of a run carries the run's place (`data-runs`, `runs`), so that one
+choice of raters, budgets, methods and models acts on table, charts, matrices, samples and list alike; each
+number carries its records.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import pandas as pd
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.page import html
 from ds2.artifacts.run import RunResult
+from ds2.base.words import measured
 from ds2.config.stages import CHOICES
 from ds2.report import facts
 from ds2.report.answers import AVERAGE
+from ds2.report.choices import in_words
 from ds2.report.page import many_costs, many_raters
-from ds2.report.page.comparison import Comparison, choices
-from ds2.report.page.page import page
+from ds2.report.page.comparison import Comparison
+from ds2.report.page.html import page
 from ds2.report.page.records import link
 from ds2.report.page.samples import samples
-from ds2.report.rows import Row
 from ds2.report.table import ResultTable
+from ds2.report.table_rows import Row
 from ds2.report.table_text import LEGEND
 
 MOST_SAMPLES = 10_000
@@ -80,29 +83,31 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
     }
     rows = []
     for key, row in compared.table.by_key.items():
-        labels = choices(key)
+        labels = in_words(dict(zip(CHOICES, key, strict=True)))
         shown = {task: _cell(compared, cells[key, task], row, task) for task in compared.table.tasks}
         baseline = compared.table.baseline(key)
         other = compared.table.row_of(key, baseline)
         gap = compared.table.differences.get((key, compared.table.tasks[-1]))
         rows.append({
-            "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state, "seeds": row.seeds,
-            "runs": [i for i, own in enumerate(compared.keys) if own == key], "budget": key[1],
+            "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state,
+            "seeds": row.seeds,
+            "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key], "budget": key[1],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
-            "gap_value": gap and gap.value, "baseline": baseline, "gap_records": _evaluations(compared, [row, other]),
+            "gap_value": gap and gap.value, "baseline": baseline,
+            "gap_records": _evaluations(compared, [row, other]),
         })  # fmt: skip
     return rows
 
 
 def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
     """The records of the evaluations of these rows."""
-    found = [run.stages["evaluate"] for row in rows if row is not None for run in row.runs.values()]
-    return [compared.records.cite(stage) for stage in found]
+    evaluations = [run.stages["evaluate"] for row in rows if row is not None for run in row.runs.values()]
+    return [compared.records.cite(stage) for stage in evaluations]
 
 
 def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any] | None:
-    """Mean and spread in points, with the value and the record of each seed; None where no run has the task."""
+    """Mean and spread in points, the value and the record of each seed; None where no run has the task."""
     if pd.isna(cell.mean):
         return None
     deviation = cell.std if compared.table.several else cell.stderr  # one sign, one meaning
@@ -113,15 +118,17 @@ def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any
         if value is not None:
             values.append(f"seed {seed}: {100 * value:.2f}")
             places.append(compared.records.cite(run.stages["evaluate"]))
-    text = f"{cell.mean:.1f}" if spread is None else f"{cell.mean:.1f} ± {spread:.1f}"
     return {
-        "text": text, "mean": float(cell.mean), "spread": spread, "values": values, "records": places,
+        "text": measured(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values,
+        "records": places,
         "title": compared.records.title(places),
     }  # fmt: skip
 
 
 def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The results of each row and, where several budgets are compared, against the budget; one choice of task for both."""
+    """The results of each row and, where several budgets are compared, against the budget; one choice of task
+    for both.
+    """
     tasks = compared.table.tasks
     points = []
     for row in rows:
@@ -134,7 +141,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
     ]
     if "budget" in compared.compared:
         named = ("model", "method", "rater")
-        own = [
+        by_budget = [
             point | {"x": float(row["budget"]), "series": compared.label(row["labels"], named)}
             for row, point in zip(rows, points, strict=True)
             if row["budget"] is not None
@@ -143,7 +150,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
             {
                 "id": "chart-budgets",
                 "kind": "budgets",
-                "points": own,
+                "points": by_budget,
                 "tasks": tasks,
                 "fit": True,
                 "digits": 2,
@@ -154,10 +161,11 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
 
 def _run(compared: Comparison, at: int) -> dict[str, Any]:
     run = compared.runs[at]
-    own = run.stages.get("report")
+    written = run.stages.get("report")
     places = [compared.records.cite(stage) for stage in run.stages.values()]
     return {
-        "name": run.name, "link": None if own is None else link(html(own.path), compared.folder),
+        "name": run.name,
+        "link": None if written is None else link(html(written.path), compared.folder),
         "choices": compared.choices[at], "seed": run.config.seed, "records": places,
         "average": Evaluation.read(run.stages["evaluate"].path).average,
         "result": compared.records.cite(run.stages["evaluate"]), "title": compared.records.title(places),
@@ -181,11 +189,13 @@ def _subset_label(compared: Comparison) -> Callable[[RunResult], str]:
 
 
 def _warnings(runs: Sequence[RunResult], known: Sequence[str]) -> list[str]:
-    """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its matrix."""
-    found = [
+    """Each distinct warning of base models and evaluations beyond those `known`: curation's stand beside its
+    matrix.
+    """
+    warnings = [
         f"{stage}: {text}"
         for run in runs
         for stage, text in facts.warnings(run)
         if stage in ("model", "evaluate") and text not in known
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(warnings))

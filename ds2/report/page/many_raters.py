@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ds2.report import facts
-from ds2.report.page.comparison import NONE, Comparison
+from ds2.report.choices import NONE
+from ds2.report.page.comparison import Comparison
 
 TONES = 10
 """Colours of a category, in `style.css`."""
@@ -14,31 +15,32 @@ TONES = 10
 
 def curations(compared: Comparison) -> list[dict[str, Any]]:
     """One entry an artifact of curation: its matrices, the scores before and after, its warnings."""
-    found = []
+    items = []
     for artifact in compared.artifacts("curate"):
         run, record = compared.runs[artifact.runs[0]], artifact.stage.record
         scores = facts.scores(run)
         if scores is None or scores.curated is None:
             continue
         tall = max(max(counts) / (sum(counts) or 1) for counts in (scores.raw, scores.curated))
-        found.append({
+        items.append({
             "rater": run.config.rater.name, "method": run.config.curation.method.value, "runs": artifact.runs,
             "seeds": compared.seeds(artifact.runs), "settings": facts.flatten(record.get("config") or {}),
-            "transitions": facts.transitions(run), "raw": scores.raw, "curated": scores.curated, "tall": tall or 1,
+            "transitions": facts.transitions(run), "raw": scores.raw, "curated": scores.curated,
+            "tall": tall or 1,
             "changed": scores.changed, "rated": scores.total - scores.unrated,
             "warnings": record.get("warnings") or [], "record": compared.records.cite(artifact.stage),
         })  # fmt: skip
-    for item in found:
-        item["detail"] = _detail(item, found)
-    return sorted(found, key=lambda item: (item["method"], item["rater"], item["seeds"]))
+    for item in items:
+        item["detail"] = _detail(item, items)
+    return sorted(items, key=lambda item: (item["method"], item["rater"], item["seeds"]))
 
 
 def _detail(item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> str:
     """The settings in which it differs from others of its rater and method."""
     alike = [i["settings"] for i in items if (i["rater"], i["method"]) == (item["rater"], item["method"])]
-    own = item["settings"]
-    differ = [key for key in own if any(other.get(key) != own[key] for other in alike)]
-    return ", ".join(f"{key.split('.')[-1]} {own[key]}" for key in differ)
+    settings = item["settings"]
+    differ = [key for key in settings if any(other.get(key) != settings[key] for other in alike)]
+    return ", ".join(f"{key.split('.')[-1]} {settings[key]}" for key in differ)
 
 
 def by_seed(items: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -48,7 +50,10 @@ def by_seed(items: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def distributions(compared: Comparison, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Charts of the scores: as each rater gave them, and after each way to curate them. A rater has one colour in all."""
+    """Charts of the scores: as each rater gave them, and after each way to curate them.
+
+    A rater has one colour in all.
+    """
     if not items:
         return []
     named = [choice["rater"] for choice in compared.choices if choice["rater"] != NONE]
@@ -67,9 +72,9 @@ def distributions(compared: Comparison, items: Sequence[Mapping[str, Any]]) -> l
             tone = f"tone-{raters.index(item['rater']) % TONES}"
             key = (label, *item[column], *item["seeds"])
             fresh = {"name": label, "y": item[column], "tone": tone, "seeds": item["seeds"]}
-            own = series.setdefault(key, {**fresh, "runs": [], "records": []})
-            own["runs"].extend(item["runs"])
-            own["records"].append(item["record"])
+            drawn = series.setdefault(key, {**fresh, "runs": [], "records": []})
+            drawn["runs"].extend(item["runs"])
+            drawn["records"].append(item["record"])
         charts.append({
             "id": f"chart-scores-{name}", "kind": "bars", "shares": True, "series": list(series.values()),
             "x": [str(level) for level in range(max(len(item["raw"]) for item in items))],

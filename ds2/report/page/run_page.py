@@ -8,17 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.subset import subset_size
+from ds2.artifacts.subset import overlaps, subset_size
 from ds2.artifacts.training import read_metrics
 from ds2.base.dataclass_json import to_plain
+from ds2.base.words import percent
+from ds2.config.stages import choices
 from ds2.report import facts
-from ds2.report.page.page import number, page, percent
+from ds2.report.choices import in_words
+from ds2.report.page.html import page, shown
 from ds2.report.page.samples import samples
 from ds2.report.rating_facts import rating_facts
 
 Chart = dict[str, Any]
 
 MOST_SAMPLES = 4000
+MOST_SUBSETS = 20
+"""Other subsets listed beside this one, the most alike."""
 
 MEANINGS = {
     "agreement": "share of neighbour pairs with equal scores",
@@ -58,6 +63,7 @@ def render_run(run: RunResult) -> str:
         "transitions": facts.transitions(run),
         "diagnostics": _diagnostics(run),
         "selected": _selected(run, charts),
+        "others": overlaps(run.stages["select"].path)[:MOST_SUBSETS] if "select" in run.stages else [],
         "curves": _curves(run, charts),
         "evaluation": _evaluation(run, charts),
         "stages": stage_rows(run),
@@ -99,23 +105,19 @@ def stage_rows(run: RunResult) -> list[dict[str, Any]]:
 
 def _choices(run: RunResult) -> dict[str, str]:
     """The choices that had a say: a random selection has no rater."""
-    stages_of = {
-        "rater": {"rate"}, "embedder": {"embed"}, "curation": {"curate"}, "budget": {"select"},
-        "base_model": {"model", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},
-    }  # fmt: skip
-    chosen, there = facts.choices(run.config), set(run.stages)
-    return {key: value for key, value in chosen.items() if key not in stages_of or stages_of[key] & there}
+    said = {name: value for name, value in choices(run.config).items() if value is not None}
+    return in_words(said | ({"group": run.config.tracking.group} if run.config.tracking.group else {}))
 
 
 def _lede(run: RunResult) -> str:
     parts = []
-    found, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
-    if found is not None:
-        parts.append(f"{rater} scored {found.total - found.unrated:,} of {found.total:,} samples")
+    scores, matrix, rater = facts.scores(run), facts.transition(run), run.config.rater.name
+    if scores is not None:
+        parts.append(f"{rater} scored {scores.total - scores.unrated:,} of {scores.total:,} samples")
         if matrix is not None and matrix.rater_error is not None:
             parts[-1] += f", and an estimated {percent(matrix.rater_error, 0)} of its scores are wrong"
-        if found.moved is not None and matrix is not None:
-            parts.append(f"curation changed {found.changed:,} of them")
+        if scores.moved is not None and matrix is not None:
+            parts.append(f"curation changed {scores.changed:,} of them")
     if "select" in run.stages:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
@@ -128,20 +130,20 @@ def _lede(run: RunResult) -> str:
 def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
     """(label, figure, note) of the figures a reader wants first."""
     tiles = []
-    found, matrix, results = facts.scores(run), facts.transition(run), facts.evaluation(run)
-    if found is not None:
-        unrated = f"{found.unrated:,} unrated" if found.unrated else "all rated"
-        tiles.append(("Samples in the pool", f"{found.total:,}", unrated))
+    scores, matrix, results = facts.scores(run), facts.transition(run), facts.evaluation(run)
+    if scores is not None:
+        unrated = f"{scores.unrated:,} unrated" if scores.unrated else "all rated"
+        tiles.append(("Samples in the pool", f"{scores.total:,}", unrated))
     if matrix is not None and matrix.rater_error is not None:
         tiles.append(("Estimated rater error", percent(matrix.rater_error), "1 − Σ p·T on the diagonal"))
-    if found is not None and found.moved is not None and matrix is not None:
-        rated = max(found.total - found.unrated, 1)
+    if scores is not None and scores.moved is not None and matrix is not None:
+        rated = max(scores.total - scores.unrated, 1)
         tiles.append(
-            ("Scores changed", f"{found.changed:,}", f"{percent(found.changed / rated)} of the rated")
+            ("Scores changed", f"{scores.changed:,}", f"{percent(scores.changed / rated)} of the rated")
         )
     if "select" in run.stages:
         taken = _subset_size(run)
-        note = f"{percent(taken / found.total)} of the pool" if found is not None else "samples"
+        note = f"{percent(taken / scores.total)} of the pool" if scores is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
     if results is not None and results.average is not None:
         tiles.append(("Evaluation average", _average(results.average), f"{len(results.results)} results"))
@@ -152,7 +154,7 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
 
 def _average(value: float) -> str:
     """As a percentage where it is a share."""
-    return percent(value) if 0 <= value <= 1 else number(value)
+    return percent(value) if 0 <= value <= 1 else shown(value)
 
 
 def _subset_size(run: RunResult) -> int:
@@ -160,14 +162,14 @@ def _subset_size(run: RunResult) -> int:
 
 
 def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
-    found = facts.scores(run)
-    if found is None:
+    scores = facts.scores(run)
+    if scores is None:
         return None
-    series = [{"name": "as rated", "y": found.raw, "tone": "muted"}]
-    if found.curated is not None:
-        series.append({"name": "curated", "y": found.curated, "tone": "accent"})
-    charts.append(_bars("chart-scores", [str(k) for k in range(len(found.raw))], series, "score", "samples"))
-    return found
+    series = [{"name": "as rated", "y": scores.raw, "tone": "muted"}]
+    if scores.curated is not None:
+        series.append({"name": "curated", "y": scores.curated, "tone": "accent"})
+    charts.append(_bars("chart-scores", [str(k) for k in range(len(scores.raw))], series, "score", "samples"))
+    return scores
 
 
 def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple[str, Any]]]:
@@ -184,7 +186,7 @@ def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple
 
 
 def _selected(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    origin, by_score, tail = facts.sources(run), facts.score_composition(run), facts.long_tail(run)
+    origin, by_score, tail = facts.sources(run), facts.score_shares(run), facts.long_tail(run)
     if origin is None:
         return None
     for name, mix, axis in (("sources", origin, ""), ("subset-scores", by_score, "score")):
@@ -226,7 +228,7 @@ def _pretraining_plan(run: RunResult) -> str:
     plan: Mapping[str, Any] = to_plain(run.config.model)
     seconds = (plan.get("runtime") or {}).get("max_seconds")
     parts = [f"planned: {plan['steps']:,} steps"] if isinstance(plan.get("steps"), int) else []
-    return ", ".join(parts + ([f"wall-clock cap: {number(seconds)} s"] if seconds else []))
+    return ", ".join(parts + ([f"wall-clock cap: {shown(seconds)} s"] if seconds else []))
 
 
 def _pretraining_cut_short(run: RunResult) -> list[tuple[str, str]]:

@@ -99,9 +99,7 @@ def samples(
         rows = _rows(first, fingerprint, subsets, most // len(by_pool), LEFT_OUT // len(by_pool), notes)
         for name in ("id", "source", "text"):
             data[name] += getattr(rows, name)
-        data["pools"].append(
-            {"name": facts.choices(first.config)["pool"], "start": start, "end": len(data["id"])}
-        )
+        data["pools"].append({"name": first.config.pool.label, "start": start, "end": len(data["id"])})
         _place(data, subsets, rows, start, cite)
     data["text"], cut = _shortened(data["text"])
     notes += [f"{cut:,} long texts are cut; the cut is marked."] if cut else []

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from ds2.method.curation.planted import ordinal_transition, plant_pool
 from ds2.method.curation.transition import (
@@ -14,7 +15,6 @@ from ds2.method.curation.transition import (
     fit_transition,
     hoc_adam,
     hoc_loss,
-    softmax,
     true_given_rated,
 )
 from ds2.method.knn import knn_graph
@@ -26,7 +26,7 @@ def consensus_of(T, p):
 
 def random_model(K, seed):
     rng = np.random.default_rng(seed)
-    return softmax(rng.normal(size=(K, K)) + 2 * np.eye(K)), softmax(rng.normal(size=K))
+    return softmax(rng.normal(size=(K, K)) + 2 * np.eye(K), axis=1), softmax(rng.normal(size=K))
 
 
 @pytest.mark.parametrize("K", [2, 4, 6])

@@ -28,7 +28,7 @@ def test_a_matrix_that_holds_no_shares_is_refused(entry):
 def test_bars_have_the_given_heights():
     axes = plots.score_distribution([3, 5], [4, 4]).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [3, 5, 4, 4]
-    axes = plots.composition(["a", "b"], [30, 10], [1, 3]).axes[0]
+    axes = plots.category_shares(["a", "b"], [30, 10], [1, 3]).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [0.75, 0.25, 0.25, 0.75]
 
 
@@ -75,8 +75,8 @@ def test_the_long_tail_is_drawn_for_each_score():
 
 def test_reliability_says_how_far_the_confidence_is_off():
     figure = plots.reliability({"pool": ([0.9] * 10, [True] * 6 + [False] * 4)})
-    shown = " ".join([*(t for axes in figure.axes for t in texts(axes)), *(axes.get_title() for axes in figure.axes),
-                      *(axes.get_title(loc="left") for axes in figure.axes)])  # fmt: skip
+    titles = [axes.get_title(loc=place) for axes in figure.axes for place in ("center", "left")]
+    shown = " ".join([*(t for axes in figure.axes for t in texts(axes)), *titles])
     assert "said 0.90" in shown
     assert "right 0.60" in shown
 

@@ -1,4 +1,6 @@
-"""The page of many runs: one set of filters for all of it, every number with its record, samples of all subsets in one table."""
+"""The page of many runs: one set of filters for all of it, every number with its record, samples of all
+subsets in one table.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,8 @@ def shown(page, selector: str) -> int:
 
 
 def test_the_page_has_every_section_and_its_notes_come_first(html):
-    found = re.findall(r'<section id="([\w-]+)"', html)
-    assert found == ["results", "compare", "raters", "samples", "training", "times", "runs"]
+    sections = re.findall(r'<section id="([\w-]+)"', html)
+    assert sections == ["results", "compare", "raters", "samples", "training", "times", "runs"]
     assert html.index("read this first") < html.index("<table")
 
 
@@ -139,7 +141,8 @@ def test_methods_of_one_rater_are_told_apart_by_dash_symbol_and_legend(browser, 
     page.locator("#chart-budgets").scroll_into_view_if_needed()
     page.wait_for_selector("#chart-budgets .legendtext")
     looks = page.evaluate(
-        "document.getElementById('chart-budgets').data.map(({ name, line, marker }) => [name, line.color, line.dash, marker.symbol])"
+        "document.getElementById('chart-budgets').data.map(({ name, line, marker }) => [name, line.color, "
+        "line.dash, marker.symbol])"
     )
     names = page.locator("#chart-budgets .legendtext").all_text_contents()
     assert sorted(names) == sorted(name for name, *_ in looks)
@@ -179,7 +182,8 @@ def test_a_dagger_has_room_beside_its_number(browser, html, tmp_path, width):
         const cell = document.querySelector("#result-table td.n");
         cell.classList.add("tied");
         const dagger = getComputedStyle(cell.querySelector(".cite"), "::after");
-        return [parseFloat(dagger.width) + parseFloat(dagger.marginLeft), parseFloat(getComputedStyle(cell).paddingRight)];
+        const room = parseFloat(getComputedStyle(cell).paddingRight);
+        return [parseFloat(dagger.width) + parseFloat(dagger.marginLeft), room];
     }""")
     assert 4 < needed < room - 3
     assert problems == []

@@ -13,8 +13,9 @@ from helpers.synthetic_run import HOSTILE, make_run
 from ds2.artifacts.curation import RaterErrors
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.subset import conversations
+from ds2.config.compose import compose
 from ds2.report import facts, render
-from ds2.report.page.page import pack, script_safe_json
+from ds2.report.page.html import pack, script_safe_json
 
 SECTIONS = (
     "summary",
@@ -56,9 +57,9 @@ def test_sections_appear_where_their_stage_is(tmp_path, stages, absent):
 
 
 def test_choices_without_a_say_are_not_shown(tmp_path):
-    html = render(
-        make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
-    )
+    run = make_run(tmp_path, stages=("select", "model", "finetune", "evaluate"), rater="silent_rater")
+    selection = compose(["experiment=mini", "selection=random"]).selection
+    html = render(replace(run, config=replace(run.config, selection=selection)))
     summary = html.split('<section id="config"')[0]
     assert "silent_rater" not in summary.split("<dl class=")[0].split('class="chips"')[1]
     assert "Sources of the subset" in summary

@@ -32,10 +32,10 @@ def test_a_sample_of_several_subsets_is_kept_once_with_its_place_in_each(runs):
     data = samples(runs, most=1000).data
     assert len(set(data["id"])) == len(data["id"]) == 90 + 10 + 500
     for run, subset in zip(runs, data["subsets"], strict=True):
-        own = texts(run)
-        assert [data["id"][row] for row in subset["taken"]] == list(own)  # the file is in order of rank
-        assert subset["rank"] == list(range(len(own)))
-        assert [data["text"][row] for row in subset["taken"]] == list(own.values())
+        taken = texts(run)
+        assert [data["id"][row] for row in subset["taken"]] == list(taken)  # the file is in order of rank
+        assert subset["rank"] == list(range(len(taken)))
+        assert [data["text"][row] for row in subset["taken"]] == list(taken.values())
 
 
 def test_next_in_line_are_those_of_the_subset_s_own_report(runs):
@@ -53,22 +53,22 @@ def test_scores_stand_at_their_sample(runs):
 
 
 def test_of_a_large_subset_the_first_and_some_of_the_last_are_shown_and_it_is_said(runs):
-    found = samples(runs[1:], most=550)
-    subset = found.data["subsets"][0]
-    assert len(found.data["id"]) == 550
+    shown = samples(runs[1:], most=550)
+    subset = shown.data["subsets"][0]
+    assert len(shown.data["id"]) == 550
     assert subset["size"] == 90
     assert subset["rank"] == [*range(30), *range(80, 90)]
-    assert "too large to show whole" in found.notes[0]
+    assert "too large to show whole" in shown.notes[0]
 
 
 def test_samples_left_out_were_taken_by_none(runs):
-    found = samples(runs, most=1000)
+    shown = samples(runs, most=1000)
     taken = set(texts(runs[1]))
-    left = set(range(len(found.data["id"]))) - {
-        r for s in found.data["subsets"] for r in (*s["taken"], *s["next"])
+    left = set(range(len(shown.data["id"]))) - {
+        r for s in shown.data["subsets"] for r in (*s["taken"], *s["next"])
     }
-    assert found.left_out == len(left) == 500
-    assert not {found.data["id"][row] for row in left} & taken
+    assert shown.left_out == len(left) == 500
+    assert not {shown.data["id"][row] for row in left} & taken
 
 
 @pytest.mark.parametrize("change", ["gone", "edited"])
@@ -79,10 +79,10 @@ def test_a_pool_that_cannot_be_read_again_costs_only_what_was_left_out(tmp_path,
         pool.unlink()
     else:
         pool.write_text(pool.read_text() + pool.read_text().splitlines()[0].replace("orchard-00000", "more"))
-    found = samples([run], most=1000)
-    assert found.left_out == 0
-    assert len(found.data["id"]) == 70
-    assert ("no such file" if change == "gone" else "changed since") in found.notes[0]
+    shown = samples([run], most=1000)
+    assert shown.left_out == 0
+    assert len(shown.data["id"]) == 70
+    assert ("no such file" if change == "gone" else "changed since") in shown.notes[0]
 
 
 def test_a_run_without_a_subset_has_no_samples(tmp_path):
@@ -91,10 +91,10 @@ def test_a_run_without_a_subset_has_no_samples(tmp_path):
 
 def test_long_texts_are_cut_aloud(runs, monkeypatch):
     monkeypatch.setattr(module, "MAX_CHARACTERS", 6000)
-    found = samples(runs, most=1000)
-    shown = [text for turns in found.data["text"] for _, text in turns]
+    whole = samples(runs, most=1000)
+    shown = [text for turns in whole.data["text"] for _, text in turns]
     assert any("more characters]" in text for text in shown)
-    assert "are cut" in " ".join(found.notes)
+    assert "are cut" in " ".join(whole.notes)
 
 
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=40), st.integers(1, 9000))

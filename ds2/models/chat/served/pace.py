@@ -1,4 +1,8 @@
-"""The pace of requests to one server: at most so much a minute, and a halt where the server asks for one."""
+"""The pace of requests to one server: at most so much a minute, and a halt where the server asks for one.
+
+Written here: rate limiters of libraries count calls, and neither tokens that are known only afterwards nor a
+server's halt.
+"""
 
 from __future__ import annotations
 

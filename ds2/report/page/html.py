@@ -1,8 +1,8 @@
 """One HTML file out of a template, styles, scripts and data, with nothing fetched from anywhere.
 
-Big payloads (plotly.js, sample texts) are gzipped and base64-coded; the browser unpacks them with DecompressionStream.
-A content security policy admits only the page's own script by its hash and forbids every request, so text from a pool
-can neither run nor phone home even if an escape were forgotten.
+Big payloads (plotly.js, sample texts) are gzipped and base64-coded; the browser unpacks them with
+DecompressionStream. A content security policy admits only the page's own script by its hash and forbids every
+request, so text from a pool can neither run nor phone home even if an escape were forgotten.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
+
+from ds2.base import words
 
 SCRIPTS = ("core.js", "many.js", "charts.js", "samples.js")
 
@@ -91,59 +93,29 @@ def _environment() -> Any:
         return asset(name)
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "duration": duration,
-        "size": size,
-        "number": number,
-        "percent": percent,
+        "duration": words.duration,
+        "size": words.size,
+        "number": shown,
+        "percent": words.percent,
         "breakable": breakable,
     }
     return environment
 
 
-def duration(seconds: float | None) -> str:
-    """A time a person reads at a glance."""
-    if seconds is None:
-        return "–"
-    if seconds < 0.995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 99.5:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def size(count: float | None) -> str:
-    """Bytes in the unit that keeps the number short."""
-    if count is None:
-        return "–"
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
-
-
-def number(value: Any) -> str:
-    """Whole numbers with separators, others to four significant digits, lists in brackets, the rest as text."""
+def shown(value: Any) -> str:
+    """Any value of a record: numbers as `words.number` has them, lists in brackets, the rest as text."""
     if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) >= 1000):
-        return f"{value:,.0f}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
+        return {True: "yes", False: "no", None: words.NOTHING}[value]
+    if isinstance(value, int | float):
+        return words.number(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(number(item) for item in value) + "]"
+        return "[" + ", ".join(shown(item) for item in value) + "]"
     return str(value)
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as a percentage."""
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
 
 
 def breakable(text: str) -> Any:

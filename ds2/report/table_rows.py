@@ -11,6 +11,7 @@ from typing import Any
 from ds2.artifacts.run import RunResult
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
+from ds2.base.words import measured
 from ds2.report.answers import Answers
 
 
@@ -23,8 +24,7 @@ class Published:
     second_hand: bool = False
 
     def __str__(self) -> str:
-        spread = "" if self.std is None else f" ± {self.std:.1f}"
-        return f"{self.value:.1f}{spread}{'*' if self.second_hand else ''}"
+        return measured(self.value, self.std) + ("*" if self.second_hand else "")
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Row:
 
     @cached_property
     def answers(self) -> dict[int | None, Answers]:
-        """Of each run; the only run of a row stands beside every seed of another."""
+        """The answers of each run; the only run of a row stands beside every seed of another."""
         alone = len(self.runs) == 1 and not self.waiting
         return {None if alone else seed: Answers(run) for seed, run in self.runs.items()}
 
@@ -48,8 +48,8 @@ class Row:
         Raises:
             UserError: another run stands there.
         """
-        own = run.stages["evaluate"].fingerprint
-        if any(other.stages["evaluate"].fingerprint == own for other in self.runs.values()):
+        evaluated = run.stages["evaluate"].fingerprint
+        if any(other.stages["evaluate"].fingerprint == evaluated for other in self.runs.values()):
             return
         there = self.runs.setdefault(run.config.seed, run)
         if there is not run:
@@ -57,13 +57,16 @@ class Row:
 
     @property
     def state(self) -> str:
-        """Of a cell without a value: what most of the runs that wait are."""
+        """What a cell without a value says: what most of the runs that wait are."""
         return Counter(self.waiting).most_common(1)[0][0] if self.waiting else "missing"
 
     @property
     def seeds(self) -> str:
         """`2 of 3`: runs with every task, of those expected."""
-        done, expected = sum(own.whole for own in self.answers.values()), len(self.runs) + len(self.waiting)
+        done, expected = (
+            sum(answers.whole for answers in self.answers.values()),
+            len(self.runs) + len(self.waiting),
+        )
         return f"{done} of {expected}" if done < expected else str(done)
 
 

@@ -1,0 +1,57 @@
+"""Durations, sizes, counts and measured values as a person reads them: one way each, everywhere."""
+
+from __future__ import annotations
+
+NOTHING = "–"
+"""Stands where a value is not known."""
+
+
+def duration(seconds: float | None) -> str:
+    """A time, to about three digits: `120 ms`, `3.4 s`, `2 min 5 s`, `1 h 40 min`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    if seconds < 3599.5:
+        return _of_two(round(seconds), 60, "min", "s")
+    return _of_two(round(seconds / 60), 60, "h", "min")
+
+
+def _of_two(count: int, each: int, large: str, small: str) -> str:
+    whole, rest = divmod(count, each)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
+
+
+def size(count: float | None) -> str:
+    """Bytes in the unit that keeps the number short: `512 B`, `3.4 KiB`, `172 MiB`."""
+    if count is None:
+        return NOTHING
+    if count < 1024:
+        return f"{count:.0f} B"
+    power = min(p for p in (1, 2, 3) if p == 3 or count / 1024**p < 1023.5)
+    count /= 1024**power
+    return f"{count:,.{1 if count < 99.95 else 0}f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+
+
+def quantity(value: float) -> str:
+    """A count with separators, in millions from one on: `12,345`, `3.1 million`."""
+    return f"{value / 1e6:,.1f} million" if value >= 1e6 else f"{value:,.0f}"
+
+
+def number(value: float) -> str:
+    """A whole number with separators, another to four significant digits."""
+    if isinstance(value, int) or (abs(value) >= 1000 and value.is_integer()):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage: `12.5 %`."""
+    return NOTHING if share is None else f"{share * 100:.{digits}f} %"
+
+
+def measured(mean: float, spread: float | None) -> str:
+    """A mean with its standard deviation or error, in points: `41.3 ± 0.5`; alone without a spread."""
+    return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
