@@ -256,7 +256,7 @@ class ArtifactStore:
             **provenance(step.package),
             "checksum": "",
         }
-        record["checksum"] = _checksum(record)
+        record["checksum"] = checksum(record)
         return record
 
     def _publish(self, step: Step, partial: Path, record: Record) -> Path:
@@ -320,7 +320,7 @@ def read_record(folder: Path) -> Record:
     path = folder / RECORD
     try:
         record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
-        intact = record["checksum"] == _checksum(record)
+        intact = record["checksum"] == checksum(record)
     except (ValueError, KeyError, AttributeError) as error:
         raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
@@ -328,7 +328,7 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def _checksum(record: Record) -> str:
+def checksum(record: Record) -> str:
     """The SHA-256 of everything but the checksum itself."""
     body = {key: value for key, value in record.items() if key != "checksum"}
     return hashlib.sha256(canonical_json(body)).hexdigest()

@@ -195,6 +195,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
     """
     said = choices(config)
     curated, budget = said["curation"] is not None, said["budget"] is not None
+    thresholded = "confidence" not in config.curation.without_say
     return {
         **{name: NONE if value is None else value for name, value in said.items()},
         # Named also where a run stops before they matter: what a workspace filters by keeps its values.
@@ -203,7 +204,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         "budget": config.budget.samples if budget else NONE,
         "seed": config.seed,
         "curation_k": config.curation.k if curated else NONE,
-        "curation_confidence": config.curation.confidence if curated else NONE,
+        "curation_confidence": config.curation.confidence if curated and thresholded else NONE,
         **({"group": config.tracking.group} if config.tracking.group else {}),
     }
 

@@ -19,7 +19,7 @@ from ds2.artifacts.curation import write_curation
 from ds2.artifacts.evaluation import Evaluation, Result
 from ds2.artifacts.ratings import write_ratings
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult, Status
+from ds2.artifacts.store import StageResult, Status, checksum
 from ds2.artifacts.subset import write_subset
 from ds2.artifacts.training import write_curve, write_metrics
 from ds2.base.hashes import fingerprint as identify
@@ -260,6 +260,7 @@ def _stage(
         "host": {"machine": "x86_64"},
         **write(path),
     }  # fmt: skip
+    record["checksum"] = checksum(record)
     status = Status.reused if place < 3 else Status.computed
     result = StageResult(name, fingerprint, path, status, 0.1, record)
     result.record_file.write_text(json.dumps(record), encoding="utf-8")

@@ -92,8 +92,8 @@ def test_a_task_is_named_without_its_prefix_unless_that_is_another_s_name():
 def test_rows_are_methods_and_raters_and_columns_that_do_not_vary_are_left_out(tmp_path):
     runs = [
         evaluated(tmp_path, {"a": 0.1}, "selection=base"),
-        evaluated(tmp_path, {"a": 0.2}, "rater=simulated_mistral_7b"),
-        evaluated(tmp_path, {"a": 0.3}, "rater=simulated_gpt_4o_mini"),
+        evaluated(tmp_path, {"a": 0.2}, "selection=ds2", "rater=simulated_mistral_7b"),
+        evaluated(tmp_path, {"a": 0.3}, "selection=ds2", "rater=simulated_gpt_4o_mini"),
         evaluated(tmp_path, {"a": 0.4}, "selection=oracle"),
     ]
     shown = text(ResultTable(runs))

@@ -231,4 +231,5 @@ UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curatio
     ],
 )  # fmt: skip
 def test_what_workspaces_filter_by_keeps_its_values(overrides, differ):
-    assert settings_of(compose(["experiment=mini", *overrides.split()])) == MINI | differ
+    papers = [] if "selection=" in overrides else ["selection=ds2"]
+    assert settings_of(compose(["experiment=mini", *papers, *overrides.split()])) == MINI | differ

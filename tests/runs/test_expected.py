@@ -113,6 +113,6 @@ def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypa
     (memory,) = Path(tmp_path).glob(".composed-*.json")
     memory.write_text("{")
     assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
-    monkeypatch.setattr("ds2.config.compose_cache._sources", lambda: "other")
+    monkeypatch.setattr("ds2.config.compose_cache._sources", lambda used: "other")
     compose_all(runs, memory=tmp_path)
     assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]
