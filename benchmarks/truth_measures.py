@@ -172,7 +172,9 @@ def _share_mean(W: np.ndarray, H: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rank_correlation(order: np.ndarray, human: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Spearman's correlation with people of the order (lower first here), (B,)."""
+    """Spearman's correlation with people of the order (lower first here), (B,); 0 of an order that leaves all equal."""
+    if np.ptp(order) == 0:
+        return np.zeros(len(weights))
     if len(weights) == 1 and (weights == 1).all():
         return np.array([spearmanr(-order, human).statistic])
     ranks = []
@@ -182,6 +184,5 @@ def _rank_correlation(order: np.ndarray, human: np.ndarray, weights: np.ndarray)
         ranks.append((np.cumsum(W, axis=1) - W / 2)[:, level])
     total = weights.sum(axis=1, keepdims=True)
     x, y = (r - (weights * r).sum(axis=1, keepdims=True) / total for r in ranks)
-    return np.asarray(
-        (weights * x * y).sum(axis=1) / np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
-    )
+    spread = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
+    return np.asarray((weights * x * y).sum(axis=1) / np.where(spread > 0, spread, 1))
