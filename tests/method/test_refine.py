@@ -215,6 +215,17 @@ def test_curate_fills_unrated_samples_with_the_posteriors_score(planted):
     assert (found.curated >= 0).all()
 
 
+def test_curate_takes_scores_between_whole_numbers_and_masked_ones(planted):
+    quality, _, texts, x, graph = planted
+    means = np.clip(1.5 + quality + 0.4 * np.random.default_rng(3).normal(size=600), 0, 3)
+    masked = np.ma.masked_array(means, mask=np.arange(600) < 30)
+    found = ds2.curate(x, masked, method="refine", num_scores=4, texts=texts, graph=graph)
+    assert found.diagnostics.evidence.noise_source == "out-of-fold residual"
+    assert (found.curated[30:] == np.rint(means[30:])).all()
+    with pytest.raises(UserError, match=r"scores row 0 is -0\.5"):
+        ds2.curate(x, np.where(np.arange(600) == 0, -0.5, means), method="refine", num_scores=4, graph=graph)
+
+
 def test_a_result_of_another_method_is_selected_by_its_curated_scores(planted):
     _, s, _, x, graph = planted
     found = ds2.curate(x, s, method="posterior", num_scores=4, graph=graph)

@@ -55,7 +55,8 @@ def curate(
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
     embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough. scores: (N,)
-    integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only). num_scores: K, 2 to 11.
+    integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only); `refine` also takes numbers between (means of
+    repeats, expected ratings). num_scores: K, 2 to 11.
     method: `refine` (the given score first; equal ones by the rater's student and the posterior: `result.refined`), `rank` (the
     paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
     k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
@@ -83,7 +84,7 @@ def curate(
     if method == "refine":
         from ds2.method.curation.refined import run_refine
 
-        result = run_refine(inputs, num_scores, texts, features, length=length, k=k, seed=seed)
+        result = run_refine(inputs, scores, num_scores, texts, features, length=length, k=k, seed=seed)
     else:
         result = _run(
             inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,

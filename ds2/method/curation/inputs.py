@@ -77,7 +77,9 @@ def gather_inputs(
 
 
 def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
-    """Scores as (N, R) int64 with -1 for unrated, masked ones among them."""
+    """Scores as (N, R) int64 with -1 for unrated, masked ones among them; those between whole numbers (`refine`
+    only) rounded.
+    """
     if scores is None:
         raise TypeError("curate needs scores: (N,) integers in 0..K-1, -1 where unrated")
     if isinstance(scores, np.ma.MaskedArray):
@@ -90,9 +92,9 @@ def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
         bad = np.argwhere(~np.isfinite(s))
         if bad.size:
             raise UserError(f"scores row {int(bad[0][0])} is NaN or infinite; mark unrated samples with -1")
-        if (s != np.round(s)).any():
+        if method != "refine" and (s != np.round(s)).any():
             raise TypeError("scores must be integers; round or compress ratings first")
-    bad = np.argwhere((s < -1) | (s >= K))
+    bad = np.argwhere(((s < 0) & (s != -1)) | (s > K - 1))
     if bad.size:
         n, r = bad[0]
         raise UserError(f"scores row {n} is {s[n, r]:g}, outside 0..{K - 1} (and not -1, unrated)")
@@ -100,7 +102,7 @@ def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
         raise UserError(f"method {method!r} takes one rater's scores; several raters need method='posterior'")
     if method != "none" and (s < 0).all():
         raise UserError("no sample is rated")
-    return s.astype(np.int64)
+    return np.asarray(np.rint(s), dtype=np.int64)
 
 
 def check_options(method: Any, num_scores: Any, k: Any, confidence: Any, seed: Any) -> None:

@@ -16,6 +16,7 @@ from ds2.method.refine import Evidence, refine
 
 def run_refine(
     inputs: Inputs,
+    scores: ArrayLike | None,
     num_scores: int,
     texts: Sequence[str] | None,
     features: ArrayLike | None,
@@ -24,12 +25,17 @@ def run_refine(
     k: int,
     seed: int,
 ) -> CurationResult:
-    """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there is none."""
+    """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there is none.
+
+    scores: as given and checked; where they lie between whole numbers, the posterior and `curated` see them rounded.
+    """
     given = inputs.scores[:, 0]
+    plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores
+    exact = np.asarray(plain, dtype=np.float64).reshape(len(given))
     fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
     found = refine(
         inputs.embeddings,
-        given,
+        exact,
         graph=inputs.graph,
         num_scores=num_scores,
         texts=texts,

@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 
 FOLDS, SMALL_FOLDS, SMALL = 5, 10, 20_000
 """Folds, and folds of a pool with at most SMALL rated rows: a fit from nine tenths is better than one from four fifths."""
+REPEATS, FEW = 2, 5_000
+"""Dealings of the folds that are averaged with at most FEW rated rows, where one dealing is a matter of luck."""
 FEWEST = 10
 """Rated rows below which nothing is learned."""
 
@@ -68,7 +70,8 @@ def learn_student(
     blocks = make_blocks(embeddings, texts, counts, features, lengths=lengths, seed=seed)
     sizes = {name: block.shape[1] for name, block in blocks.items()}
     groups = twin_groups(graph, counts)
-    fold = seeded_folds(scores, rated, groups, folds or (SMALL_FOLDS if n <= SMALL else FOLDS), seed)
+    count = folds or (SMALL_FOLDS if n <= SMALL else FOLDS)
+    fold = seeded_folds(scores, rated, groups, count, seed)
     F = int(fold.max()) + 1
     mean = float(scores[rated].mean())
     why = None
@@ -85,9 +88,15 @@ def learn_student(
     around = neighbor_mean(graph, scores, rated, groups, k)
     columns = {"neighbours": around}
     if blocks:
-        X = np.concatenate(list(blocks.values()), axis=1)
-        columns["ridge"] = cross_fitted_ridge(X, scores, fold)
-        columns["boosting"] = cross_fitted_boosting(for_trees(blocks), scores, fold, seed=seed)
+        X, dense = np.concatenate(list(blocks.values()), axis=1), for_trees(blocks)
+        dealings = [fold] + [
+            seeded_folds(scores, rated, groups, count, seed + 1_000_003 * again)
+            for again in range(1, REPEATS if n <= FEW else 1)
+        ]
+        columns["ridge"] = np.mean([cross_fitted_ridge(X, scores, f) for f in dealings], axis=0)
+        columns["boosting"] = np.mean(
+            [cross_fitted_boosting(dense, scores, f, seed=seed) for f in dealings], axis=0
+        )
     stack: Stack = stack_members(columns, scores, fold, groups)
     size = np.bincount(groups[rated], minlength=int(groups.max()) + 1)
     twins = int(size[size > 1].sum())
