@@ -1,11 +1,12 @@
-"""Measured claims about anchors: what a hundred human scores find on real raters, and what they mend on planted pools.
+"""Measured claims about anchors: what a hundred human scores find on real raters, and what they mend on
+planted pools.
 
     python benchmarks/anchors.py --sets DIR             every part
     python benchmarks/anchors.py --sets DIR evidence    some parts: evidence, orders, rater, posterior, planted
 
-DIR as in benchmarks/panels.py, rows with "text" and, where there is one, "rated" beside. A person is simulated by the mean human
-rating, rounded to the rater's scale; results are measured against the mean as it is. Anchors are drawn by `draw_anchors`, 20
-times. Writes benchmarks/results/anchors-PART.csv and .md.
+DIR as in benchmarks/panels.py, rows with "text" and, where there is one, "rated" beside. A person is
+simulated by the mean human rating, rounded to the rater's scale; results are measured against the mean as
+it is. Anchors are drawn by `draw_anchors`, 20 times. Writes benchmarks/results/anchors-PART.csv and .md.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One rater of one set: scores (N,) in 0..K-1, human mean on that scale (N,), the person's whole answers, and other orders."""
+    """One rater of one set: scores (N,) in 0..K-1, human mean on that scale (N,), the person's whole
+    answers, and other orders.
+    """
 
     name: str
     rater: str
@@ -54,7 +57,9 @@ class Case:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Every rater of the set's own scale with at least 300 scored rows and more than one level; its rows alone."""
+    """Every rater of the set's own scale with at least 300 scored rows and more than one level; its rows
+    alone.
+    """
     for file in sorted(folder.glob("*.jsonl.gz")):
         found = read_set(file)
         embeddings, length = embed(file)
@@ -117,7 +122,9 @@ def summed(rows: list[Row], named: str, skip: tuple[str, ...] = ()) -> Row:
 
 
 def run_evidence(folder: Path) -> tuple[list[Row], str]:
-    """Spearman gained by the neighbours' mean beside the given score, fitted on anchors; and what all human scores would find."""
+    """Spearman gained by the neighbours' mean beside the given score, fitted on anchors; and what all human
+    scores would find.
+    """
     rows = []
     for case in cases(folder):
         raw = spearman(case.scores, case.human)
@@ -155,7 +162,9 @@ def run_evidence(folder: Path) -> tuple[list[Row], str]:
 
 
 def run_orders(folder: Path) -> tuple[list[Row], str]:
-    """Four other orders against the given scores: is the better one found, what is gained, how often intervals hold."""
+    """Four other orders against the given scores: is the better one found, what is gained, how often
+    intervals hold.
+    """
     rows = []
     for case in cases(folder):
         sd = case.human.std()
@@ -278,7 +287,9 @@ def run_posterior(folder: Path) -> tuple[list[Row], str]:
 
 
 def run_planted(_: Path | None) -> tuple[list[Row], str]:
-    """Planted pools, N = 3,000: mean true z of the best 10 % by the posterior mean, less that of the given scores."""
+    """Planted pools, N = 3,000: mean true z of the best 10 % by the posterior mean, less that of the given
+    scores.
+    """
     from curation import PRIOR, PUBLISHED
 
     rows = []

@@ -1,14 +1,18 @@
-"""Does an order of selection choose what people rate highest? Every set x rater x order, against human ratings of the same texts.
+"""Does an order of selection choose what people rate highest? Every set x rater x order, against human
+ratings of the same texts.
 
     python benchmarks/human_truth.py                          the folder of truth sets: DS2_DATA/truth, by default ../shared/truth
     python benchmarks/human_truth.py --sets DIR               any folder of NAME.jsonl[.gz] files, one sample a line:
-        {"text": ..., "rated": the rated part, "group": prompt or document, "llm": {rater: rating or list of them}, "human": mean rating}
+        {"text": ..., "rated": the rated part, "group": prompt or document, "llm": {rater: rating or list of
+        them}, "human": mean rating}
     python benchmarks/human_truth.py --embedder minilm        embeddings (and neighbours) by all-MiniLM-L6-v2 (dev extra);
-                                                              `words`: TF-IDF that keeps common words, where `tfidf` is ds2's embedder
+                                                              `words`: TF-IDF that keeps common words, where
+                                                              `tfidf` is ds2's embedder
     python benchmarks/human_truth.py --docs                   copy the tables into docs/truth.md and exit
 
-Writes benchmarks/results/human-truth[-NAME].csv (every cell), .md (means), and docs/figures/human_truth.svg for the default run. `truth_measures`
-says what the measures are, `truth_orders` what the orders; `--raters named` keeps the four raters a set that the earlier pilot used.
+Writes benchmarks/results/human-truth[-NAME].csv (every cell), .md (means), and docs/figures/human_truth.svg
+for the default run. `truth_measures` says what the measures are, `truth_orders` what the orders; `--raters
+named` keeps the four raters a set that the earlier pilot used.
 """
 
 from __future__ import annotations
@@ -154,7 +158,8 @@ def embed(texts: list[str], embedder: str) -> np.ndarray:
     return x
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
+# --- tables
+# -----------------------------------------------------------------------------------------------------------
 
 
 def by_order(rows: list[Row]) -> dict[str, list[Row]]:

@@ -1,10 +1,12 @@
-"""Measured claims about panels: several real raters fused, judged by people; a useless rater among them; time.
+"""Measured claims about panels: several real raters fused, judged by people; a useless rater among them;
+time.
 
     python benchmarks/panels.py --sets DIR          every part
     python benchmarks/panels.py --sets DIR sets     some parts: sets, useless, speed (speed needs no sets)
 
-DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats}, "human": number}`
-(null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv and .md, with machine, versions and date.
+DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
+"human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv
+and .md, with machine, versions and date.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ ONE_SCALE = ("asap_essays_set4", "cebab_stars", "conala_code_usefulness", "trec_
 
 @dataclass(frozen=True)
 class RatedSet:
-    """Raters' scores (N, R) in 0..K-1, -1 missing, and people's mean (N,), of rows that people scored; groups (N,)."""
+    """Raters' scores (N, R) in 0..K-1, -1 missing, and people's mean (N,), of rows that people scored;
+    groups (N,).
+    """
 
     name: str
     raters: list[str]
@@ -48,7 +52,9 @@ class RatedSet:
 
 
 def read_set(file: Path) -> RatedSet:
-    """A set with the raters of its own scale: those whose ratings have the set's most common range, others left out aloud."""
+    """A set with the raters of its own scale: those whose ratings have the set's most common range, others
+    left out aloud.
+    """
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         rows = [row for row in map(json.loads, lines) if row["human"] is not None]
     raters = list(dict.fromkeys(name for row in rows for name in row["llm"]))
@@ -112,7 +118,9 @@ def people(order: np.ndarray, human: np.ndarray) -> list[float]:
 
 
 def gain_interval(found: RatedSet, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> list[float]:
-    """95 % interval of the gain in top 10 %, from 300 resamples of groups (of rows where there is one group)."""
+    """95 % interval of the gain in top 10 %, from 300 resamples of groups (of rows where there is one
+    group).
+    """
     rng = np.random.default_rng(0)
     group = found.group[rows]
     if len(np.unique(group)) < 10:
@@ -207,7 +215,9 @@ def run_useless(folder: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def run_speed(_: Path | None) -> tuple[list[dict[str, Any]], str]:
-    """Planted raters on a scale of six, loadings .4 to .9, a fifth of the scores missing in the last row of each size."""
+    """Planted raters on a scale of six, loadings .4 to .9, a fifth of the scores missing in the last row of
+    each size.
+    """
     rows = []
     for N, R, missing in ((52_002, 5, 0.0), (52_002, 10, 0.0), (52_002, 10, 0.2), (250_000, 5, 0.0), (1_000_000, 5, 0.0), (1_000_000, 5, 0.2), (1_000_000, 10, 0.0)):  # fmt: skip
         rng = np.random.default_rng(0)

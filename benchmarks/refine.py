@@ -1,11 +1,12 @@
-"""Measured claims about `refine` beside human truth (that is benchmarks/human_truth.py): planted pools, a rated share, time and memory.
+"""Measured claims about `refine` beside human truth (that is benchmarks/human_truth.py): planted pools, a
+rated share, time and memory.
 
     python benchmarks/refine.py                 everything, each part in a process of its own
     python benchmarks/refine.py planted speed   some parts: planted, share, speed, curve
 
-Writes benchmarks/results/refine-PART.json and .md, with machine, versions and date; `--docs` copies them into docs/truth.md. `share` needs
-the truth sets and `speed` the real pool (folder in DS2_DATA, by default ../shared beside the repository); parts without their data
-are skipped aloud.
+Writes benchmarks/results/refine-PART.json and .md, with machine, versions and date; `--docs` copies them
+into docs/truth.md. `share` needs the truth sets and `speed` the real pool (folder in DS2_DATA, by default
+../shared beside the repository); parts without their data are skipped aloud.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def fill_docs() -> None:
 
 
 def planted() -> Iterator[dict[str, Any]]:
-    """Mean true score (in sd) of the selected share, difference to the given scores: embeddings only, N = 3,000, four draws."""
+    """Mean true score (in sd) of the selected share, difference to the given scores: embeddings only, N =
+    3,000, four draws.
+    """
     impure = [
         (
             f"accuracy {a:g}, purity {p:g}",
@@ -146,7 +149,9 @@ def _share_mean(order: np.ndarray, value: np.ndarray, share: float) -> float:
 
 
 def share() -> Iterator[dict[str, Any]]:
-    """Mean human z of the top 10 % and 30 % of the whole set, a random share rated: two raters a set, three draws, at least 40 rated."""
+    """Mean human z of the top 10 % and 30 % of the whole set, a random share rated: two raters a set, three
+    draws, at least 40 rated.
+    """
     found: dict[tuple[float, str], list[np.ndarray]] = {}
     for truth in read_sets(shared.DATA / "truth"):
         cells = [c for c in truth.cells if c.rater in NAMED.get(truth.name, (c.rater,))][:2]
@@ -189,7 +194,9 @@ def share() -> Iterator[dict[str, Any]]:
 
 
 def speed() -> Iterator[dict[str, Any]]:
-    """`refine` after the graph and the posterior: real texts (52,002 Alpaca rows, prompt and answer), 128 dimensions, best of three."""
+    """`refine` after the graph and the posterior: real texts (52,002 Alpaca rows, prompt and answer), 128
+    dimensions, best of three.
+    """
     full = shared.DATA / "pools" / "ds2_67k.jsonl.gz"
     if not full.exists():
         raise FileNotFoundError(f"needs {full}")
@@ -216,8 +223,9 @@ def _timed_twice(call: Callable[[], Any]) -> tuple[float, float]:
 
 
 def curve() -> Iterator[dict[str, Any]]:
-    """Time against N without texts, d = 64, with the exponent of a line through the logarithms. The graph is made
-    up: what is timed reads neighbours, whatever they are."""
+    """Time against N without texts, d = 64, with the exponent of a line through the logarithms. The graph
+    is made up: what is timed reads neighbours, whatever they are.
+    """
     sizes, times = (62_500, 250_000, 1_000_000), []
     for n in sizes:
         rng = np.random.default_rng(0)

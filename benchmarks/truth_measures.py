@@ -1,9 +1,10 @@
 """What an order is worth by people's ratings: measures and their bootstrap, and the sets they are read from.
 
-Value of an order at a share q: mean human rating, in standard deviations over the set, of the first n = round(q N) samples; samples that the
-order leaves equal at the cut count by their expectation. "Without length": the same with log characters and its square taken
-out of the human ratings by least squares. Intervals: whole groups (items of one prompt or document) are drawn again; rows
-where a set has one group only.
+Value of an order at a share q: mean human rating, in standard deviations over the set, of the first n =
+round(q N) samples; samples that the order leaves equal at the cut count by their expectation. "Without
+length": the same with log characters and its square taken out of the human ratings by least squares.
+Intervals: whole groups (items of one prompt or document) are drawn again; rows where a set has one group
+only.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from scipy.stats import spearmanr
 SHARES = (0.1, 0.3)
 MEASURES = ("top 10 %", "top 30 %", "Spearman", "top 10 %, no length", "top 30 %, no length")
 COARSE, CUT = 11, 6
-"""Ratings of more than COARSE values are cut into CUT at their quantiles for methods that take whole scores."""
+"""Ratings of more than COARSE values are cut into CUT at their quantiles for methods that take whole
+scores.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class TruthSet:
 
 
 def read_sets(folder: Path) -> list[TruthSet]:
-    """Every *.jsonl.gz or *.jsonl of a folder, in the order of names. FileNotFoundError where there is none."""
+    """Every *.jsonl.gz or *.jsonl of a folder, in the order of names. FileNotFoundError where there is
+    none.
+    """
     files = (
         sorted(p for p in folder.glob("*.jsonl*") if p.suffix in (".gz", ".jsonl")) if folder.is_dir() else []
     )
@@ -67,7 +72,9 @@ def read_sets(folder: Path) -> list[TruthSet]:
 
 
 def read_set(path: Path) -> TruthSet:
-    """Rows {"text", "rated"?, "group"?, "llm": {rater: rating or list}, "human": number}; ValueError naming a line that lacks one."""
+    """Rows {"text", "rated"?, "group"?, "llm": {rater: rating or list}, "human": number}; ValueError naming
+    a line that lacks one.
+    """
     opened = gzip.open if path.suffix == ".gz" else open
     rows: list[dict[str, Any]] = []
     with opened(path, "rt", encoding="utf-8") as lines:
@@ -116,7 +123,9 @@ def _ratings(value: Any) -> list[float]:
 
 
 def whole_scores(ratings: np.ndarray) -> np.ndarray:
-    """Levels 0..K-1 of ratings: their distinct values, or six quantile cells where there are more than COARSE."""
+    """Levels 0..K-1 of ratings: their distinct values, or six quantile cells where there are more than
+    COARSE.
+    """
     values, level = np.unique(ratings, return_inverse=True)
     if len(values) <= COARSE:
         return level
@@ -172,7 +181,9 @@ def _share_mean(W: np.ndarray, H: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rank_correlation(order: np.ndarray, human: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Spearman's correlation with people of the order (lower first here), (B,); 0 of an order that leaves all equal."""
+    """Spearman's correlation with people of the order (lower first here), (B,); 0 of an order that leaves
+    all equal.
+    """
     if np.ptp(order) == 0:
         return np.zeros(len(weights))
     if len(weights) == 1 and (weights == 1).all():

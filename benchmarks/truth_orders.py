@@ -1,4 +1,6 @@
-"""Orders of selection that are compared by people's ratings: name -> (n,) numbers, higher first, equal where the order has no say."""
+"""Orders of selection that are compared by people's ratings: name -> (n,) numbers, higher first, equal
+where the order has no say.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from ds2.method.diversity import long_tail_scores
 GIVEN = "given scores"
 OF_LENGTH = ("longest", "longest among equals")
 PANEL: Callable[[TruthSet, np.ndarray], dict[str, np.ndarray]] | None = None
-"""A method that reads all raters of a set at once would be put here: (set, (N, R) ratings) -> name -> (N,) order."""
+"""A method that reads all raters of a set at once would be put here: (set, (N, R) ratings) -> name -> (N,)
+order.
+"""
 
 
 def among_equals(scores: np.ndarray, tie: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@
     python benchmarks/truth_variants.py "five folds" ...   some
     python benchmarks/truth_variants.py --sets DIR
 
-Writes benchmarks/results/human-truth-variants.md and .json. A variant changes one thing of `refine` as it is. Gains are over the given scores, means
-over raters.
+Writes benchmarks/results/human-truth-variants.md and .json. A variant changes one thing of `refine` as it
+is. Gains are over the given scores, means over raters.
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ def table(found: dict[str, np.ndarray]) -> str:
 
 
 def left_out(found: dict[str, np.ndarray], families: np.ndarray) -> str:
-    """For each family the variant that is best on the others (top 10 %, mean over families), and its gain on this one."""
+    """For each family the variant that is best on the others (top 10 %, mean over families), and its gain
+    on this one.
+    """
     names = list(found)
     by_family = {f: np.array([found[n][families == f, 0].mean() for n in names]) for f in np.unique(families)}
     lines = [["family left out", "chosen on the others", "its gain here", "gain of `as it is` here"]]

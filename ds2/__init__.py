@@ -1,4 +1,5 @@
-"""DS2: select instruction-tuning data. Rate with LLMs, correct the ratings without ground truth, keep the rare.
+"""DS2: select instruction-tuning data. Rate with LLMs, correct the ratings without ground truth, keep the
+rare.
 
     result = ds2.curate(embeddings, scores, num_scores=6, method="posterior")
     rows = ds2.select(result.curated, result.long_tail, budget=10_000)

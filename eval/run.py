@@ -32,7 +32,8 @@ MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval
 
 
 def evaluate(spec: EvalSpec) -> Evaluation:
-    """Evaluate as the spec says; write the evaluation and every answered question into `spec.output_dir`; return the evaluation.
+    """Evaluate as the spec says; write the evaluation and every answered question into `spec.output_dir`;
+    return the evaluation.
 
     `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each
     one's first metric; None where one of them failed. A task that fails is named in `missing`, its reason in

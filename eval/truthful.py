@@ -32,7 +32,8 @@ def judge_answers(
 ) -> tuple[list[Result], list[AnsweredQuestion]]:
     """Results (true and informative, true, informative) and the answers with their judged scores, 0 or 1.
 
-    `questions[i]` is what `answered[i]` answers, without its prompt. Raises MissingInput where a judge model is not there.
+    `questions[i]` is what `answered[i]` answers, without its prompt. Raises MissingInput where a judge
+    model is not there.
     """
     pairs = [(question, one.answer.strip()) for question, one in zip(questions, answered, strict=True)]
     true = ask_judge(spec.config.truth_judge, TRUE, pairs, spec)

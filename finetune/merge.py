@@ -17,8 +17,8 @@ PROBE_TOKENS = 256
 
 
 def merge_adapter(spec: FinetuneSpec, *, probe: NDArray[np.int32]) -> float:
-    """Write the merged model and its tokenizer beside the adapter; return the largest difference of its logits
-    on `probe`.
+    """Write the merged model and its tokenizer beside the adapter; return the largest difference of its
+    logits on `probe`.
 
     The base is loaded anew and unquantised, and the model compared is the one read back from disk. Raises
     RuntimeError where its logits are not those of base and adapter, and removes nothing: the adapter stays as

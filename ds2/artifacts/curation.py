@@ -1,4 +1,5 @@
-"""Curation: every sample's curated score, how the rater errs, and, where asked for, posterior and uncertainty.
+"""Curation: every sample's curated score, how the rater errs, and, where asked for, posterior and
+uncertainty.
 
 The table has one row a sample, in pool order:
 

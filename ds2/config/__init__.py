@@ -1,8 +1,8 @@
 """What a person can choose: one dataclass for each group under `conf/`, and `RunConfig` over all of them.
 
-Dataclasses hold names, types and meanings; the YAML files hold values. A field under a `runtime` sub-dataclass says how
-to execute a stage (device, batch size of inference, workers) and never reaches a fingerprint: two runs that differ only
-there share every artifact.
+Dataclasses hold names, types and meanings; the YAML files hold values. A field under a `runtime`
+sub-dataclass says how to execute a stage (device, batch size of inference, workers) and never reaches a
+fingerprint: two runs that differ only there share every artifact.
 """
 
 from ds2.config.base import MISSING, register

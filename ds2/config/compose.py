@@ -61,7 +61,9 @@ def admit(overrides: Sequence[str]) -> None:
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
-    """Refuse a number where the name of a choice belongs (`budget=20`); Hydra would trace back. Raises UserError."""
+    """Refuse a number where the name of a choice belongs (`budget=20`); Hydra would trace back. Raises
+    UserError.
+    """
     for override in overrides:
         group, _, given = override.partition("=")
         known = plugins.choices(group) if group else {}

@@ -28,7 +28,9 @@ _FILES = ".composed-{}.json"
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
-    """Each run's configuration, of its overrides; Hydra is asked where the folder `memory` does not know it."""
+    """Each run's configuration, of its overrides; Hydra is asked where the folder `memory` does not know
+    it.
+    """
     named = sorted({o for run in runs for o in run if o.lstrip("+").startswith("plugins=")})
     plugins.activate(named)
     file = memory / _FILES.format(_sources(tuple(plugins.names(named))))

@@ -56,8 +56,9 @@ class EngineConfig:
 @dataclass
 class RuntimeConfig:
     isolate: str = "auto"
-    """Whether fine-tuning and evaluation run as child processes: auto (where there is a GPU to free between jobs), true,
-    false."""
+    """Whether fine-tuning and evaluation run as child processes: auto (where there is a GPU to free between
+    jobs), true, false.
+    """
     offline: bool = False
     """Never ask the hub."""
     progress: bool = True
@@ -74,8 +75,9 @@ class PathsConfig:
     """Root of the artifact store."""
     wandb: str = "artifacts/wandb"
     data: str = field(default_factory=_default_data)
-    """Real scores and pools for the experiments on them; default: the environment variable DS2_DATA, else `shared` beside the
-    project."""
+    """Real scores and pools for the experiments on them; default: the environment variable DS2_DATA, else
+    `shared` beside the project.
+    """
 
 
 class Until(Enum):

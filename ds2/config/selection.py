@@ -1,7 +1,8 @@
 """Selection and budget: one dataclass a strategy, so that another strategy's field is refused.
 
-Everything here is identity: it enters the fingerprint of the `select` step, except a value that is the default of one of
-the cross-cutting options (`OPTIONAL`), which changes nothing and therefore leaves the fingerprint as it is without it.
+Everything here is identity: it enters the fingerprint of the `select` step, except a value that is the
+default of one of the cross-cutting options (`OPTIONAL`), which changes nothing and therefore leaves the
+fingerprint as it is without it.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ class FilterConfig:
     source_cap: float | None = None
     """The most that any one source may have in the subset: samples, or, below 1, a share of the budget."""
     source_quota: list[SourceQuota] = field(default_factory=list)
-    """Sources with a fixed part of the subset, `[{source: dolly, samples: 0.25}]`; the rest comes from the others."""
+    """Sources with a fixed part of the subset, `[{source: dolly, samples: 0.25}]`; the rest comes from the
+    others.
+    """
     near_duplicates: float | None = None
     """Cosine similarity from which two samples count as one; the earlier row stays. None: off."""
 
@@ -139,7 +142,9 @@ class ScoredSelectionConfig(FilteredSelectionConfig):
     score: Score = Score.curated
     """Which score: as given (stage `rate`), curated, or the posterior mean (stage `curate`)."""
     length_partialled: bool = False
-    """Rank by what the length of the conversation does not predict: the residual of the score on log length."""
+    """Rank by what the length of the conversation does not predict: the residual of the score on log
+    length.
+    """
 
     @property
     def needs(self) -> frozenset[str]:
@@ -240,7 +245,9 @@ class DeitaSelectionConfig(ScoredSelectionConfig):
     score: Score = Score.given
     """The quality."""
     complexity: str | None = None
-    """Column of the pool with each sample's complexity, by which its quality is multiplied; none: quality alone."""
+    """Column of the pool with each sample's complexity, by which its quality is multiplied; none: quality
+    alone.
+    """
     similarity: float = 0.9
     """Cosine similarity from which a sample is too near to one already taken."""
 
@@ -379,5 +386,7 @@ STRATEGIES: dict[str, type[SelectionConfig]] = {
     for name, kind in SCHEMAS["selection"].items()
     if name != "selection"
 }
-"""Strategy -> the configuration it takes; all but `base`, which selects nothing, are modules of `ds2.selection.strategies`."""
+"""Strategy -> the configuration it takes; all but `base`, which selects nothing, are modules of
+`ds2.selection.strategies`.
+"""
 del STRATEGIES["filtered"]

@@ -22,7 +22,9 @@ READS: dict[str, tuple[str, ...]] = {
     "evaluate": ("model",),
     "report": (),
 }
-"""Stage, in chain order -> the stages that it always reads; what the later ones read besides, a run chooses."""
+"""Stage, in chain order -> the stages that it always reads; what the later ones read besides, a run
+chooses.
+"""
 STAGES = tuple(READS)
 """Every stage, in chain order."""
 BASE = "base"
@@ -34,7 +36,9 @@ Key = tuple[Hashable, ...]
 
 
 def stages_of(config: RunConfig) -> list[str]:
-    """The last stage of a run and its ancestors, in order; `model` also where the base model needs no making."""
+    """The last stage of a run and its ancestors, in order; `model` also where the base model needs no
+    making.
+    """
     until = config.until
     if STAGES.index(until.value) < STAGES.index("select"):
         return _with_ancestors({until.value})
@@ -107,7 +111,9 @@ def check_budget(budget: float) -> None:
 
 
 def choices(config: RunConfig) -> dict[str, str | None]:
-    """The choices that tell this run from its neighbours, by the word used on the command line; None where one has no say."""
+    """The choices that tell this run from its neighbours, by the word used on the command line; None where
+    one has no say.
+    """
     stages = set(stages_of(config))
     said = {
         "pool": config.pool.label,
@@ -148,7 +154,9 @@ def run_name(config: RunConfig) -> str:
 
 
 def slug_of(config: RunConfig) -> str:
-    """The name of a run's page in the store, and its identity: what runs were called before `run_name` told curations apart."""
+    """The name of a run's page in the store, and its identity: what runs were called before `run_name` told
+    curations apart.
+    """
     said, trained = choices(config), {"finetune", "evaluate"} & set(stages_of(config))
     chosen, method = str(said["selection"]), said["curation"]
     if method not in (None, "rank") and config.selection.curation is None and method not in chosen:

@@ -29,14 +29,18 @@ class Sweep:
     note: str = ""
     """What a reader of its table must know; printed beneath it."""
     baselines: dict[str, str] = field(default_factory=lambda: {"*": "random"})
-    """Method -> the method that its difference is measured to, of the same rater where it has one; `*`: any other method."""
+    """Method -> the method that its difference is measured to, of the same rater where it has one; `*`: any
+    other method.
+    """
     overrides: list[str] = field(default_factory=list)
     """Given to every run."""
     grids: list[dict[str, list[Any]]] = field(default_factory=list)
     """Several, because methods that read no rater need no row per rater."""
 
     def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
-        """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in it is swept."""
+        """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in
+        it is swept.
+        """
         return [
             overrides
             for grid in self.grids
@@ -44,7 +48,9 @@ class Sweep:
         ]
 
     def multiruns(self, extra: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[list[str]]:
-        """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted` ones of `runs(extra)`."""
+        """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted`
+        ones of `runs(extra)`.
+        """
         asked = {tuple(overrides) for overrides in wanted}
         commands = []
         for grid in self.grids:
@@ -107,7 +113,9 @@ def _runs(fixed: list[str], grid: dict[str, list[Any]], extra: _Extra) -> list[t
 
 
 def _boxes(runs: Sequence[Values]) -> list[list[tuple[str, list[str]]]]:
-    """Products of values that cover exactly `runs`: those that differ in one key only are joined, key after key."""
+    """Products of values that cover exactly `runs`: those that differ in one key only are joined, key after
+    key.
+    """
     boxes: list[list[tuple[str, tuple[str, ...]]]] = [[(key, (value,)) for key, value in run] for run in runs]
     for at in range(len(boxes[0]) if boxes else 0):
         joined: dict[Any, list[str]] = {}

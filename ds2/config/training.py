@@ -59,7 +59,9 @@ class Quantization(Enum):
 @dataclass
 class FinetuneRuntime:
     device_batch: int | None = None
-    """Samples per device and forward pass; accumulation follows. None: as many as divide the total batch, at most 8."""
+    """Samples per device and forward pass; accumulation follows. None: as many as divide the total batch,
+    at most 8.
+    """
     devices: int | None = None
     """GPUs to use; none: all that are visible."""
     packing: bool = False
@@ -100,7 +102,9 @@ class FinetuneConfig:
     max_steps: int | None = None
     """Optimiser steps; given, it overrides epochs (equal steps for every method)."""
     total_batch: int = 128
-    """Samples per optimiser step over all devices: identity, so the result does not depend on how many there are."""
+    """Samples per optimiser step over all devices: identity, so the result does not depend on how many
+    there are.
+    """
     max_tokens: int = 2048
     """Longer samples are cut."""
     dtype: str = "bfloat16"
@@ -140,7 +144,9 @@ class EvalConfig:
     limit: int | None = None
     """First so many questions of each task."""
     subsample: bool = True
-    """The paper's subsets: 200 questions of GSM8K, 40 of each BBH task, 100 of each TyDiQA language. False: all."""
+    """The paper's subsets: 200 questions of GSM8K, 40 of each BBH task, 100 of each TyDiQA language. False:
+    all.
+    """
     data_seed: int = 0
     """Seed of generated questions (the mini tasks) and of the choice of few-shot examples."""
     data_samples: int = 0

@@ -1,13 +1,16 @@
-"""Whether evidence beside the given score (neighbours' mean score, a student, length) helps to predict people: tried out of sample.
+"""Whether evidence beside the given score (neighbours' mean score, a student, length) helps to predict
+people: tried out of sample.
 
 Symbols: anchors n with human score h_n and given score s_n, a column x of evidence.
 
-Least squares of h on s with and without x, each anchor predicted by all others (its residual over 1 - leverage):
+Least squares of h on s with and without x, each anchor predicted by all others (its residual over 1 -
+leverage):
 
     d_n = (error without x)^2 - (error with x)^2         gain shown where mean d > z standard errors, one-sided 90 %
 
-divided among the columns that are tried (Bonferroni). Shown ones are taken one at a time, the best first, the rest tried
-again beside them. Anchors count alike here: given s, whom one asked does not bias the line, and design weights would only add noise.
+divided among the columns that are tried (Bonferroni). Shown ones are taken one at a time, the best first,
+the rest tried again beside them. Anchors count alike here: given s, whom one asked does not bias the line,
+and design weights would only add noise.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ class EvidenceTest:
 
     name: str
     gain: float
-    """Share of the squared error that it removes from anchors it was not fitted on; negative where it harms."""
+    """Share of the squared error that it removes from anchors it was not fitted on; negative where it
+    harms.
+    """
     z: float
     """That gain in standard errors."""
     shown: bool
@@ -43,7 +48,8 @@ class EvidenceTest:
 def try_evidence(
     scores: NDArray[np.int64], rows: NDArray[np.int64], human: Array, columns: Mapping[str, Array]
 ) -> tuple[list[EvidenceTest], Array]:
-    """Each column tried beside the given score, the best shown one taken, the rest tried again; and the order, (N,).
+    """Each column tried beside the given score, the best shown one taken, the rest tried again; and the
+    order, (N,).
 
     Anchors without a given score are left out, unrated samples are placed by the mean given score.
     """

@@ -1,16 +1,18 @@
-"""What a person's scores of some samples say: of the rater, of its neighbours, of the orders one could select by.
+"""What a person's scores of some samples say: of the rater, of its neighbours, of the orders one could
+select by.
 
 Symbols: anchors n with human score h_n, given score s_n, design weight w_n = 1 / pi_n; m_on as in `anchors`.
 
     mean of the best tenth by o      mu_o = sum w m_o h / sum w m_o
     its variance                     sum (1 - pi) (w m_o (h - mu_o))^2 f / (sum w m_o)^2,    f = k / (k - 1), k anchors with m_o > 0
 
-A difference of two orders has the variance of the difference of those terms, anchor by anchor: what both select cancels.
-Intervals are Student's with (sum w m)^2 / sum (w m)^2 - 1 degrees of freedom. Shares (accuracy, rows of T) have Wilson's
-interval at the effective number of anchors, (sum w)^2 / sum w^2.
+A difference of two orders has the variance of the difference of those terms, anchor by anchor: what both
+select cancels. Intervals are Student's with (sum w m)^2 / sum (w m)^2 - 1 degrees of freedom. Shares
+(accuracy, rows of T) have Wilson's interval at the effective number of anchors, (sum w)^2 / sum w^2.
 
-A gain counts as shown where its one-sided 90 % bound, divided among the orders tried (Bonferroni), is above 0. What is not shown
-is refused: the choice stays with the given scores. Evidence beside the given score is tried in `anchor_evidence`.
+A gain counts as shown where its one-sided 90 % bound, divided among the orders tried (Bonferroni), is above
+0. What is not shown is refused: the choice stays with the given scores. Evidence beside the given score is
+tried in `anchor_evidence`.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Judgement:
     chosen: str
     """The best order whose gain is shown, else the given scores."""
     anchored: Array
-    """(N,) the given score moved by the evidence shown, in expected human score; the given scores where none is."""
+    """(N,) the given score moved by the evidence shown, in expected human score; the given scores where
+    none is.
+    """
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,9 +102,10 @@ def judge_anchors(
 ) -> Judgement:
     """Judge a rater, evidence and orders by people's scores.
 
-    scores: (N,) the rater's in 0..K-1, -1 unrated. anchors: {row: human score 0..K-1}, at least 20. weight: the anchors' design
-    weights, in the mapping's order; 1 each where left out (a plain random draw). orders, evidence: name -> (N,). share: selected.
-    UserError for anchors that cannot serve (`stated.check_anchors`) or that are all of unrated samples.
+    scores: (N,) the rater's in 0..K-1, -1 unrated. anchors: {row: human score 0..K-1}, at least 20. weight:
+    the anchors' design weights, in the mapping's order; 1 each where left out (a plain random draw).
+    orders, evidence: name -> (N,). share: selected. UserError for anchors that cannot serve
+    (`stated.check_anchors`) or that are all of unrated samples.
     """
     K = whole_number("num_scores", num_scores, 2)
     number_within("share", share, 0, 1)

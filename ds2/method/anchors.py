@@ -1,16 +1,18 @@
 """Whom to ask: a hundred samples whose human scores tell most, drawn so that what they tell is unbiased.
 
-Symbols: N samples n; orders o (higher is chosen first) and m_on in [0, 1] the share of sample n among the best tenth by o, ties
-sharing evenly; q_n the draw's weights, pi_n = min(1, c q_n) the probability that n is asked, 1 / pi_n its design weight.
+Symbols: N samples n; orders o (higher is chosen first) and m_on in [0, 1] the share of sample n among the
+best tenth by o, ties sharing evenly; q_n the draw's weights, pi_n = min(1, c q_n) the probability that n is
+asked, 1 / pi_n its design weight.
 
     q = (1 - DECISIVE - COMMON) spread + DECISIVE d / sum d + COMMON e / sum e
     spread_n ~ 1 / sqrt(number of samples with n's score)        every score is asked about, rare ones too
     d_n = max_o m_on - min_o m_on                                 where the answer moves the choice between orders
     e_n = mean_o m_on                                             what any order would choose
 
-c makes the pi sum to the number asked. Rows are drawn systematically along the pool sorted by score and first order: exactly that
-many, each with its pi, evenly over the scores. For any value v, sum over those asked of v_n / pi_n is unbiased for the pool's sum
-(Horvitz and Thompson, JASA 47, 1952); means are ratios of two such sums.
+c makes the pi sum to the number asked. Rows are drawn systematically along the pool sorted by score and
+first order: exactly that many, each with its pi, evenly over the scores. For any value v, sum over those
+asked of v_n / pi_n is unbiased for the pool's sum (Horvitz and Thompson, JASA 47, 1952); means are ratios
+of two such sums.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ COMMON = 0.2
 
 @dataclass(frozen=True, eq=False)
 class AnchorDraw:
-    """`rows` (n,) in random order, so that a person who stops early leaves a random part; `weight` (n,) design weights 1 / pi."""
+    """`rows` (n,) in random order, so that a person who stops early leaves a random part; `weight` (n,)
+    design weights 1 / pi.
+    """
 
     rows: NDArray[np.int64]
     weight: Array
@@ -50,9 +54,9 @@ def draw_anchors(
 ) -> AnchorDraw:
     """Choose n samples to be scored by a person.
 
-    scores: (N,) the rater's, in 0..K-1, -1 where unrated (such samples are asked about too, as a level of their own). orders: name
-    -> (N,) other orders of selection that the anchors should judge. share: of the pool that is to be selected.
-    UserError for fewer than 20 anchors or more than samples.
+    scores: (N,) the rater's, in 0..K-1, -1 where unrated (such samples are asked about too, as a level of
+    their own). orders: name -> (N,) other orders of selection that the anchors should judge. share: of the
+    pool that is to be selected. UserError for fewer than 20 anchors or more than samples.
     """
     s = _scores(scores)
     n = whole_number("n", n, FEWEST_ANCHORS)
@@ -91,7 +95,9 @@ def check_orders(scores: NDArray[np.int64], orders: Mapping[str, ArrayLike] | No
 
 
 def membership(order: ArrayLike, share: float) -> Array:
-    """Each sample's share among the best `share` by an order, (N,) in [0, 1]; equal samples divide what is left evenly."""
+    """Each sample's share among the best `share` by an order, (N,) in [0, 1]; equal samples divide what is
+    left evenly.
+    """
     o = np.asarray(order, dtype=np.float64)
     _, which, count = np.unique(-o, return_inverse=True, return_counts=True)
     room = share * len(o) - (np.cumsum(count) - count)
@@ -118,7 +124,9 @@ def inclusion(scores: NDArray[np.int64], members: Array, n: int) -> Array:
 
 
 def systematic(pi: Array, order: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """round(sum pi) rows, row n with probability pi_n, evenly along `order`: one random start, steps of 1 in the sum of pi."""
+    """round(sum pi) rows, row n with probability pi_n, evenly along `order`: one random start, steps of 1
+    in the sum of pi.
+    """
     reached = np.cumsum(pi[order])
     points = rng.random() + np.arange(round(float(reached[-1])))
     return np.asarray(order[np.minimum(np.searchsorted(reached, points, side="right"), len(pi) - 1)])

@@ -1,4 +1,5 @@
-"""What `curate` and `knn_graph` can be told to do, by name: the one list that the library and the configuration share.
+"""What `curate` and `knn_graph` can be told to do, by name: the one list that the library and the
+configuration share.
 
 Each is a string too: `method="rank"` and `method=CurationMethod.rank` are the same.
 """

@@ -18,7 +18,8 @@ NEVER = -1
 
 
 class Cover:
-    """How well each sample is stood for, and what every other sample would add, kept exact after each sample taken.
+    """How well each sample is stood for, and what every other sample would add, kept exact after each
+    sample taken.
 
     `gains` (N,): f(S and n) - f(S) in millionths. An entry set to `NEVER` stays there.
     """

@@ -1,8 +1,8 @@
 """Texts to unit rows.
 
-No embedder emits a zero row: a text that has none of the vocabulary's terms gets one fixed unit vector, and is counted.
-Rows of `tfidf_svd` are the same bit for bit however many threads there are; those of a neural encoder are rounded as its
-device and its threads have it.
+No embedder emits a zero row: a text that has none of the vocabulary's terms gets one fixed unit vector, and
+is counted. Rows of `tfidf_svd` are the same bit for bit however many threads there are; those of a neural
+encoder are rounded as its device and its threads have it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ class Embeddings:
 def tfidf_svd(
     texts: Sequence[str], *, dimensions: int = 128, min_df: int = 3, max_df: float = 0.2
 ) -> NDArray[np.float32]:
-    """TF-IDF with sublinear term frequency, reduced by a truncated SVD on one thread; rows are not normalised.
+    """TF-IDF with sublinear term frequency, reduced by a truncated SVD on one thread; rows are not
+    normalised.
 
     Args:
         texts: N texts. Under 100, the document-frequency cuts are lifted.
 
     Returns:
-        (N, d): d = `dimensions`, or the whole vocabulary where it or N is no larger. A text without a known term is a zero
-        row.
+        (N, d): d = `dimensions`, or the whole vocabulary where it or N is no larger. A text without a known
+        term is a zero row.
 
     Raises:
         UserError: no text has a term.
@@ -59,7 +60,8 @@ def tfidf_svd(
         ) from error
     if min(terms.shape) <= dimensions:  # nothing to reduce
         return np.asarray(terms.toarray(), dtype=np.float32)
-    # With more threads, sums are rounded otherwise, and the power iterations make of it differences up to 4e-4.
+    # With more threads, sums are rounded otherwise, and the power iterations make of it differences up to
+    # 4e-4.
     with one_blas_thread():
         return np.asarray(TruncatedSVD(dimensions, random_state=0).fit_transform(terms), dtype=np.float32)
 

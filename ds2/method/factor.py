@@ -8,14 +8,16 @@ Symbols: N samples n, R raters r, K_r score levels that rater r uses (coded 0..K
 
     P(s_nr <= k | theta) = Phi(c_rk - a_r theta)    a = lambda / sqrt(1 - lambda^2),  c = tau / sqrt(1 - lambda^2)
 
-A score that is missing drops out of its row's product, which is right where what is missing depends on scores that are seen
-(a dear rater asked only for what a cheap one liked). EM raises, over a grid of Q nodes of theta with normal weights W_q,
+A score that is missing drops out of its row's product, which is right where what is missing depends on
+scores that are seen (a dear rater asked only for what a cheap one liked). EM raises, over a grid of Q nodes
+of theta with normal weights W_q,
 
     sum_n log sum_q W_q prod_r P_r(s_nr | theta_q)  -  kappa / 2 sum_r (a_r - mean a)^2,     a_r >= 0
 
-kappa, in rows, settles what the likelihood leaves open (of two raters only lambda_1 lambda_2 is known: they are called
-equal) and keeps a loading from running to 1. The panel's score is E[theta | row]. Were the x seen, it would be proportional to
-sum_r lambda_r / (1 - lambda_r^2) x_nr: a rater that follows the others counts much, one that does not, nothing.
+kappa, in rows, settles what the likelihood leaves open (of two raters only lambda_1 lambda_2 is known: they
+are called equal) and keeps a loading from running to 1. The panel's score is E[theta | row]. Were the x
+seen, it would be proportional to sum_r lambda_r / (1 - lambda_r^2) x_nr: a rater that follows the others
+counts much, one that does not, nothing.
 
 Samejima, Psychometrika Monograph 17 (1969); EM after Bock and Aitkin, Psychometrika 46 (1981).
 """
@@ -49,7 +51,9 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Factor:
-    """Fitted parameters. `slopes` (R,): a; `cuts`: for each rater c, (K_r - 1,) ascending; objective per row; EM steps taken."""
+    """Fitted parameters. `slopes` (R,): a; `cuts`: for each rater c, (K_r - 1,) ascending; objective per
+    row; EM steps taken.
+    """
 
     slopes: Array
     cuts: tuple[Array, ...]
@@ -63,7 +67,9 @@ class Factor:
 
     @property
     def thresholds(self) -> tuple[Array, ...]:
-        """tau, of each rater (K_r - 1,): where a rater's impression, with mean 0 and variance 1, steps to the next level."""
+        """tau, of each rater (K_r - 1,): where a rater's impression, with mean 0 and variance 1, steps to
+        the next level.
+        """
         return tuple(c / np.sqrt(1 + a**2) for a, c in zip(self.slopes, self.cuts, strict=True))
 
 
@@ -82,7 +88,8 @@ def level_table(a: float, c: Array, theta: Array) -> Array:
 
 
 def unique_rows(codes: Codes, levels: int) -> tuple[Codes, Codes, Codes]:
-    """Distinct rows of codes (N, R) in -1..levels-1: one index of each (P,), which of them a row is (N,), their counts (P,).
+    """Distinct rows of codes (N, R) in -1..levels-1: one index of each (P,), which of them a row is (N,),
+    their counts (P,).
 
     The order of the distinct rows is their lexicographic one.
     """
@@ -110,8 +117,8 @@ def indicators(codes: Codes, widths: list[int]) -> csr_array:
 def fit_factor(codes: Codes, weight: Array, start: Array) -> Factor:
     """Parameters of the module's head by EM.
 
-    codes (P, R): distinct rows, each rater's levels 0..K_r-1 all in use, -1 missing. weight (P,): how many samples each row
-    stands for. start (R,): loadings to start from, in 0..1.
+    codes (P, R): distinct rows, each rater's levels 0..K_r-1 all in use, -1 missing. weight (P,): how many
+    samples each row stands for. start (R,): loadings to start from, in 0..1.
     """
     theta, prior = grid(FIT_NODES)
     widths = [int(codes[:, r].max()) + 1 for r in range(codes.shape[1])]
@@ -139,7 +146,9 @@ def fit_factor(codes: Codes, weight: Array, start: Array) -> Factor:
 
 
 def posterior_of(seen: csr_array, table: Array, prior: Array) -> tuple[Array, Array]:
-    """P(theta_q | row), (P, Q), and log P(row), (P,). table (sum K_r, Q): `level_table`s, one below the other."""
+    """P(theta_q | row), (P, Q), and log P(row), (P,). table (sum K_r, Q): `level_table`s, one below the
+    other.
+    """
     joint = seen @ np.log(table) + np.log(prior)
     top = joint.max(axis=1, keepdims=True)
     np.exp(joint - top, out=joint)
@@ -178,7 +187,9 @@ def _raise_rater(counts: Array, a: float, c: Array, theta: Array, center: float)
 
 
 def _score_and_information(counts: Array, a: float, c: Array, theta: Array) -> tuple[Array, Array]:
-    """Gradient of sum counts log P in (c_1, .., c_K-1, a), (K_r,), and its expected information, (K_r, K_r)."""
+    """Gradient of sum counts log P in (c_1, .., c_K-1, a), (K_r,), and its expected information, (K_r,
+    K_r).
+    """
     P = level_table(a, c, theta)
     d = _derivatives(a, c, theta)
     gradient = np.einsum("pjq,jq->p", d, counts / P)
@@ -200,7 +211,8 @@ def _derivatives(a: float, c: Array, theta: Array) -> Array:
 
 
 def slope_errors(model: Factor, codes: Codes, weight: Array) -> Array:
-    """Standard errors of the slopes, (R,), from the outer products of the rows' scores; thresholds count as known.
+    """Standard errors of the slopes, (R,), from the outer products of the rows' scores; thresholds count as
+    known.
 
     The score of a row in a_r is the posterior mean of d log P_r(s_r | theta) / d a_r (Fisher's identity).
     """
@@ -218,7 +230,9 @@ def slope_errors(model: Factor, codes: Codes, weight: Array) -> Array:
 
 
 def score_rows(model: Factor, codes: Codes) -> tuple[Array, Array]:
-    """Mean and standard deviation of theta given each row of codes (P, R), (P,) each; a row without a score gets 0 and 1."""
+    """Mean and standard deviation of theta given each row of codes (P, R), (P,) each; a row without a score
+    gets 0 and 1.
+    """
     theta, prior = grid(SCORE_NODES)
     table = np.concatenate([level_table(a, c, theta) for a, c in zip(model.slopes, model.cuts, strict=True)])
     mean, sd = np.empty(len(codes)), np.empty(len(codes))

@@ -4,10 +4,11 @@
     D(n, m)  = 1 - <x_n, x_m>, at least 0                 cosine distance
     graph[n] = the k samples m != n of smallest D(n, m), ascending, ties by row index
 
-Invariants: a sample is never its own neighbour; every row holds k different samples; the graph is the same bit for bit
-however many threads search on a CPU, and the exact one the same on every machine up to neighbours whose distances lie within
-float32 rounding (1e-6) of each other. Exact duplicate rows are collapsed before the search and expanded after it: a sample's
-copies are its first neighbours, at distance 0, in row order.
+Invariants: a sample is never its own neighbour; every row holds k different samples; the graph is the same
+bit for bit however many threads search on a CPU, and the exact one the same on every machine up to
+neighbours whose distances lie within float32 rounding (1e-6) of each other. Exact duplicate rows are
+collapsed before the search and expanded after it: a sample's copies are its first neighbours, at distance
+0, in row order.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from ds2.method.choices import Device, KnnMethod
 _BLOCK = 4096
 """Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
 _RECALL = 0.96
-"""Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's error."""
+"""Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's
+error.
+"""
 _SAMPLE = 1000
 """Queries that share is measured on."""
 
@@ -37,7 +40,8 @@ _SAMPLE = 1000
 class KnnGraph:
     """Nearest neighbours of every sample, itself excluded.
 
-    `neighbors` (N, k) int32 are row indices and `distances` (N, k) float32 are 1 - cosine, ascending along each row.
+    `neighbors` (N, k) int32 are row indices and `distances` (N, k) float32 are 1 - cosine, ascending along
+    each row.
     """
 
     neighbors: NDArray[np.int32]
@@ -64,7 +68,9 @@ class KnnGraph:
 
 
 def _check_graph(near: NDArray[Any], dist: NDArray[Any]) -> None:
-    """Refuse what would read beyond an array in compiled code, or be silently wrong: 0.2 s for a million rows of 96."""
+    """Refuse what would read beyond an array in compiled code, or be silently wrong: 0.2 s for a million
+    rows of 96.
+    """
     if not isinstance(near, np.ndarray) or not isinstance(dist, np.ndarray):
         raise TypeError("a graph needs neighbors and distances as numpy arrays")
     if near.ndim != 2 or near.shape != dist.shape or not near.size:
@@ -89,7 +95,9 @@ def _check_graph(near: NDArray[Any], dist: NDArray[Any]) -> None:
 
 
 def unit_rows(embeddings: ArrayLike) -> NDArray[np.float32]:
-    """Rows scaled to length 1, (N, d) float32, C order; ValueError naming the first row that is NaN, infinite or zero."""
+    """Rows scaled to length 1, (N, d) float32, C order; ValueError naming the first row that is NaN,
+    infinite or zero.
+    """
     x = number_array("embeddings", embeddings)
     if x.ndim != 2 or x.shape[1] == 0:
         raise UserError(f"embeddings must be an (N, d) array, got shape {x.shape}")
@@ -116,12 +124,14 @@ def knn_graph(
     device: str = "cpu",
     progress: bool = False,
 ) -> KnnGraph:
-    """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller than that.
+    """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller
+    than that.
 
-    embeddings: (N, d) numbers, normalised here. method: `exact` searches every pair (FAISS flat; torch where device is
-    `cuda`); `approximate`, for pools past a million, those in the nearest cells of an inverted file, so many cells that 96 %
-    of the nearest 10 are found (counted on a sample). progress: show a bar.
-    ValueError for NaN, infinite or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
+    embeddings: (N, d) numbers, normalised here. method: `exact` searches every pair (FAISS flat; torch
+    where device is `cuda`); `approximate`, for pools past a million, those in the nearest cells of an
+    inverted file, so many cells that 96 % of the nearest 10 are found (counted on a sample). progress: show
+    a bar. ValueError for NaN, infinite or zero rows (the first is named), fewer than two samples, k below
+    1, or `approximate` on `cuda`.
     """
     k = whole_number("k", k, 1)
     one_of("method", method, KnnMethod)
@@ -152,7 +162,9 @@ def knn_graph(
 def search_exact(
     queries: NDArray[np.float32], base: NDArray[np.float32], k: int, progress: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's flat search."""
+    """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's
+    flat search.
+    """
     import faiss
 
     index = faiss.IndexFlatIP(base.shape[1])
@@ -163,7 +175,9 @@ def search_exact(
 def _search_inverted_file(
     x: NDArray[np.float32], k: int, progress: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N) cells."""
+    """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
+    cells.
+    """
     import faiss
 
     n, d = x.shape
@@ -182,7 +196,9 @@ def _search_inverted_file(
 
 
 def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> None:
-    """Read 8 cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks, at most all cells."""
+    """Read 8 cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks, at
+    most all cells.
+    """
     rows = np.random.default_rng(0).choice(len(x), min(_SAMPLE, len(x)), replace=False)
     width = min(11, len(x))  # a row finds itself too
     truth, _ = search_exact(x[rows], x, width)
@@ -201,8 +217,9 @@ def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> None:
 def _in_blocks(
     index: Any, queries: NDArray[np.float32], k: int, progress: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Blocks are searched side by side, each on one thread: threads inside a product would round it as they divide it, and
-    of neighbours equally far within rounding the nearer would depend on their number."""
+    """Blocks are searched side by side, each on one thread: threads inside a product would round it as they
+    divide it, and of neighbours equally far within rounding the nearer would depend on their number.
+    """
     import faiss
 
     near = np.empty((len(queries), k), dtype=np.int32)
@@ -252,7 +269,9 @@ def collapse_duplicates(x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDAr
 def _drop_self(
     near: NDArray[np.int32], dist: NDArray[np.float32], own: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """One column fewer: the row's own index where it occurs, else the last (rounding hid the sample behind equals)."""
+    """One column fewer: the row's own index where it occurs, else the last (rounding hid the sample behind
+    equals).
+    """
     n, width = near.shape
     keep = near != own[:, None]
     keep[keep.all(axis=1), -1] = False
@@ -272,7 +291,8 @@ def _expand_groups(
         high = min(low + _BLOCK, len(size))
         groups = np.concatenate([np.arange(low, high)[:, None], near[low:high]], axis=1)
         distance = np.concatenate([np.zeros((high - low, 1), np.float32), dist[low:high]], axis=1)
-        # Each row of lists holds the first k + 1 samples: its own group, then its neighbours' groups in order.
+        # Each row of lists holds the first k + 1 samples: its own group, then its neighbours' groups in
+        # order.
         end = np.minimum(np.cumsum(size[groups], axis=1), k + 1)
         take = np.diff(end, axis=1, prepend=0).ravel()
         offset = np.arange(take.sum()) - np.repeat(np.cumsum(take) - take, take)

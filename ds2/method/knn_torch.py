@@ -1,7 +1,7 @@
 """Exact nearest neighbours with torch: the path of `knn_graph(device="cuda")`.
 
-Similarities are computed for a block of queries against a block of the base at a time in full float32 and merged into a
-running top-k, so memory is bounded by one block whatever N is.
+Similarities are computed for a block of queries against a block of the base at a time in full float32 and
+merged into a running top-k, so memory is bounded by one block whatever N is.
 """
 
 from __future__ import annotations

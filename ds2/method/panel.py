@@ -1,8 +1,8 @@
 """Several raters' scores as one: the panel's score, and an account of every rater.
 
-The score is the posterior mean of the one quality that the raters share (`factor`); what the panel is worth is in
-`panel_worth`. Time is linear in samples: distinct rows are fitted and scored once, and of more than FIT_ROWS distinct rows a random
-FIT_ROWS samples are fitted.
+The score is the posterior mean of the one quality that the raters share (`factor`); what the panel is worth
+is in `panel_worth`. Time is linear in samples: distinct rows are fitted and scored once, and of more than
+FIT_ROWS distinct rows a random FIT_ROWS samples are fitted.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def fit_panel(
 ) -> Panel:
     """Fuse raters' scores by what they have in common.
 
-    scores: (N, R) integers in 0..K-1, -1 where a rater gave none. num_scores: K, or each rater's, which must be equal.
-    names: R labels. prices: (R,) dollars that each rater's scores of the pool cost. seed: of the rows drawn for the fit in a large pool.
-    UserError, one line, for fewer than two raters, scales that differ, a rater that is constant or gave nothing, or raters
-    that share no rows.
+    scores: (N, R) integers in 0..K-1, -1 where a rater gave none. num_scores: K, or each rater's, which
+    must be equal.
+    names: R labels. prices: (R,) dollars that each rater's scores of the pool cost. seed: of the rows drawn
+    for the fit in a large pool. UserError, one line, for fewer than two raters, scales that differ, a rater
+    that is constant or gave nothing, or raters that share no rows.
     """
     names, K = _check_panel(scores, num_scores, names)
     s = check_scores(scores, K, "posterior")
@@ -136,7 +137,8 @@ def _rows_to_fit(
     if len(first) <= FIT_ROWS:
         return first, count.astype(np.float64)
     drawn = np.random.default_rng([seed, 13]).choice(len(codes), FIT_ROWS, replace=False)
-    # A level that only rows not drawn have would have no threshold: one row for each level and rater joins them.
+    # A level that only rows not drawn have would have no threshold: one row for each level and rater joins
+    # them.
     kept = [np.unique(codes[:, r], return_index=True)[1] for r in range(codes.shape[1])]
     drawn = np.unique(np.concatenate([drawn, *kept]))
     again, _, times = unique_rows(codes[drawn], K)
@@ -144,7 +146,9 @@ def _rows_to_fit(
 
 
 def _correlations(scores: NDArray[np.int64], weight: Array) -> Array:
-    """Pearson correlations over the rows that each two raters share, (R, R); NaN where they are too few or one is constant."""
+    """Pearson correlations over the rows that each two raters share, (R, R); NaN where they are too few or
+    one is constant.
+    """
     R = scores.shape[1]
     out = np.full((R, R), np.nan)
     for r in range(R):
@@ -214,7 +218,9 @@ def _describe(
 
 
 def _top(score: Array, weight: Array) -> Array:
-    """Share of each row's samples that is among the best TOP, (P,); rows of one score share what is left evenly."""
+    """Share of each row's samples that is among the best TOP, (P,); rows of one score share what is left
+    evenly.
+    """
     order = np.argsort(-score, kind="stable")
     _, tie = np.unique(-score[order], return_inverse=True)
     mass = np.bincount(tie, weights=weight[order])

@@ -28,7 +28,9 @@ class PanelRater:
     weight: float
     """lambda / (1 - lambda^2), in shares of the panel's sum."""
     thresholds: list[float]
-    """tau of `factor`: the impression, mean 0 and variance 1, from which the rater gives each next level that it uses."""
+    """tau of `factor`: the impression, mean 0 and variance 1, from which the rater gives each next level
+    that it uses.
+    """
     levels: list[int]
     """Levels that it uses, ascending; one more than thresholds."""
     severity: float

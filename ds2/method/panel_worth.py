@@ -1,21 +1,24 @@
 """What a panel of raters is worth, and what each of its raters adds.
 
-Symbols: R raters; s_r a rater's score, E_r(theta) its mean given the factor theta (`factor`), g(theta) the density of theta.
+Symbols: R raters; s_r a rater's score, E_r(theta) its mean given the factor theta (`factor`), g(theta) the
+density of theta.
 
     eta_r^2  = Var E_r(theta) / Var s_r              share of a rater's variance that is the common quality
     v_r^2    = eta_r^2 / (1 - eta_r^2)               information: signal over noise, the coarseness of its scale included
     rho_rt   = (Cov(s_r, s_t) - Cov(E_r, E_t)) / (sd of the two raters' noise)      residual correlation, on shared rows
 
-The panel's score weighs raters as if their errors were independent. Its information, with the errors as they are, is that of
-the weighted sum of the raters, and its reliability the squared correlation of that sum with the quality:
+The panel's score weighs raters as if their errors were independent. Its information, with the errors as
+they are, is that of the weighted sum of the raters, and its reliability the squared correlation of that sum
+with the quality:
 
     J(S) = (sum_S v_r^2)^2 / sum_S,S v_r rho_rt v_t            reliability(S) = J / (1 + J)
     independent raters = J (sum v_r^2) / (sum v_r^4)           R for R equal raters with independent errors
 
-The last is the design effect, R / (1 + (R - 1) rho) for equal raters, times a participation ratio, so that useless raters do
-not count. Errors that *all* raters share are part of theta and cannot be seen here: two or three raters show no residual
-correlation at all, and of two twins among many much of what they share passes for quality (`twins` looks for them by
-Spearman's tetrads, which vanish under one factor). Only people's scores can tell.
+The last is the design effect, R / (1 + (R - 1) rho) for equal raters, times a participation ratio, so that
+useless raters do not count. Errors that *all* raters share are part of theta and cannot be seen here: two
+or three raters show no residual correlation at all, and of two twins among many much of what they share
+passes for quality (`twins` looks for them by Spearman's tetrads, which vanish under one factor). Only
+people's scores can tell.
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ TWINS = 0.15
 
 @dataclass(frozen=True)
 class Moments:
-    """`eta` (R,); `residuals` (R, R) rho, 1 on the diagonal, NaN for pairs that share too few rows; `expected` (R,) E s_r."""
+    """`eta` (R,); `residuals` (R, R) rho, 1 on the diagonal, NaN for pairs that share too few rows;
+    `expected` (R,) E s_r.
+    """
 
     eta: Array
     residuals: Array
@@ -56,7 +61,9 @@ class Moments:
 def panel_moments(
     model: Factor, codes: NDArray[np.int64], weight: Array, levels: list[NDArray[np.int64]]
 ) -> Moments:
-    """The head's eta and rho. codes (P, R) and weight (P,) as in `fit_factor`; levels: the score behind each rater's codes."""
+    """The head's eta and rho. codes (P, R) and weight (P,) as in `fit_factor`; levels: the score behind
+    each rater's codes.
+    """
     theta, prior = grid(FIT_NODES)
     tables = [level_table(a, c, theta) for a, c in zip(model.slopes, model.cuts, strict=True)]
     mean = np.stack([lv @ t for lv, t in zip(levels, tables, strict=True)])  # E_r(theta_q), (R, Q)
@@ -76,7 +83,9 @@ def panel_moments(
 
 
 def _excess_covariance(a: Array, b: Array, mass: Array, posterior: Array, A: Array, B: Array) -> float:
-    """Cov(a, b) over the rows with mass, less Cov(A, B) under those rows' own distribution of theta; NaN for too few rows."""
+    """Cov(a, b) over the rows with mass, less Cov(A, B) under those rows' own distribution of theta; NaN
+    for too few rows.
+    """
     total = mass.sum()
     if total < FEWEST_SHARED:
         return float("nan")
@@ -93,7 +102,8 @@ def panel_information(information: Array, residuals: Array, members: NDArray[np.
         return 0.0
     v = np.sqrt(v2)
     spread = float(v @ np.nan_to_num(residuals)[np.ix_(members, members)] @ v)
-    # Errors that cancel would make a panel better than any of its raters' noise allows; that much is not believed.
+    # Errors that cancel would make a panel better than any of its raters' noise allows; that much is not
+    # believed.
     return float(v2.sum() ** 2 / max(spread, v2.sum() / 2))
 
 
@@ -111,7 +121,9 @@ def independent_raters(information: Array, residuals: Array) -> float:
 
 
 def loss_without(information: Array, residuals: Array) -> Array:
-    """Reliability lost where each rater alone is left out, (R,); negative where the panel is better without it."""
+    """Reliability lost where each rater alone is left out, (R,); negative where the panel is better without
+    it.
+    """
     everyone = np.ones(len(information), dtype=bool)
     whole = reliability(panel_information(information, residuals, everyone))
     out = np.empty(len(information))
@@ -147,7 +159,9 @@ def best_order(information: Array, residuals: Array, prices: Array | None = None
 def spare_raters(
     information: Array, residuals: Array, prices: Array | None = None, worth: float = WORTH
 ) -> list[int]:
-    """Raters that can all go together for at most `worth` of reliability, two at least staying; the dearest first of equals."""
+    """Raters that can all go together for at most `worth` of reliability, two at least staying; the dearest
+    first of equals.
+    """
     members = np.ones(len(information), dtype=bool)
     whole = reliability(panel_information(information, residuals, members))
     out: list[int] = []
@@ -171,7 +185,9 @@ def spare_raters(
 
 
 def gain_of_another(information: Array, residuals: Array) -> float:
-    """Reliability gained by one more rater like the mean of these: their mean information, their mean residual correlation."""
+    """Reliability gained by one more rater like the mean of these: their mean information, their mean
+    residual correlation.
+    """
     R = len(information)
     off = ~np.eye(R, dtype=bool)
     known = residuals[off][~np.isnan(residuals[off])]
@@ -186,9 +202,11 @@ def gain_of_another(information: Array, residuals: Array) -> float:
 
 
 def twins(correlation: Array) -> list[tuple[int, int, float, float]]:
-    """Pairs (r, t, seen, implied) whose correlation exceeds what the others imply by more than TWINS, the worst first.
+    """Pairs (r, t, seen, implied) whose correlation exceeds what the others imply by more than TWINS, the
+    worst first.
 
-    correlation (R, R), NaN where unknown. implied: median of C_rs C_tu / C_su over pairs of other raters s, u that agree at all.
+    correlation (R, R), NaN where unknown. implied: median of C_rs C_tu / C_su over pairs of other raters s,
+    u that agree at all.
     """
     R = len(correlation)
     out = []

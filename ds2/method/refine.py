@@ -2,10 +2,11 @@
 
     refined_n = l_n + 0.9 (r_n - 1/2)        r_n in (0, 1) the rank, within the level l_n, of  z(student_n) + 0.5 z(posterior mean_n)
 
-l_n is the given score. A continuous score (an expected rating, a mean of repeats) has no equals to order; its levels are cells of width
-sqrt(2) sigma, the standard error of a difference, sigma the noise of one given score: from repeats, from split halves of them,
-or, where there are none, the student's out-of-fold residual, which is an upper bound. Unrated samples take the student's
-prediction. What could not be shown to predict the scores orders nothing (`student.stack`).
+l_n is the given score. A continuous score (an expected rating, a mean of repeats) has no equals to order;
+its levels are cells of width sqrt(2) sigma, the standard error of a difference, sigma the noise of one
+given score: from repeats, from split halves of them, or, where there are none, the student's out-of-fold
+residual, which is an upper bound. Unrated samples take the student's prediction. What could not be shown to
+predict the scores orders nothing (`student.stack`).
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Evidence:
     levels: int
     """Levels within which samples were ordered."""
     noise: float | None
-    """Standard deviation of one given score around the rater's own mean, in scores; None for scores on a coarse scale."""
+    """Standard deviation of one given score around the rater's own mean, in scores; None for scores on a
+    coarse scale.
+    """
     noise_source: str
     """`coarse scale`, `repeats`, `split halves` or `out-of-fold residual`."""
 
@@ -69,7 +72,9 @@ class Refined:
     student: Array
     """(N,) predictions in scores, of a rated sample from the other folds."""
     flagged: NDArray[np.bool_]
-    """(N,) samples whose score the student and the neighbours both contradict, in the same direction. Reported, not acted on."""
+    """(N,) samples whose score the student and the neighbours both contradict, in the same direction.
+    Reported, not acted on.
+    """
     evidence: Evidence
     warnings: list[str] = field(default_factory=list)
 
@@ -90,11 +95,11 @@ def refine(
 ) -> Refined:
     """Order samples by the given score and, within equal ones, by the rater's student and the posterior.
 
-    embeddings (N, d), or None where texts or features are there. scores (N,) in 0..num_scores-1, -1 unrated, whole or not. graph: of
-    the N samples. texts: N strings, the rated parts. features (N, f). posterior_mean (N,) in scores. repeats (N, R): the
-    ratings that the scores are means of, NaN where missing. length: `ignore` keeps surface features of length from
-    the student and takes length (log characters and its square) out of the order; it needs texts. k: neighbours of the
-    neighbour mean.
+    embeddings (N, d), or None where texts or features are there. scores (N,) in 0..num_scores-1, -1
+    unrated, whole or not. graph: of the N samples. texts: N strings, the rated parts. features (N, f).
+    posterior_mean (N,) in scores. repeats (N, R): the ratings that the scores are means of, NaN where
+    missing. length: `ignore` keeps surface features of length from the student and takes length (log
+    characters and its square) out of the order; it needs texts. k: neighbours of the neighbour mean.
 
     UserError or TypeError for inputs that cannot work; equal or too few scores are no error, but a warning.
     """
@@ -187,7 +192,9 @@ def _warnings(learned: Student, soft: Array | None, texts: Sequence[str] | None)
 
 
 def _rank_within(level: Array, tie: Array) -> Array:
-    """Mid-rank of each tie value within its level, scaled to (-1/2, 1/2); equal values share the mean of their ranks."""
+    """Mid-rank of each tie value within its level, scaled to (-1/2, 1/2); equal values share the mean of
+    their ranks.
+    """
     from scipy.stats import rankdata
 
     out = np.zeros(len(level))
@@ -222,7 +229,9 @@ def _noise(
 def _contradicted(
     s: Array, rated: NDArray[np.bool_], learned: Student, soft: Array | None
 ) -> NDArray[np.bool_]:
-    """Samples that the student puts CONTRADICTED residuals away from their score and the neighbours half a score or more, alike."""
+    """Samples that the student puts CONTRADICTED residuals away from their score and the neighbours half a
+    score or more, alike.
+    """
     if learned.whole.refused:
         return np.zeros(len(s), dtype=bool)
     off = np.where(rated, learned.predicted - s, 0.0)

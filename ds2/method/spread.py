@@ -2,10 +2,11 @@
 
     taken = (),  for n in order:  take n  if  D(n, m) > r for every m in taken,  D = 1 - cosine
 
-It is the diversity step of DEITA (arXiv 2312.15685, section 3.3; there: similarity to the nearest taken sample below 0.9)
-and, in row order without a budget, near-duplicate removal. The graph answers nearly every question: a sample whose k-th
-neighbour lies beyond r has all nearer than r in its list. A sample in a denser place is compared with the taken ones
-themselves, so that the result is the exact one; without embeddings only its list is looked at.
+It is the diversity step of DEITA (arXiv 2312.15685, section 3.3; there: similarity to the nearest taken
+sample below 0.9) and, in row order without a budget, near-duplicate removal. The graph answers nearly every
+question: a sample whose k-th neighbour lies beyond r has all nearer than r in its list. A sample in a
+denser place is compared with the taken ones themselves, so that the result is the exact one; without
+embeddings only its list is looked at.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def keep_apart(
 
 
 class _Taken:
-    """Rows taken so far, for exact comparison with samples in dense places, a block of coming samples at a time.
+    """Rows taken so far, for exact comparison with samples in dense places, a block of coming samples at a
+    time.
 
     Args:
         coming: the dense samples in the order in which they will be asked about.

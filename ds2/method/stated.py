@@ -1,15 +1,16 @@
 """What people state about the truth: true scores of a few samples (anchors), or how accurate a rater is.
 
-Symbols: K scores, T[i, j] = P(rated j | true i) of one rater, rows sum to 1; a its accuracy, C[i, j] anchors with true score i
-that the rater gave j.
+Symbols: K scores, T[i, j] = P(rated j | true i) of one rater, rows sum to 1; a its accuracy, C[i, j]
+anchors with true score i that the rater gave j.
 
     a stated accuracy       T_ii = a,  T_ij ~ exp(-DECAY |i - j|) off the diagonal: near scores are confused more than far ones
     anchors                 T_ij ~ C_ij + SHAPE T_ij(a),  a = (C's diagonal + K / 2) / (C + K) bounded: rows with few anchors lean on a
 
-One rater's scores alone cannot tell a noisy rater from impure neighbourhoods (`composition`); either statement can. An accuracy alone
-says nothing of leniency: a rater that errs one way is better described by its whole T or by anchors. Holding only the mean of
-the diagonal at a, the rest of T free, was tried: better for the paper's matrices (by .4), worse where neighbours are impure
-(-.03 against the given scores), no better on real raters.
+One rater's scores alone cannot tell a noisy rater from impure neighbourhoods (`composition`); either
+statement can. An accuracy alone says nothing of leniency: a rater that errs one way is better described by
+its whole T or by anchors. Holding only the mean of the diagonal at a, the rest of T free, was tried: better
+for the paper's matrices (by .4), worse where neighbours are impure (-.03 against the given scores), no
+better on real raters.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def transition_of_accuracy(num_scores: int, accuracy: float) -> Array:
 def transition_from_anchors(
     known: Scores, scores: Scores, num_scores: int, weight: Array | None = None
 ) -> Array:
-    """T of a rater from anchors, (K, K). known, scores (n,): true and given score, -1 where unrated; weight (n,) design weights."""
+    """T of a rater from anchors, (K, K). known, scores (n,): true and given score, -1 where unrated; weight
+    (n,) design weights.
+    """
     rated = (known >= 0) & (scores >= 0)
     mass = np.ones(len(known)) if weight is None else weight / weight[rated].mean()
     counts = np.zeros((num_scores, num_scores))
@@ -82,7 +85,9 @@ def check_anchors(anchors: Any, num_samples: int, num_scores: int) -> Scores:
 def check_stated(
     rater_accuracy: Any, transition: ArrayLike | None, num_scores: int, raters: int
 ) -> Array | None:
-    """A stated accuracy (one, or one a rater) or matrix (K, K) or (R, K, K) as (R, K, K); None where neither was stated."""
+    """A stated accuracy (one, or one a rater) or matrix (K, K) or (R, K, K) as (R, K, K); None where
+    neither was stated.
+    """
     if rater_accuracy is None and transition is None:
         return None
     if rater_accuracy is not None and transition is not None:

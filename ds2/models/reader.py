@@ -125,9 +125,11 @@ class LanguageModel:
 
 
 def tulu_pieces(messages: Sequence[Message]) -> list[tuple[str, bool]]:
-    """A conversation in the Tulu format, in pieces: each role's line, then what it says; and whether that is an answer.
+    """A conversation in the Tulu format, in pieces: each role's line, then what it says; and whether that
+    is an answer.
 
-    The same as `finetune/templates/tulu.jinja`, which gives one string: here each answer ends in an end token.
+    The same as `finetune/templates/tulu.jinja`, which gives one string: here each answer ends in an end
+    token.
     """
     pieces: list[tuple[str, bool]] = []
     for i, message in enumerate(messages):

@@ -1,4 +1,5 @@
-"""The anchors' file: one CSV that the draw writes, a person fills in (in the form or any spreadsheet) and judging reads.
+"""The anchors' file: one CSV that the draw writes, a person fills in (in the form or any spreadsheet) and
+judging reads.
 
     id      sample's id in the pool
     row     its row in the pool, from 0
@@ -6,7 +7,8 @@
     weight  design weight 1 / pi of `anchors`
     pool    content hash of the pool the rows were drawn from
 
-Further columns are kept out of it and read past. Comma or semicolon, with or without a byte order mark: spreadsheets write both.
+Further columns are kept out of it and read past. Comma or semicolon, with or without a byte order mark:
+spreadsheets write both.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class AnchorFile:
     scores: NDArray[np.int64]
     """(n,) in 0..K-1: the file's less the scale's lowest."""
     weight: NDArray[np.float64]
-    """(n,) design weights; those of a file answered in part are raised by lines / answers, as if fewer had been drawn."""
+    """(n,) design weights; those of a file answered in part are raised by lines / answers, as if fewer had
+    been drawn.
+    """
     unanswered: int
     """Lines without a score."""
 
@@ -58,7 +62,9 @@ def format_anchors(
     pool: str,
     scores: Mapping[int, int] | None = None,
 ) -> str:
-    """The file's text. ids, rows, weight: of the anchors, (n,) each; pool: hash; scores: row -> score on the rater's scale."""
+    """The file's text. ids, rows, weight: of the anchors, (n,) each; pool: hash; scores: row -> score on
+    the rater's scale.
+    """
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow(COLUMNS)
@@ -71,9 +77,10 @@ def format_anchors(
 def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, high: int = 5) -> AnchorFile:
     """Read and check a file of answers.
 
-    ids: of the pool's samples in its order. pool: content hash of the pool at hand. low, high: the rater's scale.
-    UserError, one line with the file and line, for a file of another pool, unknown ids, two lines for one id, a score that is no
-    whole number of the scale, a weight not above 0, fewer than 20 answers, or answers that are all the same.
+    ids: of the pool's samples in its order. pool: content hash of the pool at hand. low, high: the rater's
+    scale. UserError, one line with the file and line, for a file of another pool, unknown ids, two lines
+    for one id, a score that is no whole number of the scale, a weight not above 0, fewer than 20 answers,
+    or answers that are all the same.
     """
     lines = _lines(path)
     place = {name: row for row, name in enumerate(ids)}

@@ -74,7 +74,9 @@ class Pool:
         ]
 
     def conversations(self) -> list[str]:
-        """Each sample as `### role: content`, one message a line: what the paper's raters and embedders read."""
+        """Each sample as `### role: content`, one message a line: what the paper's raters and embedders
+        read.
+        """
         return [self.conversation(position) for position in range(len(self))]
 
     def conversation(self, position: int) -> str:

@@ -130,7 +130,9 @@ def count(expected: Sequence[ExpectedRun]) -> str:
 
 
 def explain(expected: Sequence[ExpectedRun]) -> list[str]:
-    """A line for each run that failed, and one for each reason why others cannot be known or count as missing."""
+    """A line for each run that failed, and one for each reason why others cannot be known or count as
+    missing.
+    """
     common = set.intersection(*(set(each.overrides) for each in expected)) if len(expected) > 1 else set()
     lines = []
     for each in expected:
@@ -143,7 +145,9 @@ def explain(expected: Sequence[ExpectedRun]) -> list[str]:
 
 
 def _by_reason(expected: Sequence[ExpectedRun], state: State) -> list[tuple[str, int]]:
-    """Each reason once, as first worded: in brackets it may say how the hub failed, which later ones did not try."""
+    """Each reason once, as first worded: in brackets it may say how the hub failed, which later ones did
+    not try.
+    """
     by_reason: dict[str, list[str]] = {}
     for each in expected:
         if each.state is state and each.reason:

@@ -1,7 +1,7 @@
 """Selection: one small module a strategy, one signature, chosen by `selection.strategy`.
 
-A strategy is a configuration class (`ds2.config.selection`), which says what it reads and whether budget and seed matter, and a
-module with
+A strategy is a configuration class (`ds2.config.selection`), which says what it reads and whether budget
+and seed matter, and a module with
 
     def choose(request: Request[ItsConfig]) -> Choice
 

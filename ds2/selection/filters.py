@@ -1,8 +1,9 @@
-"""What may enter a subset whatever the strategy: near-duplicates out first, then a budget with caps and quotas by source.
+"""What may enter a subset whatever the strategy: near-duplicates out first, then a budget with caps and
+quotas by source.
 
-A cap limits each source; a quota fixes a source, and the sources without one share what is left. Both are limits while a
-ranking is walked: a sample whose source is full is passed over, the next one comes up. So the subset is the best one (in the
-ranking's sense) that obeys them, and quotas are met exactly or refused.
+A cap limits each source; a quota fixes a source, and the sources without one share what is left. Both are
+limits while a ranking is walked: a sample whose source is full is passed over, the next one comes up. So
+the subset is the best one (in the ranking's sense) that obeys them, and quotas are met exactly or refused.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ class Eligible:
     """The samples that a request may choose from, and how many it must choose.
 
     Args:
-        allowed: (N,) further condition of the strategy, such as having a score; `that` names it ("that have a score").
-        everything: choose all that is eligible, whatever the budget; source limits then refer to that number and only cut.
+        allowed: (N,) further condition of the strategy, such as having a score; `that` names it ("that have
+            a score").
+        everything: choose all that is eligible, whatever the budget; source limits then refer to that
+            number and only cut.
 
     Raises:
         UserError: a filter out of range, a source that the pool lacks, or a budget over what is left.

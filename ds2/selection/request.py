@@ -26,7 +26,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers of the artifacts that a strategy may read, each called when it is first asked for; None: this run has none."""
+    """Readers of the artifacts that a strategy may read, each called when it is first asked for; None: this
+    run has none.
+    """
 
     pool: Callable[[], Pool] | None = None
     scores: Callable[[], NDArray[np.int16]] | None = None

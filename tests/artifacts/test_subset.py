@@ -1,4 +1,6 @@
-"""What a subset leaves on disk: a data set, exports that frameworks read, and a report of what it is made of."""
+"""What a subset leaves on disk: a data set, exports that frameworks read, and a report of what it is made
+of.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Named grids: expanded to runs, and folded into the fewest multiruns that make exactly those that are wanted."""
+"""Named grids: expanded to runs, and folded into the fewest multiruns that make exactly those that are
+wanted.
+"""
 
 from __future__ import annotations
 

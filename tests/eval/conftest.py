@@ -26,7 +26,9 @@ CHAT = (
 
 
 def save_adapter(base: Path, directory: Path) -> Path:
-    """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template, base's mark."""
+    """An adapter that changes the answers, as fine-tuning leaves it: weights, tokenizer with template,
+    base's mark.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -30,8 +30,9 @@ def evaluated(
     questions: Mapping[str, Sequence[float]] | None = None,
     asked: Sequence[str] | None = None,
 ) -> RunResult:
-    """A run with these scores by task; `questions` are the scores of each question, kept as answered questions; `asked` names the
-    tasks that were asked for, where some gave no score."""
+    """A run with these scores by task; `questions` are the scores of each question, kept as answered
+    questions; `asked` names the tasks that were asked for, where some gave no score.
+    """
     config = replace(_composed(overrides), seed=seed)
     name = f"{zlib.crc32(json.dumps([*overrides, seed]).encode()):016x}"
     record = {"warnings": [], "config": {"eval": {"tasks": list(asked or values)}}}

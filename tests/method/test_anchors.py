@@ -1,4 +1,6 @@
-"""Anchors: the draw is unbiased, gains are shown out of sample or refused, intervals hold, posterior yields to people."""
+"""Anchors: the draw is unbiased, gains are shown out of sample or refused, intervals hold, posterior yields
+to people.
+"""
 
 from __future__ import annotations
 

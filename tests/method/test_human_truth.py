@@ -24,7 +24,9 @@ def measures():
 
 
 def write_set(folder, name="made_up", n=120):
-    """People like texts with `good` words; one rater agrees with noise and repeats itself, one rated half of the texts."""
+    """People like texts with `good` words; one rater agrees with noise and repeats itself, one rated half
+    of the texts.
+    """
     rng = np.random.default_rng(0)
     quality = rng.normal(size=n)
     folder.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,9 @@ def test_a_sample_is_never_its_own_neighbour_and_distances_ascend():
 
 @pytest.mark.parametrize("method", ["exact", "approximate"])
 def test_the_number_of_threads_does_not_change_a_bit(method):
-    """Large enough that a search by BLAS with two threads rounds one distance in 25 otherwise than with one."""
+    """Large enough that a search by BLAS with two threads rounds one distance in 25 otherwise than with
+    one.
+    """
     import faiss  # noqa: F401  (a limit reaches the libraries that are loaded)
 
     x = np.random.default_rng(0).normal(size=(5000, 64))

@@ -1,4 +1,6 @@
-"""The panel's factor model: planted raters come back, useless ones cost nothing, what cannot be fused is refused."""
+"""The panel's factor model: planted raters come back, useless ones cost nothing, what cannot be fused is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LOADINGS = np.array([0.9, 0.8, 0.7, 0.5])
 
 
 def plant(N=4000, loadings=LOADINGS, *, shared=0.0, shift=0.0, K=6, seed=0):
-    """Quality (N,) and scores (N, R) of raters with these loadings; the first two share `shared` of their error."""
+    """Quality (N,) and scores (N, R) of raters with these loadings; the first two share `shared` of their
+    error.
+    """
     rng = np.random.default_rng(seed)
     loadings = np.asarray(loadings, dtype=float)
     truth = rng.normal(size=N)

@@ -1,4 +1,6 @@
-"""The whole chain for real, small: a tiny model is fine-tuned on the selected subset, evaluated, reported and tracked."""
+"""The whole chain for real, small: a tiny model is fine-tuned on the selected subset, evaluated, reported
+and tracked.
+"""
 
 from __future__ import annotations
 

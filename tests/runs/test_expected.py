@@ -1,4 +1,6 @@
-"""What became of the expected runs of a sweep: found by fingerprint, and a reason for each that is not there."""
+"""What became of the expected runs of a sweep: found by fingerprint, and a reason for each that is not
+there.
+"""
 
 from __future__ import annotations
 

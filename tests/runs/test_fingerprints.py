@@ -1,8 +1,9 @@
 """Every stage's identity stays what it was: a refactoring computes nothing anew.
 
-`fingerprints.json` beside this file holds, for a list of configurations, each stage's version, identity and fingerprint. Where this
-test fails, the assertion shows which field of which stage moved. Either that is a mistake, or the stage gives another result for
-the same identity: then raise its version by hand and write the list again with
+`fingerprints.json` beside this file holds, for a list of configurations, each stage's version, identity and
+fingerprint. Where this test fails, the assertion shows which field of which stage moved. Either that is a
+mistake, or the stage gives another result for the same identity: then raise its version by hand and write
+the list again with
 
     python tests/test_fingerprints.py
 """

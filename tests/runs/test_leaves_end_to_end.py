@@ -1,4 +1,6 @@
-"""Fine-tune and evaluate on real data, as the chain does: the tiny model, a slice of the pool, real benchmark questions."""
+"""Fine-tune and evaluate on real data, as the chain does: the tiny model, a slice of the pool, real
+benchmark questions.
+"""
 
 from __future__ import annotations
 

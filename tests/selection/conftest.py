@@ -45,7 +45,8 @@ def ask(
 ) -> Choice:
     """The choice of one strategy.
 
-    inputs: what Readers reads, as values. rows: embeddings, from which the graph of graph_k neighbours is made as well.
+    inputs: what Readers reads, as values. rows: embeddings, from which the graph of graph_k neighbours is
+    made as well.
     """
     given = dict(inputs or {})
     if rows is not None:

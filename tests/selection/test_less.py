@@ -1,4 +1,6 @@
-"""LESS with the tiny model: gradients checked against their definition, influence against planted kinds of samples."""
+"""LESS with the tiny model: gradients checked against their definition, influence against planted kinds of
+samples.
+"""
 
 from __future__ import annotations
 

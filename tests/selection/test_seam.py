@@ -1,4 +1,6 @@
-"""Selection in the chain: only what is needed is computed, and the fingerprint holds what the result depends on."""
+"""Selection in the chain: only what is needed is computed, and the fingerprint holds what the result
+depends on.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_a_strategy_without_a_curation_still_writes_the_scores_it_ranked_by(chai
 
 
 def rated_by_three(pool: Path) -> Path:
-    """The planted pool with three simulated raters of accuracy 0.5 in `r.a`, `r.b`, `r.c`; some are missing."""
+    """The planted pool with three simulated raters of accuracy 0.5 in `r.a`, `r.b`, `r.c`; some are
+    missing.
+    """
     rng = np.random.default_rng(0)
     rows = [json.loads(line) for line in pool.open()]
     for row in rows:

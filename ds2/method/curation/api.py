@@ -54,20 +54,23 @@ def curate(
 ) -> CurationResult:
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
-    embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough. scores: (N,)
-    integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only); `refine` also takes numbers between (means of
-    repeats, expected ratings). num_scores: K, 2 to 11.
-    method: `refine` (the given score first; equal ones by the rater's student and the posterior: `result.refined`), `rank` (the
-    paper), `posterior` (one likelihood for matrix, prior and scores), `none` (scores stay as given).
+    embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough.
+    scores: (N,) integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only); `refine`
+    also takes numbers between (means of repeats, expected ratings). num_scores: K, 2 to 11.
+    method: `refine` (the given score first; equal ones by the rater's student and the posterior:
+    `result.refined`), `rank` (the paper), `posterior` (one likelihood for matrix, prior and scores), `none`
+    (scores stay as given).
     k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
-    confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself, as the released
-    code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers of subsampled rounds.
-    bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours tell nothing
-    about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths default to characters. `refine` also learns
-    from texts (the rated parts) and from features, (N, f) columns of one's own; length: `ignore` takes length out of its order.
-    anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each rater) is known to be
-    right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All three are for `posterior`, which without them
-    cannot tell a noisy rater from impure neighbourhoods.
+    confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself,
+    as the released code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers
+    of subsampled rounds.
+    bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours
+    tell nothing about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths
+    default to characters. `refine` also learns from texts (the rated parts) and from features, (N, f)
+    columns of one's own; length: `ignore` takes length out of its order.
+    anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each
+    rater) is known to be right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All
+    three are for `posterior`, which without them cannot tell a noisy rater from impure neighbourhoods.
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """

@@ -1,13 +1,14 @@
 """How much of a curation would survive another sample of the same pool: bootstrap over neighbourhoods.
 
-Each resample b draws N / (k + 1) samples with replacement and takes each with its k neighbours (samples of one neighbourhood
-tell the same story twice: drawing them one by one would make every interval too narrow), refits the transition matrix from the
-full fit on what was drawn, and curates the whole pool again. A sample that is many others' neighbour is drawn more often; each draw
-of it counts for less by as much, so that every sample has the same expected weight. Then
+Each resample b draws N / (k + 1) samples with replacement and takes each with its k neighbours (samples of
+one neighbourhood tell the same story twice: drawing them one by one would make every interval too narrow),
+refits the transition matrix from the full fit on what was drawn, and curates the whole pool again. A sample
+that is many others' neighbour is drawn more often; each draw of it counts for less by as much, so that
+every sample has the same expected weight. Then
 
     interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B resamples', t the 97.5 %
-                                    point of Student's distribution. It is the spread alone: a bias of the method, such as
-                                    one naming of true scores, is not in it
+                                    point of Student's distribution. It is the spread alone: a bias of the
+                                    method, such as one naming of true scores, is not in it
     error_n                       = mean_b P_b(true y_n != s_n)                        `rank`: share of resamples that flag n
     stability(m)                  = expected |S_b and S_b'| / m of two resamples,  S_b = the m samples chosen after b
                                   = sum_n h_n (h_n - 1) / (B (B - 1) m),           h_n = number of resamples that choose n
@@ -70,7 +71,9 @@ def bootstrap_curation(
     seed: int,
     embeddings: NDArray[np.float32] | None = None,
 ) -> Uncertainty:
-    """`Uncertainty` of `result` from `resamples` resamples. scores (N, R); the graph that the result was made with."""
+    """`Uncertainty` of `result` from `resamples` resamples. scores (N, R); the graph that the result was
+    made with.
+    """
     N, R = scores.shape
     rng = np.random.default_rng([seed, 5])
     if result.diagnostics.method == "posterior":
@@ -180,7 +183,9 @@ def _draws(graph: KnnGraph, resamples: int, rng: np.random.Generator) -> Iterato
 
 
 def _ratios(agreement: Array, scores: NDArray[np.int64], K: int, mass: Array) -> Array:
-    """Agreement over chance of one resample, (R,); chance is the probability that two draws of the marginal are equal."""
+    """Agreement over chance of one resample, (R,); chance is the probability that two draws of the marginal
+    are equal.
+    """
     out = np.ones(scores.shape[1])
     for r in range(scores.shape[1]):
         seen = ~np.isnan(agreement[:, r]) & (mass > 0)

@@ -5,21 +5,22 @@ Symbols: N samples, K true scores i, R raters, B bins of distance; s_nr the scor
     T_r[i, j] = P(rater r says j | true i)          (R, K, K), rows sum to 1
     p[i]      = P(true i) away from any neighbourhood's main score
 
-Every neighbourhood has a main score i and a purity beta, both unknown: P(i, beta) = q[i] w[beta] on a fixed grid of purities.
-A sample has its neighbourhood's main score with probability beta, otherwise a score drawn from p; a neighbour in bin b is
-of the same neighbourhood with probability c[b]:
+Every neighbourhood has a main score i and a purity beta, both unknown: P(i, beta) = q[i] w[beta] on a fixed
+grid of purities. A sample has its neighbourhood's main score with probability beta, otherwise a score drawn
+from p; a neighbour in bin b is of the same neighbourhood with probability c[b]:
 
     theta_{i,beta,0}(y) = beta [y = i] + (1 - beta) p(y)                      the sample's own true score
     theta_{i,beta,b}(y) = beta c_b [y = i] + (1 - beta c_b) p(y)              a neighbour's, in bin b
     P(n's data | i, beta) = sum_y theta_0(y) prod_r T_r[y, s_nr]  *  prod over neighbours m, raters r of (theta_b T_r)[s_mr]
 
-beta = 1 throughout is the paper's clusterability; beta = 0 makes neighbours worthless. EM raises the penalised likelihood
+beta = 1 throughout is the paper's clusterability; beta = 0 makes neighbours worthless. EM raises the
+penalised likelihood
 
     mean_n log P(n's data)  -  lambda (scores seen per sample) sum_r sum_ij P(i) T_r[i, j] d_ij
 
-with d_ij = max(|i - j| - 1, 0)^2 / (K - 1)^2. The penalty is the order of the scores: far confusions are rarer than near
-ones, and near ones are free. It is weak, and decides what the likelihood
-leaves open: (beta, T) and (beta / a, a T + (1 - a) 1 m') fit equally well, one blaming neighbourhoods, one the rater.
+with d_ij = max(|i - j| - 1, 0)^2 / (K - 1)^2. The penalty is the order of the scores: far confusions are
+rarer than near ones, and near ones are free. It is weak, and decides what the likelihood leaves open:
+(beta, T) and (beta / a, a T + (1 - a) 1 m') fit equally well, one blaming neighbourhoods, one the rater.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Composition:
 
 @dataclass(frozen=True)
 class Expectation:
-    """One E-step. `weights` (n, G): P(i, beta | data); `own` (n, G): P(own scores | i, beta); `loglik` (n,)."""
+    """One E-step. `weights` (n, G): P(i, beta | data); `own` (n, G): P(own scores | i, beta); `loglik`
+    (n,).
+    """
 
     weights: Array32
     own: Array32
@@ -89,7 +92,9 @@ def compositions(model: Composition) -> Array:
 def own_likelihood(
     model: Composition, scores: NDArray[np.int64], known: NDArray[np.int64] | None = None
 ) -> Array32:
-    """prod_r T_r[y, s_nr], (n, K) float32; unrated scores contribute 1. Where y is known, (n,), the rest of the row is 0."""
+    """prod_r T_r[y, s_nr], (n, K) float32; unrated scores contribute 1. Where y is known, (n,), the rest of
+    the row is 0.
+    """
     out = np.ones((len(scores), len(model.p)), dtype=np.float32)
     for r, T in enumerate(model.T):
         columns = np.concatenate([T.T, np.ones((1, T.shape[0]))]).astype(np.float32)  # the last row serves -1
@@ -165,7 +170,9 @@ def maximise(
 
 
 def order_distance(K: int) -> Array:
-    """d[i, j] = max(|i - j| - 1, 0)^2 / (K - 1)^2, (K, K): confusing a score with its neighbour costs nothing."""
+    """d[i, j] = max(|i - j| - 1, 0)^2 / (K - 1)^2, (K, K): confusing a score with its neighbour costs
+    nothing.
+    """
     gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
     return np.asarray((np.maximum(gap - 1, 0) / (K - 1)) ** 2)
 
@@ -173,8 +180,8 @@ def order_distance(K: int) -> Array:
 def _rows_under_order(counts: Array, order_weight: float) -> Array:
     """Rows T_i maximising sum_j counts_ij log T_ij - lambda n_i sum_j d_ij T_ij on the simplex.
 
-    Setting the gradient to zero gives T_ij = f_ij / (mu_i + lambda d_ij), f the row's frequencies; mu_i, in (0, 1], makes
-    the row sum to 1 and is found by bisection.
+    Setting the gradient to zero gives T_ij = f_ij / (mu_i + lambda d_ij), f the row's frequencies; mu_i, in
+    (0, 1], makes the row sum to 1 and is found by bisection.
     """
     K = len(counts)
     f = counts / counts.sum(axis=1, keepdims=True)
@@ -191,7 +198,8 @@ def _rows_under_order(counts: Array, order_weight: float) -> Array:
 def penalised(
     model: Composition, evidence: Evidence, e: Expectation, mass: Array32 | None, order_weight: float
 ) -> float:
-    """The objective: mean log-likelihood minus the order penalty, which counts every score seen, own and neighbours'.
+    """The objective: mean log-likelihood minus the order penalty, which counts every score seen, own and
+    neighbours'.
 
     mass: as in `maximise`; both must weigh rows alike, or what the one raises the other sees fall.
     """
@@ -217,7 +225,8 @@ def run_em(
     order_weight: float = ORDER_WEIGHT,
     held: bool = False,
 ) -> tuple[Composition, float, int]:
-    """EM for at most `steps` steps, or until a step gains less than `tolerance` per sample: model, objective, steps.
+    """EM for at most `steps` steps, or until a step gains less than `tolerance` per sample: model,
+    objective, steps.
 
     held: T stays as given; then the order penalty, whose subject is T, should be 0.
     """
@@ -234,7 +243,9 @@ def run_em(
 
 
 def local_prior(model: Composition, evidence: Evidence) -> Array:
-    """P(y_n | neighbours' scores), (n, K): the expected composition around each sample, its own scores unseen."""
+    """P(y_n | neighbours' scores), (n, K): the expected composition around each sample, its own scores
+    unseen.
+    """
     theta = compositions(model)
     weights = neighbor_loglik(model, evidence, theta)
     weights -= weights.max(axis=1, keepdims=True)

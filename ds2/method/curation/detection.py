@@ -1,6 +1,7 @@
 """Which scores are wrong, and what they should be: SimiFeat-rank (Zhu et al., ICML 2022; DS2 section 4.2).
 
-One round looks at a random subsample. With the k - 1 nearest neighbours of n in it, D their distances and s their scores,
+One round looks at a random subsample. With the k - 1 nearest neighbours of n in it, D their distances and s
+their scores,
 
     q_n[j]  = sum over {n} and its neighbours of (1 - D) [score = j], L2-normalised over j; n's own distance is 2 D_1 - D_2
     a_n     = -log q_n[s_n]                                            high: disagrees with its neighbourhood
@@ -41,13 +42,17 @@ class Detection:
 
 
 def flag_fractions(R: Array) -> Array:
-    """Share of the samples rated j to flag, 1 - R[j, j]: at or above 1 it becomes 0.95, at or below 0 it becomes 0.05."""
+    """Share of the samples rated j to flag, 1 - R[j, j]: at or above 1 it becomes 0.95, at or below 0 it
+    becomes 0.05.
+    """
     share = 1.0 - np.diag(R)
     return np.where(share >= 1, 0.95, np.where(share <= 0, 0.05, share))
 
 
 def soft_labels(scores: NDArray[np.int64], distances: Array, num_scores: int) -> Array:
-    """q, (n, K). scores and distances: (n, k) with the sample itself first; its distance is replaced by 2 D_1 - D_2."""
+    """q, (n, K). scores and distances: (n, k) with the sample itself first; its distance is replaced by 2
+    D_1 - D_2.
+    """
     n, k = scores.shape
     weight = 1.0 - distances
     if k > 2:
@@ -62,7 +67,9 @@ def soft_labels(scores: NDArray[np.int64], distances: Array, num_scores: int) ->
 def detect_round(
     own: NDArray[np.int64], q: Array, fractions: Array
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Flags (n,) and suggestions (n,) of one round, from the samples' own scores (n,) and soft labels (n, K)."""
+    """Flags (n,) and suggestions (n,) of one round, from the samples' own scores (n,) and soft labels (n,
+    K).
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         disagreement = -np.log(q[np.arange(len(own)), own])
     disagreement[~np.isfinite(disagreement)] = 1e8  # no vote, or a negative one, for the own score
@@ -88,8 +95,8 @@ def detect_errors(
 ) -> Detection:
     """SimiFeat-rank over `rounds` subsamples of min(50,000, 0.9 N) rated samples.
 
-    scores: (N,) in 0..K-1, -1 unrated (never drawn: kept as -1, not flagged, confidence 0). R: (K, K) of the whole pool.
-    k counts the sample itself; confidence is the threshold of replacement.
+    scores: (N,) in 0..K-1, -1 unrated (never drawn: kept as -1, not flagged, confidence 0). R: (K, K) of
+    the whole pool. k counts the sample itself; confidence is the threshold of replacement.
     """
     N, K = len(scores), len(R)
     rated = np.flatnonzero(scores >= 0)

@@ -4,7 +4,8 @@ Clusterability is measured, not assumed. With s the scores and m the n-th sample
 
     agreement = mean over pairs (n, m) of [s_n = s_m]        chance = the same with s shuffled        ratio = agreement / chance
 
-The interval is the ratio plus or minus 1.96 standard errors, from the variance between samples and between shuffles.
+The interval is the ratio plus or minus 1.96 standard errors, from the variance between samples and between
+shuffles.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def measure_clusterability(
 
 
 def neighbor_agreement(own: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
-    """Share of each sample's rated neighbours that have its score, (n,); NaN where it or all of them are unrated.
+    """Share of each sample's rated neighbours that have its score, (n,); NaN where it or all of them are
+    unrated.
 
     own (n,), theirs (n, k): scores, -1 unrated.
     """
@@ -121,7 +123,9 @@ def describe_rater(
 
 
 def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
-    """One line for each thing a person should know about this rater; label names it ("this rater", "rater 2")."""
+    """One line for each thing a person should know about this rater; label names it ("this rater", "rater
+    2").
+    """
     if rater.num_rated == 0:
         return [f"{label} rated nothing"]
     said = []

@@ -1,7 +1,8 @@
-"""What the model of `composition` sees of a pool: every sample's own scores and counts of its neighbours' scores.
+"""What the model of `composition` sees of a pool: every sample's own scores and counts of its neighbours'
+scores.
 
-Neighbours are grouped into B bins of distance (quantiles over all edges), so that how much a neighbour is worth can be
-learned as a function of how near it is. For rater r, bin b, score j:
+Neighbours are grouped into B bins of distance (quantiles over all edges), so that how much a neighbour is
+worth can be learned as a function of how near it is. For rater r, bin b, score j:
 
     H[n, r, b, j] = number of n's neighbours in bin b that rater r scored j            (N, R, B, K)
 
@@ -28,8 +29,9 @@ _EDGE_SAMPLE = 5000
 
 @dataclass(frozen=True)
 class Evidence:
-    """`scores` (N, R), -1 unrated; `counts` (N, R * B * K) float32, the H of the module's head; `known` (N,) true scores that
-    people gave (anchors), -1 where nobody did, or None."""
+    """`scores` (N, R), -1 unrated; `counts` (N, R * B * K) float32, the H of the module's head; `known`
+    (N,) true scores that people gave (anchors), -1 where nobody did, or None.
+    """
 
     scores: NDArray[np.int64]
     counts: NDArray[np.float32]
@@ -55,7 +57,9 @@ class Evidence:
 
 
 def neighbor_edges(graph: KnnGraph, num_bins: int = BINS) -> csr_array:
-    """The graph as a sparse (N, N) int8 matrix: entry [n, m] is 1 + the bin of the edge from n to its neighbour m, 1 nearest."""
+    """The graph as a sparse (N, N) int8 matrix: entry [n, m] is 1 + the bin of the edge from n to its
+    neighbour m, 1 nearest.
+    """
     N, k = graph.neighbors.shape
     step = max(1, N // _EDGE_SAMPLE)
     limits = np.quantile(graph.distances[::step], np.arange(1, num_bins) / num_bins)

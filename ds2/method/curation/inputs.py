@@ -77,8 +77,8 @@ def gather_inputs(
 
 
 def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
-    """Scores as (N, R) int64 with -1 for unrated, masked ones among them; those between whole numbers (`refine`
-    only) rounded.
+    """Scores as (N, R) int64 with -1 for unrated, masked ones among them; those between whole numbers
+    (`refine` only) rounded.
     """
     if scores is None:
         raise TypeError("curate needs scores: (N,) integers in 0..K-1, -1 where unrated")

@@ -1,7 +1,8 @@
 """Pools with a known answer: every claim about curation is tested on these.
 
-A planted pool is a set of clusters on the sphere. Each cluster has a main true score, drawn from the prior p; a sample has
-its cluster's main score with probability `purity`, otherwise one drawn from p. With x_n the embedding and s_n the score,
+A planted pool is a set of clusters on the sphere. Each cluster has a main true score, drawn from the prior
+p; a sample has its cluster's main score with probability `purity`, otherwise one drawn from p. With x_n the
+embedding and s_n the score,
 
     x_n = unit(center of n's cluster + spread * g / sqrt(d)),  g ~ N(0, I)        s_n ~ T[y_n, .]
 
@@ -24,7 +25,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PlantedPool:
-    """Embeddings (N, d) unit rows, true scores (N,), given scores (N,) or (N, R), matrices (R, K, K), prior (K,)."""
+    """Embeddings (N, d) unit rows, true scores (N,), given scores (N,) or (N, R), matrices (R, K, K), prior
+    (K,).
+    """
 
     embeddings: NDArray[np.float32]
     true_scores: NDArray[np.int64]
@@ -38,8 +41,8 @@ def ordinal_transition(
 ) -> Array:
     """A rater that confuses near scores more than far ones, (K, K).
 
-    accuracy: the diagonal. Off it, mass falls as exp(-decay |i - j|), tilted by `bias` towards higher ratings (lower where
-    negative).
+    accuracy: the diagonal. Off it, mass falls as exp(-decay |i - j|), tilted by `bias` towards higher
+    ratings (lower where negative).
     """
     gap = np.subtract.outer(np.arange(num_scores), np.arange(num_scores)) * -1.0
     T = np.exp(-decay * np.abs(gap) + bias * np.sign(gap))
@@ -63,9 +66,11 @@ def plant_pool(
 ) -> PlantedPool:
     """Draw a planted pool.
 
-    transitions: one (K, K) matrix, or R of them for R raters that err independently given the truth; rows are renormalised.
-    prior: (K,), uniform where left out. cluster_size: samples a cluster (equal up to one). purity: share of a cluster's samples that hold
-    its main score for certain. spread: noise of an embedding relative to its center. unrated: share of scores lost (-1).
+    transitions: one (K, K) matrix, or R of them for R raters that err independently given the truth; rows
+    are renormalised.
+    prior: (K,), uniform where left out. cluster_size: samples a cluster (equal up to one). purity: share of
+    a cluster's samples that hold its main score for certain. spread: noise of an embedding relative to its
+    center. unrated: share of scores lost (-1).
     """
     for name, count in (
         ("num_samples", num_samples),

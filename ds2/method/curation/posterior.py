@@ -2,20 +2,24 @@
 
     P(y_n | everything) ~ pi_n(y) prod_r T_r[y, s_nr]          pi_n ~ a_n^0.4 b_n^0.6
 
-a_n is the neighbourhood's composition under the model of `composition` (neighbours' evidence multiplied: right where
-neighbours share a true score), b_n the prior carried along the graph by `smoothing` (neighbours' beliefs averaged: right where
-they only resemble each other). Their weighted geometric mean is sharp where both are and cautious where they differ; the curated score
-is the argmax, the confidence its mass, the posterior mean a soft score for ranking. Parameters are fitted on each sample's own k
-neighbours; a_n and b_n then read every edge in both directions, for those that count n among their nearest tell of it too.
+a_n is the neighbourhood's composition under the model of `composition` (neighbours' evidence multiplied:
+right where neighbours share a true score), b_n the prior carried along the graph by `smoothing`
+(neighbours' beliefs averaged: right where they only resemble each other). Their weighted geometric mean is
+sharp where both are and cautious where they differ; the curated score is the argmax, the confidence its
+mass, the posterior mean a soft score for ranking. Parameters are fitted on each sample's own k neighbours;
+a_n and b_n then read every edge in both directions, for those that count n among their nearest tell of it
+too.
 
-The likelihood has several optima (true scores can trade names). Fixed starts are compared after a short run, the best is run
-on; the spread of T over those that end nearly as high is reported. Nothing here is random unless the pool is larger than
-`FIT_ROWS`, when parameters are fitted on a random subset of that many samples (`seed`) and applied to all.
+The likelihood has several optima (true scores can trade names). Fixed starts are compared after a short
+run, the best is run on; the spread of T over those that end nearly as high is reported. Nothing here is
+random unless the pool is larger than `FIT_ROWS`, when parameters are fitted on a random subset of that many
+samples (`seed`) and applied to all.
 
-What the likelihood leaves open, the noise of the rater against the purity of neighbourhoods, people can settle (`method.stated`).
-With a stated matrix T is held at it. With anchors their true scores are clamped in EM, which starts from the anchors' T; an anchor
-counts ANCHOR_WEIGHT rows, since the likelihood counts each row's neighbours as so many witnesses. In both cases the order penalty
-is dropped and the composition is trusted alone (its exponent is 1).
+What the likelihood leaves open, the noise of the rater against the purity of neighbourhoods, people can
+settle (`method.stated`). With a stated matrix T is held at it. With anchors their true scores are clamped
+in EM, which starts from the anchors' T; an anchor counts ANCHOR_WEIGHT rows, since the likelihood counts
+each row's neighbours as so many witnesses. In both cases the order penalty is dropped and the composition
+is trusted alone (its exponent is 1).
 """
 
 from __future__ import annotations
@@ -58,8 +62,9 @@ NEAR = 2e-3
 ANCHOR_WEIGHT = 30.0
 """Rows that one anchor counts as; planted pools like 10 to 50 alike."""
 AMBIGUOUS = 0.55
-"""Share of a pair's right scores that trading names may cost and still be called possible: with GPT-4o-mini's published
-matrix, where a true 5 is rated 4 half of the time and 5 hardly ever, it costs half."""
+"""Share of a pair's right scores that trading names may cost and still be called possible: with
+GPT-4o-mini's published matrix, where a true 5 is rated 4 half of the time and 5 hardly ever, it costs half.
+"""
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,14 @@ def fit_posterior(
     known: NDArray[np.int64] | None = None,
     transition: Array | None = None,
 ) -> PosteriorFit:
-    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from the graph.
+    """Fit the model and apply it. scores (N, R) in 0..K-1, -1 unrated; k neighbours (others) are read from
+    the graph.
 
-    order_weight: lambda of `composition`. num_bins: bins of distance that learn a worth of their own. composed: exponent of the
-    neighbourhood's composition in the local prior. reverse: whether edges are read in both directions. Their defaults serve every pool; the benchmark varies them one at a time.
-    known: (N,) true scores of anchors, -1 elsewhere. transition: (R, K, K) matrices to hold. Either drops order_weight and composed.
+    order_weight: lambda of `composition`. num_bins: bins of distance that learn a worth of their own.
+    composed: exponent of the neighbourhood's composition in the local prior. reverse: whether edges are
+    read in both directions. Their defaults serve every pool; the benchmark varies them one at a time.
+    known: (N,) true scores of anchors, -1 elsewhere. transition: (R, K, K) matrices to hold. Either drops
+    order_weight and composed.
     """
     told = known is not None or transition is not None
     order_weight, composed = (0.0, 1.0) if told else (order_weight, composed)
@@ -127,7 +135,9 @@ def fitting_rows(evidence: Evidence, seed: int) -> NDArray[np.int64]:
 def fit_composition(
     evidence: Evidence, order_weight: float = ORDER_WEIGHT, transition: Array | None = None
 ) -> tuple[Composition, FitSummary]:
-    """Best of the fixed starts, run to the end, with the spread over near-equal ones; from what people state where they do."""
+    """Best of the fixed starts, run to the end, with the spread over near-equal ones; from what people
+    state where they do.
+    """
     if transition is not None or evidence.known is not None:
         return _fit_stated(evidence, order_weight, transition)
     tried = []
@@ -183,7 +193,9 @@ def close_namings(model: Composition) -> list[tuple[int, int]]:
 
 
 def starts(evidence: Evidence) -> list[Composition]:
-    """Starting points: half identity, half marginal; matrices that decay with distance; typical neighbourhoods."""
+    """Starting points: half identity, half marginal; matrices that decay with distance; typical
+    neighbourhoods.
+    """
     K = evidence.num_scores
     gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
     marginals = [evidence.marginal(r) for r in range(evidence.num_raters)]
@@ -197,7 +209,9 @@ def starts(evidence: Evidence) -> list[Composition]:
 
 
 def _typical_neighborhoods(evidence: Evidence) -> list[Array]:
-    """Mean neighbour scores of K groups of neighbourhoods (K-means from quantiles of the mean score), R of (K, K)."""
+    """Mean neighbour scores of K groups of neighbourhoods (K-means from quantiles of the mean score), R of
+    (K, K).
+    """
     K, R = evidence.num_scores, evidence.num_raters
     seen = evidence.counts.reshape(len(evidence.counts), R, evidence.num_bins, K).sum(axis=2)
     share = (seen / np.maximum(seen.sum(axis=2, keepdims=True), 1)).reshape(len(seen), -1)

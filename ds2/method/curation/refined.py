@@ -25,9 +25,11 @@ def run_refine(
     k: int,
     seed: int,
 ) -> CurationResult:
-    """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there is none.
+    """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there
+    is none.
 
-    scores: as given and checked; where they lie between whole numbers, the posterior and `curated` see them rounded.
+    scores: as given and checked; where they lie between whole numbers, the posterior and `curated` see them
+    rounded.
     """
     given = inputs.scores[:, 0]
     plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores

@@ -28,7 +28,9 @@ class Clusterability:
     ratio_high: float
     """Upper end."""
     triple_agreement: float
-    """Share of samples whose two nearest neighbours both have its score: what HOC assumes to be about the true score."""
+    """Share of samples whose two nearest neighbours both have its score: what HOC assumes to be about the
+    true score.
+    """
     triple_chance: float
     informative: bool
     """False where the interval reaches 1."""
@@ -45,9 +47,13 @@ class FitSummary:
     iterations: int
     """Optimiser or EM steps of the chosen start."""
     spread: float
-    """Largest entrywise difference of T between the chosen optimum and those that fit nearly as well, from other starts."""
+    """Largest entrywise difference of T between the chosen optimum and those that fit nearly as well, from
+    other starts.
+    """
     neighbor_worth: float | None = None
-    """`posterior`: how concentrated neighbourhoods are in one true score, 0 (as the pool) to 1 (all the same)."""
+    """`posterior`: how concentrated neighbourhoods are in one true score, 0 (as the pool) to 1 (all the
+    same).
+    """
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,9 @@ class RaterDiagnostics:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % bootstrap interval, entry by entry; docs/curation.md says how often it holds the truth on planted pools."""
+    """A 95 % bootstrap interval, entry by entry; docs/curation.md says how often it holds the truth on
+    planted pools.
+    """
 
     low: Array
     high: Array
@@ -108,7 +116,9 @@ class Diagnostics:
     """Samples at distance 0 from their nearest neighbour."""
     num_flagged: int = 0
     num_changed: int = 0
-    """Rated samples whose curated score differs from the given one; of several raters, from the median of their scores."""
+    """Rated samples whose curated score differs from the given one; of several raters, from the median of
+    their scores.
+    """
     kept_raw: bool = False
     """True where curation was declined (`on_uninformative="keep_raw"`) and the given scores stand."""
     evidence: Evidence | None = None
@@ -136,12 +146,17 @@ class CurationResult:
     prior: Array | None
     """P(true i), (K,); None for method `none`."""
     curated: NDArray[np.int64]
-    """(N,) scores; -1 where unrated and the method says nothing about unrated samples (`rank`, `none`). `refine`: the given score, the
-    posterior's argmax where there is none."""
+    """(N,) scores; -1 where unrated and the method says nothing about unrated samples (`rank`, `none`).
+    `refine`: the given score, the posterior's argmax where there is none.
+    """
     confidence: Array
-    """(N,) in [0, 1]: `rank`, the certainty of the suggested score; `posterior`, the probability of the curated one."""
+    """(N,) in [0, 1]: `rank`, the certainty of the suggested score; `posterior`, the probability of the
+    curated one.
+    """
     flagged: NDArray[np.bool_]
-    """(N,) samples whose given score is judged wrong; with several raters, more than half of the scores it was given."""
+    """(N,) samples whose given score is judged wrong; with several raters, more than half of the scores it
+    was given.
+    """
     posterior: Array | None
     """P(true i | everything), (N, K); None for `rank` and `none`."""
     long_tail: Array

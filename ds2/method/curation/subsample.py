@@ -1,12 +1,12 @@
 """Nearest neighbours inside a random subsample, read from the whole pool's graph.
 
-The paper's rounds each draw a subsample S and search for neighbours within it. The k nearest of n in S are the first k
-sampled ones among all of n's neighbours in order, so one graph serves every round:
+The paper's rounds each draw a subsample S and search for neighbours within it. The k nearest of n in S are
+the first k sampled ones among all of n's neighbours in order, so one graph serves every round:
 
     neighbours of n in S = first k entries m of graph[n] with m in S
 
-This is exact wherever graph[n] holds k sampled entries. Rows that run out are searched exactly (embeddings given) or
-refused with the k that would have been enough: never silently cut short.
+This is exact wherever graph[n] holds k sampled entries. Rows that run out are searched exactly (embeddings
+given) or refused with the k that would have been enough: never silently cut short.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ MAX_SUBSAMPLE = 50_000
 SHARE = 0.9
 """Largest share of the pool in a round (the authors')."""
 MAX_WIDTH = 128
-"""Neighbours beyond which no graph is stored: where one sample in ten or fewer is drawn, a hundred exact searches among the
-drawn cost less than the search of the whole pool."""
+"""Neighbours beyond which no graph is stored: where one sample in ten or fewer is drawn, a hundred exact
+searches among the drawn cost less than the search of the whole pool.
+"""
 
 
 def subsample_size(num_rated: int) -> int:
@@ -49,7 +50,9 @@ def graph_width(num_samples: int, k: int, num_rated: int | None = None) -> int:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """Pool rows of the k nearest neighbours inside a subsample: `rows` (n, k), `distances` (n, k) ascending."""
+    """Pool rows of the k nearest neighbours inside a subsample: `rows` (n, k), `distances` (n, k)
+    ascending.
+    """
 
     rows: NDArray[np.int32]
     distances: NDArray[np.float32]
@@ -65,8 +68,9 @@ def neighbors_within(
 ) -> Neighborhood:
     """The k nearest sampled neighbours of every drawn row (or of `queries`), itself excluded.
 
-    drawn: (n,) different pool rows. embeddings: (N, d) unit rows for the exact search of rows whose graph runs out.
-    ValueError where rows run out and there are no embeddings, or the subsample holds fewer than k + 1 rows.
+    drawn: (n,) different pool rows. embeddings: (N, d) unit rows for the exact search of rows whose graph
+    runs out. ValueError where rows run out and there are no embeddings, or the subsample holds fewer than k
+    + 1 rows.
     """
     queries = drawn if queries is None else queries
     if len(drawn) <= k:
@@ -76,7 +80,8 @@ def neighbors_within(
     rows = np.empty((len(queries), k), dtype=np.int32)
     distances = np.empty((len(queries), k), dtype=np.float32)
     left = np.arange(len(queries))
-    # Most rows need little more than k / q entries: look there first and widen only for those that fall short.
+    # Most rows need little more than k / q entries: look there first and widen only for those that fall
+    # short.
     width = min(graph.k, math.ceil(1.2 * k * graph.num_samples / len(drawn)) + 2)
     while left.size:
         near = graph.neighbors[queries[left], :width]

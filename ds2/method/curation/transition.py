@@ -13,7 +13,8 @@ The left sides are counted (mean over random subsamples), the right sides fitted
 
     L = ||c1 - ĉ1|| + ||c2 - ĉ2|| + ||c3 - ĉ3||      T = row-softmax(A), p = softmax(b), unsquared Frobenius norms
 
-The minimum is identified only up to a permutation of the true scores, and near-equal minima exist; see `fit_transition`.
+The minimum is identified only up to a permutation of the true scores, and near-equal minima exist; see
+`fit_transition`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Consensus:
-    """Relative frequencies of the scores of a sample and its two nearest neighbours: `c1` (K,), `c2` (K, K), `c3` (K, K, K)."""
+    """Relative frequencies of the scores of a sample and its two nearest neighbours: `c1` (K,), `c2` (K,
+    K), `c3` (K, K, K).
+    """
 
     c1: Array
     c2: Array
@@ -106,7 +109,8 @@ def _loss_and_gradient(T: Array, p: Array, target: Consensus) -> tuple[float, Ar
 def hoc_adam(
     target: Consensus, *, start: Array | None = None, steps: int = 1501, lr: float = 0.1
 ) -> TransitionFit:
-    """The paper's optimiser: Adam on (A, b) from A = 5I - 1 and uniform p, the best iterate after the fifth step kept.
+    """The paper's optimiser: Adam on (A, b) from A = 5I - 1 and uniform p, the best iterate after the fifth
+    step kept.
 
     start: (K, K) another A to start from.
     """
@@ -130,21 +134,23 @@ def hoc_adam(
 
 
 def best_naming(gain: Array) -> NDArray[np.int64]:
-    """The order of the true scores under which the raters are right most often: the largest sum_i gain[order_i, i].
+    """The order of the true scores under which the raters are right most often: the largest sum_i
+    gain[order_i, i].
 
-    gain (K, K): P(true i) T[i, j]. Nothing observed tells one naming from another; only an assumption about raters can, and
-    this is the mildest.
+    gain (K, K): P(true i) T[i, j]. Nothing observed tells one naming from another; only an assumption about
+    raters can, and this is the mildest.
     """
     _, column = linear_sum_assignment(-gain)
     return np.asarray(np.argsort(column))
 
 
 def fit_transition(target: Consensus, solver: str) -> tuple[TransitionFit, FitSummary]:
-    """T and p, with how far optima of nearly the same loss differ: within 2 % of the lowest, the moments cannot tell.
+    """T and p, with how far optima of nearly the same loss differ: within 2 % of the lowest, the moments
+    cannot tell.
 
-    Both solvers run `hoc_adam` from four fixed starts: the paper's; a sharper diagonal; two that decay with distance. `adam`
-    returns the first as it is, `multistart` names every one's true scores and returns, of the near-equal ones, that where the
-    rater is right most often.
+    Both solvers run `hoc_adam` from four fixed starts: the paper's; a sharper diagonal; two that decay with
+    distance. `adam` returns the first as it is, `multistart` names every one's true scores and returns, of
+    the near-equal ones, that where the rater is right most often.
     """
     K = len(target.c1)
     gap = np.abs(np.subtract.outer(np.arange(K), np.arange(K)))
@@ -163,6 +169,8 @@ def _named(fit: TransitionFit) -> TransitionFit:
 
 
 def true_given_rated(T: Array, p: Array, rated: Array) -> Array:
-    """R[i, j] = P(true i | rated j) = T[i, j] p_i / P(rated j), (K, K); zero columns where no sample is rated j."""
+    """R[i, j] = P(true i | rated j) = T[i, j] p_i / P(rated j), (K, K); zero columns where no sample is
+    rated j.
+    """
     safe = np.where(rated > 0, rated, 1.0)
     return np.asarray(np.where(rated > 0, T * p[:, None] / safe, 0.0))

@@ -1,8 +1,8 @@
 """Validation without ground truth: leave one rater out.
 
-Each rater's scores are curated alone, seeing nothing of the others, and compared, raw and curated, with the mean of the other
-raters' scores. Curation that helps moves a rater towards raters it never saw. With the ranks of length partialled out of both
-sides, agreement that only follows length does not count.
+Each rater's scores are curated alone, seeing nothing of the others, and compared, raw and curated, with the
+mean of the other raters' scores. Curation that helps moves a rater towards raters it never saw. With the
+ranks of length partialled out of both sides, agreement that only follows length does not count.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class LeftOut:
     """Samples that this rater and at least one other rated."""
     raw: Agreement
     curated: Agreement
-    """Of the posterior mean where the method gives one (its kappa: of the curated scores), else of the curated scores."""
+    """Of the posterior mean where the method gives one (its kappa: of the curated scores), else of the
+    curated scores.
+    """
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -67,8 +69,8 @@ def leave_one_rater_out(
 ) -> list[LeftOut]:
     """Curate each rater alone and measure its agreement with the mean of the others, raw and curated.
 
-    scores: (N, R), R at least 2, -1 unrated; the rest as in `curate`. names: R labels. ValueError for fewer raters, or none
-    of a rater's samples rated by another.
+    scores: (N, R), R at least 2, -1 unrated; the rest as in `curate`. names: R labels. ValueError for fewer
+    raters, or none of a rater's samples rated by another.
     """
     check_options(method, num_scores, k, confidence, seed)
     s = check_scores(scores, num_scores, "posterior")  # the method that takes several raters
@@ -102,7 +104,9 @@ def leave_one_rater_out(
 def agreement(
     soft: ArrayLike, hard: NDArray[np.int64], target: Array, lengths: Array | None, num_scores: int
 ) -> Agreement:
-    """Spearman of `soft` with `target`, plain and given length, and the kappa of `hard` with the rounded target."""
+    """Spearman of `soft` with `target`, plain and given length, and the kappa of `hard` with the rounded
+    target.
+    """
     a, b = rankdata(soft), rankdata(target)
     partial = None
     if lengths is not None:

@@ -1,7 +1,7 @@
 """Gradient boosting of small trees on binned columns (scikit-learn's), cross-fitted over folds.
 
-Each fold's fit runs on one thread of OpenMP: scikit-learn sums gradients over its threads, which rounds them by their number. Folds run
-side by side instead.
+Each fold's fit runs on one thread of OpenMP: scikit-learn sums gradients over its threads, which rounds
+them by their number. Folds run side by side instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ FIT_ROWS = 100_000
 def cross_fitted_boosting(
     X: NDArray[np.float32], y: Array, fold: NDArray[np.int64], *, seed: int = 0
 ) -> Array:
-    """Prediction of every row from folds other than its own, (N,); rows of fold -1 (no score) by the mean of the fits.
+    """Prediction of every row from folds other than its own, (N,); rows of fold -1 (no score) by the mean
+    of the fits.
 
     X (N, D). y (N,), read where fold >= 0. fold (N,): 0..F-1, none empty.
     """

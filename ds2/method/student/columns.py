@@ -1,8 +1,9 @@
 """Blocks of columns that a student learns from, on one footing.
 
-Each block is centred and scaled to total variance 1 (columns of their own units, such as surface features, first to one variance
-each), so that the ridge's one penalty treats blocks alike however many columns they have. Trees read a wide block through its
-LEADING principal components: fewer and denser columns, which they split better and in a quarter of the time (docs/truth.md).
+Each block is centred and scaled to total variance 1 (columns of their own units, such as surface features,
+first to one variance each), so that the ridge's one penalty treats blocks alike however many columns they
+have. Trees read a wide block through its LEADING principal components: fewer and denser columns, which they
+split better and in a quarter of the time (docs/truth.md).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def make_blocks(
     lengths: bool,
     seed: int,
 ) -> dict[str, Block]:
-    """Name -> (N, columns), those that do not vary left out. counts: of `count_terms`, where there are texts."""
+    """Name -> (N, columns), those that do not vary left out. counts: of `count_terms`, where there are
+    texts.
+    """
     blocks: dict[str, Block] = {}
     if embeddings is not None:
         blocks["embeddings"] = _as_one(embeddings, each=False)
@@ -63,7 +66,9 @@ def leading(x: Block, d: int) -> Block:
 
 
 def _as_one(x: NDArray[np.float32] | Array, *, each: bool) -> NDArray[np.float32]:
-    """Centred and scaled to total variance 1; `each` first to one variance a column. Constant columns are dropped."""
+    """Centred and scaled to total variance 1; `each` first to one variance a column. Constant columns are
+    dropped.
+    """
     mean, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     kept = spread > 1e-9 * np.maximum(np.abs(mean), 1e-3)
     if not kept.any():

@@ -1,11 +1,12 @@
-"""Columns that a student learns from: surface features of texts, and TF-IDF of their words reduced by a truncated SVD.
+"""Columns that a student learns from: surface features of texts, and TF-IDF of their words reduced by a
+truncated SVD.
 
 With c_nt the count of term t in text n, df_t the number of texts that have it:
 
     A_nt = (1 + log c_nt) (1 + log((1 + N) / (1 + df_t))),  rows scaled to length 1;  vectors = A V,  rows scaled to length 1
 
-V are the leading right singular vectors of A, found by subspace iteration on at most FIT_ROWS rows and applied to all: the cost
-is linear in the number of texts. Texts without a term get a zero row.
+V are the leading right singular vectors of A, found by subspace iteration on at most FIT_ROWS rows and
+applied to all: the cost is linear in the number of texts. Texts without a term get a zero row.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _BLOCK = 20_000
 
 
 def count_terms(texts: Sequence[str]) -> Any:
-    """Counts of every word of two letters or more, (N, terms) csr_array float32; no column where no text has a word."""
+    """Counts of every word of two letters or more, (N, terms) csr_array float32; no column where no text
+    has a word.
+    """
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -51,7 +54,9 @@ def count_terms(texts: Sequence[str]) -> Any:
 
 
 def surface_features(texts: Sequence[str], counts: Any, *, lengths: bool = True) -> Array:
-    """Columns named by SURFACE, (N, 9) float64; without those of length, (N, 6), where lengths is False. counts: of `count_terms`."""
+    """Columns named by SURFACE, (N, 9) float64; without those of length, (N, 6), where lengths is False.
+    counts: of `count_terms`.
+    """
     tallied = [_tally(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)]
     chars, words, lines, ends, digits, marks = (np.concatenate(c) for c in zip(*tallied, strict=True))
     tokens, distinct = np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr)
@@ -108,7 +113,8 @@ def _tally(texts: Sequence[str]) -> tuple[Array, ...]:
 def text_vectors(
     counts: Any, *, dimensions: int = DIMENSIONS, min_df: int = 2, seed: int = 0
 ) -> NDArray[np.float32]:
-    """TF-IDF reduced to `dimensions`, (N, d) float32 unit rows, zero where no term is known; fewer columns of a small vocabulary.
+    """TF-IDF reduced to `dimensions`, (N, d) float32 unit rows, zero where no term is known; fewer columns
+    of a small vocabulary.
 
     counts: (N, terms) csr_array. min_df: texts that a term must occur in (1 in pools under 100).
     """

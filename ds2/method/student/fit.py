@@ -2,7 +2,8 @@
 
     student_n = mean + sum_m w_m (f_m(x_n; scores of other folds) - mean),  w >= 0
 
-x_n are blocks of columns (`columns`): unit-row embeddings, TF-IDF of the texts, their surface features, columns a person gives.
+x_n are blocks of columns (`columns`): unit-row embeddings, TF-IDF of the texts, their surface features,
+columns a person gives.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from ds2.method.student.stack import Member, Stack, stack_members
 Array = NDArray[np.float64]
 
 FOLDS, SMALL_FOLDS, SMALL = 5, 10, 20_000
-"""Folds, and folds of a pool with at most SMALL rated rows: a fit from nine tenths is better than one from four fifths."""
+"""Folds, and folds of a pool with at most SMALL rated rows: a fit from nine tenths is better than one from
+four fifths.
+"""
 REPEATS, FEW = 2, 5_000
-"""Dealings of the folds that are averaged with at most FEW rated rows, where one dealing is a matter of luck."""
+"""Dealings of the folds that are averaged with at most FEW rated rows, where one dealing is a matter of
+luck.
+"""
 FEWEST = 10
 """Rated rows below which nothing is learned."""
 
@@ -61,9 +66,11 @@ def learn_student(
     folds: int | None = None,
     seed: int = 0,
 ) -> Student:
-    """Learn from the rated rows, predict all. embeddings (N, d) unit rows; scores (N,) read where rated; features (N, f).
+    """Learn from the rated rows, predict all. embeddings (N, d) unit rows; scores (N,) read where rated;
+    features (N, f).
 
-    folds: FOLDS, or SMALL_FOLDS of a small pool, where None. lengths: whether surface features of length are among the columns.
+    folds: FOLDS, or SMALL_FOLDS of a small pool, where None. lengths: whether surface features of length
+    are among the columns.
     """
     N, n = len(scores), int(rated.sum())
     counts = None if texts is None else count_terms(texts)

@@ -1,9 +1,10 @@
 """Folds that keep near-duplicates together: a copy's score must not teach its twin.
 
-Twins are texts whose sets of words share at least ALIKE of their union (Jaccard), found by minhash: the probability that the least
-hashed word of two sets is the same is their Jaccard similarity. Texts that agree on all hashes of a band are compared word by
-word. Without texts, twins are neighbours at a cosine distance of at most NEAR. Twins of twins stay together; where that would chain more than
-LARGEST of the rows, only exact copies do.
+Twins are texts whose sets of words share at least ALIKE of their union (Jaccard), found by minhash: the
+probability that the least hashed word of two sets is the same is their Jaccard similarity. Texts that agree
+on all hashes of a band are compared word by word. Without texts, twins are neighbours at a cosine distance
+of at most NEAR. Twins of twins stay together; where that would chain more than LARGEST of the rows, only
+exact copies do.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ BANDS, HASHES = 6, 3
 
 
 def twin_groups(graph: KnnGraph, counts: Any | None) -> NDArray[np.int64]:
-    """Group of every row, (N,) 0..G-1: rows of one group are copies or nearly so. counts: of `count_terms`, None without texts."""
+    """Group of every row, (N,) 0..G-1: rows of one group are copies or nearly so. counts: of `count_terms`,
+    None without texts.
+    """
     if counts is not None and counts.shape[1]:
         groups = _components(*_alike_texts(counts, ALIKE), counts.shape[0])
         if _largest_share(groups) <= LARGEST:
@@ -46,8 +49,8 @@ def seeded_folds(
 ) -> NDArray[np.int64]:
     """Fold of every row, (N,) 0..folds-1, -1 where unrated; fewer folds where there are fewer groups.
 
-    Groups are dealt in the order of their mean score, `folds` at a time in a seeded shuffle, so that folds have the same
-    mixture of scores. A group too large for a fold goes to the emptiest.
+    Groups are dealt in the order of their mean score, `folds` at a time in a seeded shuffle, so that folds
+    have the same mixture of scores. A group too large for a fold goes to the emptiest.
     """
     rng = np.random.default_rng([seed, 13])
     _, group = np.unique(groups[rated], return_inverse=True)
@@ -81,7 +84,9 @@ def _largest_share(groups: NDArray[np.int64]) -> float:
 
 
 def _alike_texts(counts: Any, alike: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of texts with a Jaccard similarity of at least `alike`, enough of them to connect every group found."""
+    """Pairs of texts with a Jaccard similarity of at least `alike`, enough of them to connect every group
+    found.
+    """
     full = np.flatnonzero(np.diff(counts.indptr))
     words = csr_array(counts[full])
     rng = np.random.default_rng(14)

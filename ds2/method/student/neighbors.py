@@ -17,7 +17,8 @@ _BLOCK = 65_536
 def neighbor_mean(
     graph: KnnGraph, scores: Array, rated: NDArray[np.bool_], groups: NDArray[np.int64], k: int
 ) -> Array:
-    """(sum of the k nearest rated neighbours' scores + PRIOR m) / (their number + PRIOR), (N,); m the mean of all.
+    """(sum of the k nearest rated neighbours' scores + PRIOR m) / (their number + PRIOR), (N,); m the mean
+    of all.
 
     Neighbours of a rated row's own group (its near-duplicates) do not count: they must not teach it.
     """

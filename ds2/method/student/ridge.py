@@ -1,13 +1,13 @@
 """Ridge regression cross-fitted over folds from one Gram matrix, the folds subtracted.
 
-Columns X (n, D), target y (n,), folds F. With G_f = X_f' X_f, c_f = X_f' y_f and the like summed once for each fold, a fit that
-leaves out a set S of folds is, with sums over the rest and means m, mu removed,
+Columns X (n, D), target y (n,), folds F. With G_f = X_f' X_f, c_f = X_f' y_f and the like summed once for
+each fold, a fit that leaves out a set S of folds is, with sums over the rest and means m, mu removed,
 
     w = (G - n m m' + a I)^-1 (c - n mu m),    b = mu - m' w
 
 and its squared error on a fold is  yy - 2 (w' c_f + b s_f) + w' G_f w + 2 b w' t_f + b^2 n_f  without a look at its rows. The penalty
-a of a fold's fit is the one with the least such error over the other folds, each predicted from the rest: nested, so no
-score has a say in its own prediction. One pass over the rows, then matrices of D x D only.
+a of a fold's fit is the one with the least such error over the other folds, each predicted from the rest:
+nested, so no score has a say in its own prediction. One pass over the rows, then matrices of D x D only.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ _FIELDS = ("n", "y", "yy", "x", "xy", "xx")
 
 @one_blas_thread()
 def cross_fitted_ridge(X: NDArray[np.float32], y: Array, fold: NDArray[np.int64]) -> Array:
-    """Prediction of every row from folds other than its own, (N,); rows of fold -1 (no score) by the mean of the fits.
+    """Prediction of every row from folds other than its own, (N,); rows of fold -1 (no score) by the mean
+    of the fits.
 
     X (N, D). y (N,), read where fold >= 0. fold (N,): 0..F-1 with F >= 3 and none empty.
     """

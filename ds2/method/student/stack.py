@@ -2,9 +2,10 @@
 
     R^2 = 1 - sum (y - f)^2 / sum (y - y0)^2        y0 the mean of the other folds' scores
 
-Its 95 % interval is by the delta method over groups of near-duplicates: R^2 +- t sd(sum_g [d^2 - e^2 - R^2 d^2]) / sum d^2. A member whose
-interval reaches zero predicts nothing that could be shown, and is refused; so is the stack, whose own R^2 takes each fold's weights from the
-other folds. Weights may sum to less than one: then the student shrinks to the mean.
+Its 95 % interval is by the delta method over groups of near-duplicates: R^2 +- t sd(sum_g [d^2 - e^2 - R^2
+d^2]) / sum d^2. A member whose interval reaches zero predicts nothing that could be shown, and is refused;
+so is the stack, whose own R^2 takes each fold's weights from the other folds. Weights may sum to less than
+one: then the student shrinks to the mean.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Stack:
 def stack_members(
     columns: dict[str, Array], scores: Array, fold: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> Stack:
-    """The student of these members. columns: name -> (N,) out-of-fold predictions. fold (N,), -1 where unrated; groups (N,)."""
+    """The student of these members. columns: name -> (N,) out-of-fold predictions. fold (N,), -1 where
+    unrated; groups (N,).
+    """
     rated = fold >= 0
     y, own, group = scores[rated], fold[rated], groups[rated]
     base = fold_means(y, own)
@@ -71,7 +74,9 @@ def stack_members(
 
 
 def _weights(x: Array, y: Array) -> Array:
-    """Non-negative least squares through the normal equations' Cholesky factor: as small as the number of members."""
+    """Non-negative least squares through the normal equations' Cholesky factor: as small as the number of
+    members.
+    """
     gram = x.T @ x
     factor = np.linalg.cholesky(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)) / len(gram)).T
     return np.asarray(nnls(factor, np.linalg.solve(factor.T, x.T @ y))[0])

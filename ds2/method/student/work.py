@@ -1,4 +1,6 @@
-"""Independent pieces of work side by side, each on one thread of its own: the same numbers however many threads there are."""
+"""Independent pieces of work side by side, each on one thread of its own: the same numbers however many
+threads there are.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The page on which a person scores anchors: one self-contained HTML file that opens from disk and saves the anchors' CSV.
+"""The page on which a person scores anchors: one self-contained HTML file that opens from disk and saves
+the anchors' CSV.
 
-The rater's own score is not on it, so that it cannot sway the person. Answers stay in the browser's storage until they are saved.
+The rater's own score is not on it, so that it cannot sway the person. Answers stay in the browser's storage
+until they are saved.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ def anchors_form(
 ) -> str:
     """The finished HTML.
 
-    items: the anchors in the order they are shown and saved in. pool: the pool's content hash, saved beside each answer. criteria: what
-    the rater was asked to judge, as plain text. low, high: its scale. file_name: the name the browser saves under.
-    UserError for no items or a scale that keys cannot reach.
+    items: the anchors in the order they are shown and saved in. pool: the pool's content hash, saved beside
+    each answer. criteria: what the rater was asked to judge, as plain text. low, high: its scale.
+    file_name: the name the browser saves under. UserError for no items or a scale that keys cannot reach.
     """
     if not items:
         raise UserError("there are no anchors to ask about")

@@ -76,7 +76,9 @@ def render_run(run: RunResult) -> str:
 
 
 def record_links(run: RunResult) -> dict[str, str]:
-    """Stage -> its record, relative to where the report stage keeps its page: a folder below `<root>/report/`."""
+    """Stage -> its record, relative to where the report stage keeps its page: a folder below
+    `<root>/report/`.
+    """
     return {
         name: f"../../{stage.path.parent.name}/{stage.path.name}/{stage.record_file.name}"
         for name, stage in run.stages.items()

@@ -187,7 +187,9 @@ def _texts(subset: _Subset, wanted: set[str]) -> dict[str, Messages]:
 
 
 def _left_out(run: RunResult, pool: str, taken: set[str], draw: int, notes: list[str]) -> list[Any]:
-    """A draw of the pool's samples outside `taken`, in pool order; none, and a note, where the pool is gone."""
+    """A draw of the pool's samples outside `taken`, in pool order; none, and a note, where the pool is
+    gone.
+    """
     from ds2.pool import PoolSource
 
     config = run.config

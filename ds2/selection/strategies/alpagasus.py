@@ -1,7 +1,8 @@
 """The best raw scores: AlpaGasus (arXiv 2307.08701).
 
-With a threshold, every sample whose score reaches it, as AlpaGasus does (4.5 of 5 there); without one, the `budget` best. Equal
-scores are ordered by a seeded shuffle, the same for every budget. `selection.score=curated` applies the paper's curation to it (its Table 5).
+With a threshold, every sample whose score reaches it, as AlpaGasus does (4.5 of 5 there); without one, the
+`budget` best. Equal scores are ordered by a seeded shuffle, the same for every budget.
+`selection.score=curated` applies the paper's curation to it (its Table 5).
 """
 
 from __future__ import annotations

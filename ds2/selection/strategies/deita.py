@@ -4,7 +4,8 @@
            = (q_n + 1) c_n              with a complexity c of the pool's own (scores start at 0, which would hide it)
     walk the samples by evol, descending; take n if its cosine similarity to everything taken is below 0.9
 
-until the budget is full. Equal values are ordered by row. `selection.score=curated` applies the paper's curation to it (its Table 5).
+until the budget is full. Equal values are ordered by row. `selection.score=curated` applies the paper's
+curation to it (its Table 5).
 """
 
 from __future__ import annotations

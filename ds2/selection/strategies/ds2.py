@@ -1,7 +1,7 @@
 """The paper's order: score, then long-tail score, both descending (section 4.3), and its ablations.
 
-`selection.score` says which score is meant, `selection.diversity=false` breaks ties by a seeded shuffle instead of the
-long-tail score; remaining ties by row. Samples without a score cannot be chosen.
+`selection.score` says which score is meant, `selection.diversity=false` breaks ties by a seeded shuffle
+instead of the long-tail score; remaining ties by row. Samples without a score cannot be chosen.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     f(S) = sum over samples n of max over m in S of w(n, m)
     w(n, n) = 1,  w(n, m) = 1 - D(n, m) for m among the k nearest neighbours of n, else 0
 
-f is monotone and submodular, so taking the sample of largest gain again and again reaches at least 1 - 1/e of the best
-possible f (Nemhauser, Wolsey and Fisher 1978). A sample taken changes the gains of few others, and those are kept up to date.
-Similarities are counted in whole millionths: sums are exact and the subset is the same on every machine. Ties by row.
+f is monotone and submodular, so taking the sample of largest gain again and again reaches at least 1 - 1/e
+of the best possible f (Nemhauser, Wolsey and Fisher 1978). A sample taken changes the gains of few others,
+and those are kept up to date. Similarities are counted in whole millionths: sums are exact and the subset
+is the same on every machine. Ties by row.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from ds2.selection.request import Choice, Request
 
 
 def choose(request: Request[FacilityLocationSelectionConfig]) -> Choice:
-    """The `budget` samples of largest gain, in the order taken; a smaller budget is a prefix of a larger one."""
+    """The `budget` samples of largest gain, in the order taken; a smaller budget is a prefix of a larger
+    one.
+    """
     k, graph = request.config.k, request.graph
     if not 1 <= k <= graph.k:
         raise UserError(f"selection.k={k}: the graph stores {graph.k} neighbours; lower it, or raise knn.k")

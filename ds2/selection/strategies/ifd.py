@@ -2,8 +2,9 @@
 
     IFD_n = exp(nll(A | Q) - nll(A))        perplexity of the answer with its question over that without
 
-Near 1: the question hardly helps, the sample is hard. Above 1 the question makes the answer less likely: such samples are
-misaligned and left out, as in the paper. The largest first; ties by row. Conversations of several turns count all answers.
+Near 1: the question hardly helps, the sample is hard. Above 1 the question makes the answer less likely:
+such samples are misaligned and left out, as in the paper. The largest first; ties by row. Conversations of
+several turns count all answers.
 """
 
 from __future__ import annotations

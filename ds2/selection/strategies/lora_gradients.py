@@ -4,8 +4,8 @@
     G(z)  = a / sqrt(v + eps),  a = b1 a0 + (1 - b1) g,  v = b2 v0 + (1 - b2) g^2        Adam's direction, from its state a0, v0
     S x   = sum over i with h(i) = j of s(i) x_i, for j = 1..d                            count sketch: random buckets h, signs s
 
-<S x, S y> equals <x, y> in expectation with an error of the order of 1 / sqrt(d), as the dense random signs of the authors' code
-give, without a P x d matrix. LoRA's dropout is off.
+<S x, S y> equals <x, y> in expectation with an error of the order of 1 / sqrt(d), as the dense random signs
+of the authors' code give, without a P x d matrix. LoRA's dropout is off.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Checkpoint:
 
 
 def add_lora(lm: LanguageModel, config: LessSelectionConfig) -> LanguageModel:
-    """The same model with trainable LoRA matrices. Raises UserError where it has none of the target modules."""
+    """The same model with trainable LoRA matrices. Raises UserError where it has none of the target
+    modules.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -59,7 +61,9 @@ def add_lora(lm: LanguageModel, config: LessSelectionConfig) -> LanguageModel:
 def warm_up(
     lm: LanguageModel, texts: Sequence[Encoded], config: LessSelectionConfig, folder: Path
 ) -> list[Checkpoint]:
-    """Train the LoRA matrices on `texts`; one checkpoint an epoch, kept as safetensors in `folder` and read from there."""
+    """Train the LoRA matrices on `texts`; one checkpoint an epoch, kept as safetensors in `folder` and read
+    from there.
+    """
     import torch
     from safetensors.torch import load_file, save_file
 

@@ -2,7 +2,8 @@
 
     value_n = exp nll(A | Q)        the answers of the sample given what stands before them (ds2/selection/language_model.py)
 
-`band`: `high` takes the largest, `low` the smallest, `middle` those whose log is nearest to the pool's median. Ties by row.
+`band`: `high` takes the largest, `low` the smallest, `middle` those whose log is nearest to the pool's
+median. Ties by row.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """By numbers that somebody else computed, such as LESS's influence scores (arXiv 2402.04333).
 
-`selection.path` holds one number a row of the pool, in pool order (`.npy`, `.npz`, `.pt`), larger is better. Ties by row.
+`selection.path` holds one number a row of the pool, in pool order (`.npy`, `.npz`, `.pt`), larger is
+better. Ties by row.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     h_n = sum over t of t x_nt / sum over t of t     x: last hidden states; t = 1, 2, ...: later positions weigh more
     value_nq = cos(h_n, h_q)                         q: a conversation of the target set
 
-Round robin: the queries take turns, in the file's order; each takes the sample nearest to it that nobody took. So every query is
-served, and no easy one fills the budget. Ties by row.
+Round robin: the queries take turns, in the file's order; each takes the sample nearest to it that nobody
+took. So every query is served, and no easy one fills the budget. Ties by row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The rater's score first, equal ones by the rater's own student; diversity only by a weight that a person sets.
+"""The rater's score first, equal ones by the rater's own student; diversity only by a weight that a person
+sets.
 
 `selection.diversity=long_tail` adds the long-tail score by `selection.diversity_weight` (`ds2.method.price`).
 """
@@ -20,8 +21,8 @@ from ds2.selection.top import choose_top
 def choose(request: Request[RefinedSelectionConfig]) -> Choice:
     """The `budget` best samples in the order that curation gave.
 
-    Where curation gave no refined order (`curation=rank`, say), curated scores, equal ones by the long tail: the
-    paper's order, with a warning. Raises UserError for a weight out of range.
+    Where curation gave no refined order (`curation=rank`, say), curated scores, equal ones by the long
+    tail: the paper's order, with a warning. Raises UserError for a weight out of range.
     """
     config, table = request.config, request.curation
     if not 0 <= config.diversity_weight <= 1:

@@ -1,4 +1,6 @@
-"""The form for anchors in a browser: keys score, storage resumes, the saved file is the draw's own, text stays text."""
+"""The form for anchors in a browser: keys score, storage resumes, the saved file is the draw's own, text
+stays text.
+"""
 
 from __future__ import annotations
 
