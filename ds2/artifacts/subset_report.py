@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.dataclass_json import to_plain
+from ds2.method.price import Price, price_of_diversity
 from ds2.pool import Pool
 from ds2.selection.request import Choice
 
@@ -79,6 +80,9 @@ class SubsetReport:
     next_in_line: list[Row]
     """The first samples that were left out, best first."""
     to_read: list[Row]
+    price: list[Price] = field(default_factory=list)
+    """What diversity would cost: subsets of this size at each weight of the long-tail score beside quality (the refined
+    order's, else the score's); none where the run has no long-tail score."""
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready; what is not known of a row is left out of it."""
@@ -117,7 +121,20 @@ def describe(pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]], *, t
         characters=Lengths(_summary(lengths), _summary(lengths[positions])),
         next_in_line=[_row(pool, known, p, None) for p in choice.next_in_line.tolist()],
         to_read=[_row(pool, known, int(positions[rank]), int(rank)) for rank in spread.tolist()],
+        price=_price(pool, known, len(positions)),
     )
+
+
+def _price(pool: Pool, known: Mapping[str, NDArray[Any]], budget: int) -> list[Price]:
+    if "long_tail" not in known or budget == len(pool):
+        return []
+    quality = np.asarray(known["refined"] if "refined" in known else known["curated"], dtype=np.float64)
+    scored = np.flatnonzero(quality >= 0 if "refined" not in known else np.isfinite(quality))
+    if len(scored) <= budget:
+        return []
+    long_tail = np.asarray(known["long_tail"], dtype=np.float64)
+    sources = [pool.samples[n].source for n in scored.tolist()]
+    return price_of_diversity(quality[scored], long_tail[scored], sources, budget)
 
 
 def markdown(report: SubsetReport) -> str:
@@ -136,6 +153,13 @@ def markdown(report: SubsetReport) -> str:
     for name, summary in (("pool", report.characters.pool), ("subset", report.characters.subset)):
         cells = [summary["mean"], *(summary[f"q{q}"] for q in _QUANTILES)]
         lines.append(f"| {name} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |")
+    if report.price:
+        lines += ["", "## What diversity would cost", "", "Subsets of this size, the long-tail score weighed beside quality:",
+                  "", "| weight | mean quality | mean long tail | sources | shared with weight 0 |", "|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            f"| {p.weight:g} | {p.quality:.3f} | {p.variety:.4f} | {p.kinds} | {p.shared:.0%} |"
+            for p in report.price
+        ]
     if report.next_in_line:
         lines += ["", "## Next in line, not selected", ""]
         lines += [f"- {_label(row)}: {_cut(row.messages[0]['content'], 160)}" for row in report.next_in_line]

@@ -15,6 +15,7 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status, Step
 from ds2.base.words import duration, number
+from ds2.report import facts
 
 if TYPE_CHECKING:
     from ds2.runs.chain import Chain, Reporter
@@ -97,6 +98,9 @@ def result(run: RunResult, *, brief: bool) -> None:
         _out.print(evaluation_table(evaluation))
     if brief:
         return
+    verdict = facts.verdict(run)
+    if verdict is not None:
+        _out.print(escape(verdict))
     for stage, what, file in (("select", "subset", subset.conversations), ("report", "report", page.html)):
         if stage in run.stages:
             _out.print(f"{what}: {escape(str(file(run.stages[stage].path)))}")

@@ -139,6 +139,15 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
     return {name: value for name, value in measured.items() if name != "warnings" and value is not None}
 
 
+def verdict(run: RunResult) -> str | None:
+    """What was done with the scores, what that cannot tell and what would; None where nothing was curated, and of a
+    curation from before verdicts were given.
+    """
+    if "curate" not in run.stages:
+        return None
+    return RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
+
+
 def sources(run: RunResult, *, most: int = 14) -> Shares | None:
     """Where the subset was taken from: samples of each source in the pool and in the subset.
 

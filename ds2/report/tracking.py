@@ -134,6 +134,7 @@ class Tracker:
         if results is not None:
             self._run.log(_scores(results))
         self._run.log(_costs(run))
+        self._run.summary["verdict"] = facts.verdict(run)
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 

@@ -141,7 +141,7 @@ def test_a_sweep_of_the_plugin_runs_and_composes_from_memory(folder):
     sweep.write_text("title: Mine\ngrids:\n  - {rater: [length, truth]}\n")
     command = ["sweep=mine", "plugins=[my_pkg]", "budget.samples=9", "selection=alpagasus", *RUN]
     assert "2 of 2 runs done" in ds2(*command)
-    (memory,) = Path("artifacts").glob(".compositions-*")
+    (memory,) = Path("artifacts").glob(".composed-*")
     assert "my_pkg:LengthRaterConfig" in memory.read_text()
     assert "2 of 2 runs need nothing" in ds2(*command)
     yaml = folder / "my_pkg" / "conf" / "rater" / "length.yaml"

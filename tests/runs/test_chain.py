@@ -12,11 +12,12 @@ from helpers.planted import planted_rows
 
 from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
 from ds2.artifacts.store import Status
-from ds2.artifacts.subset import read_subset
+from ds2.artifacts.subset import read_report, read_subset
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.config import RunConfig
 from ds2.config.compose import compose
 from ds2.config.stages import run_name, slug_of
+from ds2.report import facts
 from ds2.runs.chain import Chain
 
 STAGES = ["rate", "embed", "knn", "curate", "select"]
@@ -301,3 +302,30 @@ def test_another_curation_under_the_default_selection_orders_as_the_paper_does_a
     papers = Chain(config_for(planted_pool)).run().stages["select"]
     assert read_subset(refined.path)["id"].tolist() == read_subset(papers.path)["id"].tolist()
     assert "curation=refine gives" in refined.record["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("method", "warned"), [("rank", True), ("posterior", True), ("none", False), ("refine", False)]
+)
+def test_replacing_one_rater_s_scores_warns_with_what_people_say(planted_pool, method, warned):
+    run = Chain(config_for(planted_pool, f"curation={method}", "until=curate")).run()
+    told = [line for line in run.stages["curate"].record["warnings"] if "people's ratings" in line]
+    assert [f"curation={method} of one rater chooses worse" in line for line in told] == [True] * warned
+
+
+@pytest.mark.parametrize("method", ["rank", "posterior", "none", "refine"])
+def test_every_curation_gives_a_verdict_that_says_what_it_cannot_tell(planted_pool, method):
+    run = Chain(config_for(planted_pool, f"curation={method}", "until=curate")).run()
+    verdict = facts.verdict(run)
+    assert verdict is not None
+    assert "hundred scores by people" in verdict
+    assert verdict.count(". ") <= 3
+
+
+def test_the_subset_s_report_tells_what_diversity_would_cost(planted_pool):
+    folder = Chain(config_for(planted_pool, "selection=ds2_refined")).run().stages["select"].path
+    prices = read_report(folder).price
+    assert [price.weight for price in prices] == sorted({price.weight for price in prices})
+    assert prices[0].shared == 1
+    assert prices[-1].variety >= prices[0].variety
+    assert prices[0].quality >= prices[-1].quality

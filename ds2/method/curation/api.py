@@ -22,6 +22,7 @@ from ds2.method.curation.inputs import (
 )
 from ds2.method.curation.rank import curate_by_rank, double_graph, halve
 from ds2.method.curation.result import CurationResult, Diagnostics
+from ds2.method.curation.verdict import verdict_of
 from ds2.method.diversity import long_tail_scores
 from ds2.method.knn import KnnGraph
 from ds2.method.stated import check_anchors, check_stated
@@ -95,6 +96,11 @@ def curate(
         )  # fmt: skip
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
+    if result.diagnostics.verdict is None:
+        told = known is not None or stated is not None
+        raw = result.diagnostics.kept_raw
+        said = verdict_of(method, inputs.scores.shape[1], told=told, kept_raw=raw)
+        result = replace(result, diagnostics=replace(result.diagnostics, verdict=said))
     if bootstrap and result.diagnostics.kept_raw:
         result.diagnostics.warnings.append("no bootstrap: nothing was curated that could be resampled")
     elif bootstrap:

@@ -56,6 +56,7 @@ def render_run(run: RunResult) -> str:
         "choices": _choices(run),
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
         "lede": _lede(run),
+        "verdict": facts.verdict(run),
         "tiles": _tiles(run),
         "scores": _scores(run, charts),
         "rating": rating_facts(run),

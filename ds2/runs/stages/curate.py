@@ -14,6 +14,7 @@ from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.store import Outcome, Step
 from ds2.config import CurationMethod
 from ds2.method.curation.api import curate
+from ds2.method.curation.verdict import TOP_TENTH, warning_of
 from ds2.runs.context import Context, identity
 
 
@@ -42,7 +43,10 @@ def step(run: Context) -> Step:
         write_curation(folder, pool, scores, result, scale.num_scores)
         changed = int((result.curated != scores).sum())
         counts = {"samples": len(pool), "flagged": int(result.flagged.sum()), "changed": changed}
-        return Outcome(counts, (*result.diagnostics.warnings, *_unscored(result.curated, config.method)))
+        warnings = (*result.diagnostics.warnings, *_unscored(result.curated, config.method))
+        if config.method in TOP_TENTH and len(result.diagnostics.raters) == 1:
+            warnings = (warning_of(config.method), *warnings)
+        return Outcome(counts, warnings)
 
     values = identity(config, drop=config.without_say) | {"num_scores": scale.num_scores}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
