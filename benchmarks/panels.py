@@ -2,7 +2,7 @@
 time.
 
     python benchmarks/panels.py --sets DIR          every part
-    python benchmarks/panels.py --sets DIR sets     some parts: sets, useless, speed (speed needs no sets)
+    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, speed (speed needs no sets)
 
 DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
 "human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv
@@ -30,6 +30,8 @@ from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from ds2.method.curation.api import curate  # noqa: E402
+from ds2.method.embedding import tfidf_svd, unit_rows  # noqa: E402
 from ds2.method.panel import Panel, fit_panel  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -49,6 +51,9 @@ class RatedSet:
     num_scores: int
     human: np.ndarray
     group: np.ndarray
+    texts: list[str]
+    """The whole of each row; `rated`: the rated part."""
+    rated: list[str]
 
 
 def read_set(file: Path) -> RatedSet:
@@ -73,6 +78,8 @@ def read_set(file: Path) -> RatedSet:
         num_scores=int(np.nanmax(X)) - low + 1,
         human=np.array([row["human"] for row in rows], dtype=float),
         group=np.unique([str(row.get("group")) for row in rows], return_inverse=True)[1],
+        texts=[str(row.get("text") or "") for row in rows],
+        rated=[str(row.get("rated") or row.get("text") or "") for row in rows],
     )
 
 
@@ -249,7 +256,43 @@ def fuse(found: RatedSet, rows: np.ndarray) -> Panel:
     return fit_panel(found.scores[rows], num_scores=found.num_scores, names=found.raters)
 
 
-PARTS = {"sets": run_sets, "useless": run_useless, "speed": run_speed}
+def run_student(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """The plain mean, the factor, and the factor with a student of it among near-equal scores, on rows that all rated."""
+    rows = []
+    for rated_set in several_raters(folder):
+        at = common(rated_set)
+        texts = [rated_set.texts[n] for n in at]
+        embeddings = unit_rows(tfidf_svd(texts, dimensions=128, min_df=2)).vectors
+        result = curate(
+            embeddings,
+            rated_set.scores[at],
+            num_scores=rated_set.num_scores,
+            method="refine",
+            texts=[rated_set.rated[n] for n in at],
+        )
+        orders = {
+            "mean": rated_set.scores[at].mean(axis=1),
+            "factor": fuse(rated_set, at).score,
+            "student": result.refined,
+        }
+        row: dict[str, Any] = {"set": rated_set.name, "raters": len(rated_set.raters), "rows": len(at)}
+        for name, order in orders.items():
+            values = people(np.asarray(order), rated_set.human[at])
+            row |= dict(zip((f"{name}_spearman", f"{name}_top10", f"{name}_top30"), values, strict=True))
+        rows.append(row)
+    numbers = [key for key in rows[0] if key not in ("set", "raters", "rows")]
+    for name, of in (("all sets", [r["set"] for r in rows]), ("one scale", list(ONE_SCALE))):
+        part = [r for r in rows if r["set"] in of]
+        if part:
+            means = {key: float(np.mean([r[key] for r in part])) for key in numbers}
+            rows.append({"set": name, "raters": "", "rows": "", **means})
+    return rows, (
+        "`student`: `curate(scores (N, R), method='refine', texts=...)`: the factor, near-equal panel scores ordered by a student "
+        "of it; TF-IDF of the whole text, 128 dimensions. Rows that every rater scored."
+    )
+
+
+PARTS = {"sets": run_sets, "student": run_student, "useless": run_useless, "speed": run_speed}
 
 
 def write_table(name: str, part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> None:

@@ -89,6 +89,7 @@ def refine(
     features: ArrayLike | None = None,
     posterior_mean: ArrayLike | None = None,
     repeats: ArrayLike | None = None,
+    noise: tuple[float, str] | None = None,
     length: str = "as_rated",
     k: int = 10,
     seed: int = 0,
@@ -98,7 +99,7 @@ def refine(
     embeddings (N, d), or None where texts or features are there. scores (N,) in 0..num_scores-1, -1
     unrated, whole or not. graph: of the N samples. texts: N strings, the rated parts. features (N, f).
     posterior_mean (N,) in scores. repeats (N, R): the ratings that the scores are means of, NaN where
-    missing. length: `ignore` keeps surface features of length from the student and takes length (log
+    missing. noise: standard deviation of one score where it is known, and from what. length: `ignore` keeps surface features of length from the student and takes length (log
     characters and its square) out of the order; it needs texts. k: neighbours of the neighbour mean.
 
     UserError or TypeError for inputs that cannot work; equal or too few scores are no error, but a warning.
@@ -128,7 +129,8 @@ def refine(
     if length == "ignore":
         assert texts is not None
         log_length = np.log1p([len(t) for t in texts])
-    return _order(s, rated, learned, soft, _noise(s, rated, repeats, learned), log_length, length, texts)
+    around = _noise(s, rated, repeats, learned) if noise is None else noise
+    return _order(s, rated, learned, soft, around, log_length, length, texts)
 
 
 def _order(

@@ -119,4 +119,7 @@ def test_the_default_threshold_is_the_method_s():
     for function in (curate, leave_one_rater_out):
         assert inspect.signature(function).parameters["confidence"].default == CONFIDENCE
     assert compose(["selection=ds2", "rater.confidence=0.3"]).curation.confidence == 0.3
-    assert compose(["selection=ds2", "rater.confidence=0.3", "curation.confidence=0.6"]).curation.confidence == 0.6
+    assert (
+        compose(["selection=ds2", "rater.confidence=0.3", "curation.confidence=0.6"]).curation.confidence
+        == 0.6
+    )

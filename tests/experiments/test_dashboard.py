@@ -175,7 +175,13 @@ def test_the_same_call_gives_the_same_json():
 def test_people_can_read_the_run_and_filter_it(told):
     assert told["identity"]["display_name"].startswith("pool-true_score-ds2_refined-20-tiny-s42-")
     assert told["identity"]["run_group"] == "tiny_table"
-    expected = {"rater": "true_score", "selection": "ds2_refined", "budget": 20, "base_model": "tiny", "seed": 42}
+    expected = {
+        "rater": "true_score",
+        "selection": "ds2_refined",
+        "budget": 20,
+        "base_model": "tiny",
+        "seed": 42,
+    }
     assert {key: told["config"][key] for key in expected} == expected
 
 

@@ -98,8 +98,10 @@ def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
     if bad.size:
         n, r = bad[0]
         raise UserError(f"scores row {n} is {s[n, r]:g}, outside 0..{K - 1} (and not -1, unrated)")
-    if s.shape[1] > 1 and method != "posterior":
-        raise UserError(f"method {method!r} takes one rater's scores; several raters need method='posterior'")
+    if s.shape[1] > 1 and method not in ("posterior", "refine"):
+        raise UserError(
+            f"method {method!r} takes one rater's scores; several raters need method='refine' or 'posterior'"
+        )
     if method != "none" and (s < 0).all():
         raise UserError("no sample is rated")
     return np.asarray(np.rint(s), dtype=np.int64)

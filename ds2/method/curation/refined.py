@@ -1,17 +1,22 @@
-"""`curate(method="refine")`: the posterior and the student of one rater, and the verdict in plain words."""
+"""`curate(method="refine")`: the student of one rater with its posterior, or of a panel, and the verdict in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from ds2.method.agreement import lower_median
 from ds2.method.curation.inputs import Inputs
 from ds2.method.curation.posterior import fit_posterior
 from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.diversity import long_tail_scores
+from ds2.method.panel import fit_panel
+from ds2.method.panel_result import Panel
 from ds2.method.refine import Evidence, refine
+
+Array = NDArray[np.float64]
 
 
 def run_refine(
@@ -31,9 +36,16 @@ def run_refine(
     scores: as given and checked; where they lie between whole numbers, the posterior and `curated` see them
     rounded.
     """
-    given = inputs.scores[:, 0]
-    plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores
-    exact = np.asarray(plain, dtype=np.float64).reshape(len(given))
+    R = inputs.scores.shape[1]
+    panel = None if R == 1 else fit_panel(inputs.scores, num_scores=num_scores, seed=seed)
+    given = lower_median(inputs.scores)
+    noise = None
+    if panel is None:
+        plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores
+        exact = np.asarray(plain, dtype=np.float64).reshape(len(given))
+    else:
+        exact, unit = _panel_scores(panel, inputs.scores, num_scores)
+        noise = (panel.noise * unit, "the panel's own error")
     fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
     found = refine(
         inputs.embeddings,
@@ -42,7 +54,8 @@ def run_refine(
         num_scores=num_scores,
         texts=texts,
         features=features,
-        posterior_mean=fit.posterior @ np.arange(num_scores),
+        posterior_mean=fit.posterior @ np.arange(num_scores) if panel is None else None,
+        noise=noise,
         length=length,
         k=k,
         seed=seed,
@@ -53,11 +66,11 @@ def run_refine(
         raters=[],
         fit=fit.summary,
         evidence=found.evidence,
-        verdict=verdict(found.evidence),
-        warnings=[*fit.warnings, *found.warnings],
+        verdict=verdict(found.evidence) if panel is None else panel_verdict(panel, found.evidence),
+        warnings=[*fit.warnings, *([] if panel is None else panel.warnings), *found.warnings],
     )
     return CurationResult(
-        transition=fit.T[0],
+        transition=fit.T[0] if R == 1 else fit.T,
         prior=fit.p,
         curated=np.where(given >= 0, given, fit.posterior.argmax(axis=1)).astype(np.int64),
         confidence=fit.posterior.max(axis=1),
@@ -67,6 +80,29 @@ def run_refine(
         diagnostics=diagnostics,
         refined=found.refined,
         student=found.student,
+    )
+
+
+def _panel_scores(panel: Panel, scores: NDArray[np.int64], num_scores: int) -> tuple[Array, float]:
+    """The panel's score on the raters' scale, (N,), -1 where nobody rated: mean and spread of the plain mean; and the
+    points that one standard deviation of quality is.
+    """
+    rated = scores >= 0
+    mean = np.where(rated, scores, 0).sum(axis=1) / np.maximum(rated.sum(axis=1), 1)
+    anyone = rated.any(axis=1)
+    unit = float(mean[anyone].std()) / max(float(panel.score[anyone].std()), 1e-12)
+    on_scale = float(mean[anyone].mean()) + unit * (panel.score - float(panel.score[anyone].mean()))
+    return np.where(anyone, np.clip(on_scale, 0, num_scores - 1), -1.0), unit
+
+
+def panel_verdict(panel: Panel, evidence: Evidence) -> str:
+    """Three sentences: how the raters were fused and what the panel is worth; what it cannot tell; what would tell."""
+    student = "" if evidence.student.refused else ", near-equal ones ordered by a student of the panel"
+    idle = f"; {', '.join(panel.spare)} could be left out" if panel.spare else ""
+    return (
+        f"The scores of {len(panel.raters)} raters were fused by what they share{student}: together they are worth "
+        f"{panel.independent_raters:.1f} independent raters{idle}. Agreement between raters is not correctness: errors that all "
+        "of them share cannot be seen from inside. About a hundred scores by people on the criterion you mean would tell."
     )
 
 

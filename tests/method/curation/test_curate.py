@@ -70,7 +70,11 @@ def good(**changed):
         ({"scores": np.full(40, 1.5)}, TypeError, "must be integers"),
         ({"scores": np.full(40, np.nan)}, ValueError, "row 0 is NaN"),
         ({"scores": ["a"] * 40}, TypeError, "scores must be numbers"),
-        ({"scores": np.zeros((40, 2), int)}, ValueError, "several raters need method='posterior'"),
+        (
+            {"scores": np.zeros((40, 2), int)},
+            ValueError,
+            "several raters need method='refine' or 'posterior'",
+        ),
         ({"scores": np.full(40, -1)}, ValueError, "no sample is rated"),
         ({"scores": np.zeros((0,), int), "embeddings": np.zeros((0, 3))}, ValueError, "non-empty"),
         ({"embeddings": np.zeros((40, 4))}, ValueError, "row 0 is zero"),
