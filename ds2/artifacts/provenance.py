@@ -18,8 +18,8 @@ from ds2.base.load import load_module
 from ds2.config import plugins
 
 _PACKAGES = (
-    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
-    "accelerate", "datasets", "lm-eval", "vllm", "openai",
+    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers",
+    "peft", "accelerate", "datasets", "lm-eval", "vllm", "openai",
 )  # fmt: skip
 
 

@@ -370,8 +370,8 @@ class LessSelectionConfig(MeasuredSelectionConfig):
 
     measured: ClassVar[tuple[str, ...]] = (
         *MeasuredSelectionConfig.measured,
-        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha", "target_modules",
-        "projection",
+        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha",
+        "target_modules", "projection",
     )  # fmt: skip
 
 

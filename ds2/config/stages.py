@@ -69,18 +69,19 @@ def check(config: RunConfig) -> None:
     _check_strategy(presumed)
     if presumed.curation is not None and presumed.curation is not config.curation.method:
         raise UserError(
-            f"selection={presumed.name} presumes curation={presumed.curation.value}, not {config.curation.method.value}; "
-            "leave curation= out or choose another selection, such as selection=ds2, which takes any"
+            f"selection={presumed.name} presumes curation={presumed.curation.value}, not "
+            f"{config.curation.method.value}; leave curation= out or choose another selection, such as "
+            "selection=ds2, which takes any"
         )
     if presumed.rater is not None and presumed.rater != config.rater.name:
         raise UserError(
-            f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave rater= out or "
-            "choose another selection"
+            f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave "
+            "rater= out or choose another selection"
         )
     if not 2 <= config.scale.num_scores <= 11:
         raise UserError(
-            f"scale.low={config.scale.low} and scale.high={config.scale.high} give {config.scale.num_scores} score "
-            "levels; 2 to 11 are supported"
+            f"scale.low={config.scale.low} and scale.high={config.scale.high} give "
+            f"{config.scale.num_scores} score levels; 2 to 11 are supported"
         )
     check_budget(config.budget.samples)
     if config.seed < 0:
@@ -97,8 +98,8 @@ def _check_strategy(selection: SelectionConfig) -> None:
     kind = STRATEGIES[selection.strategy]
     if not isinstance(selection, kind):
         raise UserError(
-            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a selection= whose "
-            "strategy it is instead of setting selection.strategy"
+            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a "
+            "selection= whose strategy it is instead of setting selection.strategy"
         )
 
 

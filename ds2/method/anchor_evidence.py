@@ -6,7 +6,8 @@ Symbols: anchors n with human score h_n and given score s_n, a column x of evide
 Least squares of h on s with and without x, each anchor predicted by all others (its residual over 1 -
 leverage):
 
-    d_n = (error without x)^2 - (error with x)^2         gain shown where mean d > z standard errors, one-sided 90 %
+    d_n = (error without x)^2 - (error with x)^2
+    gain shown where mean d > z standard errors, one-sided 90 %
 
 divided among the columns that are tried (Bonferroni). Shown ones are taken one at a time, the best first,
 the rest tried again beside them. Anchors count alike here: given s, whom one asked does not bias the line,

@@ -1,6 +1,7 @@
 """Refine, don't replace: the given score decides, and the rater's own student orders what it left equal.
 
-    refined_n = l_n + 0.9 (r_n - 1/2)        r_n in (0, 1) the rank, within the level l_n, of  z(student_n) + 0.5 z(posterior mean_n)
+    refined_n = l_n + 0.9 (r_n - 1/2)        r_n in (0, 1) the rank, within the level l_n, of
+                                             z(student_n) + 0.5 z(posterior mean_n)
 
 l_n is the given score. A continuous score (an expected rating, a mean of repeats) has no equals to order;
 its levels are cells of width sqrt(2) sigma, the standard error of a difference, sigma the noise of one
@@ -178,13 +179,13 @@ def _warnings(learned: Student, soft: Array | None, texts: Sequence[str] | None)
     if learned.members and learned.whole.refused:
         w = learned.whole
         said.append(
-            f"the student predicts nothing of this rater out of fold (R^2 {w.r2:.3f}, {w.r2_low:.3f} to {w.r2_high:.3f}): "
-            "it is not used"
+            f"the student predicts nothing of this rater out of fold (R^2 {w.r2:.3f}, {w.r2_low:.3f} to "
+            f"{w.r2_high:.3f}): it is not used"
         )
     if texts is None:
         said.append(
-            "without texts the student learns from embeddings and neighbours alone: on real raters that is less than half "
-            "of what it gains from texts (docs/truth.md)"
+            "without texts the student learns from embeddings and neighbours alone: on real raters that is "
+            "less than half of what it gains from texts (docs/truth.md)"
         )
     elif not any(texts):
         said.append("all texts are empty: the student learns from embeddings and neighbours alone")
@@ -242,7 +243,7 @@ def _contradicted(
 
 
 def without_length(values: Array, log_length: Array, rated: NDArray[np.bool_]) -> Array:
-    """values (N,) less their least-squares fit on log length and its square over the rated rows, mean kept."""
+    """values (N,) less their least-squares fit on log length and its square on rated rows, mean kept."""
     z = (log_length - log_length.mean()) / max(float(log_length.std()), 1e-12)
     columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
     found = np.linalg.lstsq(columns[rated], values[rated], rcond=None)[0]

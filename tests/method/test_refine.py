@@ -239,6 +239,9 @@ def test_features_are_refused_by_other_methods(planted):
 
 
 def test_importing_the_method_loads_neither_scikit_learn_nor_configuration():
-    code = "import sys, ds2.method.refine; print([m for m in ('sklearn', 'torch', 'omegaconf', 'hydra') if m in sys.modules])"
+    code = (
+        "import sys, ds2.method.refine;"
+        "print([m for m in ('sklearn', 'torch', 'omegaconf', 'hydra') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert out.stdout.strip() == "[]"

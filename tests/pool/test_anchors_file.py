@@ -1,4 +1,4 @@
-"""The anchors' file reads back what was written; every fault is one line that names the file and the place."""
+"""The anchors' file reads back what was written; every fault is one line that names file and place."""
 
 from __future__ import annotations
 

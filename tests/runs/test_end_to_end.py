@@ -22,9 +22,9 @@ def arguments(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("chain")
     pool = folder / "planted.jsonl"
     pool.write_text("".join(json.dumps(row) + "\n" for row in planted_rows(240, 6)))
-    return ["pool=jsonl", f"pool.path={pool}", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3",
-            "eval=tiny", "eval.data_samples=4", "runtime.progress=false", f"paths.artifacts={folder}/artifacts",
-            f"paths.wandb={folder}/wandb"]  # fmt: skip
+    return ["pool=jsonl", f"pool.path={pool}", "budget.samples=20", "model=tiny", "finetune=tiny",
+            "finetune.max_steps=3", "eval=tiny", "eval.data_samples=4", "runtime.progress=false",
+            f"paths.artifacts={folder}/artifacts", f"paths.wandb={folder}/wandb"]  # fmt: skip
 
 
 def states(out: str) -> dict[str, str]:

@@ -137,8 +137,9 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
 @pytest.fixture
 def chain(planted_pool: Path):
     def built(*overrides: str) -> Chain:
-        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "pool.limit=40", "finetune=none", "eval=none", "model=tiny",
-                 "tracking=none", "until=select", "budget.samples=5", "runtime.progress=false",
+        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "pool.limit=40", "finetune=none",
+                 "eval=none", "model=tiny", "tracking=none", "until=select", "budget.samples=5",
+                 "runtime.progress=false",
                  f"paths.artifacts={planted_pool.parent / 'artifacts'}"]  # fmt: skip
         return Chain(compose([*fixed, *overrides]))
 

@@ -6,12 +6,13 @@ refits the transition matrix from the full fit on what was drawn, and curates th
 that is many others' neighbour is drawn more often; each draw of it counts for less by as much, so that
 every sample has the same expected weight. Then
 
-    interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B resamples', t the 97.5 %
-                                    point of Student's distribution. It is the spread alone: a bias of the
-                                    method, such as one naming of true scores, is not in it
-    error_n                       = mean_b P_b(true y_n != s_n)                        `rank`: share of resamples that flag n
-    stability(m)                  = expected |S_b and S_b'| / m of two resamples,  S_b = the m samples chosen after b
-                                  = sum_n h_n (h_n - 1) / (B (B - 1) m),           h_n = number of resamples that choose n
+    interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B
+                                    resamples', t the 97.5 % point of Student's distribution. It is the
+                                    spread alone: a bias of the method, such as one naming of true scores,
+                                    is not in it
+    error_n      = mean_b P_b(true y_n != s_n)                      `rank`: share of resamples that flag n
+    stability(m) = expected |S_b and S_b'| / m of two resamples     S_b: the m samples chosen after b
+                 = sum_n h_n (h_n - 1) / (B (B - 1) m)              h_n: number of resamples that choose n
 
 The graph and the long-tail scores are held fixed.
 """

@@ -11,7 +11,8 @@ from p; a neighbour in bin b is of the same neighbourhood with probability c[b]:
 
     theta_{i,beta,0}(y) = beta [y = i] + (1 - beta) p(y)                      the sample's own true score
     theta_{i,beta,b}(y) = beta c_b [y = i] + (1 - beta c_b) p(y)              a neighbour's, in bin b
-    P(n's data | i, beta) = sum_y theta_0(y) prod_r T_r[y, s_nr]  *  prod over neighbours m, raters r of (theta_b T_r)[s_mr]
+    P(n's data | i, beta) = sum_y theta_0(y) prod_r T_r[y, s_nr]
+                            * prod over neighbours m, raters r of (theta_b T_r)[s_mr]
 
 beta = 1 throughout is the paper's clusterability; beta = 0 makes neighbours worthless. EM raises the
 penalised likelihood

@@ -115,8 +115,8 @@ def fit_posterior(
     pairs = "" if told else ", ".join(f"{i} and {j}" for i, j in close_namings(model))
     warnings = (
         (
-            f"true scores {pairs} could trade names: only the assumption that raters are right as often as possible "
-            "tells them apart",
+            f"true scores {pairs} could trade names: only the assumption that raters are right as often as "
+            "possible tells them apart",
         )
         if pairs
         else ()

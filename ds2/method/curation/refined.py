@@ -75,7 +75,10 @@ def verdict(evidence: Evidence) -> str:
     s = evidence.student
     if s.refused and evidence.posterior_weight:
         done = "The given scores were kept, and equal ones ordered by what their neighbours' scores say"
-        why = f"a student of the rater predicts nothing out of fold (R^2 {s.r2:.2f}, {s.r2_low:.2f} to {s.r2_high:.2f})"
+        why = (
+            "a student of the rater predicts nothing out of fold "
+            f"(R^2 {s.r2:.2f}, {s.r2_low:.2f} to {s.r2_high:.2f})"
+        )
     elif s.refused:
         done, why = (
             "The given scores were kept and equal ones left equal",
@@ -84,9 +87,13 @@ def verdict(evidence: Evidence) -> str:
     else:
         help_ = " and their neighbours' scores" if evidence.posterior_weight else ""
         done = f"The given scores were kept, and equal ones ordered by a student of the rater{help_}"
-        why = f"it predicts the rater's scores out of fold with R^2 {s.r2:.2f} ({s.r2_low:.2f} to {s.r2_high:.2f})"
+        why = (
+            f"it predicts the rater's scores out of fold with R^2 {s.r2:.2f} "
+            f"({s.r2_low:.2f} to {s.r2_high:.2f})"
+        )
     return (
-        f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's scores cannot tell a noisy "
-        "rater from neighbours that differ, and its habits, such as liking length, are learned with the rest. About a hundred "
-        "scores by people on the criterion you mean, or a second rater, would tell."
+        f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's "
+        "scores cannot tell a noisy rater from neighbours that differ, and its habits, such as liking "
+        "length, are learned with the rest. About a hundred scores by people on the criterion you mean, or "
+        "a second rater, would tell."
     )

@@ -40,8 +40,8 @@ def cross_fitted_boosting(
         if len(rows) > FIT_ROWS:
             rows = np.sort(np.random.default_rng([seed, 12, f]).choice(rows, FIT_ROWS, replace=False))
         model = HistGradientBoostingRegressor(
-            max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=RATE, min_samples_leaf=FEWEST_IN_LEAF, max_bins=BINS,
-            early_stopping=False, random_state=seed,
+            max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=RATE, min_samples_leaf=FEWEST_IN_LEAF,
+            max_bins=BINS, early_stopping=False, random_state=seed,
         )  # fmt: skip
         with threadpool_limits(limits=1, user_api="openmp"):
             model.fit(X[rows], y[rows])

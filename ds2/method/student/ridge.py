@@ -5,9 +5,13 @@ each fold, a fit that leaves out a set S of folds is, with sums over the rest an
 
     w = (G - n m m' + a I)^-1 (c - n mu m),    b = mu - m' w
 
-and its squared error on a fold is  yy - 2 (w' c_f + b s_f) + w' G_f w + 2 b w' t_f + b^2 n_f  without a look at its rows. The penalty
-a of a fold's fit is the one with the least such error over the other folds, each predicted from the rest:
-nested, so no score has a say in its own prediction. One pass over the rows, then matrices of D x D only.
+and its squared error on a fold, without a look at its rows, is
+
+    yy - 2 (w' c_f + b s_f) + w' G_f w + 2 b w' t_f + b^2 n_f
+
+The penalty a of a fold's fit is the one with the least such error over the other folds, each predicted from
+the rest: nested, so no score has a say in its own prediction. One pass over the rows, then matrices of D x D
+only.
 """
 
 from __future__ import annotations

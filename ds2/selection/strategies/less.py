@@ -4,7 +4,8 @@ Warm up LoRA matrices on a random share of the pool; then, at the checkpoint aft
 each sample's Adam direction with the mean gradient of the target set's conversations, after a random
 projection (ds2/selection/lora_gradients.py):
 
-    value_n = max over the target's groups c of  sum over i of  eta_i cos(S G_i(z_n), S mean over z in c of g_i(z))
+    value_n = max over the target's groups c of
+              sum over i of  eta_i cos(S G_i(z_n), S mean over z in c of g_i(z))
 
 eta_i: the epoch's mean learning rate; a group is a source of the target file, as the subtasks of a
 benchmark are. The largest first, ties by row. Projected directions stay in the artifact, a file a part, and

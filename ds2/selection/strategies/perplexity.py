@@ -1,6 +1,6 @@
 """By perplexity of the answers under a given model: the paper's baseline `Perplexity` (section 5).
 
-    value_n = exp nll(A | Q)        the answers of the sample given what stands before them (ds2/selection/language_model.py)
+    value_n = exp nll(A | Q)        the sample's answers given what stands before them (ds2/models/reader.py)
 
 `band`: `high` takes the largest, `low` the smallest, `middle` those whose log is nearest to the pool's
 median. Ties by row.

@@ -1,6 +1,7 @@
 """Nearest to a target set in the hidden states of a model: RDS+ (Ivison et al., arXiv 2503.01807).
 
-    h_n = sum over t of t x_nt / sum over t of t     x: last hidden states; t = 1, 2, ...: later positions weigh more
+    h_n = sum over t of t x_nt / sum over t of t     x: last hidden states; t = 1, 2, ...: later positions
+                                                     weigh more
     value_nq = cos(h_n, h_q)                         q: a conversation of the target set
 
 Round robin: the queries take turns, in the file's order; each takes the sample nearest to it that nobody

@@ -1,4 +1,4 @@
-"""Every round's neighbours come from one graph, and are those of an exact search of that round's subsample."""
+"""Every round's neighbours come from one graph, and are those of an exact search of its subsample."""
 
 import numpy as np
 import pytest
