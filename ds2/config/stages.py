@@ -106,9 +106,19 @@ def _check_strategy(selection: SelectionConfig) -> None:
 def check_budget(budget: float) -> None:
     """Raises UserError for a budget that no pool could meet: zero, negative, or neither whole nor a share."""
     if not math.isfinite(budget) or budget <= 0:
-        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
+        raise UserError(
+            f"budget.samples={budget_text(budget)} must be a number of samples, or a share between 0 and 1"
+        )
     if budget >= 1 and budget != int(budget):
-        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
+        raise UserError(f"budget.samples={budget_text(budget)} is neither a whole number nor a share below 1")
+
+
+def budget_text(budget: float) -> str:
+    """A budget in words of the command line, as slugs hold it: six digits, and more above a million where
+    those would make two budgets one.
+    """
+    short = f"{budget:g}"
+    return f"{budget:.15g}" if budget > 1_000_000 and float(short) != budget else short
 
 
 def choices(config: RunConfig) -> dict[str, str | None]:
@@ -122,7 +132,9 @@ def choices(config: RunConfig) -> dict[str, str | None]:
         "embedder": config.embedder.name if "embed" in stages else None,
         "curation": config.curation.method.value if "curate" in stages else None,
         "selection": config.selection.name or config.selection.strategy,
-        "budget": f"{config.budget.samples:g}" if "select" in stages and config.selection.budgeted else None,
+        "budget": budget_text(config.budget.samples)
+        if "select" in stages and config.selection.budgeted
+        else None,
         "base_model": config.model.name if stages & {"finetune", "evaluate", "model"} else None,
         "finetune": config.finetune.name if "finetune" in stages else None,
         "eval": config.eval.name if "evaluate" in stages else None,
