@@ -12,8 +12,7 @@ import pytest
 from ds2.artifacts.values import workspace
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig, ModelRuntime
-from ds2.models import reader as language_model
-from ds2.models import tiny
+from ds2.models import reader, tiny
 from ds2.pool import Message, Pool, Sample
 from ds2.selection.strategies import less
 from ds2.selection.strategies.lora_gradients import (
@@ -44,7 +43,7 @@ def settings(**changed) -> LessSelectionConfig:
 
 
 def loaded(folder: Path, config: LessSelectionConfig):
-    return add_lora(language_model.load(str(folder), None, config), config)
+    return add_lora(reader.load(str(folder), None, config), config)
 
 
 def sample(i: int, question: str, answer: str) -> Sample:

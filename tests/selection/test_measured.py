@@ -12,8 +12,7 @@ from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
-from ds2.models import reader as language_model
-from ds2.models import tiny
+from ds2.models import reader, tiny
 from ds2.pool import Message, Sample
 from ds2.runs.chain import Chain
 from ds2.runs.prepare import needs
@@ -31,7 +30,7 @@ def lm(folder):
     config = MeasuredSelectionConfig(
         name="m", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu", batch_size=3)
     )
-    return language_model.load(str(folder), None, config)
+    return reader.load(str(folder), None, config)
 
 
 def sample(*turns: tuple[str, str]) -> Sample:
@@ -89,7 +88,7 @@ def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, f
     assert values[0] == pytest.approx(np.exp(asked - alone), rel=1e-5)
     assert np.isnan(values).tolist() == [False, False, False, True, False]
     cut = lm.conversation(SAMPLES[4])
-    same = language_model.Encoded(
+    same = reader.Encoded(
         lm.answers(SAMPLES[4]).ids[: cut.answer.sum() + 1],
         lm.answers(SAMPLES[4]).answer[: cut.answer.sum() + 1],
     )
@@ -113,7 +112,7 @@ def test_the_bands_of_perplexity(ask):
 
 
 def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(language_model, "PART", 2)
+    monkeypatch.setattr(reader, "PART", 2)
     seen: list[int] = []
 
     def compute(samples, fail_at=None):
@@ -123,7 +122,7 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
         return np.array([float(len(s.messages)) for s in samples])
 
     def run(fail_at=None):
-        return language_model.in_parts(
+        return reader.in_parts(
             SAMPLES, lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test"
         )
 
