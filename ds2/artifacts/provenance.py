@@ -60,7 +60,7 @@ def provenance(plugin: str | None = None) -> Provenance:
 
 
 def _plugin_version(package: str) -> str:
-    """Of the distribution that installed it, else the `__version__` that it gives itself."""
+    """The version of the distribution that installed it, else the `__version__` that it gives itself."""
     for distribution in (
         plugins.installed().get(package),
         *metadata.packages_distributions().get(package, []),

@@ -232,8 +232,8 @@ def _transition_interval(
             continue
         size = float(of.sum() ** 2 / (of**2).sum())
         for j in range(K):
-            found = wilson(float(of[given == j].sum() / of.sum()), size)
-            low[i, j], high[i, j] = found.low, found.high
+            share = wilson(float(of[given == j].sum() / of.sum()), size)
+            low[i, j], high[i, j] = share.low, share.high
     return low, high
 
 

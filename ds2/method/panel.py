@@ -97,12 +97,12 @@ def _check_panel(
 
 
 def _levels(scores: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    found = np.unique(scores[scores >= 0])
-    if not found.size:
+    levels = np.unique(scores[scores >= 0])
+    if not levels.size:
         raise UserError(f"{name} rated nothing; leave it out of the panel")
-    if len(found) == 1:
-        raise UserError(f"{name} gives every sample the score {found[0]}; leave it out of the panel")
-    return found
+    if len(levels) == 1:
+        raise UserError(f"{name} gives every sample the score {levels[0]}; leave it out of the panel")
+    return levels
 
 
 def _check_linked(rated: NDArray[np.bool_], names: list[str]) -> None:

@@ -63,5 +63,5 @@ def _head(values: Array, budget: int) -> NDArray[np.int64]:
 
 
 def _shares(values: Array) -> Array:
-    """Of each value, the share of all that lie below it, ties at their middle."""
+    """The share of all values that lie below each, (N,), ties at their middle."""
     return np.asarray((rankdata(values) - 0.5) / len(values))

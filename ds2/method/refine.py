@@ -29,7 +29,7 @@ from ds2.method.student.stack import Member
 Array = NDArray[np.float64]
 
 POSTERIOR_WEIGHT = 0.5
-"""Of z(posterior mean) beside z(student)."""
+"""Weight of z(posterior mean) beside z(student)."""
 SPAN = 0.9
 """Share of the distance between two levels that their order takes."""
 COARSE = 11
@@ -43,11 +43,11 @@ class Evidence:
     """What an order rests on."""
 
     members: list[Member]
-    """Of the student: weight and out-of-fold R^2 with its 95 % interval; refused where that reaches zero."""
+    """The student's members: weight, out-of-fold R^2 and its 95 % interval; refused where that reaches 0."""
     student: Member
     """The stack of them."""
     posterior_weight: float
-    """Of the posterior mean beside the student, 0 where there is none or neighbours were refused."""
+    """Weight of the posterior mean beside the student, 0 where there is none or neighbours were refused."""
     folds: int
     twins: int
     """Rated samples kept in one fold with a near-duplicate."""
@@ -246,8 +246,8 @@ def without_length(values: Array, log_length: Array, rated: NDArray[np.bool_]) -
     """values (N,) less their least-squares fit on log length and its square on rated rows, mean kept."""
     z = (log_length - log_length.mean()) / max(float(log_length.std()), 1e-12)
     columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
-    found = np.linalg.lstsq(columns[rated], values[rated], rcond=None)[0]
-    return np.asarray(values - columns @ found + values[rated].mean())
+    slopes = np.linalg.lstsq(columns[rated], values[rated], rcond=None)[0]
+    return np.asarray(values - columns @ slopes + values[rated].mean())
 
 
 def _z(values: Array, rated: NDArray[np.bool_]) -> Array:

@@ -78,9 +78,9 @@ def check_anchors(anchors: Any, num_samples: int, num_scores: int) -> Scores:
         if not 0 <= score < num_scores:
             raise UserError(f"the anchor of row {row} is {score}, outside 0..{num_scores - 1}")
         known[row] = score
-    found = np.unique(known[known >= 0])
-    if len(found) == 1:
-        raise UserError(f"every anchor has the score {found[0]}: nothing can be told from them")
+    answers = np.unique(known[known >= 0])
+    if len(answers) == 1:
+        raise UserError(f"every anchor has the score {answers[0]}: nothing can be told from them")
     return known
 
 

@@ -88,7 +88,7 @@ def bootstrap_curation(
     wrong = np.zeros((N, R))
     T, p, ratios = [], [], []
     near = graph.neighbors[:, : min(k, graph.k)]
-    agreement = np.stack([neighbor_agreement(own, own[near]) for own in scores.T], axis=1)
+    agreement = np.stack([neighbor_agreement(given, given[near]) for given in scores.T], axis=1)
     for run in runs:
         T.append(run.T)
         p.append(run.p)
@@ -160,7 +160,7 @@ def _rank_resamples(
         counts = np.bincount(triple, weights=mass[rated], minlength=K**3)
         c3 = (counts / counts.sum()).reshape(K, K, K)
         fit = hoc_adam(Consensus(c3.sum(axis=(1, 2)), c3.sum(axis=2), c3), start=start, steps=HOC_STEPS)
-        found = detect_errors(
+        detection = detect_errors(
             graph,
             scores,
             true_given_rated(fit.T, fit.p, share),
@@ -170,7 +170,7 @@ def _rank_resamples(
             seed=int(rng.integers(2**31)),
             embeddings=embeddings,
         )
-        yield _Resample(fit.T, fit.p, found.curated, found.flagged[:, None].astype(np.float64), mass)
+        yield _Resample(fit.T, fit.p, detection.curated, detection.flagged[:, None].astype(np.float64), mass)
 
 
 def _draws(graph: KnnGraph, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

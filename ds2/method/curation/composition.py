@@ -65,12 +65,12 @@ class Composition:
 
 @dataclass(frozen=True)
 class Expectation:
-    """One E-step. `weights` (n, G): P(i, beta | data); `own` (n, G): P(own scores | i, beta); `loglik`
-    (n,).
+    """One E-step. `weights` (n, G): P(i, beta | data); `given_likelihood` (n, G): P(n's given scores |
+    i, beta); `loglik` (n,).
     """
 
     weights: Array32
-    own: Array32
+    given_likelihood: Array32
     loglik: Array
 
 
@@ -117,17 +117,16 @@ def neighbor_loglik(model: Composition, evidence: Evidence, theta: Array) -> Arr
 def expect(model: Composition, evidence: Evidence) -> Expectation:
     """Responsibilities of all (main score, purity) pairs."""
     theta = compositions(model)
-    own = own_likelihood(model, evidence.scores, evidence.known) @ theta[0].T.astype(np.float32) + np.float32(
-        _TINY
-    )
+    likelihood = own_likelihood(model, evidence.scores, evidence.known) @ theta[0].T.astype(np.float32)
+    likelihood += np.float32(_TINY)
     weights = neighbor_loglik(model, evidence, theta)
-    weights += np.log(own)
+    weights += np.log(likelihood)
     top = weights.max(axis=1, keepdims=True)
     weights -= top
     np.exp(weights, out=weights)
     total = weights.sum(axis=1, keepdims=True)
     weights /= total
-    return Expectation(weights, own, (np.log(total) + top)[:, 0].astype(np.float64))
+    return Expectation(weights, likelihood, (np.log(total) + top)[:, 0].astype(np.float64))
 
 
 def maximise(
@@ -141,7 +140,7 @@ def maximise(
     w = by_purity.sum(axis=1)
     q = by_purity.sum(axis=0) + 1.0
     # Own scores: P(true y of n), and the part of it that came from p rather than from the main score.
-    ratio = weights / e.own
+    ratio = weights / e.given_likelihood
     likelihood = own_likelihood(model, evidence.scores, evidence.known)
     truth = likelihood * (ratio @ theta[0].astype(np.float32))
     background = np.repeat(1 - PURITIES, K)

@@ -69,17 +69,17 @@ def soft_labels(scores: NDArray[np.int64], distances: Array, num_scores: int) ->
 
 
 def detect_round(
-    own: NDArray[np.int64], q: Array, fractions: Array
+    given: NDArray[np.int64], q: Array, fractions: Array
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Flags (n,) and suggestions (n,) of one round, from the samples' own scores (n,) and soft labels (n,
+    """Flags (n,) and suggestions (n,) of one round, from the samples' given scores (n,) and soft labels (n,
     K).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        disagreement = -np.log(q[np.arange(len(own)), own])
-    disagreement[~np.isfinite(disagreement)] = 1e8  # no vote, or a negative one, for the own score
-    flagged = np.zeros(len(own), dtype=bool)
+        disagreement = -np.log(q[np.arange(len(given)), given])
+    disagreement[~np.isfinite(disagreement)] = 1e8  # no vote, or a negative one, for the given score
+    flagged = np.zeros(len(given), dtype=bool)
     for j in range(q.shape[1]):
-        rated_j = np.flatnonzero(own == j)
+        rated_j = np.flatnonzero(given == j)
         if rated_j.size:
             values = disagreement[rated_j]
             flagged[rated_j] = values >= np.percentile(values, 100 * (1 - fractions[j]))

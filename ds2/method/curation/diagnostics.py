@@ -68,15 +68,15 @@ def measure_clusterability(
     )
 
 
-def neighbor_agreement(own: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
+def neighbor_agreement(scores: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
     """Share of each sample's rated neighbours that have its score, (n,); NaN where it or all of them are
     unrated.
 
-    own (n,), theirs (n, k): scores, -1 unrated.
+    scores (n,), theirs (n, k): scores, -1 unrated.
     """
-    counted = (theirs >= 0) & (own >= 0)[:, None]
+    counted = (theirs >= 0) & (scores >= 0)[:, None]
     total = counted.sum(axis=1)
-    equal = ((theirs == own[:, None]) & counted).sum(axis=1)
+    equal = ((theirs == scores[:, None]) & counted).sum(axis=1)
     return np.where(total > 0, equal / np.maximum(total, 1), np.nan)
 
 

@@ -35,7 +35,7 @@ def run_refine(
     plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores
     exact = np.asarray(plain, dtype=np.float64).reshape(len(given))
     fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
-    found = refine(
+    refinement = refine(
         inputs.embeddings,
         exact,
         graph=inputs.graph,
@@ -52,21 +52,21 @@ def run_refine(
         num_samples=len(given),
         raters=[],
         fit=fit.summary,
-        evidence=found.evidence,
-        verdict=verdict(found.evidence),
-        warnings=[*fit.warnings, *found.warnings],
+        evidence=refinement.evidence,
+        verdict=verdict(refinement.evidence),
+        warnings=[*fit.warnings, *refinement.warnings],
     )
     return CurationResult(
         transition=fit.T[0],
         prior=fit.p,
         curated=np.where(given >= 0, given, fit.posterior.argmax(axis=1)).astype(np.int64),
         confidence=fit.posterior.max(axis=1),
-        flagged=found.flagged,
+        flagged=refinement.flagged,
         posterior=fit.posterior,
         long_tail=long_tail_scores(inputs.graph, k),
         diagnostics=diagnostics,
-        refined=found.refined,
-        student=found.student,
+        refined=refinement.refined,
+        student=refinement.student,
     )
 
 

@@ -78,8 +78,10 @@ def cross_fitted_ridge(X: NDArray[np.float32], y: Array, fold: NDArray[np.int64]
     for start in range(0, len(X), _BLOCK):
         rows = slice(start, start + _BLOCK)
         each = X[rows].astype(np.float64) @ w + b
-        own = fold[rows]
-        out[rows] = np.where(own >= 0, each[np.arange(len(own)), np.maximum(own, 0)], each.mean(axis=1))
+        fold_of = fold[rows]
+        out[rows] = np.where(
+            fold_of >= 0, each[np.arange(len(fold_of)), np.maximum(fold_of, 0)], each.mean(axis=1)
+        )
     return out
 
 
