@@ -28,8 +28,8 @@ def arguments(tmp_path_factory) -> list[str]:
 
 
 def states(out: str) -> dict[str, str]:
-    found = (line.split() for line in out.splitlines())
-    return {words[0]: words[1] for words in found if len(words) > 1 and words[1] in ("computed", "reused")}
+    rows = (line.split() for line in out.splitlines())
+    return {words[0]: words[1] for words in rows if len(words) > 1 and words[1] in ("computed", "reused")}
 
 
 def test_from_a_pool_to_a_report_and_again_from_the_store(arguments, capsys):
@@ -54,8 +54,8 @@ def test_from_a_pool_to_a_report_and_again_from_the_store(arguments, capsys):
 
 def test_another_seed_trains_again_and_selects_nothing_anew(arguments, capsys):
     assert cli.run([*arguments, "seed=7", "tracking=none"]) == 0
-    found = states(capsys.readouterr().out)
-    assert {stage for stage, state in found.items() if state == "computed"} == {
+    state_of = states(capsys.readouterr().out)
+    assert {stage for stage, state in state_of.items() if state == "computed"} == {
         "finetune",
         "evaluate",
         "report",

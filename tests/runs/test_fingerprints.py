@@ -101,11 +101,11 @@ def identities(overrides: str, inputs: dict[str, Path]) -> dict[str, Any]:
         overrides = overrides.replace(word, str(path))
     fixed = ["tracking=none", f"paths.artifacts={inputs['STORE']}", "runtime.offline=true"]
     chain = Chain(compose([*overrides.split(), *fixed]))
-    found = {
+    fingerprints = {
         step.stage: {"version": step.version, "identity": step.identity, "fingerprint": step.fingerprint}
         for step in chain.steps
     }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(fingerprints))
 
 
 @cache
@@ -127,5 +127,5 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as folder:
         written = write_inputs(Path(folder))
-        found = {name: identities(overrides, written) for name, overrides in RUNS.items()}
-    KNOWN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        fingerprints = {name: identities(overrides, written) for name, overrides in RUNS.items()}
+    KNOWN.write_text(json.dumps(fingerprints, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -101,11 +101,11 @@ def test_the_warm_up_learns_and_leaves_a_checkpoint_an_epoch(folder, tmp_path):
     lm = loaded(folder, config)
     texts = [lm.conversation(one) for one in planted(8)]
     before = lm.mean_nll(texts).mean()
-    found = warm_up(lm, texts, config, tmp_path / "warm_up")
+    checkpoints = warm_up(lm, texts, config, tmp_path / "warm_up")
     assert lm.mean_nll(texts).mean() < before
-    assert [c.learning_rate for c in found] == pytest.approx([0.00875, 0.00375])
+    assert [c.learning_rate for c in checkpoints] == pytest.approx([0.00875, 0.00375])
     again = warm_up(loaded(folder, config), texts, config, tmp_path / "warm_up")
-    assert all((a.weights == b.weights).all() for a, b in zip(found, again, strict=True))
+    assert all((a.weights == b.weights).all() for a, b in zip(checkpoints, again, strict=True))
 
 
 def write_target(path: Path, answer: str) -> str:

@@ -59,15 +59,15 @@ def test_the_nll_is_the_model_s_own_loss_whatever_the_batch(lm):
     import torch
 
     texts = [lm.conversation(one) for one in SAMPLES]
-    found = lm.mean_nll(texts)
-    for text, value in zip(texts, found, strict=True):
+    nll = lm.mean_nll(texts)
+    for text, value in zip(texts, nll, strict=True):
         if not text.answer.any():
             assert np.isnan(value)
             continue
         labels = np.where(text.answer, text.ids, -100)
         loss = lm.model(input_ids=torch.tensor(text.ids[None]), labels=torch.tensor(labels[None])).loss
         assert value == pytest.approx(float(loss.detach()), abs=1e-5)
-    assert np.isnan(found).tolist() == [False, False, False, True, False]
+    assert np.isnan(nll).tolist() == [False, False, False, True, False]
 
 
 def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, folder, tmp_path):
@@ -212,8 +212,8 @@ def test_later_positions_weigh_more_whatever_the_batch(lm):
     import torch
 
     texts = [lm.conversation(one) for one in SAMPLES]
-    found = lm.weighted_states(texts)
-    for text, row in zip(texts, found, strict=True):
+    states = lm.weighted_states(texts)
+    for text, row in zip(texts, states, strict=True):
         with torch.inference_mode():
             ids = torch.tensor(text.ids[None])
             hidden = lm.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].double().numpy()
