@@ -2,7 +2,7 @@
 planted pools.
 
     python benchmarks/anchors.py --sets DIR             every part
-    python benchmarks/anchors.py --sets DIR evidence    some parts: evidence, orders, rater, posterior, planted
+    python benchmarks/anchors.py --sets DIR evidence    some: evidence, orders, rater, posterior, planted
 
 DIR as in benchmarks/panels.py, rows with "text" and, where there is one, "rated" beside. A person is
 simulated by the mean human rating, rounded to the rater's scale; results are measured against the mean as
@@ -118,7 +118,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 def summed(rows: list[Row], named: str, skip: tuple[str, ...] = ()) -> Row:
     """The mean of every number over rows."""
     keys = [k for k, v in rows[0].items() if not isinstance(v, str)]
-    return {**{k: "" for k in rows[0]}, **{"set": named}, **{k: float(np.mean([r[k] for r in rows])) for k in keys if k not in skip}}  # fmt: skip
+    means = {k: float(np.mean([r[k] for r in rows])) for k in keys if k not in skip}
+    return {**{k: "" for k in rows[0]}, "set": named, **means}
 
 
 def run_evidence(folder: Path) -> tuple[list[Row], str]:
@@ -155,9 +156,10 @@ def run_evidence(folder: Path) -> tuple[list[Row], str]:
     out = [*rows, summed(helps, "mean where neighbours help"), summed(rest, "mean elsewhere")]
     worst = min(r["with_refusal"] for r in rows)
     return out, (
-        f"{ASKED} anchors, {DRAWS} draws. `possible`: least squares on all human scores. Neighbours help where that is above "
-        f".04 and the rater itself is above .1: {sum(r['with_refusal'] for r in helps) / max(sum(r['possible'] for r in helps), 1e-9):.0%} "
-        f"of the possible gain is kept there; the largest loss anywhere is {worst:+.3f}."
+        f"{ASKED} anchors, {DRAWS} draws. `possible`: least squares on all human scores. Neighbours help "
+        "where that is above .04 and the rater itself is above .1: "
+        f"{sum(r['with_refusal'] for r in helps) / max(sum(r['possible'] for r in helps), 1e-9):.0%} of the "
+        f"possible gain is kept there; the largest loss anywhere is {worst:+.3f}."
     )
 
 
@@ -173,7 +175,10 @@ def run_orders(folder: Path) -> tuple[list[Row], str]:
             k: float(v @ case.human / v.sum())
             for k, v in ((k, membership(o, 0.1)) for k, o in orders.items())
         }
-        asked = {k: float(v @ case.answers / v.sum()) for k, v in ((k, membership(o, 0.1)) for k, o in orders.items())}  # fmt: skip
+        asked = {
+            k: float(v @ case.answers / v.sum())
+            for k, v in ((k, membership(o, 0.1)) for k, o in orders.items())
+        }
         apart = [k for k in case.orders if abs(true[k] - true[GIVEN]) > 0.05 * sd]
         seen: dict[str, list[float]] = {
             k: [] for k in ("right", "plain", "holds", "gain_holds", "width", "chosen", "likeliest")
@@ -211,11 +216,12 @@ def run_orders(folder: Path) -> tuple[list[Row], str]:
     )
     worst = min(r["chosen"] for r in rows)
     return [*rows, total], (
-        f"{ASKED} anchors, {DRAWS} draws, best 10 %. `right`: share of draws in which the sign of an order's estimated gain over the "
-        "given scores is right, of orders that differ by more than .05 sd (`apart` of the four); `plain`: the same with a plain "
-        "random draw. `holds`, `gain_holds`: share of 95 % intervals that hold the whole pool's mean answer (gain). `chosen`: gain "
-        "in sd of the order chosen, refusing what is not shown; `likeliest`: of the highest estimate; `best_gain`: of the best of "
-        f"the five. Largest loss of `chosen` for any rater: {worst:+.3f}."
+        f"{ASKED} anchors, {DRAWS} draws, best 10 %. `right`: share of draws in which the sign of an "
+        "order's estimated gain over the given scores is right, of orders that differ by more than .05 sd "
+        "(`apart` of the four); `plain`: the same with a plain random draw. `holds`, `gain_holds`: share of "
+        "95 % intervals that hold the whole pool's mean answer (gain). `chosen`: gain in sd of the order "
+        "chosen, refusing what is not shown; `likeliest`: of the highest estimate; `best_gain`: of the best "
+        f"of the five. Largest loss of `chosen` for any rater: {worst:+.3f}."
     )
 
 
@@ -244,8 +250,12 @@ def run_rater(folder: Path) -> tuple[list[Row], str]:
             hit["T_holds"] += list(
                 ((told.transition_low <= T + 1e-9) & (told.transition_high >= T - 1e-9))[known]
             )
-        rows.append({"set": case.name, "rater": case.rater, "accuracy": float((off == 0).mean()), "bias": float(off.mean())}
-                    | {k: float(np.mean(v)) for k, v in hit.items()})  # fmt: skip
+        of_rater = {"accuracy": float((off == 0).mean()), "bias": float(off.mean())}
+        rows.append(
+            {"set": case.name, "rater": case.rater}
+            | of_rater
+            | {k: float(np.mean(v)) for k, v in hit.items()}
+        )
     return [
         *rows,
         summed(rows, "mean"),
@@ -281,8 +291,9 @@ def run_posterior(folder: Path) -> tuple[list[Row], str]:
         row["anchors"], row["anchors_unasked"] = float(np.mean(with_anchors)), float(np.mean(without))
         rows.append(row)
     return [*rows, summed(rows, "mean")], (
-        "Mean human z of the best 10 % by the posterior mean, less that of the given scores (`raw_top10`); sets of at most 3,000 rows. `anchors_unasked`: "
-        "among the samples nobody was asked about, so that clamped answers do not count themselves."
+        "Mean human z of the best 10 % by the posterior mean, less that of the given scores (`raw_top10`); "
+        "sets of at most 3,000 rows. `anchors_unasked`: among the samples nobody was asked about, so that "
+        "clamped answers do not count themselves."
     )
 
 
@@ -293,9 +304,10 @@ def run_planted(_: Path | None) -> tuple[list[Row], str]:
     from curation import PRIOR, PUBLISHED
 
     rows = []
+    pairs = ((0.6, 0.92), (0.6, 0.6), (0.6, 0.3), (0.75, 0.8), (0.9, 0.6), (0.9, 0.3), (0.45, 0.92))
     for name, T, prior, settings in [
-        *((f"accuracy {a}, purity {p}", ordinal_transition(6, accuracy=a), None, {"purity": p, "cluster_size": 15})
-          for a, p in ((0.6, 0.92), (0.6, 0.6), (0.6, 0.3), (0.75, 0.8), (0.9, 0.6), (0.9, 0.3), (0.45, 0.92))),
+        *((f"accuracy {a}, purity {p}", ordinal_transition(6, accuracy=a), None,
+           {"purity": p, "cluster_size": 15}) for a, p in pairs),
         *((f"{rater}'s T", T, PRIOR, {"purity": 0.92, "cluster_size": 12}) for rater, T in PUBLISHED.items()),
     ]:  # fmt: skip
         found = []
@@ -305,7 +317,10 @@ def run_planted(_: Path | None) -> tuple[list[Row], str]:
             raw = top_mean(s.astype(float), y, 0.1)
             drawn = draw_anchors(s, n=ASKED, seed=seed).rows
             right = float(np.clip((s == y).mean(), 0.2, 0.98))
-            told = [{}, {"anchors": {int(i): int(y[i]) for i in drawn}}, {"rater_accuracy": right}, {"transition": pool.transitions[0]}]  # fmt: skip
+            told = [
+                {}, {"anchors": {int(i): int(y[i]) for i in drawn}}, {"rater_accuracy": right},
+                {"transition": pool.transitions[0]},
+            ]  # fmt: skip
             means = [
                 ds2.curate(graph=graph, scores=s, method="posterior", **given).posterior_mean
                 for given in told
@@ -321,7 +336,10 @@ def run_planted(_: Path | None) -> tuple[list[Row], str]:
     ], f"Three seeds. `anchors`: {ASKED} true scores, drawn by `draw_anchors`."
 
 
-PARTS = {"evidence": run_evidence, "orders": run_orders, "rater": run_rater, "posterior": run_posterior, "planted": run_planted}  # fmt: skip
+PARTS = {
+    "evidence": run_evidence, "orders": run_orders, "rater": run_rater, "posterior": run_posterior,
+    "planted": run_planted,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -1,11 +1,14 @@
 """Does an order of selection choose what people rate highest? Every set x rater x order, against human
 ratings of the same texts.
 
-    python benchmarks/human_truth.py                          the folder of truth sets: DS2_DATA/truth, by default ../shared/truth
-    python benchmarks/human_truth.py --sets DIR               any folder of NAME.jsonl[.gz] files, one sample a line:
+    python benchmarks/human_truth.py                          the folder of truth sets: DS2_DATA/truth, by
+                                                              default ../shared/truth
+    python benchmarks/human_truth.py --sets DIR               any folder of NAME.jsonl[.gz] files, one sample
+                                                              a line:
         {"text": ..., "rated": the rated part, "group": prompt or document, "llm": {rater: rating or list of
         them}, "human": mean rating}
-    python benchmarks/human_truth.py --embedder minilm        embeddings (and neighbours) by all-MiniLM-L6-v2 (dev extra);
+    python benchmarks/human_truth.py --embedder minilm        embeddings (and neighbours) by
+                                                              all-MiniLM-L6-v2 (dev extra);
                                                               `words`: TF-IDF that keeps common words, where
                                                               `tfidf` is ds2's embedder
     python benchmarks/human_truth.py --docs                   copy the tables into docs/truth.md and exit
@@ -44,7 +47,9 @@ HARM = 0.05
 SEED = 0
 
 NAMED = {
-    "code_summary_java_adequacy": ("gpt-4-turbo:zeroshot", "gpt-3.5-turbo:zeroshot", "CodeLlama-34b-Instruct-hf:zeroshot"),
+    "code_summary_java_adequacy": (
+        "gpt-4-turbo:zeroshot", "gpt-3.5-turbo:zeroshot", "CodeLlama-34b-Instruct-hf:zeroshot"
+    ),
     "topicalchat_engagingness": (
         "gpt-3.5:analyze_rate", "gpt-3.5:analyze_rate_auto_cot", "gpt-3.5:geval", "gpt-3.5:geval_no_auto_cot"
     ),
@@ -198,8 +203,8 @@ def report(rows: list[Row]) -> str:
 
 def order_table(rows: list[Row], base: dict[tuple[str, str], Row]) -> str:
     lines = [
-        ["order", "top 10 %", "gain", "top 30 %", "gain", "Spearman", "gain", "gain top 10 %, no length", "top 30 %, no length",
-         "raters harmed by > .05", "worst"]
+        ["order", "top 10 %", "gain", "top 30 %", "gain", "Spearman", "gain", "gain top 10 %, no length",
+         "top 30 %, no length", "raters harmed by > .05", "worst"]
     ]  # fmt: skip
     for order, chosen in by_order(rows).items():
         v = np.mean([r.values for r in chosen], axis=0)
@@ -209,7 +214,8 @@ def order_table(rows: list[Row], base: dict[tuple[str, str], Row]) -> str:
         harmed = f"{np.mean(d[:, 0] < -HARM):.3f}" if order != GIVEN else ""
         worst = f"{d[:, 0].min():+.2f}" if order != GIVEN else ""
         lines.append(
-            [order, f"{v[0]:.3f}", cells[0], f"{v[1]:.3f}", cells[1], f"{v[2]:.3f}", cells[2], cells[3], cells[4], harmed, worst]
+            [order, f"{v[0]:.3f}", cells[0], f"{v[1]:.3f}", cells[1], f"{v[2]:.3f}", cells[2], cells[3],
+             cells[4], harmed, worst]
         )  # fmt: skip
     return markdown(lines)
 
@@ -258,7 +264,8 @@ def head(args: argparse.Namespace) -> str:
     said += [f"--embedder {args.embedder}"] if args.embedder != "tfidf" else []
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in ("numpy", "scipy", "scikit-learn"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"`{' '.join(['python benchmarks/human_truth.py', *said])}`, {date}; {versions}; {args.draws} bootstrap draws of groups"
+    command = " ".join(["python benchmarks/human_truth.py", *said])
+    return f"`{command}`, {date}; {versions}; {args.draws} bootstrap draws of groups"
 
 
 def fill_docs() -> None:

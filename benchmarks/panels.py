@@ -2,7 +2,7 @@
 time.
 
     python benchmarks/panels.py --sets DIR          every part
-    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, speed (speed needs no sets)
+    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, speed (needs no sets)
 
 DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
 "human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv
@@ -178,11 +178,11 @@ def run_sets(folder: Path) -> tuple[list[dict[str, Any]], str]:
             rows.append({"set": f"mean, {name}", "raters": "", "rows": "", "all_rows": ""}
                         | {key: float(np.mean([r[key] for r in part])) for key in numbers})  # fmt: skip
     said = (
-        "`mean`: the raters' plain mean; `factor`: the panel's score. First on the rows that every rater scored, then "
-        "(`all`) on every row, the missing left out. `reliability` is what the panel believes of itself, the squared "
-        "correlation with what its raters share; the square of `factor_spearman`, far lower, is what people say: errors "
-        "that all raters share are not seen from within. "
-        f"`one scale`: {', '.join(ONE_SCALE)}."
+        "`mean`: the raters' plain mean; `factor`: the panel's score. First on the rows that every rater "
+        "scored, then (`all`) on every row, the missing left out. `reliability` is what the panel believes "
+        "of itself, the squared correlation with what its raters share; the square of `factor_spearman`, "
+        "far lower, is what people say: errors that all raters share are not seen from within. `one scale`: "
+        f"{', '.join(ONE_SCALE)}."
     )
     return rows, said
 
@@ -216,8 +216,9 @@ def run_useless(folder: Path) -> tuple[list[dict[str, Any]], str]:
     keys = list(rows[0])[2:]
     rows.append({"set": "mean", "raters": ""} | {key: float(np.mean([r[key] for r in rows])) for key in keys})
     return rows, (
-        "What a rater of pure noise (a rater's own scores, shuffled) costs a panel, against the panel without it; mean over "
-        "the raters so replaced, and the worst of them. Negative: the noise did no harm. Top 10 % moves where ties break."
+        "What a rater of pure noise (a rater's own scores, shuffled) costs a panel, against the panel "
+        "without it; mean over the raters so replaced, and the worst of them. Negative: the noise did no "
+        "harm. Top 10 % moves where ties break."
     )
 
 
@@ -226,7 +227,11 @@ def run_speed(_: Path | None) -> tuple[list[dict[str, Any]], str]:
     each size.
     """
     rows = []
-    for N, R, missing in ((52_002, 5, 0.0), (52_002, 10, 0.0), (52_002, 10, 0.2), (250_000, 5, 0.0), (1_000_000, 5, 0.0), (1_000_000, 5, 0.2), (1_000_000, 10, 0.0)):  # fmt: skip
+    sizes = (
+        (52_002, 5, 0.0), (52_002, 10, 0.0), (52_002, 10, 0.2), (250_000, 5, 0.0), (1_000_000, 5, 0.0),
+        (1_000_000, 5, 0.2), (1_000_000, 10, 0.0),
+    )  # fmt: skip
+    for N, R, missing in sizes:
         rng = np.random.default_rng(0)
         lam = np.linspace(0.4, 0.9, R)
         truth = rng.normal(size=N)
@@ -257,7 +262,9 @@ def fuse(found: RatedSet, rows: np.ndarray) -> Panel:
 
 
 def run_student(folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """The plain mean, the factor, and the factor with a student of it among near-equal scores, on rows that all rated."""
+    """The plain mean, the factor, and the factor with a student of it among near-equal scores, on rows that
+    all rated.
+    """
     rows = []
     for rated_set in several_raters(folder):
         at = common(rated_set)
@@ -287,7 +294,8 @@ def run_student(folder: Path) -> tuple[list[dict[str, Any]], str]:
             means = {key: float(np.mean([r[key] for r in part])) for key in numbers}
             rows.append({"set": name, "raters": "", "rows": "", **means})
     return rows, (
-        "`student`: `curate(scores (N, R), method='refine', texts=...)`: the factor, near-equal panel scores ordered by a student "
+        "`student`: `curate(scores (N, R), method='refine', texts=...)`: the factor, near-equal panel scores "
+        "ordered by a student "
         "of it; TF-IDF of the whole text, 128 dimensions. Rows that every rater scored."
     )
 
@@ -305,8 +313,8 @@ def write_table(name: str, part: str, rows: list[dict[str, Any]], said: str, sec
     head = list(rows[0])
     body = ["| " + " | ".join(_shown(row[key]) for key in head) + " |" for row in rows]
     made = (
-        f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
-        f"{seconds:.0f} s: `python benchmarks/{name}.py --sets DIR {part}`"
+        f"{datetime.date.today()}, {platform.machine()}, Python {platform.python_version()}, numpy "
+        f"{np.__version__}, {seconds:.0f} s: `python benchmarks/{name}.py --sets DIR {part}`"
     )
     text = "\n".join(
         [

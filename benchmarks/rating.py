@@ -159,7 +159,8 @@ def measure(count: int) -> tuple[list[dict[str, float]], float]:
         by_model.open_backend = opened
         started = time.perf_counter()
         ratings = by_model.rate(
-            config, pool, ScaleConfig(), model={"served": MODEL}, revision=None, folder=Path(folder), progress=False
+            config, pool, ScaleConfig(), model={"served": MODEL}, revision=None, folder=Path(folder),
+            progress=False,
         )  # fmt: skip
         seconds = time.perf_counter() - started
     assert (ratings.scores >= 0).all()

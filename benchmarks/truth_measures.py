@@ -113,7 +113,8 @@ def _cell(
     columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
     left = human - columns @ np.linalg.lstsq(columns, human, rcond=None)[0]
     return Cell(
-        name, rater, at, whole_scores(repeats[:, 0]), repeats, standardised(human), standardised(left), lengths, groups[at]
+        name, rater, at, whole_scores(repeats[:, 0]), repeats, standardised(human),
+        standardised(left), lengths, groups[at],
     )  # fmt: skip
 
 

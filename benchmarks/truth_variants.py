@@ -1,6 +1,7 @@
 """Variants of the student, each against human ratings, and which of them leave-one-family-out would choose.
 
-    python benchmarks/truth_variants.py                    all variants, the named raters of the truth sets (DS2_DATA/truth)
+    python benchmarks/truth_variants.py                    all variants, the named raters of the truth sets
+                                                           (DS2_DATA/truth)
     python benchmarks/truth_variants.py "five folds" ...   some
     python benchmarks/truth_variants.py --sets DIR
 

@@ -18,8 +18,8 @@ from ds2.base.load import load_module
 from ds2.config import plugins
 
 _PACKAGES = (
-    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers", "peft",
-    "accelerate", "datasets", "lm-eval", "vllm", "openai",
+    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers",
+    "peft", "accelerate", "datasets", "lm-eval", "vllm", "openai",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def provenance(plugin: str | None = None) -> Provenance:
 
 
 def _plugin_version(package: str) -> str:
-    """Of the distribution that installed it, else the `__version__` that it gives itself."""
+    """The version of the distribution that installed it, else the `__version__` that it gives itself."""
     for distribution in (
         plugins.installed().get(package),
         *metadata.packages_distributions().get(package, []),

@@ -69,7 +69,7 @@ def read_scores(folder: Path) -> NDArray[np.int16]:
 
 
 def read_rater_scores(folder: Path) -> NDArray[np.int16]:
-    """(N, R) scores of several raters where there are such, else (N,); -1: unrated. Raises DamagedArtifact."""
+    """(N, R) scores of several raters where there are any, else (N,); -1: unrated. Raises DamagedArtifact."""
     by_rater = [name for name in table_columns(folder / _TABLE) if name.startswith("score_")]
     if not by_rater:
         return read_scores(folder)
@@ -85,7 +85,7 @@ def read_distribution(folder: Path) -> NDArray[np.float32] | None:
 
 
 def write_report(folder: Path, report: RatingReport) -> None:
-    """What a language model did with the pool; of the reasons why answers were not read, the frequent ones."""
+    """What a language model did with the pool; of the reasons for unread answers, the frequent ones."""
     by_source = sorted(report.outcomes.items())
     content = {
         **report.counts(),

@@ -226,8 +226,8 @@ class ArtifactStore:
                 shutil.rmtree(partial, ignore_errors=True)
             if _is_disk_full(error):
                 raise UserError(
-                    f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; free some and "
-                    "run the same command again"
+                    f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; "
+                    "free some and run the same command again"
                 ) from error
             raise
         return path, record

@@ -107,11 +107,13 @@ _README = """\
 
 | framework | how |
 |---|---|
-| LLaMA-Factory | `dataset_dir: THIS_FOLDER`, `dataset: {name}` (`dataset_info.json` is here; `{name}_sharegpt` is the other form) |
+| LLaMA-Factory | `dataset_dir: THIS_FOLDER`, `dataset: {name}` \
+(`dataset_info.json` is here; `{name}_sharegpt` is the other form) |
 | Axolotl | the `datasets:` part of `axolotl.yaml` |
 | TRL | `SFTTrainer(train_dataset=load_dataset("json", data_files="messages.jsonl", split="train"), ...)` |
 | open-instruct | `--dataset_mixer_list messages.jsonl 1.0` |
 | datasets | `load_dataset("../dataset")` |
 
-`messages.jsonl`: id, dataset (the source), messages (role, content). `sharegpt.jsonl`: id, conversations (from, value).
+`messages.jsonl`: id, dataset (the source), messages (role, content). \
+`sharegpt.jsonl`: id, conversations (from, value).
 """

@@ -81,8 +81,9 @@ class SubsetReport:
     """The first samples that were left out, best first."""
     to_read: list[Row]
     price: list[Price] = field(default_factory=list)
-    """What diversity would cost: subsets of this size at each weight of the long-tail score beside quality (the refined
-    order's, else the score's); none where the run has no long-tail score."""
+    """What diversity would cost: subsets of this size at each weight of the long-tail score beside quality
+    (the refined order's, else the score's); none where the run has no long-tail score.
+    """
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready; what is not known of a row is left out of it."""
@@ -154,8 +155,15 @@ def markdown(report: SubsetReport) -> str:
         cells = [summary["mean"], *(summary[f"q{q}"] for q in _QUANTILES)]
         lines.append(f"| {name} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |")
     if report.price:
-        lines += ["", "## What diversity would cost", "", "Subsets of this size, the long-tail score weighed beside quality:",
-                  "", "| weight | mean quality | mean long tail | sources | shared with weight 0 |", "|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            "",
+            "## What diversity would cost",
+            "",
+            "Subsets of this size, the long-tail score weighed beside quality:",
+            "",
+            "| weight | mean quality | mean long tail | sources | shared with weight 0 |",
+            "|---|---|---|---|---|",
+        ]
         lines += [
             f"| {p.weight:g} | {p.quality:.3f} | {p.variety:.4f} | {p.kinds} | {p.shared:.0%} |"
             for p in report.price

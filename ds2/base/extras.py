@@ -15,11 +15,11 @@ _BROUGHT_ALONG = {"aiohttp": "api", "huggingface_hub": "train", "httpx2": "train
 def extras() -> dict[str, tuple[str, ...]]:
     """Extra -> names of the packages it asks for; empty where `ds2` runs without being installed."""
     try:
-        own = metadata.metadata("ds2")
+        about = metadata.metadata("ds2")
     except metadata.PackageNotFoundError:
         return {}
-    packages: dict[str, list[str]] = {extra: [] for extra in own.get_all("Provides-Extra", [])}
-    for requirement in own.get_all("Requires-Dist", []):
+    packages: dict[str, list[str]] = {extra: [] for extra in about.get_all("Provides-Extra", [])}
+    for requirement in about.get_all("Requires-Dist", []):
         name = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"""extra == ["']([\w-]+)["']""", requirement)
         if name and extra:

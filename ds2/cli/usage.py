@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ds2.config import plugins
 
 GROUPS = (
-    "pool", "rater", "embedder", "knn", "curation", "selection", "budget", "model", "finetune", "eval", "tracking",
-    "engine", "experiment", "sweep",
+    "pool", "rater", "embedder", "knn", "curation", "selection", "budget", "model", "finetune", "eval",
+    "tracking", "engine", "experiment", "sweep",
 )  # fmt: skip
 """Groups of choices, in the order of the chain."""
 

@@ -21,7 +21,7 @@ from ds2.base.paths import project_root
 from ds2.config.schemas import register_schemas
 
 GROUP = "ds2.plugins"
-"""Of entry points."""
+"""The group of entry points by which a package says that it is a plugin."""
 OWN = "ds2"
 """The package of the choices that come with DS2."""
 

@@ -13,7 +13,7 @@ from ds2.config.run import RunConfig
 
 
 def register_schemas() -> None:
-    """Give Hydra each group's schemas, by the names that YAML starts from. Raises UserError: unknown group."""
+    """Give Hydra each group's schemas, by the names YAML starts from. Raises UserError: unknown group."""
     groups: dict[str, type[Any]] = get_type_hints(RunConfig)
     _store(None, "run_schema", RunConfig)
     for group, schemas in SCHEMAS.items():

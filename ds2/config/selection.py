@@ -181,7 +181,7 @@ class RefinedSelectionConfig(FilteredSelectionConfig):
     diversity: Diversity = Diversity.none
     """What else a sample is worth being chosen for. Near-duplicates and sources are limited by `filter`."""
     diversity_weight: float = 0.1
-    """Of diversity beside quality, 0 to 1, both as shares of the pool that lie below a sample."""
+    """Weight of diversity beside quality, 0 to 1, both as shares of the pool that lie below a sample."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"curate"})
 
@@ -297,7 +297,7 @@ class MeasuredSelectionConfig(FilteredSelectionConfig):
     max_tokens: int = 2048
     """Longer samples are cut, at the end."""
     dtype: str = "float32"
-    """Of the model's weights: float32, bfloat16 or float16."""
+    """Type of the model's weights: float32, bfloat16 or float16."""
     runtime: ModelRuntime = field(default_factory=ModelRuntime)
 
     reads: ClassVar[frozenset[str]] = frozenset({"measure"})
@@ -356,9 +356,9 @@ class LessSelectionConfig(MeasuredSelectionConfig):
     warmup_share: float = 0.05
     """Share of the pool that the warm-up trains on."""
     warmup_seed: int = 0
-    """Of the warm-up's draw and order, LoRA's initial values and the projection."""
+    """Seed of the warm-up's draw and order, LoRA's initial values and the projection."""
     epochs: int = 4
-    """Of the warm-up; each ends in a checkpoint."""
+    """Epochs of the warm-up; each ends in a checkpoint."""
     batch: int = 32
     """Samples per optimiser step of the warm-up."""
     learning_rate: float = 2e-5
@@ -370,8 +370,8 @@ class LessSelectionConfig(MeasuredSelectionConfig):
 
     measured: ClassVar[tuple[str, ...]] = (
         *MeasuredSelectionConfig.measured,
-        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha", "target_modules",
-        "projection",
+        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha",
+        "target_modules", "projection",
     )  # fmt: skip
 
 

@@ -69,18 +69,19 @@ def check(config: RunConfig) -> None:
     _check_strategy(presumed)
     if presumed.curation is not None and presumed.curation is not config.curation.method:
         raise UserError(
-            f"selection={presumed.name} presumes curation={presumed.curation.value}, not {config.curation.method.value}; "
-            "leave curation= out or choose another selection, such as selection=ds2, which takes any"
+            f"selection={presumed.name} presumes curation={presumed.curation.value}, not "
+            f"{config.curation.method.value}; leave curation= out or choose another selection, such as "
+            "selection=ds2, which takes any"
         )
     if presumed.rater is not None and presumed.rater != config.rater.name:
         raise UserError(
-            f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave rater= out or "
-            "choose another selection"
+            f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave "
+            "rater= out or choose another selection"
         )
     if not 2 <= config.scale.num_scores <= 11:
         raise UserError(
-            f"scale.low={config.scale.low} and scale.high={config.scale.high} give {config.scale.num_scores} score "
-            "levels; 2 to 11 are supported"
+            f"scale.low={config.scale.low} and scale.high={config.scale.high} give "
+            f"{config.scale.num_scores} score levels; 2 to 11 are supported"
         )
     check_budget(config.budget.samples)
     if config.seed < 0:
@@ -97,17 +98,27 @@ def _check_strategy(selection: SelectionConfig) -> None:
     kind = STRATEGIES[selection.strategy]
     if not isinstance(selection, kind):
         raise UserError(
-            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a selection= whose "
-            "strategy it is instead of setting selection.strategy"
+            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a "
+            "selection= whose strategy it is instead of setting selection.strategy"
         )
 
 
 def check_budget(budget: float) -> None:
     """Raises UserError for a budget that no pool could meet: zero, negative, or neither whole nor a share."""
     if not math.isfinite(budget) or budget <= 0:
-        raise UserError(f"budget.samples={budget:g} must be a number of samples, or a share between 0 and 1")
+        raise UserError(
+            f"budget.samples={budget_text(budget)} must be a number of samples, or a share between 0 and 1"
+        )
     if budget >= 1 and budget != int(budget):
-        raise UserError(f"budget.samples={budget:g} is neither a whole number nor a share below 1")
+        raise UserError(f"budget.samples={budget_text(budget)} is neither a whole number nor a share below 1")
+
+
+def budget_text(budget: float) -> str:
+    """A budget in words of the command line, as slugs hold it: six digits, and more above a million where
+    those would make two budgets one.
+    """
+    short = f"{budget:g}"
+    return f"{budget:.15g}" if budget > 1_000_000 and float(short) != budget else short
 
 
 def choices(config: RunConfig) -> dict[str, str | None]:
@@ -121,7 +132,9 @@ def choices(config: RunConfig) -> dict[str, str | None]:
         "embedder": config.embedder.name if "embed" in stages else None,
         "curation": config.curation.method.value if "curate" in stages else None,
         "selection": config.selection.name or config.selection.strategy,
-        "budget": f"{config.budget.samples:g}" if "select" in stages and config.selection.budgeted else None,
+        "budget": budget_text(config.budget.samples)
+        if "select" in stages and config.selection.budgeted
+        else None,
         "base_model": config.model.name if stages & {"finetune", "evaluate", "model"} else None,
         "finetune": config.finetune.name if "finetune" in stages else None,
         "eval": config.eval.name if "evaluate" in stages else None,

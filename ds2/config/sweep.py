@@ -66,9 +66,9 @@ class Sweep:
         return commands
 
     def _fixed(self, extra: Sequence[str]) -> list[str]:
-        own = {_key(override) for override in extra}
-        group = [] if "tracking.group" in own else [f"tracking.group={self.name}"]
-        return [*(o for o in self.overrides if _key(o) not in own), *group]
+        replaced = {_key(override) for override in extra}
+        group = [] if "tracking.group" in replaced else [f"tracking.group={self.name}"]
+        return [*(o for o in self.overrides if _key(o) not in replaced), *group]
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ class EvalConfig:
     """False: nothing is evaluated."""
     name: str = MISSING
     tasks: list[str] = field(default_factory=list)
-    """Task names: a YAML of `eval/tasks/`, else one of lm-eval's own. Their first metrics make the average."""
+    """Task names: a YAML of `eval/tasks/`, else one of lm-eval's. Their first metrics make the average."""
     companions: list[str] = field(default_factory=list)
     """Tasks that are run and shown beside the others, and left out of the average."""
     limit: int | None = None

@@ -6,7 +6,8 @@ Symbols: anchors n with human score h_n and given score s_n, a column x of evide
 Least squares of h on s with and without x, each anchor predicted by all others (its residual over 1 -
 leverage):
 
-    d_n = (error without x)^2 - (error with x)^2         gain shown where mean d > z standard errors, one-sided 90 %
+    d_n = (error without x)^2 - (error with x)^2
+    gain shown where mean d > z standard errors, one-sided 90 %
 
 divided among the columns that are tried (Bonferroni). Shown ones are taken one at a time, the best first,
 the rest tried again beside them. Anchors count alike here: given s, whom one asked does not bias the line,
@@ -54,7 +55,7 @@ def try_evidence(
     Anchors without a given score are left out, unrated samples are placed by the mean given score.
     """
     middle = scores[scores >= 0].mean()
-    own = np.where(scores >= 0, scores, middle).astype(np.float64)
+    given = np.where(scores >= 0, scores, middle).astype(np.float64)
     used = scores[rows] >= 0
     rows, human = rows[used], human[used]
     bar = float(ndtri(1 - DOUBT / max(len(columns), 1)))
@@ -63,7 +64,7 @@ def try_evidence(
     done: dict[str, EvidenceTest] = {}
     while len(done) < len(columns):
         round_of = {
-            name: _try_one(name, own, taken, standard[name], rows, human, bar)
+            name: _try_one(name, given, taken, standard[name], rows, human, bar)
             if name in standard
             else EvidenceTest(name, 0.0, 0.0, False, 0.0)
             for name in columns
@@ -75,17 +76,17 @@ def try_evidence(
             break
         done[best.name] = best
         taken.append(standard[best.name])
-    order = own.copy()
+    order = given.copy()
     if taken:
-        A = np.column_stack([np.ones(len(own)), own, *taken])
+        A = np.column_stack([np.ones(len(given)), given, *taken])
         order = A @ np.linalg.lstsq(A[rows], human, rcond=None)[0]
     return [done[name] for name in columns], np.asarray(order)
 
 
 def _try_one(
-    name: str, own: Array, taken: list[Array], x: Array, rows: NDArray[np.int64], human: Array, bar: float
+    name: str, given: Array, taken: list[Array], x: Array, rows: NDArray[np.int64], human: Array, bar: float
 ) -> EvidenceTest:
-    before = np.column_stack([np.ones(len(rows)), own[rows], *(c[rows] for c in taken)])
+    before = np.column_stack([np.ones(len(rows)), given[rows], *(c[rows] for c in taken)])
     after = np.column_stack([before, x[rows]])
     old, new = left_out_errors(before, human) ** 2, left_out_errors(after, human) ** 2
     d = old - new

@@ -4,7 +4,8 @@ select by.
 Symbols: anchors n with human score h_n, given score s_n, design weight w_n = 1 / pi_n; m_on as in `anchors`.
 
     mean of the best tenth by o      mu_o = sum w m_o h / sum w m_o
-    its variance                     sum (1 - pi) (w m_o (h - mu_o))^2 f / (sum w m_o)^2,    f = k / (k - 1), k anchors with m_o > 0
+    its variance                     sum (1 - pi) (w m_o (h - mu_o))^2 f / (sum w m_o)^2,
+                                     f = k / (k - 1), k anchors with m_o > 0
 
 A difference of two orders has the variance of the difference of those terms, anchor by anchor: what both
 select cancels. Intervals are Student's with (sum w m)^2 / sum (w m)^2 - 1 degrees of freedom. Shares
@@ -231,8 +232,8 @@ def _transition_interval(
             continue
         size = float(of.sum() ** 2 / (of**2).sum())
         for j in range(K):
-            found = wilson(float(of[given == j].sum() / of.sum()), size)
-            low[i, j], high[i, j] = found.low, found.high
+            share = wilson(float(of[given == j].sum() / of.sum()), size)
+            low[i, j], high[i, j] = share.low, share.high
     return low, high
 
 
@@ -246,7 +247,8 @@ def _verdict(
     share: float,
 ) -> str:
     said = [
-        f"By {n} human scores the rater is right {accuracy.value:.0%} of the time ({accuracy.low:.0%} to {accuracy.high:.0%})."
+        f"By {n} human scores the rater is right {accuracy.value:.0%} of the time ({accuracy.low:.0%} to "
+        f"{accuracy.high:.0%})."
     ]
     for test in tests:
         if test.shown:
@@ -259,8 +261,8 @@ def _verdict(
             gain = top[chosen].gain
             assert gain is not None
             said.append(
-                f"Select by {chosen}: the best {share:.0%} would score {gain.value:+.2f} points against the given scores' "
-                f"({gain.low:+.2f} to {gain.high:+.2f})."
+                f"Select by {chosen}: the best {share:.0%} would score {gain.value:+.2f} points against the "
+                f"given scores' ({gain.low:+.2f} to {gain.high:+.2f})."
             )
         else:
             also = "" if likeliest == GIVEN else f"; {likeliest} looks best, but that may be chance"

@@ -5,9 +5,9 @@ best tenth by o, ties sharing evenly; q_n the draw's weights, pi_n = min(1, c q_
 asked, 1 / pi_n its design weight.
 
     q = (1 - DECISIVE - COMMON) spread + DECISIVE d / sum d + COMMON e / sum e
-    spread_n ~ 1 / sqrt(number of samples with n's score)        every score is asked about, rare ones too
-    d_n = max_o m_on - min_o m_on                                 where the answer moves the choice between orders
-    e_n = mean_o m_on                                             what any order would choose
+    spread_n ~ 1 / sqrt(number of samples with n's score)     every score is asked about, rare ones too
+    d_n = max_o m_on - min_o m_on                              where the answer moves the choice of an order
+    e_n = mean_o m_on                                          what any order would choose
 
 c makes the pi sum to the number asked. Rows are drawn systematically along the pool sorted by score and
 first order: exactly that many, each with its pi, evenly over the scores. For any value v, sum over those

@@ -32,7 +32,7 @@ class HocSolver(StrEnum):
     adam = "adam"
     """The paper's optimiser."""
     multistart = "multistart"
-    """Deterministic, from several starts, with the true scores named so that the rater is right most often."""
+    """Deterministic, from several starts, true scores named so that the rater is right most often."""
 
 
 class KnnMethod(StrEnum):

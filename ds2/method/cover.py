@@ -26,10 +26,10 @@ class Cover:
 
     def __init__(self, graph: KnnGraph, k: int) -> None:
         count = graph.num_samples
-        own = np.arange(count)[:, None]
+        itself = np.arange(count)[:, None]
         similarity = 1.0 - np.asarray(graph.distances[:, :k], dtype=np.float64)
         weight = np.rint(similarity * UNIT).astype(np.int64).clip(min=0)
-        self._able = np.concatenate([own, np.asarray(graph.neighbors[:, :k], dtype=np.int64)], axis=1)
+        self._able = np.concatenate([itself, np.asarray(graph.neighbors[:, :k], dtype=np.int64)], axis=1)
         """(N, k + 1) the samples that can stand for n, itself first."""
         self._weight = np.concatenate([np.full((count, 1), UNIT), weight], axis=1)
         """(N, k + 1) w(n, m) in millionths."""
@@ -44,8 +44,8 @@ class Cover:
 
     def take(self, n: int) -> None:
         """Let sample n stand for those that it serves better than any before."""
-        own = slice(self._start[n], self._start[n + 1])
-        members, offered = self._members[own], self._offered[own]
+        entries = slice(self._start[n], self._start[n + 1])
+        members, offered = self._members[entries], self._offered[entries]
         better = offered > self._best[members]
         members, after = members[better], offered[better]
         before = self._best[members]

@@ -6,7 +6,8 @@ Symbols: N samples n, R raters r, K_r score levels that rater r uses (coded 0..K
     x_nr = lambda_r theta_n + sqrt(1 - lambda_r^2) e_nr,   e_nr ~ N(0, 1) independent
     s_nr = number of the thresholds tau_r1 < ... < tau_r,K_r-1 that lie below x_nr
 
-    P(s_nr <= k | theta) = Phi(c_rk - a_r theta)    a = lambda / sqrt(1 - lambda^2),  c = tau / sqrt(1 - lambda^2)
+    P(s_nr <= k | theta) = Phi(c_rk - a_r theta)
+                           a = lambda / sqrt(1 - lambda^2),  c = tau / sqrt(1 - lambda^2)
 
 A score that is missing drops out of its row's product, which is right where what is missing depends on
 scores that are seen (a dear rater asked only for what a cheap one liked). EM raises, over a grid of Q nodes

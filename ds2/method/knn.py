@@ -86,8 +86,8 @@ def _check_graph(near: NDArray[Any], dist: NDArray[Any]) -> None:
         raise UserError(f"neighbors must be rows 0..{len(near) - 1}, got {near.min()} to {near.max()}")
     for start in range(0, len(near), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        own = np.arange(start, start + len(near[rows]))[:, None]
-        if (near[rows] == own).any():
+        itself = np.arange(start, start + len(near[rows]))[:, None]
+        if (near[rows] == itself).any():
             raise UserError("a sample must not be its own neighbor")
         ascending = (dist[rows, 1:] >= dist[rows, :-1]).all()  # False beside a NaN too
         if not (ascending and (dist[rows, 0] >= 0).all() and (dist[rows, -1] < np.inf).all()):
@@ -202,13 +202,13 @@ def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> None:
     rows = np.random.default_rng(0).choice(len(x), min(_SAMPLE, len(x)), replace=False)
     width = min(11, len(x))  # a row finds itself too
     truth, _ = search_exact(x[rows], x, width)
-    own = rows[:, None]
+    itself = rows[:, None]
     probes = min(8, cells)
     while probes < cells:
         index.nprobe = probes
-        found, _ = _in_blocks(index, x[rows], width, progress=False)
-        hit = (found[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != own)
-        if hit.sum() >= _RECALL * (truth != own).sum():
+        near, _ = _in_blocks(index, x[rows], width, progress=False)
+        hit = (near[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != itself)
+        if hit.sum() >= _RECALL * (truth != itself).sum():
             return
         probes += (probes + 1) // 2
     index.nprobe = cells
@@ -267,13 +267,13 @@ def collapse_duplicates(x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDAr
 
 
 def _drop_self(
-    near: NDArray[np.int32], dist: NDArray[np.float32], own: NDArray[np.int64]
+    near: NDArray[np.int32], dist: NDArray[np.float32], itself: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """One column fewer: the row's own index where it occurs, else the last (rounding hid the sample behind
     equals).
     """
     n, width = near.shape
-    keep = near != own[:, None]
+    keep = near != itself[:, None]
     keep[keep.all(axis=1), -1] = False
     return near[keep].reshape(n, width - 1), dist[keep].reshape(n, width - 1)
 
@@ -298,9 +298,11 @@ def _expand_groups(
         offset = np.arange(take.sum()) - np.repeat(np.cumsum(take) - take, take)
         rows = members[np.repeat(start[groups].ravel(), take) + offset].reshape(high - low, k + 1)
         spread = np.repeat(distance.ravel(), take).reshape(high - low, k + 1)
-        own = members[start[low] : start[high - 1] + size[high - 1]]
-        local = group[own] - low
-        out_near[own], out_dist[own] = _drop_self(rows[local].astype(np.int32), spread[local], own)
+        samples = members[start[low] : start[high - 1] + size[high - 1]]
+        local = group[samples] - low
+        out_near[samples], out_dist[samples] = _drop_self(
+            rows[local].astype(np.int32), spread[local], samples
+        )
     return out_near, out_dist
 
 

@@ -97,12 +97,12 @@ def _check_panel(
 
 
 def _levels(scores: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    found = np.unique(scores[scores >= 0])
-    if not found.size:
+    levels = np.unique(scores[scores >= 0])
+    if not levels.size:
         raise UserError(f"{name} rated nothing; leave it out of the panel")
-    if len(found) == 1:
-        raise UserError(f"{name} gives every sample the score {found[0]}; leave it out of the panel")
-    return found
+    if len(levels) == 1:
+        raise UserError(f"{name} gives every sample the score {levels[0]}; leave it out of the panel")
+    return levels
 
 
 def _check_linked(rated: NDArray[np.bool_], names: list[str]) -> None:
@@ -118,8 +118,9 @@ def _check_linked(rated: NDArray[np.bool_], names: list[str]) -> None:
         most = int(shared[apart, reached].max())
         count = "no rows" if most == 0 else f"only {most} row{'s' * (most != 1)}"
         raise UserError(
-            f"{names[apart]} shares {count} with {', '.join(n for n, r in zip(names, reached, strict=True) if r)}: "
-            f"raters of a panel need at least {worth.FEWEST_SHARED} samples that both rated"
+            f"{names[apart]} shares {count} with "
+            f"{', '.join(n for n, r in zip(names, reached, strict=True) if r)}: raters of a panel need at "
+            f"least {worth.FEWEST_SHARED} samples that both rated"
         )
 
 
@@ -262,11 +263,13 @@ def _warnings(names: list[str], model: Factor, correlation: Array) -> list[str]:
         known = correlation[r][~np.isnan(correlation[r])]
         if len(names) > 2 and known.size and known.mean() < -0.05:
             said.append(
-                f"{name} scores against the others (mean correlation {known.mean():.2f}) and counts for nothing"
+                f"{name} scores against the others (mean correlation {known.mean():.2f}) and counts for "
+                "nothing"
             )
     for r, t, seen, implied in worth.twins(correlation)[:3]:
         said.append(
-            f"{names[r]} and {names[t]} agree more with each other ({seen:.2f}) than through the others ({implied:.2f}): "
-            "their shared errors count as quality; give the two as one rater (their mean) to see what changes"
+            f"{names[r]} and {names[t]} agree more with each other ({seen:.2f}) than through the others "
+            f"({implied:.2f}): their shared errors count as quality; give the two as one rater (their mean) "
+            "to see what changes"
         )
     return said

@@ -3,9 +3,11 @@
 Symbols: R raters; s_r a rater's score, E_r(theta) its mean given the factor theta (`factor`), g(theta) the
 density of theta.
 
-    eta_r^2  = Var E_r(theta) / Var s_r              share of a rater's variance that is the common quality
-    v_r^2    = eta_r^2 / (1 - eta_r^2)               information: signal over noise, the coarseness of its scale included
-    rho_rt   = (Cov(s_r, s_t) - Cov(E_r, E_t)) / (sd of the two raters' noise)      residual correlation, on shared rows
+    eta_r^2  = Var E_r(theta) / Var s_r          share of a rater's variance that is the common quality
+    v_r^2    = eta_r^2 / (1 - eta_r^2)           information: signal over noise, the coarseness of its
+                                                 scale included
+    rho_rt   = (Cov(s_r, s_t) - Cov(E_r, E_t)) / (sd of the two raters' noise)
+                                                 residual correlation, on shared rows
 
 The panel's score weighs raters as if their errors were independent. Its information, with the errors as
 they are, is that of the weighted sum of the raters, and its reliability the squared correlation of that sum

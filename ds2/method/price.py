@@ -1,6 +1,7 @@
 """What diversity costs: quality and variety of the subset at each weight.
 
-    value_n(w) = (1 - w) q_n + w v_n       q, v in [0, 1]: shares of the pool that lie below n in quality, in variety
+    value_n(w) = (1 - w) q_n + w v_n       q, v in [0, 1]: shares of the pool that lie below n in quality,
+                                           in variety
 
 w = 0 takes the best, w = 1 the rarest. For each w: the mean quality of the subset that it takes, in the
 units of quality, the mean variety, and how many kinds (sources, say) the subset holds.
@@ -62,5 +63,5 @@ def _head(values: Array, budget: int) -> NDArray[np.int64]:
 
 
 def _shares(values: Array) -> Array:
-    """Of each value, the share of all that lie below it, ties at their middle."""
+    """The share of all values that lie below each, (N,), ties at their middle."""
     return np.asarray((rankdata(values) - 0.5) / len(values))

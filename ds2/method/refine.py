@@ -1,6 +1,7 @@
 """Refine, don't replace: the given score decides, and the rater's own student orders what it left equal.
 
-    refined_n = l_n + 0.9 (r_n - 1/2)        r_n in (0, 1) the rank, within the level l_n, of  z(student_n) + 0.5 z(posterior mean_n)
+    refined_n = l_n + 0.9 (r_n - 1/2)        r_n in (0, 1) the rank, within the level l_n, of
+                                             z(student_n) + 0.5 z(posterior mean_n)
 
 l_n is the given score. A continuous score (an expected rating, a mean of repeats) has no equals to order;
 its levels are cells of width sqrt(2) sigma, the standard error of a difference, sigma the noise of one
@@ -28,7 +29,7 @@ from ds2.method.student.stack import Member
 Array = NDArray[np.float64]
 
 POSTERIOR_WEIGHT = 0.5
-"""Of z(posterior mean) beside z(student)."""
+"""Weight of z(posterior mean) beside z(student)."""
 SPAN = 0.9
 """Share of the distance between two levels that their order takes."""
 COARSE = 11
@@ -42,11 +43,11 @@ class Evidence:
     """What an order rests on."""
 
     members: list[Member]
-    """Of the student: weight and out-of-fold R^2 with its 95 % interval; refused where that reaches zero."""
+    """The student's members: weight, out-of-fold R^2 and its 95 % interval; refused where that reaches 0."""
     student: Member
     """The stack of them."""
     posterior_weight: float
-    """Of the posterior mean beside the student, 0 where there is none or neighbours were refused."""
+    """Weight of the posterior mean beside the student, 0 where there is none or neighbours were refused."""
     folds: int
     twins: int
     """Rated samples kept in one fold with a near-duplicate."""
@@ -99,8 +100,9 @@ def refine(
     embeddings (N, d), or None where texts or features are there. scores (N,) in 0..num_scores-1, -1
     unrated, whole or not. graph: of the N samples. texts: N strings, the rated parts. features (N, f).
     posterior_mean (N,) in scores. repeats (N, R): the ratings that the scores are means of, NaN where
-    missing. noise: standard deviation of one score where it is known, and from what. length: `ignore` keeps surface features of length from the student and takes length (log
-    characters and its square) out of the order; it needs texts. k: neighbours of the neighbour mean.
+    missing. noise: standard deviation of one score where it is known, and from what. length: `ignore` keeps
+    surface features of length from the student and takes length (log characters and its square) out of the
+    order; it needs texts. k: neighbours of the neighbour mean.
 
     UserError or TypeError for inputs that cannot work; equal or too few scores are no error, but a warning.
     """
@@ -180,13 +182,13 @@ def _warnings(learned: Student, soft: Array | None, texts: Sequence[str] | None)
     if learned.members and learned.whole.refused:
         w = learned.whole
         said.append(
-            f"the student predicts nothing of this rater out of fold (R^2 {w.r2:.3f}, {w.r2_low:.3f} to {w.r2_high:.3f}): "
-            "it is not used"
+            f"the student predicts nothing of this rater out of fold (R^2 {w.r2:.3f}, {w.r2_low:.3f} to "
+            f"{w.r2_high:.3f}): it is not used"
         )
     if texts is None:
         said.append(
-            "without texts the student learns from embeddings and neighbours alone: on real raters that is less than half "
-            "of what it gains from texts (docs/truth.md)"
+            "without texts the student learns from embeddings and neighbours alone: on real raters that is "
+            "less than half of what it gains from texts (docs/truth.md)"
         )
     elif not any(texts):
         said.append("all texts are empty: the student learns from embeddings and neighbours alone")
@@ -244,11 +246,11 @@ def _contradicted(
 
 
 def without_length(values: Array, log_length: Array, rated: NDArray[np.bool_]) -> Array:
-    """values (N,) less their least-squares fit on log length and its square over the rated rows, mean kept."""
+    """values (N,) less their least-squares fit on log length and its square on rated rows, mean kept."""
     z = (log_length - log_length.mean()) / max(float(log_length.std()), 1e-12)
     columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
-    found = np.linalg.lstsq(columns[rated], values[rated], rcond=None)[0]
-    return np.asarray(values - columns @ found + values[rated].mean())
+    slopes = np.linalg.lstsq(columns[rated], values[rated], rcond=None)[0]
+    return np.asarray(values - columns @ slopes + values[rated].mean())
 
 
 def _z(values: Array, rated: NDArray[np.bool_]) -> Array:

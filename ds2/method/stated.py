@@ -3,8 +3,10 @@
 Symbols: K scores, T[i, j] = P(rated j | true i) of one rater, rows sum to 1; a its accuracy, C[i, j]
 anchors with true score i that the rater gave j.
 
-    a stated accuracy       T_ii = a,  T_ij ~ exp(-DECAY |i - j|) off the diagonal: near scores are confused more than far ones
-    anchors                 T_ij ~ C_ij + SHAPE T_ij(a),  a = (C's diagonal + K / 2) / (C + K) bounded: rows with few anchors lean on a
+    a stated accuracy       T_ii = a,  T_ij ~ exp(-DECAY |i - j|) off the diagonal:
+                            near scores are confused more than far ones
+    anchors                 T_ij ~ C_ij + SHAPE T_ij(a),  a = (C's diagonal + K / 2) / (C + K) bounded:
+                            rows with few anchors lean on a
 
 One rater's scores alone cannot tell a noisy rater from impure neighbourhoods (`composition`); either
 statement can. An accuracy alone says nothing of leniency: a rater that errs one way is better described by
@@ -76,9 +78,9 @@ def check_anchors(anchors: Any, num_samples: int, num_scores: int) -> Scores:
         if not 0 <= score < num_scores:
             raise UserError(f"the anchor of row {row} is {score}, outside 0..{num_scores - 1}")
         known[row] = score
-    found = np.unique(known[known >= 0])
-    if len(found) == 1:
-        raise UserError(f"every anchor has the score {found[0]}: nothing can be told from them")
+    answers = np.unique(known[known >= 0])
+    if len(answers) == 1:
+        raise UserError(f"every anchor has the score {answers[0]}: nothing can be told from them")
     return known
 
 

@@ -90,7 +90,8 @@ def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, hig
         where = f"{path}: line {number}"
         if line["pool"] != pool:
             raise UserError(
-                f"{where} is of another pool ({line['pool'] or 'no hash'}; this one is {pool}): draw anchors from this pool"
+                f"{where} is of another pool ({line['pool'] or 'no hash'}; this one is {pool}): draw "
+                "anchors from this pool"
             )
         name = line["id"]
         if name not in place:
@@ -143,7 +144,8 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise UserError(
-            f"{path}: the first line must name the columns {', '.join(COLUMNS)}; {', '.join(missing)} is missing"
+            f"{path}: the first line must name the columns {', '.join(COLUMNS)}; {', '.join(missing)} is "
+            "missing"
         )
     out = []
     for number, cells in table[1:]:

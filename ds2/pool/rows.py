@@ -16,7 +16,8 @@ from ds2.config import PoolFormat
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant",
+    "chatgpt": "assistant",
 }  # fmt: skip
 
 
@@ -251,8 +252,8 @@ def read_dataset(name: str, subset: str | None, split: str, commit: str) -> Iter
         data = load_dataset(name, subset, split=split, revision=commit)
     except (OSError, ValueError) as error:
         raise MissingInput(
-            f"dataset {name} ({split}) could not be loaded: {str(error).splitlines()[0]}; fetch it with prepare=true "
-            "where the hub can be reached"
+            f"dataset {name} ({split}) could not be loaded: {str(error).splitlines()[0]}; fetch it with "
+            "prepare=true where the hub can be reached"
         ) from error
     yield from ((f"{name}, row {number}", row) for number, row in enumerate(data, 1))
 

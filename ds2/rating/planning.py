@@ -124,7 +124,8 @@ def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: Cura
     each_in, each_out = left.tokens_in / left.questions, left.tokens_out / left.questions
     said.append(
         f"tokens: {quantity(left.tokens_in)} in ({each_in:,.0f} a question, {left.counted_by}), "
-        f"{quantity(left.tokens_out)} out ({each_out:,.0f} an answer; at most {quantity(left.tokens_out_at_most)})"
+        f"{quantity(left.tokens_out)} out ({each_out:,.0f} an answer; at most "
+        f"{quantity(left.tokens_out_at_most)})"
     )
     return [*said, f"price: {_price(config, left)}", f"time: {_time(config, left)}"]
 

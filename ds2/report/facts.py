@@ -140,8 +140,8 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
 
 
 def verdict(run: RunResult) -> str | None:
-    """What was done with the scores, what that cannot tell and what would; None where nothing was curated, and of a
-    curation from before verdicts were given.
+    """What was done with the scores, what that cannot tell and what would; None where nothing was curated,
+    and of a curation from before verdicts were given.
     """
     if "curate" not in run.stages:
         return None

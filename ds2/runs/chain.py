@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ class Chain:
         tracker = self._tracker(reporter)
         try:
             for step in self.steps:
-                result = self.store.obtain(step, on_wait=lambda step=step: reporter.waiting(step))  # type: ignore[misc]
+                result = self.store.obtain(step, on_wait=partial(reporter.waiting, step))
                 self._context.results[step.stage] = result
                 reporter.stage(result)
                 if tracker:

@@ -95,8 +95,8 @@ class Eligible:
             names = [f"source_cap={self._filter.source_cap:g}"] if self._filter.source_cap is not None else []
             names += ["source_quota"] if self._filter.source_quota else []
             raise UserError(
-                f"selection.filter.{' and '.join(names)} admits only {count} of the {self.count} samples asked for; "
-                "loosen it, or lower budget.samples"
+                f"selection.filter.{' and '.join(names)} admits only {count} of the {self.count} samples "
+                "asked for; loosen it, or lower budget.samples"
             )
 
 

@@ -62,6 +62,6 @@ def refuse_one_level(scores: NDArray[np.float64], request: Request[SelectionConf
     known = scores[np.isfinite(scores)]
     if len(known) > 1 and float(np.ptp(known)) == 0:
         raise UserError(
-            f"all {len(known)} scored samples have the score {known[0]:g}: selection={request.config.name} has nothing to "
-            "rank by; use selection=random, or another rater"
+            f"all {len(known)} scored samples have the score {known[0]:g}: selection={request.config.name} "
+            "has nothing to rank by; use selection=random, or another rater"
         )

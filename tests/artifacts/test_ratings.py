@@ -17,7 +17,7 @@ from ds2.artifacts.ratings import (
     write_report,
 )  # fmt: skip
 from ds2.base.errors import DamagedArtifact
-from ds2.method.agreement import Agreement
+from ds2.method.agreement import RepeatAgreement
 from ds2.pool import Message, Pool, Sample
 from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome
@@ -39,7 +39,7 @@ REPORT = RatingReport(
     models=Counter({"m-1": 6}),
     largest_share=0.5,
     most_common=2,
-    agreement=Agreement(2, 0.5, 0.25),
+    agreement=RepeatAgreement(2, 0.5, 0.25),
 )
 
 

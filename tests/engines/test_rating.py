@@ -45,10 +45,10 @@ def rate(config: LlmRaterConfig, folder: Path) -> by_model.Ratings:
 
 
 def test_a_random_model_is_held_to_the_schema(config: LlmRaterConfig, tmp_path: Path) -> None:
-    found = rate(config, tmp_path)
-    report = found.details.report
+    rated = rate(config, tmp_path)
+    report = rated.details.report
     assert report.total["parsed"] == len(TEXTS)
-    assert ((found.details.criteria >= 1) & (found.details.criteria <= 10)).all()
+    assert ((rated.details.criteria >= 1) & (rated.details.criteria <= 10)).all()
     assert report.cached_tokens > 0.5 * report.prompt_tokens  # all but the first share the instructions
 
 

@@ -174,9 +174,9 @@ def test_left_out_errors_are_those_of_fits_without_the_row():
 
 
 def test_wilson_s_interval_of_none_of_ten_is_the_textbook_s():
-    found = wilson(0.0, 10)
-    assert found.low == pytest.approx(0.0, abs=1e-12)
-    assert found.high == pytest.approx(0.2775, abs=1e-3)
+    interval = wilson(0.0, 10)
+    assert interval.low == pytest.approx(0.0, abs=1e-12)
+    assert interval.high == pytest.approx(0.2775, abs=1e-3)
 
 
 def planted(accuracy, purity, seed=0):

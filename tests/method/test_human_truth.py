@@ -92,8 +92,8 @@ def test_weighted_measures_equal_those_of_repeated_rows(measures):
 
 
 def test_length_taken_out_leaves_no_length(measures, tmp_path):
-    found = measures.read_sets(write_set(tmp_path))[0]
-    cell = found.cells[0]
+    truth_set = measures.read_sets(write_set(tmp_path))[0]
+    cell = truth_set.cells[0]
     assert abs(np.corrcoef(cell.human_without_length, np.log1p(cell.lengths))[0, 1]) < 1e-9
 
 

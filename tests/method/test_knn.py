@@ -159,16 +159,16 @@ def test_the_approximate_search_does_not_pretend_to_use_a_gpu():
         knn_graph(np.eye(4), 2, method="approximate", device="cuda")
 
 
-def recall(found, true):
-    pairs = zip(found.neighbors.tolist(), true.neighbors.tolist(), strict=True)
+def recall(graph, true):
+    pairs = zip(graph.neighbors.tolist(), true.neighbors.tolist(), strict=True)
     return np.mean([len(set(a) & set(b)) / true.k for a, b in pairs])
 
 
 def rows_are_sound(graph):
-    own = np.arange(graph.num_samples)[:, None]
+    itself = np.arange(graph.num_samples)[:, None]
     return (
         (graph.neighbors >= 0).all()
-        and (graph.neighbors != own).all()
+        and (graph.neighbors != itself).all()
         and all(len(set(row)) == graph.k for row in graph.neighbors.tolist())
         and (np.diff(graph.distances, axis=1) >= 0).all()
     )

@@ -70,26 +70,26 @@ def test_scores_that_nothing_predicts_leave_their_equals_equal(planted):
     _, _, _, x, graph = planted
     rng = np.random.default_rng(8)
     s = rng.integers(0, 4, 600)
-    found = refine(x, s, graph=graph, num_scores=4, texts=good_texts(rng.normal(size=600), rng))
-    assert found.evidence.student.refused
-    assert np.unique(found.refined).tolist() == [0, 1, 2, 3]
-    assert any("predicts nothing" in w for w in found.warnings)
+    result = refine(x, s, graph=graph, num_scores=4, texts=good_texts(rng.normal(size=600), rng))
+    assert result.evidence.student.refused
+    assert np.unique(result.refined).tolist() == [0, 1, 2, 3]
+    assert any("predicts nothing" in w for w in result.warnings)
 
 
 def test_unrated_samples_take_the_students_prediction(planted):
     quality, s, texts, x, graph = planted
     seen = np.where(np.arange(600) % 3 == 0, s, -1)
-    found = refine(x, seen, graph=graph, num_scores=4, texts=texts)
+    result = refine(x, seen, graph=graph, num_scores=4, texts=texts)
     hidden = seen < 0
-    assert (found.refined[hidden] == found.student[hidden]).all()
-    assert np.corrcoef(found.student[hidden], quality[hidden])[0, 1] > 0.5
+    assert (result.refined[hidden] == result.student[hidden]).all()
+    assert np.corrcoef(result.student[hidden], quality[hidden])[0, 1] > 0.5
 
 
 def test_given_features_teach_without_texts(planted):
     quality, s, _, x, graph = planted
-    found = refine(x, s, graph=graph, num_scores=4, features=quality[:, None])
-    assert found.evidence.student.r2 > 0.3
-    assert any("without texts" in w for w in found.warnings)
+    result = refine(x, s, graph=graph, num_scores=4, features=quality[:, None])
+    assert result.evidence.student.r2 > 0.3
+    assert any("without texts" in w for w in result.warnings)
 
 
 def test_length_ignored_leaves_no_length_in_the_student_nor_among_equals():
@@ -118,11 +118,11 @@ def test_continuous_scores_are_equal_within_the_noise_of_repeats(planted):
     rng = np.random.default_rng(1)
     repeats = np.clip(1.5 + quality[:, None] + 0.8 * rng.normal(size=(600, 4)), 0, 3)
     means = repeats.mean(axis=1)
-    found = refine(x, means, graph=graph, num_scores=4, texts=texts, repeats=repeats)
-    assert found.evidence.noise_source == "repeats"
-    assert found.evidence.noise == pytest.approx(0.33, abs=0.08)
-    far = means[:, None] > means[None, :] + 2 * np.sqrt(2) * found.evidence.noise
-    assert (found.refined[:, None] > found.refined[None, :])[far].all()
+    result = refine(x, means, graph=graph, num_scores=4, texts=texts, repeats=repeats)
+    assert result.evidence.noise_source == "repeats"
+    assert result.evidence.noise == pytest.approx(0.33, abs=0.08)
+    far = means[:, None] > means[None, :] + 2 * np.sqrt(2) * result.evidence.noise
+    assert (result.refined[:, None] > result.refined[None, :])[far].all()
     assert refine(x, means, graph=graph, num_scores=4, texts=texts).evidence.noise_source == (
         "out-of-fold residual"
     )
@@ -132,10 +132,10 @@ def test_continuous_scores_are_equal_within_the_noise_of_repeats(planted):
 
 def test_planted_wrong_scores_are_flagged_more_often_than_right_ones():
     pool = plant_pool(1000, transitions=ordinal_transition(6, accuracy=0.6), cluster_size=15, seed=1)
-    found = ds2.curate(pool.embeddings, pool.scores, method="refine")
+    result = ds2.curate(pool.embeddings, pool.scores, method="refine")
     wrong = pool.scores != pool.true_scores
-    assert found.flagged[wrong].mean() > 5 * max(found.flagged[~wrong].mean(), 0.001)
-    assert (found.curated == pool.scores).all()
+    assert result.flagged[wrong].mean() > 5 * max(result.flagged[~wrong].mean(), 0.001)
+    assert (result.curated == pool.scores).all()
 
 
 @pytest.mark.parametrize(("accuracy", "purity"), [(0.6, 1.0), (0.6, 0.3), (0.9, 0.6)])
@@ -144,38 +144,38 @@ def test_never_below_the_given_scores_on_planted_pools(accuracy, purity):
     for seed in range(3):
         T = ordinal_transition(6, accuracy=accuracy)
         pool = plant_pool(1500, transitions=T, purity=purity, cluster_size=15, seed=seed)
-        found = ds2.curate(pool.embeddings, pool.scores, method="refine")
+        result = ds2.curate(pool.embeddings, pool.scores, method="refine")
         true = (pool.true_scores - pool.true_scores.mean()) / pool.true_scores.std()
         for budget in (150, 450):
             level = np.sort(pool.scores)[::-1][budget - 1]
             sure, cut = true[pool.scores > level], true[pool.scores == level]
             raw = (sure.sum() + (budget - len(sure)) * cut.mean()) / budget
-            gains.append(true[ds2.select(found, budget)].mean() - raw)
+            gains.append(true[ds2.select(result, budget)].mean() - raw)
     assert np.mean(gains) > -0.005
 
 
 def test_all_equal_scores_say_that_there_is_nothing_to_learn(planted):
     _, _, texts, x, graph = planted
-    found = refine(x, np.full(600, 2), graph=graph, num_scores=4, texts=texts)
-    assert (found.refined == 2).all()
-    assert any("nothing to learn" in w for w in found.warnings)
+    result = refine(x, np.full(600, 2), graph=graph, num_scores=4, texts=texts)
+    assert (result.refined == 2).all()
+    assert any("nothing to learn" in w for w in result.warnings)
 
 
 @pytest.mark.parametrize("texts", [[""] * 60, ["the same text"] * 60], ids=["empty", "one text for all"])
 def test_texts_that_tell_nothing_are_no_error(texts):
     rng = np.random.default_rng(0)
-    found = ds2.curate(rng.normal(size=(60, 5)), rng.integers(0, 4, 60), method="refine", texts=texts)
-    assert np.isfinite(found.refined).all()
+    result = ds2.curate(rng.normal(size=(60, 5)), rng.integers(0, 4, 60), method="refine", texts=texts)
+    assert np.isfinite(result.refined).all()
 
 
 @pytest.mark.parametrize("n", [2, 3, 9, 20])
 def test_tiny_pools_and_two_levels_are_refined(n):
     rng = np.random.default_rng(n)
     s = np.arange(n) % 2
-    found = ds2.curate(
+    result = ds2.curate(
         rng.normal(size=(n, 4)), s, method="refine", num_scores=2, texts=[f"text {i} here" for i in range(n)]
     )
-    assert found.refined[s == 1].min() > found.refined[s == 0].max()
+    assert result.refined[s == 1].min() > result.refined[s == 0].max()
 
 
 @pytest.mark.parametrize(
@@ -198,38 +198,38 @@ def test_bad_input_is_refused_in_one_line(planted, settings, error, message):
 
 def test_curate_returns_the_order_its_evidence_and_a_verdict(planted):
     _, s, texts, x, graph = planted
-    found = ds2.curate(x, s, method="refine", num_scores=4, texts=texts, graph=graph)
-    d = found.diagnostics.to_dict()
+    result = ds2.curate(x, s, method="refine", num_scores=4, texts=texts, graph=graph)
+    d = result.diagnostics.to_dict()
     assert d["evidence"]["student"]["r2"] > 0.1
-    assert "student of the rater" in found.diagnostics.verdict
-    assert "cannot tell" in found.diagnostics.verdict
-    assert (ds2.select(found, 50) == np.argsort(-found.refined, kind="stable")[:50]).all()
-    assert asdict(found.diagnostics)["method"] == "refine"
+    assert "student of the rater" in result.diagnostics.verdict
+    assert "cannot tell" in result.diagnostics.verdict
+    assert (ds2.select(result, 50) == np.argsort(-result.refined, kind="stable")[:50]).all()
+    assert asdict(result.diagnostics)["method"] == "refine"
 
 
 def test_curate_fills_unrated_samples_with_the_posteriors_score(planted):
     _, s, texts, x, graph = planted
     seen = np.where(np.arange(600) % 2, s, -1)
-    found = ds2.curate(x, seen, method="refine", num_scores=4, texts=texts, graph=graph)
-    assert (found.curated[seen >= 0] == s[seen >= 0]).all()
-    assert (found.curated >= 0).all()
+    result = ds2.curate(x, seen, method="refine", num_scores=4, texts=texts, graph=graph)
+    assert (result.curated[seen >= 0] == s[seen >= 0]).all()
+    assert (result.curated >= 0).all()
 
 
 def test_curate_takes_scores_between_whole_numbers_and_masked_ones(planted):
     quality, _, texts, x, graph = planted
     means = np.clip(1.5 + quality + 0.4 * np.random.default_rng(3).normal(size=600), 0, 3)
     masked = np.ma.masked_array(means, mask=np.arange(600) < 30)
-    found = ds2.curate(x, masked, method="refine", num_scores=4, texts=texts, graph=graph)
-    assert found.diagnostics.evidence.noise_source == "out-of-fold residual"
-    assert (found.curated[30:] == np.rint(means[30:])).all()
+    result = ds2.curate(x, masked, method="refine", num_scores=4, texts=texts, graph=graph)
+    assert result.diagnostics.evidence.noise_source == "out-of-fold residual"
+    assert (result.curated[30:] == np.rint(means[30:])).all()
     with pytest.raises(UserError, match=r"scores row 0 is -0\.5"):
         ds2.curate(x, np.where(np.arange(600) == 0, -0.5, means), method="refine", num_scores=4, graph=graph)
 
 
 def test_a_result_of_another_method_is_selected_by_its_curated_scores(planted):
     _, s, _, x, graph = planted
-    found = ds2.curate(x, s, method="posterior", num_scores=4, graph=graph)
-    assert (ds2.select(found, 40) == ds2.select(found.curated, found.long_tail, 40)).all()
+    result = ds2.curate(x, s, method="posterior", num_scores=4, graph=graph)
+    assert (ds2.select(result, 40) == ds2.select(result.curated, result.long_tail, 40)).all()
 
 
 def test_features_are_refused_by_other_methods(planted):
@@ -239,6 +239,9 @@ def test_features_are_refused_by_other_methods(planted):
 
 
 def test_importing_the_method_loads_neither_scikit_learn_nor_configuration():
-    code = "import sys, ds2.method.refine; print([m for m in ('sklearn', 'torch', 'omegaconf', 'hydra') if m in sys.modules])"
+    code = (
+        "import sys, ds2.method.refine;"
+        "print([m for m in ('sklearn', 'torch', 'omegaconf', 'hydra') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert out.stdout.strip() == "[]"

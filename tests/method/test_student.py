@@ -37,12 +37,12 @@ def test_ridge_equals_a_ridge_fitted_on_the_other_folds(world):
     got = cross_fitted_ridge(x, y, fold)
     for f in range(4):
         m, v = x[fold != f].astype(float), y[fold != f]
-        own = x[fold == f].astype(float)
+        left_out = x[fold == f].astype(float)
         unit = m.var(axis=0).mean() * len(m)
         gram = np.cov(m.T, bias=True) * len(m)
         tried = [
             v.mean()
-            + (own - m.mean(0))
+            + (left_out - m.mean(0))
             @ np.linalg.solve(gram + a * unit * np.eye(10), (m - m.mean(0)).T @ (v - v.mean()))
             for a in PENALTIES
         ]
@@ -187,14 +187,14 @@ def test_the_numbers_do_not_depend_on_threads(world):
 
     x, _, y, graph = world
     texts = make_texts(800)
-    found = []
+    predictions = []
     for threads in (1, 3):
         before = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(threads)
         try:
-            found.append(learn_student(x, y, np.ones(800, bool), graph, texts=texts).predicted)
+            predictions.append(learn_student(x, y, np.ones(800, bool), graph, texts=texts).predicted)
         finally:
             faiss.omp_set_num_threads(before)
     with one_blas_thread():
-        found.append(learn_student(x, y, np.ones(800, bool), graph, texts=texts).predicted)
-    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+        predictions.append(learn_student(x, y, np.ones(800, bool), graph, texts=texts).predicted)
+    assert predictions[0].tobytes() == predictions[1].tobytes() == predictions[2].tobytes()

@@ -1,4 +1,4 @@
-"""The anchors' file reads back what was written; every fault is one line that names the file and the place."""
+"""The anchors' file reads back what was written; every fault is one line that names file and place."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def read(path):
 
 
 def test_a_file_reads_back_in_levels_of_the_scale(tmp_path):
-    found = read(written(tmp_path))
-    assert found.anchors == {row: score - 1 for row, score in ANSWERS.items()}
-    assert found.weight.tolist() == [1.5] * len(ROWS)
-    assert found.unanswered == 0
+    answers = read(written(tmp_path))
+    assert answers.anchors == {row: score - 1 for row, score in ANSWERS.items()}
+    assert answers.weight.tolist() == [1.5] * len(ROWS)
+    assert answers.unanswered == 0
 
 
 def test_lines_without_a_score_are_counted_and_the_others_stand_for_them(tmp_path):
     some = {row: score for row, score in ANSWERS.items() if row > 15}
-    found = read(written(tmp_path, scores=some))
-    assert found.unanswered == 5
-    assert found.weight.sum() == pytest.approx(1.5 * len(ROWS))
+    answers = read(written(tmp_path, scores=some))
+    assert answers.unanswered == 5
+    assert answers.weight.sum() == pytest.approx(1.5 * len(ROWS))
 
 
 def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path):

@@ -32,14 +32,14 @@ def test_every_sample_gets_its_rating_and_criteria(tmp_path, monkeypatch):
         return rating(1 + number % 10)
 
     FakeBackend(say).install(monkeypatch)
-    found = rate(tmp_path, pool_of(TEXTS))
-    assert found.ratings.tolist() == [1 + i % 10 for i in range(20)]
-    assert found.scores.tolist() == [min(max(1 + i % 10, 4), 9) - 4 for i in range(20)]
-    assert found.details is not None
-    assert found.details.criteria[0, 0].tolist() == [3, 4, 5, 1]
-    assert found.details.report.total["parsed"] == 20
-    assert found.details.report.prompt_tokens == 2000
-    assert found.details.report.cached_tokens == 800
+    rated = rate(tmp_path, pool_of(TEXTS))
+    assert rated.ratings.tolist() == [1 + i % 10 for i in range(20)]
+    assert rated.scores.tolist() == [min(max(1 + i % 10, 4), 9) - 4 for i in range(20)]
+    assert rated.details is not None
+    assert rated.details.criteria[0, 0].tolist() == [3, 4, 5, 1]
+    assert rated.details.report.total["parsed"] == 20
+    assert rated.details.report.prompt_tokens == 2000
+    assert rated.details.report.cached_tokens == 800
 
 
 def test_what_the_log_holds_is_not_asked_again(tmp_path, monkeypatch):
@@ -74,18 +74,18 @@ def test_an_unreadable_answer_is_asked_again_with_the_same_messages(tmp_path, mo
         return GOOD if len(chats) == 3 else "hm"
 
     FakeBackend(say).install(monkeypatch)
-    found = rate(tmp_path, pool_of(["one"]))
-    assert found.ratings.tolist() == [6]
+    rated = rate(tmp_path, pool_of(["one"]))
+    assert rated.ratings.tolist() == [6]
     assert chats[0] == chats[1] == chats[2]
-    assert found.details is not None
-    assert found.details.report.answers == 3
+    assert rated.details is not None
+    assert rated.details.report.answers == 3
 
 
 def test_a_rerun_replays_unreadable_answers_too(tmp_path, monkeypatch):
     backend = FakeBackend(lambda request, times: "hm").install(monkeypatch)
     for _ in range(2):
-        found = rate(tmp_path, pool_of(["one"]), llm(max_unrated=1))
-        assert found.scores.tolist() == [-1]
+        rated = rate(tmp_path, pool_of(["one"]), llm(max_unrated=1))
+        assert rated.scores.tolist() == [-1]
     assert len(backend.asked) == 3
 
 
@@ -111,11 +111,11 @@ def test_repeats_are_asked_apart_and_averaged(tmp_path, monkeypatch):
         return rating([5, 6, 9][seen.setdefault(request.key, len(seen)) % 3])
 
     FakeBackend(say).install(monkeypatch)
-    found = rate(tmp_path, pool_of(["one", "two"]), llm(repeats=3))
+    rated = rate(tmp_path, pool_of(["one", "two"]), llm(repeats=3))
     assert len(seen) == 6
-    np.testing.assert_allclose(found.ratings, [20 / 3] * 2)
-    assert found.details is not None
-    assert found.details.criteria[0, :, -1].tolist() == [5, 6, 9]
+    np.testing.assert_allclose(rated.ratings, [20 / 3] * 2)
+    assert rated.details is not None
+    assert rated.details.criteria[0, :, -1].tolist() == [5, 6, 9]
 
 
 def test_too_many_unrated_stop_the_stage_in_one_line(tmp_path, monkeypatch):
@@ -128,10 +128,10 @@ def test_too_many_unrated_stop_the_stage_in_one_line(tmp_path, monkeypatch):
         rate(tmp_path, pool_of(TEXTS))
     assert "'no idea'" in str(caught.value)
     assert "\n" not in str(caught.value)
-    found = rate(tmp_path, pool_of(TEXTS), llm(max_unrated=0.6))
-    assert found.warnings[-1] == "11 samples are unrated"
-    assert found.details is not None
-    assert [(one.position, one.text) for one in found.details.unrated][:2] == [
+    rated = rate(tmp_path, pool_of(TEXTS), llm(max_unrated=0.6))
+    assert rated.warnings[-1] == "11 samples are unrated"
+    assert rated.details is not None
+    assert [(one.position, one.text) for one in rated.details.unrated][:2] == [
         (1, "no idea"),
         (10, "no idea"),
     ]
@@ -148,8 +148,8 @@ def test_a_rater_that_cannot_succeed_is_stopped_before_the_whole_pool_is_paid_fo
 
 def test_a_rater_that_needs_its_retries_is_not_stopped(tmp_path, monkeypatch):
     FakeBackend(lambda request, times: GOOD if int(request.key[:4], 16) % 2 else "hm").install(monkeypatch)
-    found = rate(tmp_path, pool_of([f"q{i}" for i in range(1200)]), llm(retries=10))
-    assert np.isfinite(found.ratings).mean() > 0.99  # half of all answers are unreadable, eleven tries
+    rated = rate(tmp_path, pool_of([f"q{i}" for i in range(1200)]), llm(retries=10))
+    assert np.isfinite(rated.ratings).mean() > 0.99  # half of all answers are unreadable, eleven tries
 
 
 def test_outcomes_are_counted_by_source(tmp_path, monkeypatch):
@@ -157,12 +157,12 @@ def test_outcomes_are_counted_by_source(tmp_path, monkeypatch):
     FakeBackend(lambda request, times: answers[words(request).partition("### user: ")[2][0]]).install(
         monkeypatch
     )
-    found = rate(tmp_path, pool_of(list("abcde"), ["x", "x", "y", "y", "y"]), llm(max_unrated=1, retries=0))
-    assert found.details is not None
-    report = found.details.report
-    named = {s: {k: n for k, n in own.items() if n} for s, own in report.outcomes.items()}
+    rated = rate(tmp_path, pool_of(list("abcde"), ["x", "x", "y", "y", "y"]), llm(max_unrated=1, retries=0))
+    assert rated.details is not None
+    report = rated.details.report
+    named = {s: {k: n for k, n in counts.items() if n} for s, counts in report.outcomes.items()}
     assert named == {"x": {"parsed": 1, "repaired": 1}, "y": {"refused": 1, "truncated": 1, "unreadable": 1}}
-    assert found.details.outcomes == ("parsed", "repaired", "refused", "truncated", "unreadable")
+    assert rated.details.outcomes == ("parsed", "repaired", "refused", "truncated", "unreadable")
 
 
 def test_a_collapsed_rater_is_warned_of(tmp_path, monkeypatch):
@@ -177,9 +177,9 @@ def test_long_conversations_are_cut_and_counted_and_the_instructions_never(tmp_p
     prompts = []
     FakeBackend(lambda request, times: prompts.append(words(request)) or GOOD).install(monkeypatch)
     long = "begin " + "middle " * 5000 + "end"
-    found = rate(tmp_path, pool_of([long, "short"]), llm(max_prompt_tokens=600))
-    assert found.details is not None
-    assert found.details.report.cut == 1
+    rated = rate(tmp_path, pool_of([long, "short"]), llm(max_prompt_tokens=600))
+    assert rated.details is not None
+    assert rated.details.report.cut == 1
     cut, whole = sorted(prompts, key=len, reverse=True)
     assert 500 < len(cut) // 4 <= 601
     assert cut[:1000] == whole[:1000]
@@ -193,11 +193,11 @@ def test_the_expected_rating_is_the_mean_of_the_distribution(tmp_path, monkeypat
     shares = (0.0, 0, 0, 0, 0.25, 0.25, 0.5, 0, 0)
     answer = Answer("", "7", distribution=shares)
     FakeBackend(lambda request, times: answer).install(monkeypatch)
-    found = rate(tmp_path, pool_of(["one"]), llm(reading=Reading.expected))
-    assert found.ratings.tolist() == [6.25]
-    assert found.scores.tolist() == [2]
-    assert found.details is not None
-    np.testing.assert_allclose(found.details.distribution, [shares])
+    rated = rate(tmp_path, pool_of(["one"]), llm(reading=Reading.expected))
+    assert rated.ratings.tolist() == [6.25]
+    assert rated.scores.tolist() == [2]
+    assert rated.details is not None
+    np.testing.assert_allclose(rated.details.distribution, [shares])
 
 
 @pytest.mark.parametrize(

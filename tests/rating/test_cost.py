@@ -84,9 +84,9 @@ def test_rating_stops_before_the_limit_is_passed_and_a_higher_one_goes_on(
     with pytest.raises(UserError, match="is reached"):
         rate(tmp_path, max_cost=1.2)
     assert len(backend.asked) == first  # what earlier runs paid counts
-    found = rate(tmp_path, max_cost=20.0)
+    rated = rate(tmp_path, max_cost=20.0)
     assert len(backend.asked) == len(set(backend.asked)) == 20
-    assert (found.scores >= 0).all()
+    assert (rated.scores >= 0).all()
 
 
 def test_questions_in_flight_count_with_the_most_that_they_can_cost(

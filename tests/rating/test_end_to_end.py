@@ -76,8 +76,8 @@ def test_a_killed_run_loses_no_answer_and_asks_at_most_what_was_in_flight_again(
     again = {chat for chat, times in server.asked.items() if times > 1}
     assert len(server.asked) == count
     assert len(again) <= len(kills) * in_flight
-    found = ratings_of(tmp_path)
-    assert (found["rating"] != 4).sum() <= len(again)
+    table = ratings_of(tmp_path)
+    assert (table["rating"] != 4).sum() <= len(again)
 
 
 def test_the_key_is_nowhere_in_what_is_written_or_said(tmp_path, monkeypatch, capfd):
@@ -127,12 +127,12 @@ def test_what_the_stage_leaves_can_be_read(tmp_path, monkeypatch, capsys):
             == 0
         )
     assert "THE RATER HAS COLLAPSED: 100.0% of its scores are 2" in capsys.readouterr().out
-    found = ratings_of(tmp_path)
-    assert list(found.columns) == [
+    table = ratings_of(tmp_path)
+    assert list(table.columns) == [
         "id", "row", "source", "score", "rating", "rarity", "complexity", "informativeness", "outcome",
     ]  # fmt: skip
-    assert found["score"].tolist() == [-1 if i == 5 else 2 for i in range(60)]
-    assert np.isnan(found["rating"][5])
+    assert table["score"].tolist() == [-1 if i == 5 else 2 for i in range(60)]
+    assert np.isnan(table["rating"][5])
     (folder,) = (tmp_path / "artifacts" / "rate").glob("*-*")
     (unrated,) = map(json.loads, (folder / "unrated.jsonl").read_text().splitlines())
     assert (unrated["id"], unrated["outcome"], unrated["text"]) == ("p5", "unreadable", "?")

@@ -25,12 +25,12 @@ def with_report(tmp_path, sources: int):
 
 
 def test_small_sources_are_one_row_and_outcomes_that_never_occurred_are_left_out(tmp_path):
-    found = rating_facts(with_report(tmp_path, 20))
-    assert found is not None
-    assert found.header == ["source", "parsed", "repaired", "unreadable"]
-    assert len(found.rows) == 14
-    assert found.rows[-1][0] == "7 other sources"
-    assert found.total == ["all", *(sum(row[c] for row in found.rows) for c in (1, 2, 3))]
+    table = rating_facts(with_report(tmp_path, 20))
+    assert table is not None
+    assert table.header == ["source", "parsed", "repaired", "unreadable"]
+    assert len(table.rows) == 14
+    assert table.rows[-1][0] == "7 other sources"
+    assert table.total == ["all", *(sum(row[c] for row in table.rows) for c in (1, 2, 3))]
 
 
 def test_the_page_shows_the_outcomes_and_runs_no_name(tmp_path):

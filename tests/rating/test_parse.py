@@ -92,31 +92,31 @@ def verdict(text: str, finish: str = "stop") -> Verdict:
 
 @pytest.mark.parametrize(("text", "value"), RATED.items())
 def test_a_usable_answer_is_never_asked_again(text, value):
-    found = verdict(text)
-    assert found.rating == value
-    assert found.outcome is (Outcome.repaired if found.reason else Outcome.parsed)
+    judged = verdict(text)
+    assert judged.rating == value
+    assert judged.outcome is (Outcome.repaired if judged.reason else Outcome.parsed)
 
 
 @pytest.mark.parametrize(("text", "outcome"), UNRATED.items())
 def test_an_unusable_answer_is_no_rating_and_says_why(text, outcome):
-    found = verdict(text)
-    assert found.outcome is outcome
-    assert math.isnan(found.rating)
-    assert 0 < len(found.reason) < 200
-    assert "_Pairs" not in found.reason
+    judged = verdict(text)
+    assert judged.outcome is outcome
+    assert math.isnan(judged.rating)
+    assert 0 < len(judged.reason) < 200
+    assert "_Pairs" not in judged.reason
 
 
 def test_the_criteria_are_kept_and_one_that_is_missing_is_unknown():
     assert verdict(GOOD).criteria == (3, 4, 5, 6)
-    found = verdict('{"rarity": 3, "informativeness": "5/10", "overall_rating": 6}')
-    assert found.criteria[0::2] == (3, 5)
-    assert math.isnan(found.criteria[1])
+    judged = verdict('{"rarity": 3, "informativeness": "5/10", "overall_rating": 6}')
+    assert judged.criteria[0::2] == (3, 5)
+    assert math.isnan(judged.criteria[1])
 
 
 def test_an_answer_cut_at_its_length_counts_only_if_the_rating_is_whole():
     for end in range(len(GOOD)):
-        found = verdict(GOOD[:end], "length")
-        assert found.outcome in (Outcome.truncated, Outcome.unreadable), GOOD[:end]
+        judged = verdict(GOOD[:end], "length")
+        assert judged.outcome in (Outcome.truncated, Outcome.unreadable), GOOD[:end]
     assert verdict(GOOD + " and I think", "length").rating == 6
 
 
@@ -138,8 +138,8 @@ def test_long_answers_take_no_long_time(text):
 
 @given(st.text() | st.text(alphabet='{}[]":,0123456789 overallrating_\\/.-'))
 def test_no_text_breaks_the_parser_and_no_rating_leaves_the_scale(text):
-    found = verdict(text)
-    assert found.outcome.rated == (1 <= found.rating <= 10)
+    judged = verdict(text)
+    assert judged.outcome.rated == (1 <= judged.rating <= 10)
 
 
 @given(
@@ -152,19 +152,19 @@ def test_a_json_object_is_read_in_any_order_and_whatever_stands_around_it(rating
     names = list(ratings)
     rng.shuffle(names)
     written = {name.replace("_", rng.choice("_ -")).title(): ratings[name] for name in names}
-    found = verdict(f"{before}{json.dumps(written)}{after}".replace("</think>", ""))
-    assert found.criteria == tuple(ratings[name] for name in CRITERIA)
+    judged = verdict(f"{before}{json.dumps(written)}{after}".replace("</think>", ""))
+    assert judged.criteria == tuple(ratings[name] for name in CRITERIA)
 
 
 @given(st.lists(st.floats(0, 1), min_size=9, max_size=9).filter(lambda shares: sum(shares) > 0.1))
 def test_the_expected_rating_lies_within_its_distribution(shares):
     normal = tuple(share / math.fsum(shares) for share in shares)
-    found = read(Answer("k", "", distribution=normal), Reading.expected)
+    judged = read(Answer("k", "", distribution=normal), Reading.expected)
     likely = [rating for rating, share in enumerate(normal, start=1) if share]
-    assert min(likely) - 1e-6 <= found.rating <= max(likely) + 1e-6
+    assert min(likely) - 1e-6 <= judged.rating <= max(likely) + 1e-6
 
 
 @pytest.mark.parametrize("shares", [None, (1.0,), (0.5,) * 9, (math.nan,) * 9, (2.0, -1.0, *(0.0,) * 7)])
 def test_what_is_no_distribution_is_no_rating(shares):
-    found = read(Answer("k", "7", distribution=shares), Reading.expected)
-    assert found.outcome is Outcome.unreadable
+    judged = read(Answer("k", "7", distribution=shares), Reading.expected)
+    assert judged.outcome is Outcome.unreadable

@@ -36,7 +36,7 @@ def test_a_plan_asks_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_tokens_and_price_are_those_of_the_rating_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = plan(tmp_path, runtime=PRICED)
+    planned = plan(tmp_path, runtime=PRICED)
     asked: list[int] = []
     counter = planning.estimate_tokens
     backend = FakeBackend(lambda request, times: asked.append(prompt_tokens(request, counter)) or GOOD)
@@ -44,12 +44,12 @@ def test_tokens_and_price_are_those_of_the_rating_itself(
     by_model.rate(
         llm(), pool_of(TEXTS), ScaleConfig(), model=MODEL, revision=None, folder=tmp_path, progress=False
     )
-    assert found.tokens_in == pytest.approx(sum(asked), rel=0.02)  # from half of them, drawn at random
-    assert found.tokens_out_at_most == 400 * 128
-    assert found.tokens_out / 400 == pytest.approx(counter(GOOD), abs=1)
-    assert found.dollars is not None
-    assert found.dollars[0] == pytest.approx((found.tokens_in + 4 * found.tokens_out) / 1e6)
-    assert found.dollars[1] == pytest.approx((found.tokens_in + 4 * 400 * 128) / 1e6)
+    assert planned.tokens_in == pytest.approx(sum(asked), rel=0.02)  # from half of them, drawn at random
+    assert planned.tokens_out_at_most == 400 * 128
+    assert planned.tokens_out / 400 == pytest.approx(counter(GOOD), abs=1)
+    assert planned.dollars is not None
+    assert planned.dollars[0] == pytest.approx((planned.tokens_in + 4 * planned.tokens_out) / 1e6)
+    assert planned.dollars[1] == pytest.approx((planned.tokens_in + 4 * 400 * 128) / 1e6)
 
 
 def test_what_the_log_answers_is_not_planned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,9 +61,9 @@ def test_what_the_log_answers_is_not_planned_again(tmp_path: Path, monkeypatch: 
     by_model.rate(
         config, pool_of(TEXTS), ScaleConfig(), model=MODEL, revision=None, folder=tmp_path, progress=False
     )
-    found = plan(tmp_path)
-    assert (found.wanted, found.questions) == (400, 200)
-    assert found.answered == len(backend.asked)
+    planned = plan(tmp_path)
+    assert (planned.wanted, planned.questions) == (400, 200)
+    assert planned.answered == len(backend.asked)
     assert plan(tmp_path, sample=0.5).questions == 0
     assert plan(tmp_path, sample=0.5, repeats=2).questions == 200
 
@@ -105,16 +105,18 @@ def test_the_slowest_limit_gives_the_time(tmp_path: Path) -> None:
 
 
 def test_the_tokens_of_a_local_model_are_counted_by_its_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
-    found = plan(tmp_path, backend=ChatBackend.transformers, model=str(tiny_model), max_prompt_tokens=100_000)
-    assert found.counted_by == "counted by its tokenizer"
+    planned = plan(
+        tmp_path, backend=ChatBackend.transformers, model=str(tiny_model), max_prompt_tokens=100_000
+    )
+    assert planned.counted_by == "counted by its tokenizer"
     assert (
-        found.tokens_in > 1.5 * plan(tmp_path).tokens_in
+        planned.tokens_in > 1.5 * plan(tmp_path).tokens_in
     )  # the tiny model's tokenizer is no match for a real one
 
 
 def test_the_expected_reading_writes_one_token(tmp_path: Path) -> None:
-    found = plan(tmp_path, reading=Reading.expected)
-    assert found.tokens_out == found.tokens_out_at_most == 400
+    planned = plan(tmp_path, reading=Reading.expected)
+    assert planned.tokens_out == planned.tokens_out_at_most == 400
 
 
 def test_the_command_prints_it(

@@ -44,12 +44,12 @@ def asked(conversation: str, reading: Reading = Reading.answer) -> str:
 
 def parts(content: str) -> tuple[str, str, str]:
     """Instructions, data and demand, split at the marks."""
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"(.*\n\n)<conversation ([0-9a-f]{8})>\n(.*)\n</conversation \2>\n\n([^\n]*)", content, re.DOTALL
     )
-    assert found is not None
-    assert content.count(f"conversation {found[2]}>") == 2
-    return found[1], found[3], found[4]
+    assert match is not None
+    assert content.count(f"conversation {match[2]}>") == 2
+    return match[1], match[3], match[4]
 
 
 @pytest.mark.parametrize("reading", READINGS)

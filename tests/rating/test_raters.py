@@ -104,8 +104,8 @@ def test_a_simulated_rater_draws_from_its_matrix():
     truth = np.repeat([0, 1, 2], 20_000).tolist()
     config = SimulatedRaterConfig(name="s", matrix=matrix, truth="value", seed=3)
     scores = rate(config, pool_of(truth), ScaleConfig(low=1, high=3)).scores
-    found = [np.bincount(scores[np.array(truth) == level], minlength=3) / 20_000 for level in range(3)]
-    np.testing.assert_allclose(found, matrix, atol=0.015)
+    shares = [np.bincount(scores[np.array(truth) == level], minlength=3) / 20_000 for level in range(3)]
+    np.testing.assert_allclose(shares, matrix, atol=0.015)
 
 
 def test_a_simulated_rater_depends_on_its_seed_alone():

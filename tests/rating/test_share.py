@@ -64,13 +64,13 @@ def test_the_report_holds_the_agreement_of_repeats(monkeypatch: pytest.MonkeyPat
         return rating(5 + int(number) % 4 + (seen[number] == 1 and int(number) < 20))
 
     FakeBackend(say).install(monkeypatch)
-    found = rate(tmp_path, repeats=2)
-    assert found.details is not None
-    counts = found.details.report.counts()
+    rated = rate(tmp_path, repeats=2)
+    assert rated.details is not None
+    counts = rated.details.report.counts()
     assert counts["repeats_pairs"] == 200
     assert counts["repeats_exact"] == pytest.approx(0.9)
     assert 0.9 < counts["repeats_kappa"] < 1
-    write_report(tmp_path, found.details.report)
+    write_report(tmp_path, rated.details.report)
     again = read_report(tmp_path)
     assert again is not None
     assert again.counts()["repeats_kappa"] == counts["repeats_kappa"]

@@ -75,16 +75,16 @@ def test_choices_are_top_level_configuration_keys(told):
 
 
 def test_results_counts_and_times_are_in_the_summary(told):
-    run, found = told
+    run, logged = told
     evaluation = Evaluation.read(run.stages["evaluate"].path)
     for task, value in evaluation.scores.items():
-        assert found["summary"][f"eval/{task}"] == pytest.approx(value)
+        assert logged["summary"][f"eval/{task}"] == pytest.approx(value)
         stderr = evaluation.result(task).stderr
-        assert found["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
-    assert found["summary"]["eval/average"] == pytest.approx(evaluation.average)
-    assert found["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
-    assert found["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
-    assert any("near-equal optima" in text for text in found["summary"]["warnings"])
+        assert logged["summary"][f"eval/{task}_stderr"] == pytest.approx(stderr)
+    assert logged["summary"]["eval/average"] == pytest.approx(evaluation.average)
+    assert logged["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
+    assert logged["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
+    assert any("near-equal optima" in text for text in logged["summary"]["warnings"])
 
 
 def test_metrics_are_named_as_in_the_tables_and_a_missing_average_is_left_out():

@@ -25,8 +25,9 @@ STAGES = ["rate", "embed", "knn", "curate", "select"]
 
 def config_for(pool: Path, *overrides: str) -> RunConfig:
     store = pool.parent / "artifacts"
-    fixed = ["pool=jsonl", f"pool.path={pool}", "finetune=none", "eval=none", "model=tiny", "tracking=none", "until=select",
-             "budget.samples=20", "runtime.progress=false", f"paths.artifacts={store}"]  # fmt: skip
+    fixed = ["pool=jsonl", f"pool.path={pool}", "finetune=none", "eval=none", "model=tiny",
+             "tracking=none", "until=select", "budget.samples=20", "runtime.progress=false",
+             f"paths.artifacts={store}"]  # fmt: skip
     papers = [] if any(o.startswith("selection=") for o in overrides) else ["selection=ds2"]
     return compose([*fixed, *papers, *overrides])
 
@@ -261,8 +262,8 @@ def test_the_name_of_a_run_can_be_read(planted_pool):
 
 
 def test_a_run_s_name_tells_how_it_was_curated_where_its_selection_does_not(planted_pool):
-    names = [run_name(config_for(planted_pool, *choice.split())).split("-")[2:-1] for choice in
-             ("curation=rank", "curation=posterior", "selection=ds2_posterior", "selection=alpagasus")]  # fmt: skip
+    choices = ("curation=rank", "curation=posterior", "selection=ds2_posterior", "selection=alpagasus")
+    names = [run_name(config_for(planted_pool, choice)).split("-")[2:-1] for choice in choices]
     assert names == [["ds2", "rank"], ["ds2", "posterior"], ["ds2_posterior"], ["alpagasus"]]
 
 

@@ -22,14 +22,14 @@ def arguments(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("chain")
     pool = folder / "planted.jsonl"
     pool.write_text("".join(json.dumps(row) + "\n" for row in planted_rows(240, 6)))
-    return ["pool=jsonl", f"pool.path={pool}", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3",
-            "eval=tiny", "eval.data_samples=4", "runtime.progress=false", f"paths.artifacts={folder}/artifacts",
-            f"paths.wandb={folder}/wandb"]  # fmt: skip
+    return ["pool=jsonl", f"pool.path={pool}", "budget.samples=20", "model=tiny", "finetune=tiny",
+            "finetune.max_steps=3", "eval=tiny", "eval.data_samples=4", "runtime.progress=false",
+            f"paths.artifacts={folder}/artifacts", f"paths.wandb={folder}/wandb"]  # fmt: skip
 
 
 def states(out: str) -> dict[str, str]:
-    found = (line.split() for line in out.splitlines())
-    return {words[0]: words[1] for words in found if len(words) > 1 and words[1] in ("computed", "reused")}
+    rows = (line.split() for line in out.splitlines())
+    return {words[0]: words[1] for words in rows if len(words) > 1 and words[1] in ("computed", "reused")}
 
 
 def test_from_a_pool_to_a_report_and_again_from_the_store(arguments, capsys):
@@ -54,8 +54,8 @@ def test_from_a_pool_to_a_report_and_again_from_the_store(arguments, capsys):
 
 def test_another_seed_trains_again_and_selects_nothing_anew(arguments, capsys):
     assert cli.run([*arguments, "seed=7", "tracking=none"]) == 0
-    found = states(capsys.readouterr().out)
-    assert {stage for stage, state in found.items() if state == "computed"} == {
+    state_of = states(capsys.readouterr().out)
+    assert {stage for stage, state in state_of.items() if state == "computed"} == {
         "finetune",
         "evaluate",
         "report",

@@ -32,15 +32,20 @@ RUNS = {
     "demo_oracle": "experiment=mini selection=oracle",
     "demo_posterior": "experiment=mini rater=simulated_llama_3_1_8b selection=ds2_posterior",
     "demo_without_curation": "experiment=mini rater=simulated_mistral_7b selection=ds2_without_curation",
-    "paper": "experiment=paper pool=jsonl pool.path=POOL rater=released rater.path=SCORES budget.samples=20 model=local "
-    "model.path=MODEL embedder.model=MODEL eval.truth_judge=MODEL eval.info_judge=MODEL",
-    "column_rater": f"pool=jsonl pool.path=POOL rater=from_column rater.column=true_score budget.samples=0.1 selection=ds2 {TINY}",
-    "several_raters": f"pool=jsonl pool.path=POOL rater=several rater.columns=[a,b] selection=multi_rater {TINY}",
+    "paper": "experiment=paper pool=jsonl pool.path=POOL rater=released rater.path=SCORES budget.samples=20 "
+    "model=local model.path=MODEL embedder.model=MODEL eval.truth_judge=MODEL eval.info_judge=MODEL",
+    "column_rater": "pool=jsonl pool.path=POOL rater=from_column rater.column=true_score budget.samples=0.1 "
+    f"selection=ds2 {TINY}",
+    "several_raters": "pool=jsonl pool.path=POOL rater=several rater.columns=[a,b] "
+    f"selection=multi_rater {TINY}",
     "served_rater": f"pool=jsonl pool.path=POOL rater=gpt_4o_mini curation=none selection=ds2 {TINY}",
-    "local_rater": f"pool=jsonl pool.path=POOL rater=llama_3_1_8b rater.model=MODEL curation.k=8 selection=ds2 {TINY}",
-    "expected_rating": f"pool=jsonl pool.path=POOL rater=openai_compatible rater.model=m rater.base_url=http://127.0.0.1:1/v1 "
-    f"rater.reading=expected rater.sample=0.5 curation=posterior selection=ds2 {TINY}",
-    "bootstrap": f"pool=jsonl pool.path=POOL curation=posterior curation.bootstrap=20 rater=truth selection=ds2 {TINY}",
+    "local_rater": "pool=jsonl pool.path=POOL rater=llama_3_1_8b rater.model=MODEL curation.k=8 "
+    f"selection=ds2 {TINY}",
+    "expected_rating": "pool=jsonl pool.path=POOL rater=openai_compatible rater.model=m "
+    "rater.base_url=http://127.0.0.1:1/v1 rater.reading=expected rater.sample=0.5 "
+    f"curation=posterior selection=ds2 {TINY}",
+    "bootstrap": "pool=jsonl pool.path=POOL curation=posterior curation.bootstrap=20 rater=truth "
+    f"selection=ds2 {TINY}",
     "approximate": f"knn=approximate knn.k=32 scale.low=3 scale.high=8 selection=ds2 {TINY}",
     "without_diversity": f"selection=ds2_without_diversity selection.filter.source_cap=0.5 {TINY}",
     "alpagasus": f"selection=alpagasus {TINY}",
@@ -57,7 +62,8 @@ RUNS = {
     "less": f"selection=less selection.target=POOL selection.scorer=MODEL {TINY}",
     "length_partialled": f"selection=ds2 selection.length_partialled=true until=select {TINY}",
     "qlora": "pool=jsonl pool.path=POOL finetune=qlora model=tiny eval=none selection=random budget=share_10",
-    "paper_tasks": "selection=ds2 eval=paper eval.data_dir=FOLDER eval.truth_judge=MODEL eval.info_judge=MODEL model=tiny finetune=tiny",
+    "paper_tasks": "selection=ds2 eval=paper eval.data_dir=FOLDER eval.truth_judge=MODEL "
+    "eval.info_judge=MODEL model=tiny finetune=tiny",
 }  # fmt: skip
 """Name -> overrides; upper-case words stand for files that `inputs` writes."""
 
@@ -73,7 +79,9 @@ def write_inputs(folder: Path) -> dict[str, Path]:
     rows = [
         {
             "id": f"p{i}", "source": f"s{i % 3}", "true_score": i % 6, "a": i % 6, "b": (i + 1) % 6,
-            "messages": [{"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": f"answer {i}"}],
+            "messages": [
+                {"role": "user", "content": f"question {i}"}, {"role": "assistant", "content": f"answer {i}"},
+            ],
         }
         for i in range(60)
     ]  # fmt: skip
@@ -93,11 +101,11 @@ def identities(overrides: str, inputs: dict[str, Path]) -> dict[str, Any]:
         overrides = overrides.replace(word, str(path))
     fixed = ["tracking=none", f"paths.artifacts={inputs['STORE']}", "runtime.offline=true"]
     chain = Chain(compose([*overrides.split(), *fixed]))
-    found = {
+    fingerprints = {
         step.stage: {"version": step.version, "identity": step.identity, "fingerprint": step.fingerprint}
         for step in chain.steps
     }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(fingerprints))
 
 
 @cache
@@ -119,5 +127,5 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as folder:
         written = write_inputs(Path(folder))
-        found = {name: identities(overrides, written) for name, overrides in RUNS.items()}
-    KNOWN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        fingerprints = {name: identities(overrides, written) for name, overrides in RUNS.items()}
+    KNOWN.write_text(json.dumps(fingerprints, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -76,9 +76,9 @@ def test_a_living_job_is_running_and_a_killed_one_has_died(tmp_path):
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    found = jobs.ledger(tmp_path)
-    assert found.running == frozenset()
-    assert "died" in found.failures["aa"]
+    ledger = jobs.ledger(tmp_path)
+    assert ledger.running == frozenset()
+    assert "died" in ledger.failures["aa"]
 
 
 def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
@@ -86,9 +86,9 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
     broken = next(tmp_path.rglob("*.json")).with_name("broken.json")
     for text in ("", "{", json.dumps({"overrides": []})):
         broken.write_text(text)
-        found = jobs.ledger(tmp_path)
-        assert found.damaged == [broken]
-        assert found.failures == {"aa": "no such pool"}
+        ledger = jobs.ledger(tmp_path)
+        assert ledger.damaged == [broken]
+        assert ledger.failures == {"aa": "no such pool"}
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):

@@ -15,15 +15,15 @@ from ds2.runs import launcher
 def finetune(folder: Path, **runtime: Any) -> None:
     config = FinetuneConfig(name="f", runtime=FinetuneRuntime(**runtime))
     launcher.finetune(
-        base_model="m", revision=None, train_file=folder / "t.jsonl", output_dir=folder, seed=0, config=config,
-        runtime=RuntimeConfig(),
+        base_model="m", revision=None, train_file=folder / "t.jsonl", output_dir=folder, seed=0,
+        config=config, runtime=RuntimeConfig(),
     )  # fmt: skip
 
 
 def evaluate(folder: Path, isolate: str = "auto") -> None:
     launcher.evaluate(
-        base_model="m", revision=None, adapter=None, output_dir=folder, seed=0, config=EvalConfig(name="e"), pool_seed=0,
-        runtime=RuntimeConfig(isolate=isolate),
+        base_model="m", revision=None, adapter=None, output_dir=folder, seed=0,
+        config=EvalConfig(name="e"), pool_seed=0, runtime=RuntimeConfig(isolate=isolate),
     )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ def test_loss_falls_answers_change_and_real_benchmarks_are_scored(tmp_path: Path
     with gzip.open(SHARED / "pools" / "ds2_67k.jsonl.gz", "rt", encoding="utf-8") as pool:
         (tmp_path / "rows.jsonl").write_text("".join(islice(pool, 2000)), encoding="utf-8")
     config = FinetuneConfig(
-        name="slice", rank=8, dropout=0.0, learning_rate=5e-3, max_steps=40, total_batch=16, max_tokens=512, dtype="float32",
-        runtime=FinetuneRuntime(device_batch=16),
+        name="slice", rank=8, dropout=0.0, learning_rate=5e-3, max_steps=40, total_batch=16,
+        max_tokens=512, dtype="float32", runtime=FinetuneRuntime(device_batch=16),
     )  # fmt: skip
     out = tmp_path / "tuned"
     metrics = train(

@@ -12,8 +12,7 @@ import pytest
 from ds2.artifacts.values import workspace
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig, ModelRuntime
-from ds2.models import reader as language_model
-from ds2.models import tiny
+from ds2.models import reader, tiny
 from ds2.pool import Message, Pool, Sample
 from ds2.selection.strategies import less
 from ds2.selection.strategies.lora_gradients import (
@@ -44,7 +43,7 @@ def settings(**changed) -> LessSelectionConfig:
 
 
 def loaded(folder: Path, config: LessSelectionConfig):
-    return add_lora(language_model.load(str(folder), None, config), config)
+    return add_lora(reader.load(str(folder), None, config), config)
 
 
 def sample(i: int, question: str, answer: str) -> Sample:
@@ -102,11 +101,11 @@ def test_the_warm_up_learns_and_leaves_a_checkpoint_an_epoch(folder, tmp_path):
     lm = loaded(folder, config)
     texts = [lm.conversation(one) for one in planted(8)]
     before = lm.mean_nll(texts).mean()
-    found = warm_up(lm, texts, config, tmp_path / "warm_up")
+    checkpoints = warm_up(lm, texts, config, tmp_path / "warm_up")
     assert lm.mean_nll(texts).mean() < before
-    assert [c.learning_rate for c in found] == pytest.approx([0.00875, 0.00375])
+    assert [c.learning_rate for c in checkpoints] == pytest.approx([0.00875, 0.00375])
     again = warm_up(loaded(folder, config), texts, config, tmp_path / "warm_up")
-    assert all((a.weights == b.weights).all() for a, b in zip(found, again, strict=True))
+    assert all((a.weights == b.weights).all() for a, b in zip(checkpoints, again, strict=True))
 
 
 def write_target(path: Path, answer: str) -> str:

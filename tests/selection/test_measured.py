@@ -12,8 +12,7 @@ from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
-from ds2.models import reader as language_model
-from ds2.models import tiny
+from ds2.models import reader, tiny
 from ds2.pool import Message, Sample
 from ds2.runs.chain import Chain
 from ds2.runs.prepare import needs
@@ -31,7 +30,7 @@ def lm(folder):
     config = MeasuredSelectionConfig(
         name="m", strategy="ifd", max_tokens=90, runtime=ModelRuntime(device="cpu", batch_size=3)
     )
-    return language_model.load(str(folder), None, config)
+    return reader.load(str(folder), None, config)
 
 
 def sample(*turns: tuple[str, str]) -> Sample:
@@ -60,15 +59,15 @@ def test_the_nll_is_the_model_s_own_loss_whatever_the_batch(lm):
     import torch
 
     texts = [lm.conversation(one) for one in SAMPLES]
-    found = lm.mean_nll(texts)
-    for text, value in zip(texts, found, strict=True):
+    nll = lm.mean_nll(texts)
+    for text, value in zip(texts, nll, strict=True):
         if not text.answer.any():
             assert np.isnan(value)
             continue
         labels = np.where(text.answer, text.ids, -100)
         loss = lm.model(input_ids=torch.tensor(text.ids[None]), labels=torch.tensor(labels[None])).loss
         assert value == pytest.approx(float(loss.detach()), abs=1e-5)
-    assert np.isnan(found).tolist() == [False, False, False, True, False]
+    assert np.isnan(nll).tolist() == [False, False, False, True, False]
 
 
 def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, folder, tmp_path):
@@ -89,7 +88,7 @@ def test_ifd_compares_the_same_answer_tokens_with_and_without_the_question(lm, f
     assert values[0] == pytest.approx(np.exp(asked - alone), rel=1e-5)
     assert np.isnan(values).tolist() == [False, False, False, True, False]
     cut = lm.conversation(SAMPLES[4])
-    same = language_model.Encoded(
+    same = reader.Encoded(
         lm.answers(SAMPLES[4]).ids[: cut.answer.sum() + 1],
         lm.answers(SAMPLES[4]).answer[: cut.answer.sum() + 1],
     )
@@ -113,7 +112,7 @@ def test_the_bands_of_perplexity(ask):
 
 
 def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(language_model, "PART", 2)
+    monkeypatch.setattr(reader, "PART", 2)
     seen: list[int] = []
 
     def compute(samples, fail_at=None):
@@ -123,7 +122,7 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
         return np.array([float(len(s.messages)) for s in samples])
 
     def run(fail_at=None):
-        return language_model.in_parts(
+        return reader.in_parts(
             SAMPLES, lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test"
         )
 
@@ -137,8 +136,9 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
 @pytest.fixture
 def chain(planted_pool: Path):
     def built(*overrides: str) -> Chain:
-        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "pool.limit=40", "finetune=none", "eval=none", "model=tiny",
-                 "tracking=none", "until=select", "budget.samples=5", "runtime.progress=false",
+        fixed = ["pool=jsonl", f"pool.path={planted_pool}", "pool.limit=40", "finetune=none",
+                 "eval=none", "model=tiny", "tracking=none", "until=select", "budget.samples=5",
+                 "runtime.progress=false",
                  f"paths.artifacts={planted_pool.parent / 'artifacts'}"]  # fmt: skip
         return Chain(compose([*fixed, *overrides]))
 
@@ -212,8 +212,8 @@ def test_later_positions_weigh_more_whatever_the_batch(lm):
     import torch
 
     texts = [lm.conversation(one) for one in SAMPLES]
-    found = lm.weighted_states(texts)
-    for text, row in zip(texts, found, strict=True):
+    states = lm.weighted_states(texts)
+    for text, row in zip(texts, states, strict=True):
         with torch.inference_mode():
             ids = torch.tensor(text.ids[None])
             hidden = lm.model(input_ids=ids, output_hidden_states=True).hidden_states[-1][0].double().numpy()

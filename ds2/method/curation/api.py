@@ -190,7 +190,7 @@ def _run(
     num_rated = int((scores >= 0).sum())
     if num_rated < 3:
         raise UserError(f"method 'rank' needs at least 3 rated samples, got {num_rated}")
-    found = curate_by_rank(
+    ranked = curate_by_rank(
         graph,
         scores,
         K,
@@ -202,10 +202,10 @@ def _run(
         seed=seed,
         embeddings=embeddings,
     )
-    seen = halve(found.detection, N)
-    bare.fit = found.summary
+    seen = halve(ranked.detection, N)
+    bare.fit = ranked.summary
     return CurationResult(
-        found.fit.T, found.fit.p, seen.curated, seen.confidence, seen.flagged, None, long_tail, bare
+        ranked.fit.T, ranked.fit.p, seen.curated, seen.confidence, seen.flagged, None, long_tail, bare
     )
 
 

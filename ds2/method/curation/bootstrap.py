@@ -6,12 +6,13 @@ refits the transition matrix from the full fit on what was drawn, and curates th
 that is many others' neighbour is drawn more often; each draw of it counts for less by as much, so that
 every sample has the same expected weight. Then
 
-    interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B resamples', t the 97.5 %
-                                    point of Student's distribution. It is the spread alone: a bias of the
-                                    method, such as one naming of true scores, is not in it
-    error_n                       = mean_b P_b(true y_n != s_n)                        `rank`: share of resamples that flag n
-    stability(m)                  = expected |S_b and S_b'| / m of two resamples,  S_b = the m samples chosen after b
-                                  = sum_n h_n (h_n - 1) / (B (B - 1) m),           h_n = number of resamples that choose n
+    interval of T, prior, ratio     x +- t_{B-1} s,  x the estimate, s the standard deviation of the B
+                                    resamples', t the 97.5 % point of Student's distribution. It is the
+                                    spread alone: a bias of the method, such as one naming of true scores,
+                                    is not in it
+    error_n      = mean_b P_b(true y_n != s_n)                      `rank`: share of resamples that flag n
+    stability(m) = expected |S_b and S_b'| / m of two resamples     S_b: the m samples chosen after b
+                 = sum_n h_n (h_n - 1) / (B (B - 1) m)              h_n: number of resamples that choose n
 
 The graph and the long-tail scores are held fixed.
 """
@@ -87,7 +88,7 @@ def bootstrap_curation(
     wrong = np.zeros((N, R))
     T, p, ratios = [], [], []
     near = graph.neighbors[:, : min(k, graph.k)]
-    agreement = np.stack([neighbor_agreement(own, own[near]) for own in scores.T], axis=1)
+    agreement = np.stack([neighbor_agreement(given, given[near]) for given in scores.T], axis=1)
     for run in runs:
         T.append(run.T)
         p.append(run.p)
@@ -159,7 +160,7 @@ def _rank_resamples(
         counts = np.bincount(triple, weights=mass[rated], minlength=K**3)
         c3 = (counts / counts.sum()).reshape(K, K, K)
         fit = hoc_adam(Consensus(c3.sum(axis=(1, 2)), c3.sum(axis=2), c3), start=start, steps=HOC_STEPS)
-        found = detect_errors(
+        detection = detect_errors(
             graph,
             scores,
             true_given_rated(fit.T, fit.p, share),
@@ -169,7 +170,7 @@ def _rank_resamples(
             seed=int(rng.integers(2**31)),
             embeddings=embeddings,
         )
-        yield _Resample(fit.T, fit.p, found.curated, found.flagged[:, None].astype(np.float64), mass)
+        yield _Resample(fit.T, fit.p, detection.curated, detection.flagged[:, None].astype(np.float64), mass)
 
 
 def _draws(graph: KnnGraph, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

@@ -11,7 +11,8 @@ from p; a neighbour in bin b is of the same neighbourhood with probability c[b]:
 
     theta_{i,beta,0}(y) = beta [y = i] + (1 - beta) p(y)                      the sample's own true score
     theta_{i,beta,b}(y) = beta c_b [y = i] + (1 - beta c_b) p(y)              a neighbour's, in bin b
-    P(n's data | i, beta) = sum_y theta_0(y) prod_r T_r[y, s_nr]  *  prod over neighbours m, raters r of (theta_b T_r)[s_mr]
+    P(n's data | i, beta) = sum_y theta_0(y) prod_r T_r[y, s_nr]
+                            * prod over neighbours m, raters r of (theta_b T_r)[s_mr]
 
 beta = 1 throughout is the paper's clusterability; beta = 0 makes neighbours worthless. EM raises the
 penalised likelihood
@@ -64,12 +65,12 @@ class Composition:
 
 @dataclass(frozen=True)
 class Expectation:
-    """One E-step. `weights` (n, G): P(i, beta | data); `own` (n, G): P(own scores | i, beta); `loglik`
-    (n,).
+    """One E-step. `weights` (n, G): P(i, beta | data); `given_likelihood` (n, G): P(n's given scores |
+    i, beta); `loglik` (n,).
     """
 
     weights: Array32
-    own: Array32
+    given_likelihood: Array32
     loglik: Array
 
 
@@ -116,17 +117,16 @@ def neighbor_loglik(model: Composition, evidence: Evidence, theta: Array) -> Arr
 def expect(model: Composition, evidence: Evidence) -> Expectation:
     """Responsibilities of all (main score, purity) pairs."""
     theta = compositions(model)
-    own = own_likelihood(model, evidence.scores, evidence.known) @ theta[0].T.astype(np.float32) + np.float32(
-        _TINY
-    )
+    likelihood = own_likelihood(model, evidence.scores, evidence.known) @ theta[0].T.astype(np.float32)
+    likelihood += np.float32(_TINY)
     weights = neighbor_loglik(model, evidence, theta)
-    weights += np.log(own)
+    weights += np.log(likelihood)
     top = weights.max(axis=1, keepdims=True)
     weights -= top
     np.exp(weights, out=weights)
     total = weights.sum(axis=1, keepdims=True)
     weights /= total
-    return Expectation(weights, own, (np.log(total) + top)[:, 0].astype(np.float64))
+    return Expectation(weights, likelihood, (np.log(total) + top)[:, 0].astype(np.float64))
 
 
 def maximise(
@@ -140,7 +140,7 @@ def maximise(
     w = by_purity.sum(axis=1)
     q = by_purity.sum(axis=0) + 1.0
     # Own scores: P(true y of n), and the part of it that came from p rather than from the main score.
-    ratio = weights / e.own
+    ratio = weights / e.given_likelihood
     likelihood = own_likelihood(model, evidence.scores, evidence.known)
     truth = likelihood * (ratio @ theta[0].astype(np.float32))
     background = np.repeat(1 - PURITIES, K)

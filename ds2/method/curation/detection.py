@@ -3,16 +3,20 @@
 One round looks at a random subsample. With the k - 1 nearest neighbours of n in it, D their distances and s
 their scores,
 
-    q_n[j]  = sum over {n} and its neighbours of (1 - D) [score = j], L2-normalised over j; n's own distance is 2 D_1 - D_2
-    a_n     = -log q_n[s_n]                                            high: disagrees with its neighbourhood
-    flagged = a_n >= percentile of a over the samples rated s_n, at 100 R[s_n, s_n]     (the share 1 - R[j, j] is flagged)
+    q_n[j]  = sum over {n} and its neighbours of (1 - D) [score = j], L2-normalised over j;
+              n's own distance is 2 D_1 - D_2
+    a_n     = -log q_n[s_n]                                  high: disagrees with its neighbourhood
+    flagged = a_n >= percentile of a over the samples rated s_n, at 100 R[s_n, s_n]
+              (the share 1 - R[j, j] is flagged)
     suggest = argmax q_n
 
 with R[i, j] = P(true i | rated j). Over the rounds,
 
     f_n     = (#flagged + 1) / (#seen + 2);  error where f_n > 0.5
     g_n[j]  = (#suggested j while flagged + 1) / (#flagged + K)
-    confidence_n = f_n max_{j != s_n} g_n[j];  the score is replaced where the error's confidence reaches the threshold
+    confidence_n = f_n max_{j != s_n} g_n[j]
+
+The score of an error is replaced where its confidence reaches the threshold.
 """
 
 from __future__ import annotations
@@ -65,17 +69,17 @@ def soft_labels(scores: NDArray[np.int64], distances: Array, num_scores: int) ->
 
 
 def detect_round(
-    own: NDArray[np.int64], q: Array, fractions: Array
+    given: NDArray[np.int64], q: Array, fractions: Array
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Flags (n,) and suggestions (n,) of one round, from the samples' own scores (n,) and soft labels (n,
+    """Flags (n,) and suggestions (n,) of one round, from the samples' given scores (n,) and soft labels (n,
     K).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        disagreement = -np.log(q[np.arange(len(own)), own])
-    disagreement[~np.isfinite(disagreement)] = 1e8  # no vote, or a negative one, for the own score
-    flagged = np.zeros(len(own), dtype=bool)
+        disagreement = -np.log(q[np.arange(len(given)), given])
+    disagreement[~np.isfinite(disagreement)] = 1e8  # no vote, or a negative one, for the given score
+    flagged = np.zeros(len(given), dtype=bool)
     for j in range(q.shape[1]):
-        rated_j = np.flatnonzero(own == j)
+        rated_j = np.flatnonzero(given == j)
         if rated_j.size:
             values = disagreement[rated_j]
             flagged[rated_j] = values >= np.percentile(values, 100 * (1 - fractions[j]))

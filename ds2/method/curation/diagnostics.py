@@ -2,7 +2,9 @@
 
 Clusterability is measured, not assumed. With s the scores and m the n-th sample's neighbours,
 
-    agreement = mean over pairs (n, m) of [s_n = s_m]        chance = the same with s shuffled        ratio = agreement / chance
+    agreement = mean over pairs (n, m) of [s_n = s_m]
+    chance    = the same with s shuffled
+    ratio     = agreement / chance
 
 The interval is the ratio plus or minus 1.96 standard errors, from the variance between samples and between
 shuffles.
@@ -66,15 +68,15 @@ def measure_clusterability(
     )
 
 
-def neighbor_agreement(own: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
+def neighbor_agreement(scores: NDArray[np.int64], theirs: NDArray[np.int64]) -> Array:
     """Share of each sample's rated neighbours that have its score, (n,); NaN where it or all of them are
     unrated.
 
-    own (n,), theirs (n, k): scores, -1 unrated.
+    scores (n,), theirs (n, k): scores, -1 unrated.
     """
-    counted = (theirs >= 0) & (own >= 0)[:, None]
+    counted = (theirs >= 0) & (scores >= 0)[:, None]
     total = counted.sum(axis=1)
-    equal = ((theirs == own[:, None]) & counted).sum(axis=1)
+    equal = ((theirs == scores[:, None]) & counted).sum(axis=1)
     return np.where(total > 0, equal / np.maximum(total, 1), np.nan)
 
 
@@ -132,8 +134,8 @@ def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
     c = rater.clusterability
     if c is not None and not c.informative:
         said.append(
-            f"neighbours carry no information about {label}: their scores agree {c.agreement:.3f} of the time, "
-            f"{c.chance:.3f} by chance (ratio {c.ratio:.2f}, {c.ratio_low:.2f} to {c.ratio_high:.2f})"
+            f"neighbours carry no information about {label}: their scores agree {c.agreement:.3f} of the "
+            f"time, {c.chance:.3f} by chance (ratio {c.ratio:.2f}, {c.ratio_low:.2f} to {c.ratio_high:.2f})"
         )
     elif c is not None and c.ratio < WEAK:
         said.append(
@@ -150,8 +152,8 @@ def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
         said.append(f"scores of {label} follow length (Spearman {rater.length_correlation:.2f})")
     if rater.diagonally_dominant is False:
         said.append(
-            f"the transition matrix of {label} is not diagonally dominant: some true score is mostly rated as another, "
-            "so its rows may be permuted"
+            f"the transition matrix of {label} is not diagonally dominant: some true score is mostly rated "
+            "as another, so its rows may be permuted"
         )
     return said
 

@@ -96,8 +96,8 @@ def plant_pool(
     clusters = max(1, round(num_samples / cluster_size))
     member = rng.permutation(num_samples) % clusters
     main = rng.choice(K, clusters, p=p)
-    own = rng.random(num_samples) >= purity
-    y = np.where(own, rng.choice(K, num_samples, p=p), main[member])
+    stray = rng.random(num_samples) >= purity
+    y = np.where(stray, rng.choice(K, num_samples, p=p), main[member])
     x = rng.normal(size=(clusters, dimensions))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     x = x[member] + spread * rng.normal(size=(num_samples, dimensions)) / np.sqrt(dimensions)

@@ -115,8 +115,8 @@ def fit_posterior(
     pairs = "" if told else ", ".join(f"{i} and {j}" for i, j in close_namings(model))
     warnings = (
         (
-            f"true scores {pairs} could trade names: only the assumption that raters are right as often as possible "
-            "tells them apart",
+            f"true scores {pairs} could trade names: only the assumption that raters are right as often as "
+            "possible tells them apart",
         )
         if pairs
         else ()
@@ -186,9 +186,9 @@ def name_scores(model: Composition) -> Composition:
 def close_namings(model: Composition) -> list[tuple[int, int]]:
     """Pairs of true scores that could trade names at a small loss (AMBIGUOUS) of rightness."""
     gain = true_share(model)[:, None] * model.T.mean(axis=0)
-    own = np.diag(gain)
-    loss = own[:, None] + own[None, :] - gain - gain.T
-    i, j = np.nonzero(np.triu(loss < AMBIGUOUS * (own[:, None] + own[None, :]), 1))
+    right = np.diag(gain)
+    loss = right[:, None] + right[None, :] - gain - gain.T
+    i, j = np.nonzero(np.triu(loss < AMBIGUOUS * (right[:, None] + right[None, :]), 1))
     return [(int(a), int(b)) for a, b in zip(i, j, strict=True)]
 
 
@@ -232,10 +232,10 @@ def apply_model(
     edges: csr_array, evidence: Evidence, model: Composition, composed: float = COMPOSED
 ) -> Array:
     """Posterior of every sample, (N, K), from the evidence along `edges`."""
-    own = own_likelihood(model, evidence.scores, evidence.known)
+    likelihood = own_likelihood(model, evidence.scores, evidence.known)
     around = local_prior(model, evidence)
     worth = np.concatenate([[0.0], model.c]).astype(np.float32)
     weighted = csr_array((worth[edges.data], edges.indices, edges.indptr), shape=edges.shape)
-    carried = smoothed_prior(weighted, own, true_share(model))
-    posterior = around**composed * carried ** (1 - composed) * own
+    carried = smoothed_prior(weighted, likelihood, true_share(model))
+    posterior = around**composed * carried ** (1 - composed) * likelihood
     return np.asarray(posterior / posterior.sum(axis=1, keepdims=True))

@@ -1,4 +1,6 @@
-"""`curate(method="refine")`: the student of one rater with its posterior, or of a panel, and the verdict in plain words."""
+"""`curate(method="refine")`: the student of one rater with its posterior, or of a panel, and the verdict in
+plain words.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def run_refine(
         exact, unit = _panel_scores(panel, inputs.scores, num_scores)
         noise = (panel.noise * unit, "the panel's own error")
     fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
-    found = refine(
+    refinement = refine(
         inputs.embeddings,
         exact,
         graph=inputs.graph,
@@ -65,27 +67,27 @@ def run_refine(
         num_samples=len(given),
         raters=[],
         fit=fit.summary,
-        evidence=found.evidence,
-        verdict=verdict(found.evidence) if panel is None else panel_verdict(panel, found.evidence),
-        warnings=[*fit.warnings, *([] if panel is None else panel.warnings), *found.warnings],
+        evidence=refinement.evidence,
+        verdict=verdict(refinement.evidence) if panel is None else panel_verdict(panel, refinement.evidence),
+        warnings=[*fit.warnings, *([] if panel is None else panel.warnings), *refinement.warnings],
     )
     return CurationResult(
         transition=fit.T[0] if R == 1 else fit.T,
         prior=fit.p,
         curated=np.where(given >= 0, given, fit.posterior.argmax(axis=1)).astype(np.int64),
         confidence=fit.posterior.max(axis=1),
-        flagged=found.flagged,
+        flagged=refinement.flagged,
         posterior=fit.posterior,
         long_tail=long_tail_scores(inputs.graph, k),
         diagnostics=diagnostics,
-        refined=found.refined,
-        student=found.student,
+        refined=refinement.refined,
+        student=refinement.student,
     )
 
 
 def _panel_scores(panel: Panel, scores: NDArray[np.int64], num_scores: int) -> tuple[Array, float]:
-    """The panel's score on the raters' scale, (N,), -1 where nobody rated: mean and spread of the plain mean; and the
-    points that one standard deviation of quality is.
+    """The panel's score on the raters' scale, (N,), -1 where nobody rated: mean and spread of the plain
+    mean; and the points that one standard deviation of quality is.
     """
     rated = scores >= 0
     mean = np.where(rated, scores, 0).sum(axis=1) / np.maximum(rated.sum(axis=1), 1)
@@ -96,13 +98,18 @@ def _panel_scores(panel: Panel, scores: NDArray[np.int64], num_scores: int) -> t
 
 
 def panel_verdict(panel: Panel, evidence: Evidence) -> str:
-    """Three sentences: how the raters were fused and what the panel is worth; what it cannot tell; what would tell."""
+    """Three sentences: how the raters were fused and what the panel is worth; what it cannot tell; what
+    would tell.
+    """
     student = "" if evidence.student.refused else ", near-equal ones ordered by a student of the panel"
     idle = f"; {', '.join(panel.spare)} could be left out" if panel.spare else ""
     return (
-        f"The scores of {len(panel.raters)} raters were fused by what they share{student}: together they are worth "
-        f"{panel.independent_raters:.1f} independent raters{idle}. Agreement between raters is not correctness: errors that all "
-        "of them share cannot be seen from inside. About a hundred scores by people on the criterion you mean would tell."
+        f"The scores of {len(panel.raters)} raters were fused by what they share{student}: together they are "
+        f"worth "
+        f"{panel.independent_raters:.1f} independent raters{idle}. Agreement between raters is not "
+        f"correctness: errors that all "
+        "of them share cannot be seen from inside. About a hundred scores by people on the criterion you "
+        "mean would tell."
     )
 
 
@@ -111,7 +118,10 @@ def verdict(evidence: Evidence) -> str:
     s = evidence.student
     if s.refused and evidence.posterior_weight:
         done = "The given scores were kept, and equal ones ordered by what their neighbours' scores say"
-        why = f"a student of the rater predicts nothing out of fold (R^2 {s.r2:.2f}, {s.r2_low:.2f} to {s.r2_high:.2f})"
+        why = (
+            "a student of the rater predicts nothing out of fold "
+            f"(R^2 {s.r2:.2f}, {s.r2_low:.2f} to {s.r2_high:.2f})"
+        )
     elif s.refused:
         done, why = (
             "The given scores were kept and equal ones left equal",
@@ -120,9 +130,13 @@ def verdict(evidence: Evidence) -> str:
     else:
         help_ = " and their neighbours' scores" if evidence.posterior_weight else ""
         done = f"The given scores were kept, and equal ones ordered by a student of the rater{help_}"
-        why = f"it predicts the rater's scores out of fold with R^2 {s.r2:.2f} ({s.r2_low:.2f} to {s.r2_high:.2f})"
+        why = (
+            f"it predicts the rater's scores out of fold with R^2 {s.r2:.2f} "
+            f"({s.r2_low:.2f} to {s.r2_high:.2f})"
+        )
     return (
-        f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's scores cannot tell a noisy "
-        "rater from neighbours that differ, and its habits, such as liking length, are learned with the rest. About a hundred "
-        "scores by people on the criterion you mean, or a second rater, would tell."
+        f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's "
+        "scores cannot tell a noisy rater from neighbours that differ, and its habits, such as liking "
+        "length, are learned with the rest. About a hundred scores by people on the criterion you mean, or "
+        "a second rater, would tell."
     )

@@ -93,7 +93,7 @@ class Uncertainty:
     transition: Interval
     prior: Interval
     clusterability: Interval
-    """Of the agreement ratio, (R,) each end."""
+    """The interval of the agreement ratio, (R,) each end."""
     error_probability: Array
     """Probability that each given score is wrong, (N,), or (N, R) for several raters; NaN where unrated."""
     stability_budgets: NDArray[np.int64]

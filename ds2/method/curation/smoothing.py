@@ -24,14 +24,14 @@ ALPHA = 0.1
 ROUNDS = 15
 
 
-def smoothed_prior(weighted: csr_array, own: Array32, p: Array, *, rounds: int = ROUNDS) -> Array:
-    """pi of the module's head, (N, K). weighted (N, N): A; own (N, K) likelihood of each sample's own
+def smoothed_prior(weighted: csr_array, likelihood: Array32, p: Array, *, rounds: int = ROUNDS) -> Array:
+    """pi of the module's head, (N, K). weighted (N, N): A; likelihood (N, K) of each sample's own
     scores; p (K,).
     """
     base = (ALPHA * p).astype(np.float32)
-    prior = np.broadcast_to(p.astype(np.float32), own.shape)
+    prior = np.broadcast_to(p.astype(np.float32), likelihood.shape)
     for _ in range(rounds):
-        belief = prior * own
+        belief = prior * likelihood
         belief /= belief.sum(axis=1, keepdims=True)
         prior = weighted @ belief + base
     return np.asarray(prior / prior.sum(axis=1, keepdims=True), dtype=np.float64)

@@ -106,7 +106,7 @@ def neighbors_within(
 
 
 def _enough(graph: KnnGraph, num_drawn: int, k: int) -> int:
-    """Width at which even the unluckiest of N rows should hold k sampled entries (six standard deviations)."""
+    """Width at which even the unluckiest of N rows should hold k sampled ones (six standard deviations)."""
     q = num_drawn / graph.num_samples
     w = max(k, graph.k)
     while w * q - 6 * math.sqrt(w * q * (1 - q)) < k and w < graph.num_samples - 1:

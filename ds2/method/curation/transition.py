@@ -11,7 +11,9 @@ Clusterability: a sample and its two nearest neighbours share the true score. Wi
 
 The left sides are counted (mean over random subsamples), the right sides fitted: minimise, over A and b,
 
-    L = ||c1 - ĉ1|| + ||c2 - ĉ2|| + ||c3 - ĉ3||      T = row-softmax(A), p = softmax(b), unsquared Frobenius norms
+    L = ||c1 - ĉ1|| + ||c2 - ĉ2|| + ||c3 - ĉ3||      T = row-softmax(A), p = softmax(b)
+
+with unsquared Frobenius norms.
 
 The minimum is identified only up to a permutation of the true scores, and near-equal minima exist; see
 `fit_transition`.

@@ -45,8 +45,8 @@ class LeftOut:
     """Samples that this rater and at least one other rated."""
     raw: Agreement
     curated: Agreement
-    """Of the posterior mean where the method gives one (its kappa: of the curated scores), else of the
-    curated scores.
+    """Agreement of the posterior mean where the method gives one (its kappa: of the curated scores), else
+    of the curated scores.
     """
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Two or three plain sentences: what was done with the scores, what that cannot tell, and what would tell.
 
-The figures are of real raters judged by people: mean human rating, in standard deviations, of the top 10 % that
-each order selects, over 29 raters on eight sets (docs/truth.md, `python benchmarks/human_truth.py --raters named`).
+The figures are of real raters judged by people: mean human rating, in standard deviations, of the top 10 %
+that each order selects, over 29 raters on eight sets (docs/truth.md, `python benchmarks/human_truth.py
+--raters named`).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ GIVEN = 0.786
 TOP_TENTH = {"rank": 0.484, "posterior": 0.759}
 """Method -> its own order; the paper's, `rank` and then the long tail: .384."""
 _CANNOT_TELL = (
-    "One rater's scores cannot tell a noisy rater from neighbours that differ; about a hundred scores by people on "
+    "One rater's scores cannot tell a noisy rater from neighbours that differ; about a hundred scores by "
+    "people on "
     "the criterion you mean, or a second rater, would tell."
 )
 _AGREEMENT = (
-    "Agreement between raters is not correctness: errors that all of them share cannot be seen from inside; about a "
+    "Agreement between raters is not correctness: errors that all of them share cannot be seen from inside; "
+    "about a "
     "hundred scores by people on the criterion you mean would tell."
 )
 
@@ -31,20 +34,23 @@ def verdict_of(method: str, num_raters: int, *, told: bool, kept_raw: bool) -> s
         return f"The given scores were kept, and equal ones left equal. {_CANNOT_TELL}"
     if told:
         return (
-            "The scores were replaced by what their neighbours' scores and your own knowledge of the rater make likely. "
+            "The scores were replaced by what their neighbours' scores and your own knowledge of the rater "
+            "make likely. "
             "What people said of a hundred samples holds for the pool as far as they were drawn from it."
         )
     if num_raters > 1:
-        return f"The scores of {num_raters} raters were fused into one by a model of each one's errors. {_AGREEMENT}"
-    return (
-        f"The scores were replaced by what their neighbours' scores suggest; nothing here says whether that helped. "
-        f"{warning_of(method)}. {_CANNOT_TELL}"
-    )
+        fused = f"The scores of {num_raters} raters were fused into one by a model of each one's errors."
+        return f"{fused} {_AGREEMENT}"
+    replaced = "The scores were replaced by what their neighbours' scores suggest."
+    return f"{replaced} {warning_of(method)}. {_CANNOT_TELL}"
 
 
 def warning_of(method: str) -> str:
-    """One line for whoever replaces one rater's scores without knowing more of the rater; `rank` or `posterior`."""
+    """One line for whoever replaces one rater's scores without knowing more of the rater; `rank` or
+    `posterior`.
+    """
     return (
-        f"By people's ratings, curation={method} of one rater chooses worse than the rater's own scores: top 10 % "
+        f"By people's ratings, curation={method} of one rater chooses worse than the rater's own scores: top "
+        f"10 % "
         f"{TOP_TENTH[method]:.2f} sd for {GIVEN:.2f} (docs/truth.md); curation=refine does not"
     )

@@ -36,20 +36,24 @@ def cross_fitted_boosting(
     unrated = np.flatnonzero(fold < 0)
 
     def one_fold(f: int) -> tuple[NDArray[np.int64], Array, Array]:
-        rows, own = np.flatnonzero((fold >= 0) & (fold != f)), np.flatnonzero(fold == f)
+        rows, left_out = np.flatnonzero((fold >= 0) & (fold != f)), np.flatnonzero(fold == f)
         if len(rows) > FIT_ROWS:
             rows = np.sort(np.random.default_rng([seed, 12, f]).choice(rows, FIT_ROWS, replace=False))
         model = HistGradientBoostingRegressor(
-            max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=RATE, min_samples_leaf=FEWEST_IN_LEAF, max_bins=BINS,
-            early_stopping=False, random_state=seed,
+            max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=RATE, min_samples_leaf=FEWEST_IN_LEAF,
+            max_bins=BINS, early_stopping=False, random_state=seed,
         )  # fmt: skip
         with threadpool_limits(limits=1, user_api="openmp"):
             model.fit(X[rows], y[rows])
-            return own, model.predict(X[own]), model.predict(X[unrated]) if len(unrated) else np.zeros(0)
+            return (
+                left_out,
+                model.predict(X[left_out]),
+                model.predict(X[unrated]) if len(unrated) else np.zeros(0),
+            )
 
     out = np.zeros(len(X))
     F = int(fold.max()) + 1
-    for own, predicted, elsewhere in side_by_side(one_fold, range(F)):
-        out[own] = predicted
+    for left_out, predicted, elsewhere in side_by_side(one_fold, range(F)):
+        out[left_out] = predicted
         out[unrated] += elsewhere / F
     return out

@@ -3,7 +3,8 @@ truncated SVD.
 
 With c_nt the count of term t in text n, df_t the number of texts that have it:
 
-    A_nt = (1 + log c_nt) (1 + log((1 + N) / (1 + df_t))),  rows scaled to length 1;  vectors = A V,  rows scaled to length 1
+    A_nt    = (1 + log c_nt) (1 + log((1 + N) / (1 + df_t))),  rows scaled to length 1
+    vectors = A V,  rows scaled to length 1
 
 V are the leading right singular vectors of A, found by subspace iteration on at most FIT_ROWS rows and
 applied to all: the cost is linear in the number of texts. Texts without a term get a zero row.
@@ -25,8 +26,8 @@ from ds2.method.student.work import side_by_side
 Array = NDArray[np.float64]
 
 SURFACE = (
-    "log characters", "log words", "log line breaks", "distinct words per word", "characters per word", "line breaks per word",
-    "sentence ends per word", "digits per character", "punctuation per character",
+    "log characters", "log words", "log line breaks", "distinct words per word", "characters per word",
+    "line breaks per word", "sentence ends per word", "digits per character", "punctuation per character",
 )  # fmt: skip
 OF_LENGTH = 3
 """The first so many of SURFACE are of length; the others are rates, which length does not drive by itself."""
@@ -62,8 +63,8 @@ def surface_features(texts: Sequence[str], counts: Any, *, lengths: bool = True)
     tokens, distinct = np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr)
     a_word, a_char = np.maximum(words, 1), np.maximum(chars, 1)
     columns = (
-        np.log1p(chars), np.log1p(words), np.log1p(lines), distinct / np.maximum(tokens, 1), chars / a_word, lines / a_word,
-        ends / a_word, digits / a_char, marks / a_char,
+        np.log1p(chars), np.log1p(words), np.log1p(lines), distinct / np.maximum(tokens, 1), chars / a_word,
+        lines / a_word, ends / a_word, digits / a_char, marks / a_char,
     )  # fmt: skip
     return np.stack(columns[0 if lengths else OF_LENGTH :], axis=1).astype(np.float64)
 

@@ -5,9 +5,13 @@ each fold, a fit that leaves out a set S of folds is, with sums over the rest an
 
     w = (G - n m m' + a I)^-1 (c - n mu m),    b = mu - m' w
 
-and its squared error on a fold is  yy - 2 (w' c_f + b s_f) + w' G_f w + 2 b w' t_f + b^2 n_f  without a look at its rows. The penalty
-a of a fold's fit is the one with the least such error over the other folds, each predicted from the rest:
-nested, so no score has a say in its own prediction. One pass over the rows, then matrices of D x D only.
+and its squared error on a fold, without a look at its rows, is
+
+    yy - 2 (w' c_f + b s_f) + w' G_f w + 2 b w' t_f + b^2 n_f
+
+The penalty a of a fold's fit is the one with the least such error over the other folds, each predicted from
+the rest: nested, so no score has a say in its own prediction. One pass over the rows, then matrices of D x D
+only.
 """
 
 from __future__ import annotations
@@ -74,8 +78,10 @@ def cross_fitted_ridge(X: NDArray[np.float32], y: Array, fold: NDArray[np.int64]
     for start in range(0, len(X), _BLOCK):
         rows = slice(start, start + _BLOCK)
         each = X[rows].astype(np.float64) @ w + b
-        own = fold[rows]
-        out[rows] = np.where(own >= 0, each[np.arange(len(own)), np.maximum(own, 0)], each.mean(axis=1))
+        fold_of = fold[rows]
+        out[rows] = np.where(
+            fold_of >= 0, each[np.arange(len(fold_of)), np.maximum(fold_of, 0)], each.mean(axis=1)
+        )
     return out
 
 

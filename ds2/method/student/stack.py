@@ -50,8 +50,8 @@ def stack_members(
     unrated; groups (N,).
     """
     rated = fold >= 0
-    y, own, group = scores[rated], fold[rated], groups[rated]
-    base = fold_means(y, own)
+    y, fold_of, group = scores[rated], fold[rated], groups[rated]
+    base = fold_means(y, fold_of)
     scored = {name: r_squared(y, c[rated], base, group) for name, c in columns.items()}
     kept = [name for name, (_, low, _) in scored.items() if low > 0]
     mean = float(y.mean())
@@ -59,11 +59,11 @@ def stack_members(
     predicted, crossed = np.full(len(scores), mean), base.copy()
     if kept:
         around = np.stack([columns[name] - mean for name in kept], axis=1)
-        found = _weights(around[rated], y - mean)
-        weights |= dict(zip(kept, map(float, found), strict=True))
-        predicted = mean + around @ found
-        for f in range(int(own.max()) + 1):
-            out = own == f
+        slopes = _weights(around[rated], y - mean)
+        weights |= dict(zip(kept, map(float, slopes), strict=True))
+        predicted = mean + around @ slopes
+        for f in range(int(fold_of.max()) + 1):
+            out = fold_of == f
             crossed[out] = base[out] + around[rated][out] @ _weights(around[rated][~out], y[~out] - mean)
     r2, low, high = r_squared(y, crossed, base, group) if kept else (0.0, 0.0, 0.0)
     members = [Member(n, weights[n], *scored[n], refused=n not in kept) for n in columns]

@@ -55,13 +55,14 @@ def anchors_form(
         for i in items
     ]
     script = '"use strict";\n' + asset("anchors.js")
+    asked = fingerprint({"pool": pool, "scale": [low, high], "rows": [i.row for i in items]})
     data = {
         "columns": COLUMNS,
         "pool": pool,
         "file": file_name,
         "levels": [{"score": score, "key": key_of(score, low)} for score in range(low, high + 1)],
         "items": shown,
-        "storage": f"ds2-anchors-{fingerprint({'pool': pool, 'scale': [low, high], 'rows': [i.row for i in items]})}",
+        "storage": f"ds2-anchors-{asked}",
     }
     html: str = _environment().get_template("anchors.html").render(
         count=len(items),

@@ -217,8 +217,8 @@ def _curves(run: RunResult, charts: list[Chart]) -> dict[str, dict[str, Any]]:
         if stage is None or curve is None:
             continue
         shown[name] = {
-            "title": title, "metrics": facts.flatten(read_metrics(stage.path)), "last": curve.step[-1], "loss": curve.loss[-1],
-            "cap": _pretraining_plan(run) if name == "model" else "",
+            "title": title, "metrics": facts.flatten(read_metrics(stage.path)), "last": curve.step[-1],
+            "loss": curve.loss[-1], "cap": _pretraining_plan(run) if name == "model" else "",
         }  # fmt: skip
         charts.append({
             "id": f"chart-curve-{name}", "kind": "line", "x": curve.step, "y": curve.loss,

@@ -58,6 +58,6 @@ def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, 
     if count == 0:
         return ()
     return (
-        f"{count:,} of {len(curated):,} samples have no score, and curation={method.value} gives them none: no "
-        "selection by score can choose them; curation=posterior fills them in",
+        f"{count:,} of {len(curated):,} samples have no score, and curation={method.value} gives them none: "
+        "no selection by score can choose them; curation=posterior fills them in",
     )

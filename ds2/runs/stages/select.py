@@ -58,7 +58,9 @@ def _readers(run: Context, reads: frozenset[str]) -> Readers:
 
 
 def _known(request: Request[SelectionConfig], reads: frozenset[str]) -> Mapping[str, Any]:
-    """What is known of every sample: score, curated, long_tail, refined, each (N,), as far as this run has it."""
+    """What is known of every sample: score, curated, long_tail, refined, each (N,), as far as this run has
+    it.
+    """
     if "curate" in reads:
         names = ("score", "curated", "long_tail", "refined")
         return {name: request.curation[name].to_numpy() for name in names if name in request.curation}

@@ -1,7 +1,7 @@
 """Quality times complexity, then greedy de-duplication: DEITA (arXiv 2312.15685, section 3).
 
-    evol_n = q_n                        the score alone, or
-           = (q_n + 1) c_n              with a complexity c of the pool's own (scores start at 0, which would hide it)
+    evol_n = q_n               the score alone, or
+           = (q_n + 1) c_n     with a complexity c of the pool's own (scores start at 0, which would hide it)
     walk the samples by evol, descending; take n if its cosine similarity to everything taken is below 0.9
 
 until the budget is full. Equal values are ordered by row. `selection.score=curated` applies the paper's
@@ -63,6 +63,6 @@ def _complexity(request: Request[DeitaSelectionConfig], column: str) -> NDArray[
 def _too_few(count: int, eligible: Eligible, config: DeitaSelectionConfig) -> str:
     also = " and the filters by source" if eligible.limits else ""
     return (
-        f"budget.samples={eligible.count}: selection.similarity={config.similarity:g}{also} leave {count} samples; raise "
-        "the similarity, or lower the budget"
+        f"budget.samples={eligible.count}: selection.similarity={config.similarity:g}{also} leave {count} "
+        "samples; raise the similarity, or lower the budget"
     )

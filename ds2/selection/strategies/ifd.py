@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config.selection import IfdSelectionConfig
-from ds2.models import reader as language_model
+from ds2.models import reader
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
@@ -32,7 +32,7 @@ def measure(
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
-    lm = language_model.load(model, revision, config)
+    lm = reader.load(model, revision, config)
 
     def log_ratio(samples: Sequence[Sample]) -> NDArray[np.float64]:
         together, alone = [], []
@@ -41,10 +41,10 @@ def measure(
             count = int(asked.answer.sum())  # the same tokens on both sides, where the conversation was cut
             keep = int(np.searchsorted(np.cumsum(answers.answer), count, side="right")) if count else 0
             together.append(asked)
-            alone.append(language_model.Encoded(answers.ids[:keep], answers.answer[:keep]))
+            alone.append(reader.Encoded(answers.ids[:keep], answers.answer[:keep]))
         return lm.mean_nll(together) - lm.mean_nll(alone)
 
-    ratio = language_model.in_parts(pool.samples, log_ratio, workspace.parts, progress=progress, what="ifd")
+    ratio = reader.in_parts(pool.samples, log_ratio, workspace.parts, progress=progress, what="ifd")
     return np.exp(ratio)
 
 

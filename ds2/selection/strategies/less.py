@@ -4,7 +4,8 @@ Warm up LoRA matrices on a random share of the pool; then, at the checkpoint aft
 each sample's Adam direction with the mean gradient of the target set's conversations, after a random
 projection (ds2/selection/lora_gradients.py):
 
-    value_n = max over the target's groups c of  sum over i of  eta_i cos(S G_i(z_n), S mean over z in c of g_i(z))
+    value_n = max over the target's groups c of
+              sum over i of  eta_i cos(S G_i(z_n), S mean over z in c of g_i(z))
 
 eta_i: the epoch's mean learning rate; a group is a source of the target file, as the subtasks of a
 benchmark are. The largest first, ties by row. Projected directions stay in the artifact, a file a part, and
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig
-from ds2.models import reader as language_model
+from ds2.models import reader
 from ds2.models.reader import PART, Encoded, LanguageModel
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
@@ -58,7 +59,7 @@ def measure(
     from tqdm import tqdm
 
     _check(config)
-    lm = language_model.load(model, revision, config)
+    lm = reader.load(model, revision, config)
     target = _groups(read_target(config.target), lm, config)
     lm = add_lora(lm, config)
     checkpoints = warm_up(lm, _drawn(pool, lm, config), config, workspace.warm_up)
@@ -93,16 +94,16 @@ def choose(request: Request[LessSelectionConfig]) -> Choice:
 def _drawn(pool: Pool, lm: LanguageModel, config: LessSelectionConfig) -> list[Encoded]:
     """The warm-up's samples: the first of a seeded permutation that have an answer."""
     count = max(1, round(config.warmup_share * len(pool)))
-    found: list[Encoded] = []
+    drawn: list[Encoded] = []
     for n in np.random.default_rng(config.warmup_seed).permutation(len(pool)).tolist():
         text = lm.conversation(pool.samples[n])
         if _has_answer(text):
-            found.append(text)
-        if len(found) == count:
-            return found
-    if not found:
+            drawn.append(text)
+        if len(drawn) == count:
+            return drawn
+    if not drawn:
         raise UserError(f"no sample has an answer within selection.max_tokens={config.max_tokens}")
-    return found
+    return drawn
 
 
 def _directions(

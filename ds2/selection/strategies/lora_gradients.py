@@ -1,8 +1,11 @@
 """LoRA gradients of single samples: what LESS compares (arXiv 2402.04333, section 4).
 
-    g(z)  = gradient of the mean negative log-likelihood of z's answer tokens with respect to the LoRA matrices, (P,)
-    G(z)  = a / sqrt(v + eps),  a = b1 a0 + (1 - b1) g,  v = b2 v0 + (1 - b2) g^2        Adam's direction, from its state a0, v0
-    S x   = sum over i with h(i) = j of s(i) x_i, for j = 1..d                            count sketch: random buckets h, signs s
+    g(z)  = gradient of the mean negative log-likelihood of z's answer tokens
+            with respect to the LoRA matrices, (P,)
+    G(z)  = a / sqrt(v + eps)                            Adam's direction, from its state a0, v0:
+            a = b1 a0 + (1 - b1) g,  v = b2 v0 + (1 - b2) g^2
+    S x   = sum over i with h(i) = j of s(i) x_i,        count sketch: random buckets h, signs s
+            for j = 1..d
 
 <S x, S y> equals <x, y> in expectation with an error of the order of 1 / sqrt(d), as the dense random signs
 of the authors' code give, without a P x d matrix. LoRA's dropout is off.

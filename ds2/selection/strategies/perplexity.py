@@ -1,6 +1,6 @@
 """By perplexity of the answers under a given model: the paper's baseline `Perplexity` (section 5).
 
-    value_n = exp nll(A | Q)        the answers of the sample given what stands before them (ds2/selection/language_model.py)
+    value_n = exp nll(A | Q)        the sample's answers given what stands before them (ds2/models/reader.py)
 
 `band`: `high` takes the largest, `low` the smallest, `middle` those whose log is nearest to the pool's
 median. Ties by row.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config.selection import Band, PerplexitySelectionConfig
-from ds2.models import reader as language_model
+from ds2.models import reader
 from ds2.pool import Pool
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
@@ -29,8 +29,8 @@ def measure(
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) perplexities; NaN where no answer token lies within `max_tokens`."""
-    lm = language_model.load(model, revision, config)
-    nll = language_model.in_parts(
+    lm = reader.load(model, revision, config)
+    nll = reader.in_parts(
         pool.samples,
         lambda samples: lm.mean_nll([lm.conversation(sample) for sample in samples]),
         workspace.parts,
@@ -51,7 +51,10 @@ def choose(request: Request[PerplexitySelectionConfig]) -> Choice:
     else:
         rank = -np.abs(np.log(values) - np.median(np.log(values[known])))
     choice = choose_top(request, rank, lambda _: "", allowed=known, that="that have an answer to measure")
-    own = values[choice.positions]
+    perplexities = values[choice.positions]
     return Choice(
-        choice.positions, [f"perplexity {v:.4g}, {band.value}" for v in own], own, choice.next_in_line
+        choice.positions,
+        [f"perplexity {v:.4g}, {band.value}" for v in perplexities],
+        perplexities,
+        choice.next_in_line,
     )

@@ -23,8 +23,8 @@ def choose(request: Request[PrecomputedSelectionConfig]) -> Choice:
     numbers = read_score_file(Path(config.path).expanduser(), config.key, option="selection")
     if len(numbers) < pool.rows_read or (len(numbers) > pool.rows_read and not pool.limited):
         raise UserError(
-            f"selection.path={config.path} holds {len(numbers)} numbers, the pool {pool.rows_read} rows; the file must have "
-            "one a row, in pool order"
+            f"selection.path={config.path} holds {len(numbers)} numbers, the pool {pool.rows_read} rows; "
+            "the file must have one a row, in pool order"
         )
     values = numbers[np.asarray(pool.rows)]
     bad = np.flatnonzero(~np.isfinite(values))

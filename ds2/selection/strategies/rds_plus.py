@@ -1,6 +1,7 @@
 """Nearest to a target set in the hidden states of a model: RDS+ (Ivison et al., arXiv 2503.01807).
 
-    h_n = sum over t of t x_nt / sum over t of t     x: last hidden states; t = 1, 2, ...: later positions weigh more
+    h_n = sum over t of t x_nt / sum over t of t     x: last hidden states; t = 1, 2, ...: later positions
+                                                     weigh more
     value_nq = cos(h_n, h_q)                         q: a conversation of the target set
 
 Round robin: the queries take turns, in the file's order; each takes the sample nearest to it that nobody
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import FilesPoolConfig
 from ds2.config.selection import RdsPlusSelectionConfig
-from ds2.models import reader as language_model
+from ds2.models import reader
 from ds2.pool import Pool, PoolSource, Sample
 from ds2.selection.filters import Eligible
 from ds2.selection.request import Choice, Request
@@ -36,15 +37,13 @@ def measure(
 ) -> NDArray[np.float64]:
     """(N, Q) similarities of every sample to every query."""
     queries = read_target(config.target)
-    lm = language_model.load(model, revision, config)
+    lm = reader.load(model, revision, config)
     target = _unit(lm.weighted_states([lm.conversation(query) for query in queries]))
 
     def similarity(samples: Sequence[Sample]) -> NDArray[np.float64]:
         return _unit(lm.weighted_states([lm.conversation(sample) for sample in samples])) @ target.T
 
-    return language_model.in_parts(
-        pool.samples, similarity, workspace.parts, progress=progress, what="hidden states"
-    )
+    return reader.in_parts(pool.samples, similarity, workspace.parts, progress=progress, what="hidden states")
 
 
 def read_target(path: str) -> Sequence[Sample]:
@@ -75,18 +74,20 @@ def choose(request: Request[RdsPlusSelectionConfig]) -> Choice:
         for q, nearest in enumerate(wanted):
             if len(positions) == eligible.count:
                 break
-            found = next((n for n in nearest if not taken[n] and _admits(eligible, n)), None)
-            if found is not None:
-                taken[found] = True
-                positions.append(found)
+            free = next((n for n in nearest if not taken[n] and _admits(eligible, n)), None)
+            if free is not None:
+                taken[free] = True
+                positions.append(free)
                 by.append(q)
         if len(positions) == before:
             eligible.check_full(before)
             break
     chosen = np.array(positions, dtype=np.int64)
-    config = values[chosen, by]
-    reasons = [f"taken by target {q} at similarity {value:.4f}" for q, value in zip(by, config, strict=True)]
-    return Choice(chosen, reasons, config)
+    similarity = values[chosen, by]
+    reasons = [
+        f"taken by target {q} at similarity {value:.4f}" for q, value in zip(by, similarity, strict=True)
+    ]
+    return Choice(chosen, reasons, similarity)
 
 
 def _nearest(column: NDArray[np.float64], candidates: NDArray[np.int64], eligible: Eligible) -> list[int]:

@@ -48,7 +48,7 @@ def _in_the_papers_order(
         request, curated, lambda value: f"curated score {value:g}", allowed=curated >= 0, ties=long_tail
     )
     warning = (
-        f"selection={request.config.name} found no refined order, which curation=refine gives: curated scores, equal "
-        "ones by the long tail, as selection=ds2 does"
+        f"selection={request.config.name} found no refined order, which curation=refine gives: curated "
+        "scores, equal ones by the long tail, as selection=ds2 does"
     )
     return replace(choice, warnings=(*choice.warnings, warning))

@@ -26,15 +26,15 @@ def test_the_bootstrap_covers_the_planted_matrix_and_knows_wrong_scores(method, 
 
 @pytest.mark.parametrize(("method", "narrowest"), [("posterior", 0.85), ("rank", 0.6)])
 def test_intervals_are_about_as_wide_as_the_estimates_of_other_pools_scatter(method, narrowest):
-    found = []
+    results = []
     for seed in range(8):
         pool = plant_pool(
             1000, transitions=ordinal_transition(4, accuracy=0.65), cluster_size=12, purity=0.95, seed=seed
         )
-        found.append(ds2.curate(pool.embeddings, pool.scores, num_scores=4, method=method, bootstrap=8))
+        results.append(ds2.curate(pool.embeddings, pool.scores, num_scores=4, method=method, bootstrap=8))
     for name in ("transition", "prior"):
-        scatter = np.std([getattr(f, name) for f in found], axis=0, ddof=1).mean()
-        intervals = [getattr(f.uncertainty, name) for f in found]
+        scatter = np.std([getattr(f, name) for f in results], axis=0, ddof=1).mean()
+        intervals = [getattr(f.uncertainty, name) for f in results]
         width = np.mean([i.high - i.low for i in intervals])
         assert narrowest < width / (2 * 1.96 * scatter) < 1.5
 

@@ -13,7 +13,10 @@ from ds2.method.knn import knn_graph
 
 
 def test_importing_the_package_loads_neither_torch_nor_hydra():
-    code = "import sys, ds2; ds2.__version__; print([m for m in ('torch', 'hydra', 'faiss', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, ds2; ds2.__version__;"
+        "print([m for m in ('torch', 'hydra', 'faiss', 'scipy') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -25,7 +28,8 @@ def test_importing_the_package_loads_neither_torch_nor_hydra():
 def test_curating_needs_neither_torch_nor_hydra():
     code = (
         "import sys, numpy as np, ds2; r = np.random.default_rng(0);"
-        "[ds2.curate(r.normal(size=(60, 5)), r.integers(0, 6, 60), method=m) for m in ('rank', 'posterior', 'none')];"
+        "[ds2.curate(r.normal(size=(60, 5)), r.integers(0, 6, 60), method=m) for m in "
+        "('rank', 'posterior', 'none')];"
         "print([m for m in ('torch', 'hydra', 'sklearn') if m in sys.modules])"
     )
     assert (

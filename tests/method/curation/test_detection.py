@@ -54,14 +54,16 @@ def test_the_own_vote_counts_as_one_step_nearer_than_the_first_neighbour():
 
 def test_nothing_flagged_and_empty_levels_just_work(pool, pool_graph):
     scores = np.where(pool.scores == 3, 2, pool.scores)
-    found = detect_errors(pool_graph, scores, np.eye(6), embeddings=pool.embeddings, confidence=1.0, rounds=5)
-    assert (found.curated == scores).all()
+    detection = detect_errors(
+        pool_graph, scores, np.eye(6), embeddings=pool.embeddings, confidence=1.0, rounds=5
+    )
+    assert (detection.curated == scores).all()
 
 
 def test_unrated_samples_stay_unrated(pool, pool_graph):
     scores = pool.scores.copy()
     scores[:200] = -1
-    found = detect_errors(pool_graph, scores, 0.6 * np.eye(6), embeddings=pool.embeddings, rounds=5)
-    assert (found.curated[:200] == -1).all()
-    assert not found.flagged[:200].any()
-    assert (found.confidence[:200] == 0).all()
+    detection = detect_errors(pool_graph, scores, 0.6 * np.eye(6), embeddings=pool.embeddings, rounds=5)
+    assert (detection.curated[:200] == -1).all()
+    assert not detection.flagged[:200].any()
+    assert (detection.confidence[:200] == 0).all()

@@ -178,10 +178,10 @@ def test_the_e_step_is_bayes_on_a_small_case():
     evidence = gather_evidence(edges, scores, 3)
     model = start_from(rng.dirichlet(np.ones(3), (2, 3)), evidence.num_bins)
     theta = compositions(model)
-    own = own_likelihood(model, scores)
+    likelihood = own_likelihood(model, scores)
     e = expect(model, evidence)
     for n in (0, 7, 29):
-        joint = np.array([(own[n] * theta[0, g]).sum() for g in range(theta.shape[1])])
+        joint = np.array([(likelihood[n] * theta[0, g]).sum() for g in range(theta.shape[1])])
         for m, b in zip(graph.neighbors[n], edges.data.reshape(30, 4)[n] - 1, strict=True):
             for r in range(2):
                 if scores[m, r] >= 0:

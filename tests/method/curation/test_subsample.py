@@ -1,4 +1,4 @@
-"""Every round's neighbours come from one graph, and are those of an exact search of that round's subsample."""
+"""Every round's neighbours come from one graph, and are those of an exact search of its subsample."""
 
 import numpy as np
 import pytest
@@ -25,9 +25,9 @@ def test_neighbours_within_a_subsample_equal_brute_force_on_it(share, width):
     for _ in range(4):
         drawn = np.sort(rng.choice(1200, int(1200 * share), replace=False))
         rows, distances = brute_force_within(x, drawn, 9)
-        found = neighbors_within(graph, drawn, 9, x)
-        np.testing.assert_array_equal(found.rows, rows)
-        np.testing.assert_allclose(found.distances, distances, atol=1e-6)
+        near = neighbors_within(graph, drawn, 9, x)
+        np.testing.assert_array_equal(near.rows, rows)
+        np.testing.assert_allclose(near.distances, distances, atol=1e-6)
 
 
 def test_a_graph_that_runs_out_without_embeddings_names_the_k_needed():

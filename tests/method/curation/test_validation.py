@@ -22,9 +22,9 @@ def test_curation_moves_planted_raters_towards_the_ones_it_never_saw():
     raters = [ordinal_transition(6, accuracy=a) for a in (0.45, 0.5, 0.55)]
     pool = plant_pool(2000, transitions=raters, cluster_size=15, purity=0.9, unrated=0.05, seed=0)
     lengths = np.random.default_rng(0).integers(5, 500, 2000)
-    found = ds2.leave_one_rater_out(pool.embeddings, pool.scores, lengths=lengths, names=["a", "b", "c"])
-    assert [f.rater for f in found] == ["a", "b", "c"]
-    for f in found:
+    left_out = ds2.leave_one_rater_out(pool.embeddings, pool.scores, lengths=lengths, names=["a", "b", "c"])
+    assert [f.rater for f in left_out] == ["a", "b", "c"]
+    for f in left_out:
         assert f.curated.spearman > f.raw.spearman
         assert f.curated.kappa > f.raw.kappa
         assert f.curated.spearman_without_length == pytest.approx(f.curated.spearman, abs=0.02)
@@ -35,10 +35,10 @@ def test_agreement_that_only_follows_length_does_not_count():
     rng = np.random.default_rng(1)
     lengths = rng.random(5000)
     a, b = (np.clip((6 * (lengths + 0.3 * rng.normal(size=5000))).astype(int), 0, 5) for _ in range(2))
-    found = agreement(a, a, b.astype(float), lengths, 6)
-    assert found.spearman == pytest.approx(spearmanr(a, b).statistic)
-    assert found.spearman > 0.4
-    assert abs(found.spearman_without_length) < 0.05
+    measured = agreement(a, a, b.astype(float), lengths, 6)
+    assert measured.spearman == pytest.approx(spearmanr(a, b).statistic)
+    assert measured.spearman > 0.4
+    assert abs(measured.spearman_without_length) < 0.05
 
 
 def test_kappa_is_one_for_perfect_zero_for_chance_and_below_for_opposite():
@@ -102,8 +102,8 @@ def test_real_raters_move_towards_the_raters_that_were_left_out():
     x = tfidf_svd(texts, dimensions=128)
     x[np.abs(x).sum(axis=1) == 0] = 1.0
     graph = ds2.knn_graph(x, k=64)
-    found = ds2.leave_one_rater_out(graph=graph, scores=np.array(scores), lengths=[len(t) for t in texts])
-    for f, plain, without in zip(found, (0.40, 0.44, 0.49), (0.165, 0.165, 0.23), strict=True):
+    left_out = ds2.leave_one_rater_out(graph=graph, scores=np.array(scores), lengths=[len(t) for t in texts])
+    for f, plain, without in zip(left_out, (0.40, 0.44, 0.49), (0.165, 0.165, 0.23), strict=True):
         assert f.curated.spearman >= plain
         assert f.curated.spearman_without_length >= without
         assert f.curated.spearman > f.raw.spearman

@@ -32,10 +32,10 @@ def form(count=25, **settings) -> tuple[str, list[AnchorItem]]:
 
 
 def saved(page, tmp_path):
-    with page.expect_download() as found:
+    with page.expect_download() as download:
         page.click("#save")
-    path = tmp_path / found.value.suggested_filename
-    found.value.save_as(path)
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
     return path
 
 
@@ -57,9 +57,9 @@ def test_keys_score_storage_resumes_and_the_saved_file_is_the_draw_s_own(browser
     pool_ids = [f"x{n}" for n in range(100)]
     for item in items:
         pool_ids[item.row] = item.id
-    found = read_anchors(path, pool_ids, POOL, low=1, high=6)
-    assert found.anchors == {row: score - 1 for row, score in scores.items()}
-    assert found.unanswered == 3
+    answers = read_anchors(path, pool_ids, POOL, low=1, high=6)
+    assert answers.anchors == {row: score - 1 for row, score in scores.items()}
+    assert answers.unanswered == 3
     assert problems == []
     page.close()
 

@@ -103,7 +103,7 @@ def test_each_of_several_raters_has_its_matrix(tmp_path):
     one = errors.transition
     assert one is not None
     replace(errors, transition=None, transitions=np.stack([one, one[::-1]])).write(folder)
-    assert [found.matrix for found in facts.transitions(run)] == [one.tolist(), one[::-1].tolist()]
+    assert [shown.matrix for shown in facts.transitions(run)] == [one.tolist(), one[::-1].tolist()]
 
 
 def test_a_pool_that_is_gone_is_said(tmp_path):

@@ -74,15 +74,15 @@ def test_the_expected_reading_is_the_softmax_over_the_digits(config, tmp_path, t
 
 
 def test_a_pool_gets_expected_ratings_and_their_distribution(config, tmp_path, tiny_model):
-    found = by_model.rate(
+    rated = by_model.rate(
         replace(config, reading=Reading.expected), pool_of(TEXTS), ScaleConfig(), model={"content": "x"},
         revision=None,
         folder=tmp_path, progress=False,
     )  # fmt: skip
-    assert found.details is not None
-    assert found.details.distribution is not None
-    np.testing.assert_allclose(found.details.distribution.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found.ratings, found.details.distribution @ np.arange(1, 10), atol=1e-5)
+    assert rated.details is not None
+    assert rated.details.distribution is not None
+    np.testing.assert_allclose(rated.details.distribution.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(rated.ratings, rated.details.distribution @ np.arange(1, 10), atol=1e-5)
 
 
 def test_four_bit_weights_answer_too(config, tmp_path):

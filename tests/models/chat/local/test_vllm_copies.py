@@ -34,7 +34,7 @@ def test_every_request_is_answered_once_by_one_of_the_copies_in_every_round(tiny
     ) as backend:
         answers = [list(backend.answers(map(request, keys))) for keys in rounds]
         assert backend.count_tokens("abc") == 3
-    assert [sorted(answer.key for answer in own) for own in answers] == [sorted(keys) for keys in rounds]
+    assert [sorted(answer.key for answer in each) for each in answers] == [sorted(keys) for keys in rounds]
     said = {answer.text for answer in answers[0]}
     assert sorted(text.split()[1] for text in said) == ["0,1", "2,3"]
     assert str(os.getpid()) not in {text.split()[0] for text in said}

@@ -320,8 +320,8 @@ def test_progress_is_shown_once_a_look_over_all_batches(server: BatchServer, tmp
     server.looks, shown = 3, list[str]()
     with BatchState(tmp_path) as state:
         settings = RaterRuntime(poll_seconds=0.01, batch_requests=2)
-        found = BatchBackend(ChatFormat(Connection(server.url), "m", 16), settings, state, shown.append)
-        assert len(list(found.answers(requests(KEYS)))) == 5
+        backend = BatchBackend(ChatFormat(Connection(server.url), "m", 16), settings, state, shown.append)
+        assert len(list(backend.answers(requests(KEYS)))) == 5
     assert shown[0] == "0 of 0 done in 3 batches at the server"
     assert len(shown) == 3
     assert shown[-1].startswith("5 of 5 done in 3 batches at the server, ")
@@ -423,13 +423,13 @@ def test_a_batch_with_answers_without_probabilities_is_collected(server: BatchSe
         backend=ChatBackend.openai_batch, base_url=server.url, reading=Reading.expected, max_unrated=1.0,
         runtime=RaterRuntime(poll_seconds=0.01),
     )  # fmt: skip
-    found = by_model.rate(
+    rated = by_model.rate(
         config, pool_of([f"q{i}" for i in range(30)]), ScaleConfig(), model={}, revision=None,
         folder=tmp_path,
         progress=False,
     )  # fmt: skip
-    assert found.details is not None
-    assert set(found.details.outcomes) == {"unreadable"}
+    assert rated.details is not None
+    assert set(rated.details.outcomes) == {"unreadable"}
 
 
 def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
@@ -450,9 +450,9 @@ def test_a_plan_does_not_price_what_waits_in_batches_at_the_server(
         by_model.rate(
             config, pool, ScaleConfig(), model={"served": "m"}, revision=None, folder=tmp_path, progress=False
         )
-    found = plan()
-    assert (found.answered, found.waiting, found.questions) == (0, 8, 2)
-    said = planning.lines(config, 10, found, CurationMethod.rank)[0]
+    planned = plan()
+    assert (planned.answered, planned.waiting, planned.questions) == (0, 8, 2)
+    said = planning.lines(config, 10, planned, CurationMethod.rank)[0]
     assert "8 questions wait in batches at the server, 2 questions to ask" in said
 
 
@@ -499,10 +499,10 @@ def test_a_whole_rating_through_batches_survives_its_faults(server: BatchServer,
     server.ends = lambda number: "expired" if number == 0 else "completed"
     server.outcome = lambda key, number: "expired" if number == 0 else "500" if number == 1 else "ok"
     server.reply = lambda text: "hm" if "question 9\n" in text else GOOD
-    found = rate()
-    assert found.scores.tolist() == [2] * 9 + [-1]
+    rated = rate()
+    assert rated.scores.tolist() == [2] * 9 + [-1]
     assert sorted(server.paid.values()) == [1] * 12  # nine ratings, and one that is unreadable three times
     calls = len(server.calls)
-    assert rate().scores.tolist() == found.scores.tolist()
+    assert rate().scores.tolist() == rated.scores.tolist()
     assert server.calls[calls:] == ["GET /models"]
     assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

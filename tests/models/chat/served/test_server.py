@@ -80,11 +80,11 @@ DELIVERY_FAULTS = {
 @pytest.mark.parametrize("fault", DELIVERY_FAULTS.values(), ids=DELIVERY_FAULTS)
 def test_what_can_pass_is_sent_again_and_comes_through(tmp_path, fault):
     server = ChatServer(first(fault))
-    found = rate(tmp_path, server)
-    assert found.ratings.tolist() == [6, 6, 6]
+    rated = rate(tmp_path, server)
+    assert rated.ratings.tolist() == [6, 6, 6]
     assert set(server.asked.values()) == {2}
-    assert found.details is not None
-    assert found.details.report.answers == 3  # delivery is no try of the model
+    assert rated.details is not None
+    assert rated.details.report.answers == 3  # delivery is no try of the model
 
 
 ANSWER_FAULTS = {
@@ -130,17 +130,17 @@ ANSWER_FAULTS = {
 @pytest.mark.parametrize(("sent", "outcome", "value"), ANSWER_FAULTS.values(), ids=ANSWER_FAULTS)
 def test_every_kind_of_answer_has_its_outcome(tmp_path, sent, outcome, value):
     server = ChatServer(lambda body, times: sent)
-    found = rate(tmp_path, server, ["one"], retries=1)
-    assert found.details is not None
-    assert found.details.outcomes == (outcome,)
-    np.testing.assert_equal(found.ratings.tolist(), [np.nan if value is None else value])
+    rated = rate(tmp_path, server, ["one"], retries=1)
+    assert rated.details is not None
+    assert rated.details.outcomes == (outcome,)
+    np.testing.assert_equal(rated.ratings.tolist(), [np.nan if value is None else value])
     assert server.asked.total() == (2 if value is None else 1)
 
 
 @pytest.mark.parametrize(("sent", "outcome", "value"), ANSWER_FAULTS.values(), ids=ANSWER_FAULTS)
 def test_an_unreadable_answer_is_asked_again_and_the_second_one_counts(tmp_path, sent, outcome, value):
-    found = rate(tmp_path, ChatServer(first(sent)))
-    assert found.ratings.tolist() == [6 if value is None else value] * 3
+    rated = rate(tmp_path, ChatServer(first(sent)))
+    assert rated.ratings.tolist() == [6 if value is None else value] * 3
 
 
 def test_a_model_name_that_does_not_exist_is_one_error_before_anything_is_asked(tmp_path):
@@ -197,8 +197,8 @@ def test_a_server_that_goes_down_ends_the_stage_and_keeps_the_answers(tmp_path, 
     with pytest.raises(UserError, match="The answers so far are kept"):
         rate(tmp_path, server, texts, runtime={"concurrency": 8})
     again = ChatServer()
-    found = rate(tmp_path, again, texts)
-    assert found.ratings.tolist() == [6] * 200
+    rated = rate(tmp_path, again, texts)
+    assert rated.ratings.tolist() == [6] * 200
     assert again.asked.total() == 100
 
 
@@ -212,20 +212,20 @@ def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(
         return error(400, message) if "response_format" in body else GOOD
 
     server = ChatServer(say)
-    found = rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 4})
-    assert found.ratings.tolist() == [6] * 40
+    rated = rate(tmp_path, server, [f"q{i}" for i in range(40)], runtime={"concurrency": 4})
+    assert rated.ratings.tolist() == [6] * 40
     assert least <= sum("response_format" in body for body in server.bodies) <= most
     assert capsys.readouterr().out.count("refuses the JSON schema") == 1
-    assert found.details is not None
-    assert found.details.report.without_schema == 40
+    assert rated.details is not None
+    assert rated.details.report.without_schema == 40
 
 
 def test_a_refusal_that_does_not_name_the_schema_leaves_it_on(tmp_path, capsys):
     server = ChatServer(lambda body, times: error(400, "hiccup") if asks(body, "q20") and not times else GOOD)
-    found = rate(tmp_path, server, [f"q{i}" for i in range(200)], runtime={"concurrency": 2})
+    rated = rate(tmp_path, server, [f"q{i}" for i in range(200)], runtime={"concurrency": 2})
     assert sum("response_format" not in body for body in server.bodies) == 1
-    assert found.details is not None
-    assert found.details.report.without_schema == 1
+    assert rated.details is not None
+    assert rated.details.report.without_schema == 1
     assert not capsys.readouterr().out
 
 
@@ -336,10 +336,10 @@ def test_an_azure_deployment_is_asked_at_its_own_path_with_its_own_key(tmp_path,
     server = ChatServer(models=error(404))
     with running(server):
         config = llm(base_url=server.url.removesuffix("/v1"), api_version="2024-10-21", model="my deployment")
-        found = by_model.rate(
+        rated = by_model.rate(
             config, pool_of(["one"]), ScaleConfig(), model={}, revision=None, folder=tmp_path, progress=False
         )
-    assert found.ratings.tolist() == [6]
+    assert rated.ratings.tolist() == [6]
     assert server.headers[-1]["api-key"] == "azure-key"
     assert "max_completion_tokens" in server.bodies[0]
 
@@ -438,9 +438,9 @@ def test_a_busy_server_is_waited_for_by_the_clock_however_small_a_wait_it_asks_f
 
 def test_a_server_that_stays_busy_is_given_up_after_an_hour(tmp_path, clock):
     server = ChatServer(lambda body, times: error(429, "slow"))
-    found = rate(tmp_path, server, ["one"], retries=0)
-    assert found.details is not None
-    assert found.details.outcomes == ("undelivered",)
+    rated = rate(tmp_path, server, ["one"], retries=0)
+    assert rated.details is not None
+    assert rated.details.outcomes == ("undelivered",)
     assert 3600 <= clock.time - 1000 <= 3660
 
 
@@ -525,18 +525,18 @@ def test_why_nothing_comes_is_said_once_and_shown_until_something_does(tmp_path)
 def test_the_key_is_removed_before_an_odd_body_is_cut(tmp_path):
     for before in range(60, 110):
         body = b"x" * before + b" Bearer " + KEY.encode() + b" rest"
-        found = rate(
+        rated = rate(
             tmp_path / str(before), ChatServer(lambda b, t, body=body: Reply(body)), ["one"], retries=0
         )
-        assert found.details is not None
-        assert "sk-test" not in str(found.details.unrated)
+        assert rated.details is not None
+        assert "sk-test" not in str(rated.details.unrated)
 
 
 def test_a_question_that_is_refused_is_not_asked_again_and_the_others_are_rated(tmp_path):
     server = ChatServer(lambda body, times: error(400, "context too long") if asks(body, "q5") else GOOD)
-    found = rate(tmp_path, server, [f"q{i}" for i in range(30)], retries=10)
-    assert found.details is not None
-    assert [(one.position, one.reason) for one in found.details.unrated] == [
+    rated = rate(tmp_path, server, [f"q{i}" for i in range(30)], retries=10)
+    assert rated.details is not None
+    assert [(one.position, one.reason) for one in rated.details.unrated] == [
         (5, "status 400, context too long")
     ]
     assert max(server.asked.values()) == 2  # with the schema and without
@@ -545,9 +545,9 @@ def test_a_question_that_is_refused_is_not_asked_again_and_the_others_are_rated(
 @pytest.mark.parametrize("others", [0, 30])
 def test_one_conversation_that_is_forbidden_is_no_refused_key(tmp_path, others):
     server = ChatServer(lambda body, times: error(403, "flagged") if asks(body, "odd one") else GOOD)
-    found = rate(tmp_path, server, ["odd one", *(f"q{i}" for i in range(others))])
-    assert found.details is not None
-    assert found.details.outcomes == ("undelivered", *["parsed"] * others)
+    rated = rate(tmp_path, server, ["odd one", *(f"q{i}" for i in range(others))])
+    assert rated.details is not None
+    assert rated.details.outcomes == ("undelivered", *["parsed"] * others)
     assert min(server.asked.values()) == max(server.asked.values()) == 1
 
 
@@ -555,9 +555,9 @@ def test_one_conversation_that_is_forbidden_is_no_refused_key(tmp_path, others):
 def test_probabilities_that_are_no_rating_are_not_asked_for_again(tmp_path, retries):
     server = ChatServer(lambda body, times: top(The=1.0) if asks(body, "odd one") else top(t7=1.0))
     for _ in range(2):
-        found = rate(tmp_path, server, ["odd one", "two"], reading=Reading.expected, retries=retries)
-        assert found.details is not None
-        assert found.details.outcomes == ("unreadable", "parsed")
+        rated = rate(tmp_path, server, ["odd one", "two"], reading=Reading.expected, retries=retries)
+        assert rated.details is not None
+        assert rated.details.outcomes == ("unreadable", "parsed")
         assert set(server.asked.values()) == {1}
 
 
@@ -576,8 +576,8 @@ def top(**shares: float) -> dict:
 
 def test_the_expected_rating_is_read_from_the_first_token_s_probabilities(tmp_path):
     server = ChatServer(lambda body, times: top(t7=0.4, t8=0.4, The=0.2))
-    found = rate(tmp_path, server, ["one"], reading=Reading.expected, temperature=1.2)
-    assert found.ratings.tolist() == pytest.approx([7.5])
+    rated = rate(tmp_path, server, ["one"], reading=Reading.expected, temperature=1.2)
+    assert rated.ratings.tolist() == pytest.approx([7.5])
     (body,) = server.bodies
     assert (body["logprobs"], body["top_logprobs"], body["max_tokens"]) == (True, 20, 1)
     assert "temperature" not in body
@@ -586,17 +586,17 @@ def test_the_expected_rating_is_read_from_the_first_token_s_probabilities(tmp_pa
 
 def test_a_first_token_that_is_hardly_a_digit_is_no_rating(tmp_path):
     server = ChatServer(lambda body, times: top(t7=0.1, The=0.9))
-    found = rate(tmp_path, server, ["one"], reading=Reading.expected, retries=0)
-    assert found.details is not None
-    assert found.details.outcomes == ("unreadable",)
+    rated = rate(tmp_path, server, ["one"], reading=Reading.expected, retries=0)
+    assert rated.details is not None
+    assert rated.details.outcomes == ("unreadable",)
 
 
 def test_a_server_without_probabilities_is_one_error_and_leaves_nothing_to_be_replayed(tmp_path):
     texts = [f"q{i}" for i in range(100)]
     with pytest.raises(UserError, match=r"needs token probabilities \(logprobs\)"):
         rate(tmp_path, ChatServer(), texts, reading=Reading.expected)
-    found = rate(tmp_path, ChatServer(lambda body, times: top(t7=1.0)), texts, reading=Reading.expected)
-    assert found.ratings.tolist() == [7] * 100
+    rated = rate(tmp_path, ChatServer(lambda body, times: top(t7=1.0)), texts, reading=Reading.expected)
+    assert rated.ratings.tolist() == [7] * 100
 
 
 WITHOUT_PROBABILITIES = {
@@ -613,18 +613,18 @@ def test_an_answer_without_probabilities_leaves_its_sample_unrated_and_no_other(
 ):
     texts = ["odd one", *(f"q{i}" for i in range(others))]
     server = ChatServer(lambda body, times: sent if asks(body, "odd one") else top(t7=1.0))
-    found = rate(tmp_path, server, texts, reading=Reading.expected)
-    assert found.details is not None
-    assert found.details.outcomes == (outcome, *["parsed"] * others)
+    rated = rate(tmp_path, server, texts, reading=Reading.expected)
+    assert rated.details is not None
+    assert rated.details.outcomes == (outcome, *["parsed"] * others)
 
 
 @pytest.mark.parametrize("likely", [[None], [{}], [{"token": "7"}], [{"token": "7", "logprob": None}]])
 def test_probabilities_of_another_form_are_no_rating(tmp_path, likely):
     whole = completion("7")
     whole["choices"][0]["logprobs"] = {"content": [{"top_logprobs": likely}]}
-    found = rate(tmp_path, ChatServer(lambda body, times: whole), ["one"], reading=Reading.expected)
-    assert found.details is not None
-    assert found.details.outcomes == ("unreadable",)
+    rated = rate(tmp_path, ChatServer(lambda body, times: whole), ["one"], reading=Reading.expected)
+    assert rated.details is not None
+    assert rated.details.outcomes == ("unreadable",)
 
 
 def test_the_documented_faults_are_the_tested_ones():
