@@ -17,9 +17,9 @@ from ds2.base.checks import number_array, whole_number
 from ds2.base.errors import UserError
 from ds2.base.threads import one_blas_thread
 from ds2.method import panel_worth as worth
-from ds2.method.curation.inputs import check_scores
 from ds2.method.factor import Factor, fit_factor, score_rows, slope_errors, unique_rows
 from ds2.method.panel_result import Panel, PanelRater, PanelStep
+from ds2.method.scores import check_scores
 
 Array = NDArray[np.float64]
 

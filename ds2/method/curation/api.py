@@ -16,7 +16,6 @@ from ds2.method.curation.inputs import (
     Inputs,
     check_options,
     check_resampling,
-    check_scores,
     check_settings,
     gather_inputs,
 )
@@ -25,6 +24,7 @@ from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.curation.verdict import verdict_of
 from ds2.method.diversity import long_tail_scores
 from ds2.method.knn import KnnGraph
+from ds2.method.scores import check_scores
 from ds2.method.stated import check_anchors, check_stated
 
 

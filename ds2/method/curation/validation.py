@@ -19,8 +19,9 @@ from ds2.base.errors import UserError
 from ds2.method.agreement import quadratic_kappa
 from ds2.method.curation.api import curate
 from ds2.method.curation.detection import CONFIDENCE
-from ds2.method.curation.inputs import check_options, check_scores, gather_inputs
+from ds2.method.curation.inputs import check_options, gather_inputs
 from ds2.method.knn import KnnGraph
+from ds2.method.scores import check_scores
 
 Array = NDArray[np.float64]
 

@@ -29,7 +29,7 @@ FOLDS, SMALL_FOLDS, SMALL = 5, 10, 20_000
 """Folds, and folds of a pool with at most SMALL rated rows: a fit from nine tenths is better than one from
 four fifths.
 """
-REPEATS, FEW = 2, 5_000
+REPEATS, FEW = 2, 2_500
 """Dealings of the folds that are averaged with at most FEW rated rows, where one dealing is a matter of
 luck.
 """
