@@ -40,8 +40,6 @@ from ds2.config.rating import (
     Unrated,
 )
 from ds2.config.run import (
-    EngineConfig,
-    EngineKind,
     PathsConfig,
     RunConfig,
     RuntimeConfig,
@@ -83,8 +81,6 @@ __all__ = [
     "Device",
     "EmbedderConfig",
     "EmbedderRuntime",
-    "EngineConfig",
-    "EngineKind",
     "EvalBackend",
     "EvalConfig",
     "EvalRuntime",

@@ -42,17 +42,6 @@ class TrackingConfig:
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
 
 
-class EngineKind(Enum):
-    local = "local"
-    """This machine."""
-
-
-@register("engine", "engine")
-@dataclass
-class EngineConfig:
-    kind: EngineKind = EngineKind.local
-
-
 @dataclass
 class RuntimeConfig:
     isolate: str = "auto"
@@ -109,7 +98,6 @@ class RunConfig:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    engine: EngineConfig = field(default_factory=EngineConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     seed: int = 42

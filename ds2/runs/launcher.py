@@ -7,12 +7,12 @@ models would otherwise spend its time importing.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.base.paths import make_importable, project_root
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
-_ENTRY = {"finetune": ("finetune.train", "train"), "eval": ("eval.run", "evaluate")}
 _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
 
@@ -49,7 +48,8 @@ def finetune(
         base_model=base_model, revision=revision, train_file=str(train_file), output_dir=str(output_dir),
         seed=seed, config=config, progress=runtime.progress,
     )  # fmt: skip
-    _run("finetune", spec, runtime, config.runtime.devices, config.runtime.accelerate_config)
+    execution = config.runtime
+    _run("finetune", _finetune_here, spec, runtime, execution.devices, execution.accelerate_config)
 
 
 def evaluate(
@@ -77,7 +77,7 @@ def evaluate(
         base_model=base_model, revision=revision, adapter=None if adapter is None else str(adapter),
         output_dir=str(output_dir), seed=seed, config=config, pool_seed=pool_seed, progress=runtime.progress,
     )  # fmt: skip
-    _run("eval", spec, runtime, 1)
+    _run("eval", _evaluate_here, spec, runtime, 1)
 
 
 def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
@@ -88,16 +88,34 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
     return str(prepare_tasks(config, base_model=base_model, revision=revision))
 
 
+def _finetune_here(spec: Any) -> None:
+    from finetune.train import train
+
+    train(spec)
+
+
+def _evaluate_here(spec: Any) -> None:
+    from eval.run import evaluate
+
+    evaluate(spec)
+
+
 def _run(
-    leaf: str, spec: Any, runtime: RuntimeConfig, devices: int | None, accelerate_config: str | None = None
+    leaf: str,
+    here: Callable[[Any], None],
+    spec: Any,
+    runtime: RuntimeConfig,
+    devices: int | None,
+    accelerate_config: str | None = None,
 ) -> None:
+    """Run a leaf as a child where there is a GPU to free, else in this process, where only then it is
+    imported.
+    """
     gpus = _gpu_count()
     if accelerate_config is not None or _isolated(runtime, gpus):
         _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
         return
-    make_importable()
-    module, function = _ENTRY[leaf]
-    getattr(importlib.import_module(module), function)(spec)
+    here(spec)
 
 
 def _gpu_count() -> int:
