@@ -29,7 +29,6 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +37,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from truth_measures import MEASURES, TruthSet, bootstrapped, group_draws, measure, read_sets  # noqa: E402
+from truth_measures import MEASURES, Row, TruthSet, bootstrapped, group_draws, measure, read_sets  # noqa: E402
 from truth_orders import GIVEN, orders  # noqa: E402
 
 DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
@@ -63,19 +62,6 @@ NAMED = {
     },
 }  # fmt: skip
 """Raters of the pilot where it did not use all: found by their agreement with the values it reports."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One order of one rater on one set: measures (5,) and their bootstrap (B, 5)."""
-
-    set: str
-    rater: str
-    order: str
-    n: int
-    values: np.ndarray
-    draws: np.ndarray
-    about: dict[str, float]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from truth_orders import GIVEN
 
 if TYPE_CHECKING:
-    from human_truth import Row
+    from truth_measures import Row
 
 PAPER = "paper: rank, then long tail"
 

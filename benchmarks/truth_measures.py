@@ -198,3 +198,16 @@ def _rank_correlation(order: np.ndarray, human: np.ndarray, weights: np.ndarray)
     x, y = (r - (weights * r).sum(axis=1, keepdims=True) / total for r in ranks)
     spread = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
     return np.asarray((weights * x * y).sum(axis=1) / np.where(spread > 0, spread, 1))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One order of one rater on one set: measures (5,) and their bootstrap (B, 5)."""
+
+    set: str
+    rater: str
+    order: str
+    n: int
+    values: np.ndarray
+    draws: np.ndarray
+    about: dict[str, float]
