@@ -10,7 +10,6 @@ processes that need a step, one computes and the others wait and reuse.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import re
 import shutil
@@ -22,48 +21,15 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ds2.artifacts.provenance import Provenance, peak_memory, provenance
+from ds2.artifacts.provenance import peak_memory, provenance
+from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
-from ds2.base.hashes import canonical_json, file_sha256, fingerprint
-
-RECORD = "record.json"
-"""Written last: a folder without one is not an artifact."""
-
-
-class FileRecord(TypedDict):
-    """One file of an artifact, as it was written."""
-
-    sha256: str
-    bytes: int
-
-
-class Record(Provenance):
-    """What is kept of an artifact beside its files."""
-
-    stage: str
-    version: int
-    fingerprint: str
-    slug: str
-    config: Mapping[str, Any]
-    """The step's identity."""
-    inputs: Mapping[str, str]
-    """Input name -> fingerprint."""
-    counts: Mapping[str, Any]
-    """Numbers worth a look, some of them nested."""
-    warnings: Sequence[str]
-    files: Mapping[str, FileRecord]
-    """By name relative to the artifact's folder."""
-    wall_seconds: float
-    peak_memory_bytes: int | None
-    finished: str
-    """ISO 8601, UTC."""
-    checksum: str
-    """Hex SHA-256 of all the rest."""
+from ds2.base.hashes import file_sha256, fingerprint
 
 
 class Status(Enum):
@@ -308,30 +274,6 @@ def _stamps(path: Path, record: Record) -> list[tuple[int, int]]:
             continue  # a stamp fewer: no longer what was hashed
         stamps.append((stat.st_size, stat.st_mtime_ns))
     return stamps
-
-
-def find_artifacts(folder: Path) -> list[Path]:
-    """The finished artifacts of one stage, by name: the folders below the stage's own that have a record."""
-    return sorted(path for path in folder.glob("*") if (path / RECORD).is_file())
-
-
-def read_record(folder: Path) -> Record:
-    """The record of the artifact in a folder, checked against its own checksum. Raises DamagedArtifact."""
-    path = folder / RECORD
-    try:
-        record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
-        intact = record["checksum"] == checksum(record)
-    except (ValueError, KeyError, AttributeError) as error:
-        raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
-    if not intact:
-        raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")
-    return record
-
-
-def checksum(record: Record) -> str:
-    """The SHA-256 of everything but the checksum itself."""
-    body = {key: value for key, value in record.items() if key != "checksum"}
-    return hashlib.sha256(canonical_json(body)).hexdigest()
 
 
 def _safe(slug: str) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from ds2.artifacts.reading import damaged, read_dataclass, read_table, table_rows
-from ds2.artifacts.store import find_artifacts, read_record
+from ds2.artifacts.record import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe, markdown
 from ds2.base.errors import DamagedArtifact

@@ -10,7 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from ds2.artifacts.store import RECORD, ArtifactStore, find_artifacts, read_record
+from ds2.artifacts.record import RECORD, find_artifacts, read_record
+from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.words import duration, size

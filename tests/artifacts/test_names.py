@@ -20,7 +20,7 @@ NAMES = {
     "graph": ["neighbors.npy", "distances.npy"],
     "page": ["report.html"],
     "ratings": ["ratings.parquet", "rating_report.json", "unrated.jsonl", "distribution.npy"],
-    "store": ["record.json"],
+    "record": ["record.json"],
     "subset": ["subset.jsonl", "subset.parquet", "subset_report.json", "subset_report.md"],
     "training": ["curve.parquet", "metrics.json"],
     "values": ["values.npy"],

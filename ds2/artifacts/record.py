@@ -1,0 +1,73 @@
+"""The record of an artifact: what it is, what it was made from and with, and checksums of its files and of
+itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from ds2.artifacts.provenance import Provenance
+from ds2.base.errors import DamagedArtifact
+from ds2.base.hashes import canonical_json
+
+RECORD = "record.json"
+"""Written last: a folder without one is not an artifact."""
+
+
+class FileRecord(TypedDict):
+    """One file of an artifact, as it was written."""
+
+    sha256: str
+    bytes: int
+
+
+class Record(Provenance):
+    """What is kept of an artifact beside its files."""
+
+    stage: str
+    version: int
+    fingerprint: str
+    slug: str
+    config: Mapping[str, Any]
+    """The step's identity."""
+    inputs: Mapping[str, str]
+    """Input name -> fingerprint."""
+    counts: Mapping[str, Any]
+    """Numbers worth a look, some of them nested."""
+    warnings: Sequence[str]
+    files: Mapping[str, FileRecord]
+    """By name relative to the artifact's folder."""
+    wall_seconds: float
+    peak_memory_bytes: int | None
+    finished: str
+    """ISO 8601, UTC."""
+    checksum: str
+    """Hex SHA-256 of all the rest."""
+
+
+def find_artifacts(folder: Path) -> list[Path]:
+    """The finished artifacts of one stage, by name: the folders below the stage's own that have a record."""
+    return sorted(path for path in folder.glob("*") if (path / RECORD).is_file())
+
+
+def read_record(folder: Path) -> Record:
+    """The record of the artifact in a folder, checked against its own checksum. Raises DamagedArtifact."""
+    path = folder / RECORD
+    try:
+        record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
+        intact = record["checksum"] == checksum(record)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
+    if not intact:
+        raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")
+    return record
+
+
+def checksum(record: Record) -> str:
+    """The SHA-256 of everything but the checksum itself."""
+    body = {key: value for key, value in record.items() if key != "checksum"}
+    return hashlib.sha256(canonical_json(body)).hexdigest()
