@@ -14,8 +14,9 @@ VLLM_READY := .venv-vllm/.ready
 demo: $(READY)
 	$(BIN)/ds2 sweep=demo
 
+# Two workers, a file of tests on one of them: its fixtures are made once.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-vllm: $(VLLM_READY)
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/python -m pytest -m vllm tests/engines
