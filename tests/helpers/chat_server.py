@@ -136,9 +136,9 @@ def running(server: ChatServer) -> Iterator[ChatServer]:
     try:
         yield server
     finally:
+        asyncio.run_coroutine_threadsafe(_end(listening), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.run_until_complete(_end(listening))
         loop.close()
 
 

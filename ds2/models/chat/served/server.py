@@ -1,11 +1,10 @@
 """Any OpenAI-compatible server: many requests in flight, each delivered or given up with a reason.
 
-One event loop, stepped in the caller's thread: while the caller reads an answer nothing else runs, and
-requests are drawn from the caller's iterator only as one of the `concurrency` places falls free. What can
-pass (429, 5xx, timeouts, broken connections, bodies that are no completion) is sent again, after
-`Retry-After` where the server says it, else after a doubling wait with jitter. What cannot pass (wrong key,
-unknown model, no credit) ends the stage at once. `ds2.models.chat.served.calls` sends one question once and
-says which of these it was.
+One event loop, stepped by the caller: while it reads an answer nothing else runs, and requests are drawn
+from its iterator only as one of the `concurrency` places falls free. What can pass (429, 5xx, timeouts,
+broken connections, bodies that are no completion) is sent again, after `Retry-After` where the server says
+it, else after a doubling wait with jitter. What cannot pass (wrong key, unknown model, no credit) ends the
+stage at once. `ds2.models.chat.served.calls` sends one question once and says which of these it was.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served.calls import ChatCalls, Delivery
 from ds2.models.chat.served.format import ChatFormat
+from ds2.models.chat.served.loop import SteppedLoop
 from ds2.models.chat.tokens import estimate_tokens
 
 DELIVERIES = 10
@@ -62,7 +62,7 @@ class ServerBackend:
     def __init__(self, format: ChatFormat, runtime: ChatRuntime, place: Place) -> None:
         self._format, self._connection, self._runtime = format, format.connection, runtime
         self._place = place
-        self._loop = asyncio.new_event_loop()
+        self._loop = SteppedLoop()
         self._client = self._connection.async_client(runtime.timeout, runtime.concurrency)
         self._calls = ChatCalls(format, self._client, place.say)
         self._requests = pace.Limit(runtime.requests_per_minute)
@@ -77,7 +77,7 @@ class ServerBackend:
         self._withheld: list[Answer] = []
 
     def close(self) -> None:
-        self._loop.run_until_complete(self._client.close())
+        self._loop.run(self._client.close())
         self._loop.close()
 
     def count_tokens(self, text: str) -> int:
@@ -93,9 +93,7 @@ class ServerBackend:
         if self._connection.api_version is not None:
             return  # an Azure resource lists models, not deployments
         try:
-            listed = self._loop.run_until_complete(
-                self._client.models.with_raw_response.list(timeout=min(self._runtime.timeout, CHECK_TIMEOUT))
-            ).content
+            listed = self._loop.run(self._listed())
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._calls.refused(error) from None
         except openai.APIStatusError:
@@ -120,6 +118,10 @@ class ServerBackend:
                 f"{', '.join(shown[:10])}{more}"
             )
 
+    async def _listed(self) -> bytes:
+        timeout = min(self._runtime.timeout, CHECK_TIMEOUT)
+        return (await self._client.models.with_raw_response.list(timeout=timeout)).content
+
     def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """See `Backend`."""
         source, running = iter(requests), set[asyncio.Task[Answer]]()
@@ -142,13 +144,13 @@ class ServerBackend:
                     if request is None:
                         drained = True
                         break
-                    task = self._loop.create_task(self._deliver(request))
+                    task = self._loop.task(self._deliver(request))
                     task.add_done_callback(finished)
                     running.add(task)
                 if not running:
                     yield from self._release()
                     return
-                self._loop.run_until_complete(some())
+                self._loop.run(some())
                 ended, done[:] = list(done), []
                 running.difference_update(ended)
                 errors = [error for task in ended if (error := task.exception()) is not None]
@@ -161,10 +163,12 @@ class ServerBackend:
             self._abandon(running)
 
     def _abandon(self, running: set[asyncio.Task[Answer]]) -> None:
-        for task in running:
-            task.cancel()
-        if running:
-            self._loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
+        async def ended() -> None:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+        self._loop.run(ended())
 
     def _counted(self, answer: Answer) -> list[Answer]:
         """The answers that can be handed on now.

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from concurrent import futures
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from ds2.models.chat import AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.format import ChatFormat, Connection
+from ds2.models.chat.served.loop import SteppedLoop
 from ds2.rating import by_model
 from ds2.rating.raters import Ratings
 
@@ -359,6 +361,37 @@ def test_so_many_requests_are_in_flight_and_no_more(tmp_path):
     assert server.most_in_flight == 7
 
 
+def test_a_caller_that_runs_inside_a_loop_of_its_own_is_served(tmp_path):
+    """A cell of a notebook."""
+
+    async def cell() -> Ratings:
+        return rate(tmp_path, ChatServer(lambda body, times: GOOD))
+
+    assert asyncio.run(cell()).scores.tolist() == [2, 2, 2]
+
+
+def test_an_interrupted_wait_ends_and_the_loop_can_be_stepped_again(monkeypatch):
+    loop, ended = SteppedLoop(), []
+
+    async def long() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("long")
+
+    def interrupted(self: futures.Future[None], timeout: float | None = None) -> None:
+        time.sleep(0.05)  # the step has begun
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(futures.Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(long())
+    assert ended == ["long"]
+    assert loop.run(asyncio.sleep(0, "again")) == "again"
+    loop.close()
+
+
 def test_requests_and_tokens_a_minute_are_kept(tmp_path):
     started = time.monotonic()
     rate(tmp_path, ChatServer(), [f"q{i}" for i in range(11)], runtime={"requests_per_minute": 1200.0})
@@ -489,7 +522,7 @@ def turns(limit: float, halts: list[tuple[float, float]], count: int = 20) -> li
     async def everything() -> None:
         await asyncio.gather(*(halt(*each) for each in halts), *(one() for _ in range(count)))
 
-    backend._loop.run_until_complete(everything())
+    backend._loop.run(everything())
     backend.close()
     return sent
 
