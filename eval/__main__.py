@@ -8,13 +8,13 @@ python -m eval judge SPEC.json       two models' answers before a judge (eval.ju
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from ds2.base.dataclass_json import from_plain
 from ds2.base.errors import UserError
+from ds2.base.json_files import json_text, read_json
 
 USAGE = "usage: python -m eval SPEC.json | score FILE.jsonl | answer SPEC.json | judge SPEC.json"
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
             case ["score", path]:
                 from eval.answers import score_file
 
-                print(json.dumps(score_file(path), indent=2))
+                print(json_text(score_file(path)))
             case ["answer", path]:
                 from eval.judge.answer import write_answers
                 from eval.judge.spec import AnswerSpec
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
                 from eval.judge.run import compare
                 from eval.judge.spec import JudgeSpec
 
-                print(json.dumps(compare(_read(JudgeSpec, path)), indent=2))
+                print(json_text(compare(_read(JudgeSpec, path))))
             case [path] if path not in ("-h", "--help", "score", "answer", "judge"):
                 from eval.run import evaluate
                 from eval.spec import EvalSpec
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 def _read(cls: type[Any], path: str) -> Any:
     try:
-        return from_plain(cls, json.loads(Path(path).read_text(encoding="utf-8")))
+        return from_plain(cls, read_json(Path(path)))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -8,7 +8,6 @@ references.
 
 from __future__ import annotations
 
-import json
 import re
 import string
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.base.json_files import read_json_lines
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -87,19 +87,15 @@ def score_file(path: str | Path) -> dict[str, dict[str, float]]:
     """
     scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
     source = Path(path)
-    if not source.is_file():
-        raise UserError(f"{source}: no such file")
-    with source.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                references = [answer["text"] for answer in row["answers"]]
-                prediction = row["prediction_text"]
-                scores[row["lang"]].append(
-                    (token_f1(prediction, references), exact_match(prediction, references))
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise UserError(f"{source}, line {number}: not an answered question ({error})") from error
+    for number, row in read_json_lines(source):
+        try:
+            references = [answer["text"] for answer in row["answers"]]
+            prediction = row["prediction_text"]
+            scores[row["lang"]].append(
+                (token_f1(prediction, references), exact_match(prediction, references))
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{source}, line {number}: not an answered question ({error})") from error
     if not scores:
         raise UserError(f"{source}: no answered questions")
     return _percent(scores)

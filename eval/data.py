@@ -13,13 +13,13 @@ Each is called with the task's metadata and the evaluation's settings (`data_sam
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from ds2.base.errors import MissingInput
+from ds2.base.json_files import read_json, read_json_lines
 
 SUBSET_SEED = 42
 """Seed of the paper's random subsets."""
@@ -49,9 +49,7 @@ def gsm8k(*, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
 def bbh(*, subject: str, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
     """The questions of one BBH task."""
     if data_dir:
-        rows = json.loads(_existing(Path(data_dir) / "bbh" / f"{subject}.json").read_text(encoding="utf-8"))[
-            "examples"
-        ]
+        rows = read_json(_existing(Path(data_dir) / "bbh" / f"{subject}.json"))["examples"]
     else:
         rows = _hub("SaylorTwift/bbh", subject, "test")
     return _splits(test=_subset(rows, BBH_QUESTIONS if subsample else None))
@@ -126,7 +124,7 @@ def _existing(path: Path) -> Path:
 
 
 def _jsonl(path: Path) -> Rows:
-    return [json.loads(line) for line in _existing(path).read_text(encoding="utf-8").splitlines() if line]
+    return [row for _, row in read_json_lines(_existing(path))]
 
 
 def _tydiqa_files(folder: Path, language: str) -> tuple[Rows, Rows]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.json_files import read_json, write_json
 from ds2.config import EvalConfig
 
 
@@ -31,8 +31,8 @@ class EvalSpec:
 
 def read_spec(path: str | Path) -> EvalSpec:
     """The spec in a JSON file; ValueError names an unknown, missing or mistyped key."""
-    return from_plain(EvalSpec, json.loads(Path(path).read_text(encoding="utf-8")))
+    return from_plain(EvalSpec, read_json(Path(path)))
 
 
 def write_spec(spec: EvalSpec, path: str | Path) -> None:
-    Path(path).write_text(json.dumps(to_plain(spec), indent=2, ensure_ascii=False), encoding="utf-8")
+    write_json(Path(path), to_plain(spec))

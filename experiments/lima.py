@@ -11,7 +11,6 @@ comparisons that are not there yet beside it, and says the commands; the prompts
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ import pandas as pd
 from ds2.artifacts import adapter, base_model
 from ds2.artifacts.run import RunResult
 from ds2.base.errors import UserError
+from ds2.base.json_files import read_json, write_json
 from ds2.report.figures.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
 from experiments import grid, published
 from experiments.published_cells import RATERS
@@ -52,7 +52,7 @@ class JudgedPair:
         if not path.is_file():
             return None
         try:
-            saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            saved: dict[str, Any] = read_json(path)
             return {**saved, **{name: float(saved[name]["value"]) for name in OUTCOMES}}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -125,7 +125,7 @@ def requests(pair: JudgedPair, prompts: Path) -> list[str]:
 
 
 def _spec(path: Path, content: Any, command: str) -> str:
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_json(path, content)
     return f"python -m eval {command} {path}"
 
 

@@ -6,7 +6,6 @@ the samples, the total batch, the schedule and the seed, and not on how many dev
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from ds2.artifacts import adapter
 from ds2.base.errors import UserError
+from ds2.base.json_files import read_json_lines
 from ds2.config import FinetuneConfig
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
@@ -154,17 +154,12 @@ def read_conversations(path: str | Path) -> list[Messages]:
     UserError where there is no file, no row, or a row without them.
     """
     source = Path(path)
-    if not source.is_file():
-        raise UserError(f"{source}: no such training file")
     conversations: list[Messages] = []
-    with source.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                conversations.append([dict(turn) for turn in json.loads(line)["messages"]])
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{source}, line {number}: not a row with `messages`") from error
+    for number, row in read_json_lines(source):
+        try:
+            conversations.append([dict(turn) for turn in row["messages"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{source}, line {number}: not a row with `messages`") from error
     if not conversations:
         raise UserError(f"{source}: the subset is empty: nothing to train on")
     return conversations

@@ -12,7 +12,6 @@ Table and conversations have one row a chosen sample:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from ds2.artifacts.record import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe, markdown
 from ds2.base.errors import DamagedArtifact
-from ds2.base.json_files import write_json, write_json_lines
+from ds2.base.json_files import numbered_lines, parse_json_line, write_json, write_json_lines
 from ds2.pool import Pool
 from ds2.selection.request import Choice
 
@@ -104,14 +103,14 @@ def read_conversations(
     DamagedArtifact.
     """
     path = conversations(folder)
-    with path.open(encoding="utf-8") as lines:
-        for rank, line in enumerate(lines):
-            if ranks is None or rank in ranks:
-                try:
-                    messages = json.loads(line)["messages"]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise damaged(path, f"line {rank + 1} is not a row with messages") from error
-                yield rank, messages
+    for number, line in numbered_lines(path):
+        rank = number - 1
+        if ranks is None or rank in ranks:
+            try:
+                messages = parse_json_line(line)["messages"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise damaged(path, f"line {number} is not a row with messages") from error
+            yield rank, messages
 
 
 def write_report(folder: Path, report: SubsetReport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.json_files import numbered_lines, open_bytes, parse_json_line
 from ds2.config import PoolFormat
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
@@ -85,32 +85,18 @@ def read_file(path: Path) -> Iterator[tuple[str, Any]]:
         yield from _read_jsonl(path)
 
 
-def _open(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
-
-
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}, row {number}", _decode(line)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is not a whole gzip file: {error}") from error
-
-
-def _decode(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return Unreadable(f"not UTF-8 (byte {error.start} of the line)")
-    except json.JSONDecodeError as error:
-        return Unreadable(f"not JSON ({error.msg} at column {error.colno})")
+    for number, line in numbered_lines(path):
+        try:
+            row = parse_json_line(line)
+        except ValueError as error:
+            row = Unreadable(str(error))
+        yield f"{path}, row {number}", row
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
     try:
-        with _open(path) as handle:
+        with open_bytes(path) as handle:
             value = json.loads(handle.read().decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start})") from error
@@ -118,8 +104,6 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
         raise UserError(
             f"{path} is not JSON ({error.msg}, line {error.lineno}); JSON Lines end in .jsonl"
         ) from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is not a whole gzip file: {error}") from error
     rows = value.get("data") if isinstance(value, dict) else value
     if not isinstance(rows, list):
         raise UserError(f"{path} holds neither a list of rows nor an object with a list under `data`")

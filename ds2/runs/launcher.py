@@ -7,7 +7,6 @@ models would otherwise spend its time importing.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
@@ -142,7 +142,7 @@ def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
     with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
         spec_file = Path(folder) / "spec.json"
-        spec_file.write_text(json.dumps(to_plain(spec)), encoding="utf-8")
+        write_json(spec_file, to_plain(spec))
         run = subprocess.run(
             [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}, check=False
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.base.json_files import write_json_lines
 from eval.engines import has_chat_template, load_engine
 from eval.judge.run import read_rows
 from eval.judge.spec import AnswerSpec
@@ -41,8 +41,7 @@ def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
         for i, reply in zip(asked, _generate(lm, prompts, spec.max_new_tokens), strict=True):
             answers[i].append(reply.strip())
     answered = [{**row, "answers": given} for row, given in zip(rows, answers, strict=True)]
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in answered)
-    Path(spec.output).write_text("".join(lines), encoding="utf-8")
+    write_json_lines(Path(spec.output), answered)
     return answered
 
 

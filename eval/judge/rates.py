@@ -23,7 +23,8 @@ NEWTON_STEPS = 60
 def rates(
     outcomes: Sequence[int], extra_length: Sequence[int], prompts: Sequence[str], *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Win, tie and loss, win rate (ties half) and length-controlled win rate, 0..1, with 95 % intervals.
+    """Win, tie and loss, win rate (ties half) and length-controlled win rate, 0..1, with 95 % intervals (None
+    without resamples).
 
     `outcomes` 1, 0 or -1, `extra_length` in characters, `prompts` the prompt that each judgement belongs to.
     """
@@ -69,8 +70,11 @@ def _resampled_weights(prompts: Sequence[str], resamples: int, seed: int) -> NDA
     return np.vstack([np.ones(len(member)), draws[:, member]])
 
 
-def _with_interval(values: NDArray[np.float64]) -> dict[str, float]:
-    low, high = np.quantile(values[1:], [0.025, 0.975]) if len(values) > 1 else (np.nan, np.nan)
+def _with_interval(values: NDArray[np.float64]) -> dict[str, float | None]:
+    """The value and the middle 95 % of its resamples; None where there are none."""
+    if len(values) == 1:
+        return {"value": float(values[0]), "low": None, "high": None}
+    low, high = np.quantile(values[1:], [0.025, 0.975])
     return {"value": float(values[0]), "low": float(low), "high": float(high)}
 
 

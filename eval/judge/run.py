@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tqdm import tqdm
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
+from ds2.base.json_files import read_json_lines, write_json
 from ds2.models.chat import Answer, AnswerForm, Chat, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served.address import check_address
@@ -26,8 +26,11 @@ def compare(spec: JudgeSpec) -> dict[str, Any]:
     a reply that holds no verdict are left out and counted as `unread`. Raises UserError for files that do not
     match and a server that is down.
     """
+    if spec.bootstrap < 0:
+        raise UserError(f"bootstrap={spec.bootstrap} must not be negative; 0 gives no intervals")
+    first, second = read_rows(spec.first), read_rows(spec.second)
     try:
-        pairs = pair_up(read_rows(spec.first), read_rows(spec.second))
+        pairs = pair_up(first, second)
     except ValueError as error:
         raise UserError(f"{spec.first} and {spec.second}: {error}") from error
     output = Path(spec.output_dir)
@@ -53,25 +56,38 @@ def compare(spec: JudgeSpec) -> dict[str, Any]:
         "first": spec.first,
         "second": spec.second,
     }
-    (output / "rates.json").write_text(json.dumps(table, indent=2), encoding="utf-8")
+    write_json(output / "rates.json", table)
     return table
 
 
 def read_rows(path: str) -> list[dict[str, Any]]:
-    """Rows of a JSONL file of prompts or answers. UserError names file and line."""
+    """Rows of a JSONL file of prompts or answers, each with an id of its own and at least one turn. UserError
+    names file and line.
+    """
     source = Path(path)
-    if not source.is_file():
-        raise UserError(f"{source}: no such file")
-    rows = []
-    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            rows.append({**row, "id": row["id"], "turns": list(row["turns"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{source}, line {number}: not a row with `id` and `turns`") from error
+    rows: list[dict[str, Any]] = []
+    line_of: dict[str, int] = {}
+    for number, row in read_json_lines(source):
+        where = f"{source}, line {number}"
+        if not _is_prompt(row):
+            raise UserError(f"{where}: not a row with `id` and `turns`, a list of messages")
+        earlier = line_of.setdefault(str(row["id"]), number)
+        if earlier != number:
+            raise UserError(
+                f"{where}: id {row['id']!r} is that of line {earlier} too; answers are paired by id: "
+                "give each prompt its own"
+            )
+        rows.append(row)
     if not rows:
         raise UserError(f"{source}: no prompts")
     return rows
+
+
+def _is_prompt(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str | int):
+        return False
+    turns = row.get("turns")
+    return isinstance(turns, list) and bool(turns) and all(isinstance(turn, str) for turn in turns)
 
 
 def _replies(chats: list[Chat], spec: JudgeSpec, folder: Path) -> list[str]:

@@ -75,15 +75,16 @@ def combine(as_a: int | None, as_b: int | None) -> int | None:
 
 
 def pair_up(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[Pair]:
-    """A pair for each turn of each prompt. ValueError names a prompt that the two files do not share, or do
-    not answer."""
-    others = {row["id"]: row for row in second}
-    differing = {row["id"] for row in first} ^ set(others)
-    if differing or len(first) != len(second):
-        raise ValueError(f"they answer different prompts, for example {sorted(map(str, differing))[:1]}")
+    """A pair for each turn of each prompt; no id may stand twice in either. ValueError names a prompt that
+    the two files do not share, or do not answer.
+    """
+    others = {str(row["id"]): row for row in second}
+    differing = {str(row["id"]) for row in first} ^ set(others)
+    if differing:
+        raise ValueError(f"they answer different prompts, for example {min(differing)!r}")
     pairs = []
     for row in first:
-        other = others[row["id"]]
+        other = others[str(row["id"])]
         turns, mine, theirs = (
             tuple(v) for v in (row["turns"], row.get("answers", ()), other.get("answers", ()))
         )

@@ -12,10 +12,11 @@ from helpers.batch_server import BatchServer
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
+from ds2.base.json_files import write_json_lines
 from ds2.config import ChatBackend, EvalConfig, EvalRuntime
 from eval.__main__ import main
 from eval.judge.answer import write_answers
-from eval.judge.run import _key, compare
+from eval.judge.run import _key, compare, read_rows
 from eval.judge.spec import AnswerSpec, JudgeConfig, JudgeSpec
 
 
@@ -159,6 +160,55 @@ def test_files_that_do_not_match_are_one_clear_line(spec: JudgeSpec, tmp_path: P
         compare(spec)
     spec.second = str(tmp_path / "nowhere.jsonl")
     with pytest.raises(UserError, match="no such file"):
+        compare(spec)
+
+
+@pytest.mark.parametrize("again", [1, "1"])
+def test_an_id_that_stands_twice_is_refused_with_its_lines(
+    spec: JudgeSpec, tmp_path: Path, fake_server: Any, again: int | str
+) -> None:
+    rows = [{"id": i, "turns": ["same?"], "answers": [f"mine {i}"]} for i in (1, 2, again)]
+    spec.first = spec.second = write(tmp_path / "twice.jsonl", rows)
+    with pytest.raises(UserError, match=r"twice\.jsonl, line 3: id '?1'? is that of line 1 too"):
+        compare(spec)
+    assert fake_server.asked == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"turns": ["x"]},
+        {"id": 1},
+        {"id": 1, "turns": []},
+        {"id": 1, "turns": "x"},
+        {"id": [1], "turns": ["x"]},
+        7,
+    ],
+)
+def test_a_row_that_is_no_prompt_is_named(tmp_path: Path, row: Any) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"id": 0, "turns": ["x"]}, row])
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 2: not a row with `id` and `turns`"):
+        read_rows(path)
+
+
+def test_answers_with_line_separators_are_judged_as_they_were_written(
+    spec: JudgeSpec, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        rows = [{"id": 1, "turns": ["q\u2028"], "answers": [f"{name}\u2028and\u0085then\x0cmore"]}]
+        write_json_lines(tmp_path / f"{name}.jsonl", rows)
+    result = compare(spec)
+    assert (result["prompts"], result["judgements"]) == (1, 1)
+
+
+def test_rates_without_resamples_are_json_to_the_letter(spec: JudgeSpec) -> None:
+    spec.bootstrap = 0
+    compare(spec)
+    text = (Path(spec.output_dir) / "rates.json").read_text()
+    saved = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert saved["win"] == {"value": 0.5, "low": None, "high": None}
+    spec.bootstrap = -1
+    with pytest.raises(UserError, match="bootstrap=-1 must not be negative"):
         compare(spec)
 
 

@@ -9,7 +9,6 @@ by the name in its metadata, before it is submitted again.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.base.json_files import json_line
 from ds2.config import ChatConfig, ChatRuntime
 from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import server as openai_server
@@ -113,7 +113,7 @@ class BatchBackend:
             "url": self._api.endpoint,
             "body": self._format.body(request),
         }
-        return json.dumps(line, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n"
+        return json_line(line)
 
     def _seal(self, lines: Iterable[tuple[str, bytes]]) -> None:
         """Put requests into input files within the API's limits, and send each file as soon as it is full."""

@@ -19,6 +19,7 @@ import httpx2
 import openai
 
 from ds2.base.errors import UserError
+from ds2.base.json_files import numbered_lines, parse_json_line
 from ds2.models.chat.served.format import PASSING, Connection, count, mapping
 
 METADATA = "ds2_batch"
@@ -190,11 +191,10 @@ def digest(path: Path) -> str:
 def readable(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """The lines of downloaded results that name their request; a damaged line is left out."""
     for path in paths:
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    result = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(result, dict) and "custom_id" in result:
-                    yield result
+        for _, line in numbered_lines(path):
+            try:
+                result = parse_json_line(line)
+            except ValueError:
+                continue
+            if isinstance(result, dict) and "custom_id" in result:
+                yield result
