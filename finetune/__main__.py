@@ -7,10 +7,13 @@ from __future__ import annotations
 import sys
 
 from ds2.base.errors import UserError
+from ds2.base.processes import Terminated
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0, or 2 with one line on stderr where the user has something to change."""
+    """Exit code 0, 2 with one line on stderr where the user has something to change, or 143 where it was
+    asked to end (SIGTERM).
+    """
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         print("usage: python -m finetune SPEC.json", file=sys.stderr)
         return 2
@@ -27,6 +30,9 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 2
+    except Terminated as end:
+        print(f"finetune: asked to end by {end}; a checkpoint is kept", file=sys.stderr)
+        return end.exit_code
     return 0
 
 

@@ -1,4 +1,6 @@
-"""What watches a training: the progress bar, the speed of each step, the stop at a loss that is no number."""
+"""What watches a training: the progress bar, the speed of each step, the stop at a loss that is no number,
+the checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import math
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,6 +16,8 @@ from tqdm import tqdm
 from transformers import TrainerCallback
 
 from ds2.base.errors import UserError
+from ds2.base.processes import StopRequest
+from finetune import checkpoints
 
 
 class StepRecorder(TrainerCallback):  # type: ignore[misc]
@@ -54,6 +59,41 @@ class ProgressBar(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.close()
+
+
+class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
+    """Saves by the clock and when the process is asked to end, and seals what was saved."""
+
+    def __init__(self, stop: StopRequest, minutes: float | None) -> None:
+        self._stop = stop
+        self._seconds = math.inf if minutes is None else 60 * minutes
+        self._saved = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._saved = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        due = time.monotonic() - self._saved >= self._seconds
+        wish = _agreed(2 * (self._stop.number is not None) + due, args.device)
+        control.should_save |= wish > 0
+        control.should_training_stop |= wish >= 2
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        args.distributed_state.wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self._saved = time.monotonic()
+
+
+def _agreed(wish: int, device: Any) -> int:
+    """The strongest wish of all processes: saving is work of all together."""
+    from torch import distributed, tensor
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return wish
+    shared = tensor(wish, device=device)
+    distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
+    return int(shared)
 
 
 def peak_memory() -> int:

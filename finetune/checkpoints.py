@@ -8,12 +8,15 @@ import shutil
 from pathlib import Path
 
 from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.drafts import replacing
+from ds2.base.hashes import file_sha256
 from ds2.config import FinetuneConfig
 from finetune.spec import FinetuneSpec
 
 FOLDER = "checkpoints"
 STATE = "trainer_state.json"
-"""Written last by the Trainer: a checkpoint without it was cut off."""
+CHECKSUMS = "checksums.json"
+"""SHA-256 by file name, written when all others are there: a checkpoint without it was cut off."""
 
 
 def checkpoint_dir(spec: FinetuneSpec) -> Path:
@@ -41,18 +44,35 @@ def claim(spec: FinetuneSpec) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint; those cut off while being written are passed over."""
-    complete = [path for path in folder.glob("checkpoint-*") if _is_complete(path)]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+    """The newest sound checkpoint; those cut off while being written or damaged since are passed over."""
+    newest_first = sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True)
+    return next((path for path in newest_first if is_sound(path)), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimiser step at which it was written."""
+    return int(checkpoint.name.split("-")[1])
+
+
+def seal(checkpoint: Path) -> None:
+    """Declare a checkpoint complete: keep the checksums of its files beside them."""
+    sums = {path.relative_to(checkpoint).as_posix(): file_sha256(path) for path in _files(checkpoint)}
+    with replacing(checkpoint / CHECKSUMS) as draft:
+        draft.write_text(json.dumps(sums, indent=0), encoding="utf-8")
 
 
 def remove(spec: FinetuneSpec) -> None:
     shutil.rmtree(checkpoint_dir(spec), ignore_errors=True)
 
 
-def _is_complete(checkpoint: Path) -> bool:
+def is_sound(checkpoint: Path) -> bool:
+    """Whether a checkpoint was sealed and no file of it has changed since."""
     try:
-        json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        sums = json.loads((checkpoint / CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(sums) and all(file_sha256(checkpoint / name) == digest for name, digest in sums.items())
+    except (OSError, ValueError, AttributeError):
         return False
-    return True
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != CHECKSUMS)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ds2.artifacts import adapter
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json_lines
+from ds2.base.processes import deferred
 from ds2.config import FinetuneConfig
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
@@ -43,7 +44,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one
     line, for what the user can change: an empty subset, a batch that does not divide, a loss that is not a
-    number, too little memory.
+    number, too little memory; Terminated, with a checkpoint, where the process was asked to end.
     """
     began = time.perf_counter()
     config = spec.config
@@ -59,7 +60,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     from ds2.models.digest import base_digest
     from finetune.base import add_lora, check_packing, load_base, load_tokenizer
-    from finetune.callbacks import ProgressBar, StepRecorder, peak_memory
+    from finetune.callbacks import CheckpointKeeper, ProgressBar, StepRecorder, peak_memory
 
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
@@ -107,8 +108,10 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     if progress:
         trainer.add_callback(ProgressBar)
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
-    with quiet_transformers(), _memory_errors():
+    with quiet_transformers(), _memory_errors(), deferred() as stop:
+        trainer.add_callback(CheckpointKeeper(stop, config.runtime.save_minutes))
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        stop.check()
 
     output = Path(spec.output_dir)
     weights = adapter.weights(output)
@@ -135,7 +138,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         "accumulation": accumulation,
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "peak_memory_bytes": peak_memory(),
-        "resumed_from_step": int(resume.name.split("-")[1]) if resume else 0,
+        "resumed_from_step": checkpoints.step_of(resume) if resume else 0,
         "wall_seconds": time.perf_counter() - began,
     }
     if config.merge:

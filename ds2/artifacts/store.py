@@ -29,7 +29,7 @@ from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
-from ds2.base.hashes import file_sha256, fingerprint
+from ds2.base.hashes import file_sha256, fingerprint, stamp_of
 
 
 class Status(Enum):
@@ -98,7 +98,7 @@ class ArtifactStore:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        self._verified: dict[Path, list[tuple[int, int]]] = {}
+        self._verified: dict[Path, list[list[int]]] = {}
         """Artifact -> size and modification time of its record and files when they were last hashed."""
 
     def find(self, step: Step) -> Path | None:
@@ -265,14 +265,14 @@ def _opened(root: Path, _working: Path) -> ArtifactStore:
     return ArtifactStore(root)
 
 
-def _stamps(path: Path, record: Record) -> list[tuple[int, int]]:
-    stamps = []
+def _stamps(path: Path, record: Record) -> list[list[int]]:
+    stamps: list[list[int]] = []
     for name in (RECORD, *record["files"]):
         try:
             stat = (path / name).stat()
         except FileNotFoundError:
             continue  # a stamp fewer: no longer what was hashed
-        stamps.append((stat.st_size, stat.st_mtime_ns))
+        stamps.append(stamp_of(stat))
     return stamps
 
 

@@ -1,4 +1,4 @@
-"""Hashes: of JSON-ready values, of files, and of folders, remembered by size and time so that a large model
+"""Hashes: of JSON-ready values, of files, and of folders, remembered by a file's stamp so that a large model
 is read once.
 """
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,24 +34,35 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def stamp_of(stat: os.stat_result) -> list[int]:
+    """What changes with a file: size, the times of content and of state, inode.
+
+    Whoever edits a file can set its modification time back, and not the time of that change (ctime).
+    """
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
 @cache
-def content_hashes(memory: Path) -> ContentHashes:
-    """The hashes remembered in a file: read once a process. `memory` is absolute."""
-    return ContentHashes(memory)
+def content_hashes(memory: Path, *, trust: bool = True) -> ContentHashes:
+    """The hashes remembered in a file: read once a process. `memory` is absolute; `trust` as in the class."""
+    return ContentHashes(memory, trust=trust)
 
 
 class ContentHashes:
-    """SHA-256 by path, valid while a file's size and modification time stay the same.
+    """SHA-256 by path, valid while a file's stamp stays the same.
 
     Args:
         memory: JSON file that keeps the hashes between processes. Losing it costs time only.
+        trust: False takes no stamp for an unchanged file: each is hashed once a process.
     """
 
-    def __init__(self, memory: Path) -> None:
+    def __init__(self, memory: Path, *, trust: bool = True) -> None:
         self._memory = memory
-        self._known: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):  # absent, or cut off while it was written: hash again
-            self._known = json.loads(memory.read_text(encoding="utf-8"))
+        self._fresh: set[str] | None = None if trust else set()
+        self._known: dict[str, list[Any]] = {}
+        # Absent, cut off while it was written, or nested beyond reading: hash again.
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            self._known = _entries(json.loads(memory.read_text(encoding="utf-8")))
 
     def of(self, path: Path) -> str:
         """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones
@@ -68,12 +80,14 @@ class ContentHashes:
     def file(self, path: Path) -> str:
         """Hex SHA-256 of one file."""
         path = path.expanduser().resolve()
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns]
+        stamp = stamp_of(path.stat())
         known = self._known.get(str(path))
-        if known is not None and known[:2] == stamp:
-            return str(known[2])
+        trusted = self._fresh is None or str(path) in self._fresh
+        if known is not None and known[:-1] == stamp and trusted:
+            return str(known[-1])
         digest = file_sha256(path)
+        if self._fresh is not None:
+            self._fresh.add(str(path))
         self._known[str(path)] = [*stamp, digest]
         self._save()
         return digest
@@ -83,3 +97,10 @@ class ContentHashes:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._memory) as draft:
                 draft.write_text(json.dumps(self._known), encoding="utf-8")
+
+
+def _entries(kept: Any) -> dict[str, list[Any]]:
+    """Those of a kept memory that are entries: a stamp and a hash by path. What else is there is left out."""
+    if not isinstance(kept, dict):
+        return {}
+    return {path: entry for path, entry in kept.items() if isinstance(entry, list) and len(entry) == 5}

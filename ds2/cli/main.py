@@ -1,6 +1,6 @@
 """The command: `list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into
 multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed,
-2 when the user has something to change, 130 when interrupted.
+2 when the user has something to change, 130 when interrupted, 143 when asked to end by SIGTERM (129: SIGHUP).
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
+from ds2.base.processes import Terminated, terminable
 from ds2.cli import console, store
 from ds2.cli.app import hydra_main
 from ds2.cli.sweep import run_sweep
 from ds2.config.compose import artifacts_root
 from ds2.config.hydra_errors import explain
 from ds2.runs import jobs
+
+_KEPT = (
+    "the same command continues from the last finished stage, a rating from its last answer, a fine-tune "
+    "from its last checkpoint: all are kept"
+)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -30,7 +36,8 @@ def run(arguments: Sequence[str]) -> int:
 def answer(command: Callable[[], int]) -> int:
     """A command's exit code; what its user has to change is said in one line."""
     try:
-        return command()
+        with terminable():
+            return command()
     except UserError as error:
         console.error(str(error))
         return 2
@@ -38,11 +45,11 @@ def answer(command: Callable[[], int]) -> int:
         console.error(explain(error))
         return 2
     except KeyboardInterrupt:
-        console.error(
-            "interrupted; the same command continues from the last finished stage, a rating from its last "
-            "answer: all are kept"
-        )
+        console.error(f"interrupted; {_KEPT}")
         return 130
+    except Terminated as end:
+        console.error(f"asked to end by {end}; {_KEPT}")
+        return end.exit_code
 
 
 def _run_command(arguments: Sequence[str]) -> int:

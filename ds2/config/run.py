@@ -52,6 +52,10 @@ class RuntimeConfig:
     """Never ask the hub."""
     progress: bool = True
     """Show progress bars."""
+    trust_times: bool = True
+    """Take an input file for unchanged while its size, times and inode are; false: hash each one again (a
+    file system whose clock or times cannot be trusted).
+    """
 
 
 def _default_data() -> str:

@@ -77,6 +77,10 @@ class FinetuneRuntime:
     """CPU threads; none: torch's choice."""
     save_every_epoch: bool = True
     """Keep a checkpoint of each epoch while training, for an interrupted run to continue from."""
+    save_minutes: float | None = 5.0
+    """Keep one after so many minutes too, within an epoch; none: not by time. A run that is asked to end
+    (SIGTERM) keeps one in any case.
+    """
 
 
 @register("finetune", "finetune")

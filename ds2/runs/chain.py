@@ -65,7 +65,8 @@ class Chain:
         check(config)
         self.config = config
         self.store = open_store(config.paths.artifacts)
-        hashes = content_hashes((self.store.root / ".hashes.json").resolve())
+        memory = (self.store.root / ".hashes.json").resolve()
+        hashes = content_hashes(memory, trust=config.runtime.trust_times)
         pool = PoolSource(
             config.pool,
             num_scores=config.scale.num_scores,

@@ -10,6 +10,7 @@ lock belongs to a process that died. What failed stays on record until the same 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import traceback
 import uuid
@@ -25,6 +26,7 @@ from filelock import FileLock, Timeout
 from ds2.base import extras
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
+from ds2.base.processes import Terminated, end_with_parent
 
 FOLDER = ".jobs"
 _VARIABLE = "DS2_JOBS"
@@ -138,6 +140,8 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
     Raises:
         UserError: the artifact root cannot be written to.
     """
+    if multiprocessing.parent_process() is not None:
+        end_with_parent()  # a worker of a launcher, which would go on without the command
     path = Path(os.environ[_VARIABLE]) / f"{uuid.uuid4().hex}.json"
     began = Job(list(overrides), "running", started=datetime.now(UTC).isoformat(), host=node())
     lock = FileLock(path.with_suffix(".lock"))
@@ -174,6 +178,9 @@ def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iter
         traceback.print_exc()  # a defect, not a user's error: said whole, recorded, and the sweep goes on
     except KeyboardInterrupt:
         handle.end("failed", "interrupted")
+        raise
+    except Terminated as end:
+        handle.end("failed", f"asked to end by {end}")
         raise
     else:
         handle.end("done")

@@ -23,6 +23,10 @@ from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
 _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
+_CHILD = ("-m", "ds2.runs.child")
+"""What a child is started by: it ends with its parent."""
+_LAST_WORDS = 25.0
+"""Seconds; schedulers kill what is still there about 30 s after their signal."""
 
 
 def finetune(
@@ -132,23 +136,39 @@ def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
 
 
 def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None) -> None:
-    launch = ["-m", leaf]
+    launch = [*_CHILD, leaf]
     if accelerate_config is not None and not Path(accelerate_config).is_file():
         raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
     if accelerate_config is not None or devices > 1:
         config = [] if accelerate_config is None else ["--config_file", accelerate_config]
         processes = ["--num_processes", str(max(devices, 1))]
-        launch = ["-m", "accelerate.commands.launch", *config, *processes, "-m", leaf]
+        launch = [*_CHILD, "accelerate.commands.launch", *config, *processes, *_CHILD, leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
     with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
         spec_file = Path(folder) / "spec.json"
         write_json(spec_file, to_plain(spec))
-        run = subprocess.run(
-            [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}, check=False
+        code = _wait(
+            subprocess.Popen(
+                [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}
+            )
         )
-    if run.returncode == _USER_ERROR:
+    if code == _USER_ERROR:
         raise UserError(f"{leaf} stopped: see the line above")
-    if run.returncode != 0:
-        raise RuntimeError(
-            f"the child process `python {' '.join(launch)}` ended with exit code {run.returncode}"
-        )
+    if code != 0:
+        raise RuntimeError(f"the child process `python {' '.join(launch)}` ended with exit code {code}")
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """The child's exit code. Where this process is asked to end, the child is too: it has `_LAST_WORDS`
+    seconds to write a checkpoint.
+    """
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        try:
+            child.wait(_LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise

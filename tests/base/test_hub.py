@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from ds2.base import hub
 from ds2.base.errors import MissingInput
-from ds2.base.hashes import ContentHashes
 from ds2.config import HubPoolConfig
 from ds2.pool import PoolSource
 
@@ -72,23 +70,3 @@ def test_a_hub_dataset_becomes_a_pool(tmp_path, monkeypatch):
     missing = HubPoolConfig(name="web", dataset=str(tmp_path / "nowhere"), revision=COMMIT)
     with pytest.raises(MissingInput, match="could not be loaded"):
         PoolSource(missing, num_scores=6).load()
-
-
-def test_content_is_remembered_by_size_and_time(tmp_path, monkeypatch):
-    model = tmp_path / "model"
-    (model / "sub").mkdir(parents=True)
-    (model / "a.bin").write_text("a")
-    (model / "sub" / "b.bin").write_text("b")
-    first = ContentHashes(tmp_path / "memory.json").of(model)
-    with monkeypatch.context() as patch:
-        patch.setattr("ds2.base.hashes.file_sha256", lambda path: pytest.fail("hashed again"))
-        assert ContentHashes(tmp_path / "memory.json").of(model) == first
-    (model / "a.bin").write_text("changed")
-    assert ContentHashes(tmp_path / "memory.json").of(model) != first
-    (tmp_path / "memory.json").write_text("{half")
-    (model / "a.bin").write_text("a")
-    assert ContentHashes(tmp_path / "memory.json").of(model) == first
-    moved = model.rename(Path(tmp_path / "moved"))
-    assert ContentHashes(tmp_path / "memory.json").of(moved) == first
-    with pytest.raises(MissingInput, match="no such file or folder"):
-        ContentHashes(tmp_path / "memory.json").of(model)

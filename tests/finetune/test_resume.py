@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,27 +27,30 @@ def weights(spec: FinetuneSpec) -> dict[str, torch.Tensor]:
     return load_file(Path(spec.output_dir) / "adapter" / "adapter_model.safetensors")
 
 
-def kill_at_checkpoint(spec: FinetuneSpec, step: int) -> None:
-    """Train in a process of its own, and kill -9 it when the checkpoint of a step is complete."""
+def end_at_checkpoint(spec: FinetuneSpec, step: int, number: int = signal.SIGKILL) -> int:
+    """Train in a process of its own, and send it a signal when the checkpoint of a step is complete; its exit
+    code.
+    """
     spec_file = Path(spec.output_dir).with_suffix(".json")
     write_spec(spec, spec_file)
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
     child = subprocess.Popen([sys.executable, "-m", "finetune", str(spec_file)], env=environment)
     try:
         deadline = time.monotonic() + 120
-        while not (checkpoints.checkpoint_dir(spec) / f"checkpoint-{step}" / checkpoints.STATE).exists():
+        while not (checkpoints.checkpoint_dir(spec) / f"checkpoint-{step}" / checkpoints.CHECKSUMS).exists():
             assert child.poll() is None, "the training ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.005)
     finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.send_signal(number)
+        code = child.wait(60)
+    return code
 
 
 def test_a_killed_training_continues_to_the_weights_of_an_uninterrupted_one(make_spec: MakeSpec) -> None:
     changes = {"epochs": 20, "dropout": 0.1, "device_batch": 4, "threads": 1}
     killed, whole = make_spec(output="killed", **changes), make_spec(output="whole", **changes)
-    kill_at_checkpoint(killed, step=4)
+    end_at_checkpoint(killed, step=4)
     assert not (Path(killed.output_dir) / "metrics.json").exists()
     metrics = train(killed)
     train(whole)
@@ -64,28 +68,76 @@ def interrupted(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> Finetun
     """A run that stopped after its second epoch (step 4 of 6), with a third checkpoint cut off while being
     written.
     """
-    from transformers import Trainer
+    from finetune.callbacks import CheckpointKeeper
 
     spec = make_spec(epochs=3)
-    save = Trainer._save_checkpoint
+    seal = CheckpointKeeper.on_save
 
-    def save_then_stop(self: Trainer, *arguments: object) -> None:
-        save(self, *arguments)
-        if self.state.global_step == 4:
+    def seal_then_stop(self: Any, args: Any, state: Any, control: Any, **others: Any) -> None:
+        seal(self, args, state, control, **others)
+        if state.global_step == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save_checkpoint", save_then_stop)
+        patch.setattr(CheckpointKeeper, "on_save", seal_then_stop)
         with pytest.raises(KeyboardInterrupt):
             train(spec)
     cut_off = checkpoints.checkpoint_dir(spec) / "checkpoint-6"
     cut_off.mkdir()
-    (cut_off / checkpoints.STATE).write_text('{"global_step": ')
+    (cut_off / checkpoints.CHECKSUMS).write_text('{"trainer_state.json": ')
     return spec
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(interrupted: FinetuneSpec) -> None:
     assert train(interrupted)["resumed_from_step"] == 4
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "rng_state.pth"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(interrupted: FinetuneSpec, file: str) -> None:
+    damaged = checkpoints.checkpoint_dir(interrupted) / "checkpoint-4" / file
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    assert train(interrupted)["resumed_from_step"] == 2
+
+
+def test_a_run_that_is_asked_to_end_keeps_a_checkpoint_and_continues_to_the_same_weights(
+    make_spec: MakeSpec,
+) -> None:
+    changes = {"epochs": 20, "dropout": 0.1, "device_batch": 4, "threads": 1}
+    asked, whole = make_spec(output="asked", **changes), make_spec(output="whole", **changes)
+    assert end_at_checkpoint(asked, step=4, number=signal.SIGTERM) == 143
+    kept = checkpoints.latest(checkpoints.checkpoint_dir(asked))
+    assert kept is not None
+    assert train(asked)["resumed_from_step"] == checkpoints.step_of(kept)
+    train(whole)
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(asked)[name], tensor, rtol=0, atol=0)
+
+
+def test_checkpoints_are_kept_by_the_clock_within_an_epoch(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every step is later than the clock allows; an epoch has two."""
+    from transformers import Trainer
+
+    spec = make_spec(output="timed", epochs=3, save_every_epoch=False, save_minutes=0.0)
+    whole = make_spec(output="whole", epochs=3)
+    save = Trainer._save_checkpoint
+
+    def save_then_stop(self: Trainer, *arguments: object) -> None:
+        if self.state.global_step == 4:
+            raise KeyboardInterrupt
+        save(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save_checkpoint", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(spec)
+    assert train(spec)["resumed_from_step"] == 3
+    train(whole)
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(spec)[name], tensor, rtol=0, atol=0)
 
 
 def test_checkpoints_of_other_settings_are_not_continued(interrupted: FinetuneSpec) -> None:

@@ -11,6 +11,8 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.config import EvalConfig, FinetuneConfig, FinetuneRuntime, RuntimeConfig
 from ds2.runs import launcher
 
+CHILD = ["-m", "ds2.runs.child"]
+
 
 def finetune(folder: Path, **runtime: Any) -> None:
     config = FinetuneConfig(name="f", runtime=FinetuneRuntime(**runtime))
@@ -33,11 +35,11 @@ def started(monkeypatch):
     commands: list[list[str]] = []
     code = [0]
 
-    def run(command, **_):
+    def start(command, **_):
         commands.append(command[1:-1])
-        return type("Done", (), {"returncode": code[0]})()
+        return type("Started", (), {"wait": lambda self: code[0]})()
 
-    monkeypatch.setattr(launcher.subprocess, "run", run)
+    monkeypatch.setattr(launcher.subprocess, "Popen", start)
     monkeypatch.setattr(launcher, "_gpu_count", lambda: 4)
     return commands, code
 
@@ -48,9 +50,9 @@ def test_a_gpu_gets_a_child_and_several_get_accelerate(started, tmp_path):
     finetune(tmp_path)
     evaluate(tmp_path)
     assert commands == [
-        ["-m", "finetune"],
-        ["-m", "accelerate.commands.launch", "--num_processes", "4", "-m", "finetune"],
-        ["-m", "eval"],
+        [*CHILD, "finetune"],
+        [*CHILD, "accelerate.commands.launch", "--num_processes", "4", *CHILD, "finetune"],
+        [*CHILD, "eval"],
     ]
 
 
@@ -59,8 +61,8 @@ def test_an_accelerate_file_is_handed_on(started, tmp_path):
     file = tmp_path / "fsdp.yaml"
     file.write_text("")
     finetune(tmp_path, accelerate_config=str(file))
-    launch = ["-m", "accelerate.commands.launch", "--config_file", str(file)]
-    assert commands == [[*launch, "--num_processes", "4", "-m", "finetune"]]
+    launch = [*CHILD, "accelerate.commands.launch", "--config_file", str(file)]
+    assert commands == [[*launch, "--num_processes", "4", *CHILD, "finetune"]]
     with pytest.raises(MissingInput, match="no such file"):
         finetune(tmp_path, accelerate_config=str(tmp_path / "none"))
 

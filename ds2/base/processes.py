@@ -1,0 +1,106 @@
+"""Ends of processes: a polite signal becomes an exception or a request to stop, and a child does not outlive
+its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+
+POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What a scheduler, a service manager or a closed terminal sends before it kills."""
+_LOOK = 0.2
+"""Seconds between two looks at the parent."""
+_ORPHANED = 137
+"""Exit code of a child that ended with its parent, as of one killed with it."""
+
+
+class Terminated(BaseException):
+    """The process was asked to end. No Exception, like KeyboardInterrupt: the command alone handles it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as a shell has it: 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class StopRequest:
+    """Whether the process was asked to end, for work that first brings itself to a good end."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        """The signal's; None: nobody asked."""
+
+    def check(self) -> None:
+        """Raises Terminated where the process was asked to end."""
+        if self.number is not None:
+            raise Terminated(self.number)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raise Terminated inside when the process is asked to end, so that `finally` is kept and children are
+    ended. Signals that the process was started to ignore (nohup) stay ignored; elsewhere than in the main
+    thread nothing is changed.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise Terminated(number)
+
+    with _handled_by(end):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[StopRequest]:
+    """Only note inside that the process is asked to end: a signal to a whole group of processes reaches a
+    child twice, once by its parent.
+    """
+    request = StopRequest()
+
+    def note(number: int, _: FrameType | None) -> None:
+        request.number = number
+
+    with _handled_by(note):
+        yield request
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = [number for number in POLITE if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@cache
+def end_with_parent() -> None:
+    """End this process, at once, when the one that started it has ended, however that ended. Once a process.
+
+    A thread looks for it: the kernel's own way (PR_SET_PDEATHSIG) is Linux's alone, and goes by the thread
+    that started the child.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(_ORPHANED)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,48 @@
+"""Requests to end: an exception where work can be left, a note where it is first brought to an end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from ds2.base.processes import Terminated, deferred, terminable
+
+
+def test_a_request_to_end_is_an_exception_and_finally_is_kept():
+    left = []
+
+    def work() -> None:
+        with terminable():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                left.append("tidy")
+
+    with pytest.raises(Terminated, match="SIGTERM") as end:
+        work()
+    assert (end.value.exit_code, left) == (143, ["tidy"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_work_that_defers_hears_of_it_and_outer_handlers_come_back():
+    with terminable():
+        outer = signal.getsignal(signal.SIGTERM)
+        with deferred() as request:
+            request.check()
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert request.number == signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is outer
+    with pytest.raises(Terminated):
+        request.check()
+
+
+def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminable():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

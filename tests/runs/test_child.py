@@ -1,0 +1,88 @@
+"""Children of a run: they end with their parent, and take a request to end from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ds2.base.paths import project_root
+
+WORK = """
+import os, signal, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+def end(number, frame):
+    (folder / "last words").write_text("kept")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+(folder / "pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+PARENT = """
+import subprocess, sys
+from pathlib import Path
+from ds2.base.processes import Terminated, terminable
+from ds2.runs import launcher
+try:
+    with terminable():
+        launcher._wait(subprocess.Popen([sys.executable, *launcher._CHILD, "work", sys.argv[1]]))
+except Terminated as end:
+    sys.exit(end.exit_code)
+"""
+
+
+@contextmanager
+def parent_at_work(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A parent that waits for its child, and the child's pid."""
+    (folder / "work.py").write_text(WORK)
+    path = os.pathsep.join([str(folder), str(project_root())])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder)], env={**os.environ, "PYTHONPATH": path}
+    )
+    try:
+        wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
+        yield parent, int((folder / "pid").read_text())
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def wait_until(true, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+    with parent_at_work(tmp_path) as (parent, child):
+        assert lives(child)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        wait_until(lambda: not lives(child))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_parent_that_is_asked_to_end_lets_its_child_end_well(tmp_path, number, code):
+    with parent_at_work(tmp_path) as (parent, child):
+        parent.send_signal(number)
+        assert parent.wait(20) == code
+        assert not lives(child)
+        assert (tmp_path / "last words").read_text() == "kept"
