@@ -60,7 +60,7 @@ def read_record(folder: Path) -> Record:
     try:
         record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
         intact = record["checksum"] == checksum(record)
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
         raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")

@@ -282,8 +282,7 @@ def _safe(slug: str) -> str:
 
 def _is_disk_full(error: BaseException) -> bool:
     """Writers say it each in their way: an errno, the system's words in another exception, a short count."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
-    return isinstance(error, Exception) and bool(
-        re.search(r"No space left on device|Disk quota exceeded|^\d+ requested and \d+ written", str(error))
-    )
+    said = r"No space left on device|Disk quota exceeded|File too large|^\d+ requested and \d+ written"
+    return isinstance(error, Exception) and bool(re.search(said, str(error)))

@@ -83,8 +83,8 @@ class Tracker:
             with _own_folders(Path(self._config.paths.wandb)):
                 act(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
-            lines = str(error).splitlines() or [""]
-            self._say(f"tracking stopped: {type(error).__name__}: {lines[0]}")
+            line = next(filter(str.strip, str(error).splitlines()), "no reason given").strip()
+            self._say(f"tracking stopped: {type(error).__name__}: {line}")
             self._run = None
 
     def _open(self, name: str, run_id: str) -> None:

@@ -122,14 +122,24 @@ def test_a_folder_without_a_record_is_not_an_artifact(tmp_path):
     assert json.loads((store.obtain(make_step()).path / "values.json").read_text()) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", "null", '{"checksum": 1}', ""])
+def test_a_record_of_another_shape_is_named(tmp_path, content):
+    store = ArtifactStore(tmp_path)
+    path = store.obtain(make_step()).path
+    (path / "record.json").write_text(content)
+    with pytest.raises(DamagedArtifact, match=r"record.json (is damaged|does not match)"):
+        ArtifactStore(tmp_path).obtain(make_step())
+
+
 FULL = [
     OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EFBIG, "File too large"),  # a limit on the size of files
     OSError("192000 requested and 9184 written"),  # numpy's
     RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors'
 ]
 
 
-@pytest.mark.parametrize("error", FULL, ids=["errno", "numpy", "safetensors"])
+@pytest.mark.parametrize("error", FULL, ids=["errno", "limit", "numpy", "safetensors"])
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path, error):
     def full(folder: Path) -> Outcome:
         (folder / "half").write_text("half")

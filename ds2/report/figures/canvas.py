@@ -45,11 +45,14 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 
 def set_title(axes: Any, title: str, note: str = "") -> None:
     """`title`, and a quieter line beneath it where there is a `note`."""
-    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=22 if note else 8)
+    plain = {"parse_math": False}  # names of data and models may hold dollars
+    pad = 22 if note else 8
+    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=pad, **plain)
     if note:
         axes.annotate(
-            note, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=SOFT
-        )
+            note, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points",
+            fontsize=9, color=SOFT, **plain,
+        )  # fmt: skip
 
 
 def set_caption(figure: Figure, text: str) -> None:

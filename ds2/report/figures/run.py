@@ -51,7 +51,7 @@ def _bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], title: s
         left = [x + (i - (len(series) - 1) / 2) * width for x in range(len(labels))]
         colour = ACCENT if i == len(series) - 1 else MUTED
         axes.bar(left, values, width, label=name, color=colour)
-    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), labels, parse_math=False)  # words of data, whatever they hold
     set_title(axes, title)
     axes.legend(frameon=False)
     return figure, axes

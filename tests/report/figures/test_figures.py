@@ -32,6 +32,13 @@ def test_bars_have_the_given_heights():
     assert [bar.get_height() for bar in axes.patches] == [0.75, 0.25, 0.25, 0.75]
 
 
+def test_words_of_data_are_no_formulas():
+    figure = plots.category_shares(["a $x^$ b", "c"], [3, 1], [1, 1], title="$\\nope$")
+    figure.canvas.draw()  # a formula of this kind cannot be drawn
+    axes = figure.axes[0]
+    assert (axes.get_xticklabels()[0].get_text(), axes.get_title("left")) == ("a $x^$ b", "$\\nope$")
+
+
 @pytest.mark.parametrize("name", ["curve", "heatmap"])
 def test_figures_are_saved_as_svg_and_png(tmp_path, name):
     figure = plots.learning_curve([1, 2], [3.0, 2.0]) if name == "curve" else plots.transition_heatmap(MATRIX)
