@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2.base.errors import UserError
+from ds2.base.paths import shown
 
 if TYPE_CHECKING:
     from experiments.result import Options
@@ -67,18 +68,19 @@ def _experiment(name: str, arguments: list[str]) -> int:
         given.out or Path(options.paths.artifacts) / "experiments" / f"{name}{'_mini' if given.mini else ''}"
     )
     for path in output.write(result, folder):
-        console.line(f"written: {path}")
+        console.line(f"written: {shown(path)}")
     return 0 if result.complete else 1
 
 
 def _sweeps(command: str, arguments: list[str]) -> tuple[list[str], Options]:
     """Names of sweeps, then overrides."""
+    from ds2.config.command_line import as_they_stand
     from experiments.result import Options
 
     names = [argument for argument in arguments if "=" not in argument]
     if not names or any(name.startswith("-") for name in names):
         raise UserError(f"python -m experiments {command} takes names of sweeps, then key=value")
-    return names, Options([argument for argument in arguments if argument not in names])
+    return names, Options(as_they_stand([a for a in arguments if a not in names], many=True))
 
 
 def _status(names: list[str], options: Options) -> int:
@@ -105,17 +107,19 @@ def _report(names: list[str], options: Options) -> int:
     for each in grids:
         for line in each.lines():
             console.line(line)
-    console.line(f"written: {path}")
+    console.line(f"written: {shown(path)}")
     return 0
 
 
 def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
+    from ds2.config.command_line import as_they_stand
+
     parser = argparse.ArgumentParser(prog=f"python -m experiments {name}", add_help=False, allow_abbrev=False)
     parser.add_argument("--mini", action="store_true")
     parser.add_argument("--launch", action="store_true")
     parser.add_argument("--out", type=Path)
     given, rest = parser.parse_known_args(arguments)
-    given.overrides = rest
+    given.overrides = as_they_stand(rest, many=True)
     if given.out is not None and "=" in given.out.name:
         raise UserError(f"--out takes a folder, not {given.out}")
     for argument in rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,28 @@ def make_importable() -> None:
     root = str(project_root())
     if root not in sys.path:
         sys.path.append(root)
+
+
+def resolved(path: str) -> str:
+    """A path as it is meant, whoever reads it from wherever: `~` is the home folder, a relative one begins in
+    the working folder.
+    """
+    return str(Path(os.path.expanduser(path)).absolute())  # noqa: PTH111 - Path.expanduser fails where no home is known
+
+
+def resolved_name(name: str) -> str:
+    """What may be a folder or a name on the hub: a folder that is there, or can only be meant as one, as
+    `resolved` gives it; a hub's name as it stands.
+    """
+    path = resolved(name)
+    is_path = name.startswith(("~", "/", "./", "../")) or Path(path).exists()
+    return path if is_path else name
+
+
+def shown(path: Path | str) -> str:
+    """A path for a person: from the working folder where it is below that."""
+    whole = Path(path)
+    return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
 @contextmanager

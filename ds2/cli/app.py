@@ -14,19 +14,35 @@ from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.cli import console
 from ds2.config import compose
+from ds2.config.command_line import CommandLine
 from ds2.config.run import RunConfig
 from ds2.runs import jobs
 from ds2.runs.chain import Chain
 from ds2.runs.prepare import prepare
 
 
-def hydra_main(arguments: Sequence[str], record: jobs.JobRecord) -> None:
-    """Hydra's own command line: one run, or with `--multirun` every combination; its jobs go on record."""
-    compose.admit(arguments)
+def run_command(command: CommandLine) -> int:
+    """One run, or with `--multirun` every combination; the exit code."""
+    compose.admit(command.overrides)
+    if command.only_shows:
+        _call_hydra(command.options, command.overrides)
+        return 0
+    with jobs.recorded(compose.artifacts_root(command.overrides)) as record:
+        launch(command.overrides, record, options=command.options, many=command.many)
+    return console.summary_of_jobs(record.read())
+
+
+def launch(
+    overrides: Sequence[str], record: jobs.JobRecord, *, options: Sequence[str] = (), many: bool = False
+) -> None:
+    """Run these by Hydra, or with `many` every combination by its launcher; the jobs go on record."""
+    first = ["--multirun", *options] if many else options
+    _call_hydra(first, [record.hydra_argument, *overrides])
+
+
+def _call_hydra(options: Sequence[str], overrides: Sequence[str]) -> None:
     before = sys.argv
-    # Hydra's parser wants all overrides in one row: beside the first one, or last.
-    at = next((i for i, a in enumerate(arguments) if "=" in a and not a.startswith("-")), len(arguments))
-    sys.argv = ["ds2", *arguments[:at], record.hydra_argument, *arguments[at:]]
+    sys.argv = ["ds2", *options, *overrides]
     try:
         _main()
     finally:

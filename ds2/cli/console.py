@@ -14,6 +14,7 @@ from ds2.artifacts import page, subset
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status, Step
+from ds2.base.paths import shown
 from ds2.base.words import duration, number
 from ds2.report import facts
 
@@ -83,7 +84,7 @@ def plan(chain: Chain) -> None:
     """The chain with what is cached and what would be computed."""
     heading(chain.name)
     for step, path in chain.plan():
-        state = f"[cyan]cached[/]   {escape(str(path))}" if path else "[green]compute[/]"
+        state = f"[cyan]cached[/]   {escape(shown(path))}" if path else "[green]compute[/]"
         _out.print(f"  {step.stage:<9}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
         for text in () if path else step.forecast():
             _out.print(f"           {escape(text)}")
@@ -103,7 +104,7 @@ def result(run: RunResult, *, brief: bool) -> None:
         _out.print(escape(verdict))
     for stage, what, file in (("select", "subset", subset.conversations), ("report", "report", page.html)):
         if stage in run.stages:
-            _out.print(f"{what}: {escape(str(file(run.stages[stage].path)))}")
+            _out.print(f"{what}: {escape(shown(file(run.stages[stage].path)))}")
 
 
 def evaluation_table(evaluation: StageResult) -> Table:
@@ -128,6 +129,9 @@ def _share(value: float | None) -> str:
 
 def summary_of_jobs(jobs: Sequence[Job]) -> int:
     """Says which jobs failed, if any did; the exit code."""
+    if not jobs:
+        error("no run left a record of itself: what was asked for was not done")
+        return 1
     failed = [job for job in jobs if job.state != "done"]
     if len(jobs) == 1 and failed and failed[0].state == "refused":
         error(failed[0].reason)

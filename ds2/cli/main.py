@@ -5,6 +5,7 @@ multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for w
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Sequence
 
@@ -16,11 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, terminable
 from ds2.cli import console, store
-from ds2.cli.app import hydra_main
+from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
-from ds2.config.compose import artifacts_root
+from ds2.config.command_line import parse
 from ds2.config.hydra_errors import explain
-from ds2.runs import jobs
 
 _KEPT = (
     "the same command continues from the last finished stage, a rating from its last answer, a fine-tune "
@@ -53,19 +53,17 @@ def answer(command: Callable[[], int]) -> int:
 
 
 def _run_command(arguments: Sequence[str]) -> int:
-    if arguments and arguments[0] in store.COMMANDS:
-        return store.run(arguments[0], arguments[1:])
-    name, rest = _sweep_name(arguments)
-    if name is not None:
-        return run_sweep(name, rest)
-    with jobs.recorded(artifacts_root(arguments)) as record:
-        hydra_main(arguments, record)
-    return console.summary_of_jobs(record.read())
+    word = arguments[0] if arguments else ""
+    if word in store.COMMANDS:
+        return store.run(word, parse(arguments[1:]))
+    command = parse(arguments)
+    if command.words:
+        raise UserError(_unknown(command.words[0]))
+    return run_command(command) if command.sweep is None else run_sweep(command)
 
 
-def _sweep_name(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    names = [a.removeprefix("sweep=") for a in arguments if a.startswith("sweep=")]
-    if len(names) > 1:
-        raise UserError("give one sweep=NAME")
-    rest = [a for a in arguments if not a.startswith("sweep=") and a not in ("-m", "--multirun")]
-    return (names[0], rest) if names else (None, list(arguments))
+def _unknown(word: str) -> str:
+    known = [*store.COMMANDS, "experiments", "help"]
+    close = difflib.get_close_matches(word, known, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{word} is neither key=value nor a command{hint}; there are: {', '.join(known)}"

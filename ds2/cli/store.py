@@ -14,29 +14,26 @@ from ds2.artifacts.record import RECORD, find_artifacts, read_record
 from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.extras import absent, extras
+from ds2.base.paths import shown
 from ds2.base.words import duration, size
 from ds2.cli import console
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
+from ds2.config.command_line import CommandLine
+from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """One subcommand; its exit code. Raises UserError for words it does not know."""
-    root = Path("artifacts")
-    words, named = [], []
-    for argument in arguments:
-        if argument.startswith("paths.artifacts="):
-            root = Path(argument.removeprefix("paths.artifacts="))
-        elif argument.startswith("plugins="):
-            named.append(argument)
-        else:
-            words.append(argument)
-    if command == "list" and words[:1] == ["choices"]:
-        return _choices(words[1:], named)
-    if named:
-        raise UserError(f"ds2 {command} {' '.join(words)}".rstrip() + f" takes no {named[0]}")
-    return COMMANDS[command](ArtifactStore(root), words)
+def run(command: str, given: CommandLine) -> int:
+    """One subcommand; its exit code. Raises UserError for words, keys and options it does not know."""
+    choices = command == "list" and given.words[:1] == ["choices"]
+    allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
+    refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options]
+    if refused:
+        raise UserError(f"ds2 {command} {' '.join(given.words)}".rstrip() + f" takes no {refused[0]}")
+    if choices:
+        return _choices(given.words[1:], given.overrides)
+    return COMMANDS[command](ArtifactStore(artifacts_root(given.overrides)), given.words)
 
 
 def _artifacts(store: ArtifactStore, stage: str | None = None) -> Iterator[Path]:
@@ -74,7 +71,7 @@ def _list(store: ArtifactStore, words: Sequence[str]) -> int:
         took = duration(record["wall_seconds"])
         table.add_row(record["stage"], path.name, record["finished"], took, size(count))
     console.show(table)
-    console.line(f"{table.row_count} artifacts, {size(total)}, in {store.root}")
+    console.line(f"{table.row_count} artifacts, {size(total)}, in {shown(store.root)}")
     return 0
 
 
@@ -85,9 +82,9 @@ def _show(store: ArtifactStore, words: Sequence[str]) -> int:
     matching = [path for path in _artifacts(store) if path.name.rpartition("-")[2].startswith(words[0])]
     if len(matching) != 1:
         raise UserError(
-            f"ds2 show {words[0]}: {len(matching)} artifacts in {store.root} have such a fingerprint"
+            f"ds2 show {words[0]}: {len(matching)} artifacts in {shown(store.root)} have such a fingerprint"
         )
-    console.line(str(matching[0]))
+    console.line(shown(matching[0]))
     console.line(json.dumps(read_record(matching[0]), indent=2, ensure_ascii=False))
     return 0
 
@@ -109,7 +106,7 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
             sound += 1
         except DamagedArtifact as error:
             damaged.append(str(error))
-    console.line(f"{sound} sound artifacts in {store.root}")
+    console.line(f"{sound} sound artifacts in {shown(store.root)}")
     for line in damaged:
         console.error(line)
     return 1 if damaged else 0
@@ -124,7 +121,7 @@ def _gc(store: ArtifactStore, words: Sequence[str]) -> int:
         count += 1
         if words:
             shutil.rmtree(path)
-        console.line(f"{'deleted' if words else 'unfinished'} {path}")
+        console.line(f"{'deleted' if words else 'unfinished'} {shown(path)}")
     console.line(
         f"{count} unfinished folders" + ("" if words or not count else "; ds2 gc delete removes them")
     )

@@ -9,10 +9,11 @@ from ds2.artifacts import page as page_artifact
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
-from ds2.base.paths import writing
+from ds2.base.paths import shown, writing
 from ds2.cli import console
-from ds2.cli.app import hydra_main
+from ds2.cli.app import launch as launch_by_hydra
 from ds2.config import plugins
+from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
@@ -26,14 +27,17 @@ READ = ("rate", "curate", "select", "finetune")
 """Stages whose files the page reads, besides the evaluations, which are verified where they are found."""
 
 
-def run_sweep(name: str, extra: Sequence[str]) -> int:
+def run_sweep(command: CommandLine) -> int:
     """The command; its exit code.
 
     Raises:
         UserError: an unknown sweep, or choices that contradict each other.
     """
+    extra = command.overrides
+    if command.options:
+        raise UserError(f"sweep={command.sweep} takes no {command.options[0]}")
     plugins.activate(extra)
-    sweep = load_sweep(name)
+    sweep = load_sweep(str(command.sweep))
     root = artifacts_root([*sweep.overrides, *extra])
     expected = look(sweep, extra, root)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
@@ -53,9 +57,11 @@ def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[ExpectedRun]:
 
 def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[ExpectedRun], root: Path) -> int:
     """Run these with Hydra's launcher; one that fails does not stop the others. The exit code."""
+    if not wanted:
+        return 0
     with jobs.recorded(root) as record:
         for arguments in sweep.multiruns(extra, [each.overrides for each in wanted]):
-            hydra_main(["--multirun", *arguments], record)
+            launch_by_hydra(arguments, record, many=True)
     return console.summary_of_jobs(record.read())
 
 
@@ -78,7 +84,7 @@ def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
     with writing(page.parent):
         (page.parent / "table.md").write_text(markdown(table), encoding="utf-8")
         results.frame().to_csv(page.parent / "runs.csv", index=False)
-    console.line(f"table: {page.parent / 'table.md'}\nreport: {page}")
+    console.line(f"table: {shown(page.parent / 'table.md')}\nreport: {shown(page)}")
 
 
 def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field
 from typing import Any, ClassVar, TypeVar
 
 from ds2.base.errors import UserError
@@ -14,6 +15,20 @@ MISSING: Any = "???"
 
 SCHEMAS: dict[str, dict[str, type[Any]]] = {}
 """Group -> name -> dataclass. A YAML of the group starts from it as `NAME_schema`."""
+
+
+PATH, NAME_OR_PATH = "path", "name or path"
+"""Kinds of fields in their metadata: see `ds2.config.paths`."""
+
+
+def path_field(default: Any = MISSING) -> Any:
+    """A field that names a file or folder: made absolute where the configuration is made."""
+    return field(default=default, metadata={PATH: PATH})
+
+
+def name_or_path_field(default: Any = MISSING) -> Any:
+    """A field that takes a name on the hub or a local folder."""
+    return field(default=default, metadata={PATH: NAME_OR_PATH})
 
 
 def register(group: str, name: str) -> Callable[[type[T]], type[T]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
+from ds2.config.base import NAME_OR_PATH, PATH
+
 
 class ChatBackend(Enum):
     vllm = "vllm"
@@ -54,7 +56,7 @@ class ChatConfig:
     """What stands before these options where a person gives them (`rater.model`): messages name them so."""
 
     backend: ChatBackend
-    model: str
+    model: str = field(metadata={PATH: NAME_OR_PATH})
     """Model on the hub, local directory, or name at the server."""
     revision: str | None = None
     """Branch, tag or commit of a hub model; enters the fingerprint as its commit."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import cast
 
@@ -14,13 +13,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain
+from ds2.config.paths import resolve_paths
 from ds2.config.run import PathsConfig, RunConfig
+
+_MAY_SET_PATHS = ("plugins=", "hydra.searchpath=")
+"""What brings YAML from outside; DS2's own leaves `paths` alone."""
 
 
 class PluginFolders(SearchPathPlugin):  # type: ignore[misc]
@@ -35,20 +38,43 @@ class PluginFolders(SearchPathPlugin):  # type: ignore[misc]
 Plugins.instance().register(PluginFolders)
 
 
-def paths_of(arguments: Sequence[str]) -> PathsConfig:
-    """`paths` as these arguments leave it, before anything is composed. Raises UserError: unknown key."""
+def paths_of(overrides: Sequence[str]) -> PathsConfig:
+    """`paths` as these overrides leave it, resolved.
+
+    Raises:
+        UserError: an unknown key, a value that refers to nothing, or several values.
+    """
     parser = OverridesParser.create()
-    given = [parser.parse_override(a) for a in arguments if a.startswith("paths.")]
-    values = {o.get_key_element().removeprefix("paths."): str(o.value()) for o in given}
-    unknown = values.keys() - {f.name for f in fields(PathsConfig)}
-    if unknown:
-        raise UserError(f"paths.{min(unknown)}: no such key")
-    return PathsConfig(**values)
+    given = [parser.parse_override(o) for o in overrides if o.lstrip("+").startswith("paths.")]
+    for override in given:
+        if override.is_sweep_override():
+            raise UserError(
+                f"{override.input_line}: a command has one folder; give paths once, without a sweep"
+            )
+    if any(o.lstrip("+~").startswith(_MAY_SET_PATHS) for o in overrides) or plugins.installed():
+        return compose(_without_sweeps(overrides)).paths
+    cfg = OmegaConf.structured(PathsConfig)
+    try:
+        for override in given:
+            OmegaConf.update(
+                cfg, override.get_key_element().lstrip("+").removeprefix("paths."), override.value()
+            )
+        cfg = OmegaConf.create({"paths": cfg})
+        return resolve_paths(cast(PathsConfig, OmegaConf.to_object(cfg.paths)))
+    except InterpolationKeyError:  # it refers to another group
+        return compose(_without_sweeps(overrides)).paths
+    except OmegaConfBaseException as error:
+        raise UserError(f"paths.{explain(error)}") from error
 
 
-def artifacts_root(arguments: Sequence[str]) -> Path:
-    """`paths.artifacts` of these arguments. Raises UserError where it is a file."""
-    root = Path(paths_of(arguments).artifacts)
+def _without_sweeps(overrides: Sequence[str]) -> list[str]:
+    parser = OverridesParser.create()
+    return [o for o in overrides if not parser.parse_override(o).is_sweep_override()]
+
+
+def artifacts_root(overrides: Sequence[str]) -> Path:
+    """`paths.artifacts` of these overrides. Raises UserError where it is a file."""
+    root = Path(paths_of(overrides).artifacts)
     if root.exists() and not root.is_dir():
         raise UserError(f"paths.artifacts={root} is not a folder")
     return root
@@ -74,27 +100,23 @@ def _check_choices(overrides: Sequence[str]) -> None:
 
 def compose(overrides: Sequence[str]) -> RunConfig:
     """The configuration that these overrides give, as `ds2 OVERRIDES` would run it."""
-    return to_config(_compose(overrides))
+    return to_config(composed(overrides))
 
 
-def compose_seeds(overrides: Sequence[str], seeds: Sequence[int]) -> list[RunConfig]:
-    """`compose([*overrides, "seed=N"])` for each seed, composed once: no choice depends on `seed`."""
-    cfg = _compose(overrides)
-    configs = []
-    for seed in seeds:
-        cfg.seed = seed
-        configs.append(to_config(cfg))
-    return configs
-
-
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """What Hydra makes of these overrides, interpolations unresolved."""
     admit(overrides)
     with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
         return cast(DictConfig, hydra.compose("config", overrides=list(overrides)))
 
 
 def to_config(cfg: DictConfig) -> RunConfig:
-    """Dataclasses of a composed configuration. Raises UserError naming a value that is missing."""
+    """Dataclasses of a composed configuration, with paths resolved. Raises UserError: a value is missing."""
+    return resolve_paths(as_written(cfg))
+
+
+def as_written(cfg: DictConfig) -> RunConfig:
+    """`to_config`, with paths as they were given."""
     try:
         missing = sorted(OmegaConf.missing_keys(cfg))
     except OmegaConfBaseException as error:  # a value that refers to a missing one

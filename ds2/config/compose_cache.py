@@ -1,20 +1,22 @@
 """Composed configurations, remembered: Hydra takes a seventh of a second for each, a table has a hundred.
 
-What overrides compose to depends on the files of `conf/`, on the configuration's dataclasses, on the plugins
-and on the environment; the memory is a file named by a hash of these, so a change starts a new one. Losing it
-costs time only.
+What overrides compose to depends on the YAML found on the search path, on the configuration's dataclasses, on
+the plugins, and on what interpolations read: the memory is a file named by a hash of the first three, and
+beside each composition stand the environment variables that it names. One that asks another resolver (the
+clock, a plugin's) is composed each time. Losing the memory costs time only.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import ds2.config
 from ds2.base.dataclass_json import from_plain, to_plain
@@ -23,51 +25,97 @@ from ds2.base.hashes import fingerprint
 from ds2.base.load import load_function
 from ds2.base.paths import project_root
 from ds2.config import RunConfig, plugins
+from ds2.config.paths import resolve_paths
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_FOLDERS = "hydra.searchpath="
 
 _FILES = ".composed-{}.json"
+_RESOLVER = re.compile(r"\$\{\s*([\w.]*)\s*(?=:|\$\{)")
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)\s*[,}]")
+_PURE = {"oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values", "oc.select"}
+"""Resolvers that read the configuration alone."""
+Environment = dict[str, str | None]
+"""Variable -> its value; None: not set."""
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
     """Each run's configuration, of its overrides; Hydra is asked where the folder `memory` does not know
     it.
     """
-    named = sorted({o for run in runs for o in run if o.lstrip("+").startswith("plugins=")})
+    named = sorted({o for run in runs for o in run if o.lstrip("+").startswith(("plugins=", _FOLDERS))})
     plugins.activate(named)
-    file = memory / _FILES.format(_sources(tuple(plugins.names(named))))
+    sources = _sources(tuple(plugins.names(named)), _folders(named))
     keys = [" ".join(overrides) for overrides in runs]
+    if sources is None:  # a part of the search path that cannot be read here
+        known = {key: config for key, (config, _) in _compose(dict(zip(keys, runs, strict=True))).items()}
+        return [resolve_paths(known[key]) for key in keys]
+    file = memory / _FILES.format(sources)
     packed, known = _read(file, keys)
-    unknown = {key: list(overrides) for key, overrides in zip(keys, runs, strict=True) if key not in known}
+    unknown = {key: overrides for key, overrides in zip(keys, runs, strict=True) if key not in known}
     if unknown:
-        composed = _compose(unknown)
-        known |= composed
-        _save(file, packed | {key: _packed(config) for key, config in composed.items()})
-    return [known[key] for key in keys]
+        made = _compose(unknown)
+        known |= {key: config for key, (config, _) in made.items()}
+        fresh = {
+            key: {"config": _packed(config), "environment": read}
+            for key, (config, read) in made.items()
+            if read is not None
+        }
+        _save(file, packed | fresh)
+    return [resolve_paths(known[key]) for key in keys]
 
 
 def _read(file: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, RunConfig]]:
-    """What the memory holds, and those of it that are asked for; nothing where it is absent or damaged."""
+    """What the memory holds, and those of it that are asked for and hold in this environment; nothing where
+    it is absent or damaged.
+    """
     try:
         packed = dict(json.loads(file.read_text(encoding="utf-8")))
-        return packed, {key: _unpacked(packed[key]) for key in keys if key in packed}
+        valid = [key for key in keys if key in packed and _holds(packed[key]["environment"])]
+        return packed, {key: _unpacked(packed[key]["config"]) for key in valid}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}, {}
 
 
-def _compose(runs: dict[str, list[str]]) -> dict[str, RunConfig]:
-    """Runs that differ in their seed alone are composed together."""
-    from ds2.config.compose import compose, compose_seeds
+def _holds(environment: Environment) -> bool:
+    return all(os.environ.get(name) == value for name, value in environment.items())
 
-    composed, alike = {}, dict[tuple[str, ...], dict[str, int]]()
+
+def _compose(runs: Mapping[str, Sequence[str]]) -> dict[str, tuple[RunConfig, Environment | None]]:
+    """Each configuration as it is written, and what it read of the environment (None: more than that). Runs
+    that differ in their seed alone are composed together: no choice depends on `seed`.
+    """
+    from ds2.config.compose import as_written, composed
+
+    alike = dict[tuple[str, ...], dict[str, int | None]]()
     for key, overrides in runs.items():
         seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
-        if len(seeds) == 1 and seeds[0].isdecimal():
-            rest = tuple(o for o in overrides if not o.startswith("seed="))
-            alike.setdefault(rest, {})[key] = int(seeds[0])
-        else:
-            composed[key] = compose(overrides)
-    for rest, by_key in alike.items():
-        composed |= zip(by_key, compose_seeds(rest, list(by_key.values())), strict=True)
-    return composed
+        single = len(seeds) == 1 and seeds[0].isdecimal()
+        rest = tuple(o for o in overrides if not (single and o.startswith("seed=")))
+        alike.setdefault(rest, {})[key] = int(seeds[0]) if single else None
+    made = {}
+    for rest, seed_by_key in alike.items():
+        cfg = composed(rest)
+        read = _environment(cfg, rest)
+        for key, seed in seed_by_key.items():
+            if seed is not None:
+                cfg.seed = seed
+            made[key] = as_written(cfg), read
+    return made
+
+
+def _environment(cfg: DictConfig, overrides: Sequence[str]) -> Environment | None:
+    """The variables that a composition's interpolations read; None where they read more than can be told."""
+    from omegaconf import OmegaConf
+
+    text = "\n".join([OmegaConf.to_yaml(cfg, resolve=False), *overrides])
+    resolvers = [name for name in _RESOLVER.findall(text) if name not in _PURE]
+    variables = _VARIABLE.findall(text)
+    if len(resolvers) != len(variables):
+        return None
+    return {name: os.environ.get(name) for name in sorted(set(variables))}
 
 
 def _packed(config: RunConfig) -> dict[str, Any]:
@@ -97,16 +145,36 @@ def _class(path: str) -> type[Any]:
     return schema
 
 
+def _folders(named: Sequence[str]) -> tuple[str, ...]:
+    """What `hydra.searchpath` names."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    given = [OverridesParser.create().parse_override(o).value() for o in named if _FOLDERS in o]
+    return tuple(str(folder) for folders in given for folder in folders or ())
+
+
+def _sources(used: tuple[str, ...], folders: tuple[str, ...] = ()) -> str | None:
+    """A hash of all that decides what overrides compose to, but for what these read themselves; None where a
+    folder is no `file://`.
+    """
+    if any(not folder.startswith("file://") for folder in folders):
+        return None
+    content, variables = _content(used, folders)
+    return fingerprint([content, {name: os.environ.get(name) for name in ("DS2_DATA", *variables)}])
+
+
 @cache
-def _sources(used: tuple[str, ...]) -> str:
-    """A hash of all that decides what overrides compose to."""
+def _content(used: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """A hash of code and YAML, and the variables that YAML names (a defaults list reads them too)."""
     from importlib.metadata import version
 
-    root = project_root()
-    code = [*Path(ds2.config.__file__).parent.glob("*.py")]
-    files = sorted([*(root / "conf").rglob("*.yaml"), *code, *plugins.sources(used)])
-    content = [[*p.parts[-3:], p.read_text(encoding="utf-8")] for p in files]
-    return fingerprint([content, os.environ.get("DS2_DATA"), version("hydra-core"), version("omegaconf")])
+    roots = [project_root() / "conf", *(Path(folder.removeprefix("file://")) for folder in folders)]
+    yaml = [file for root in roots for file in sorted(root.rglob("*.yaml"))]
+    files = [*yaml, *sorted(Path(ds2.config.__file__).parent.glob("*.py")), *sorted(plugins.sources(used))]
+    texts = [[*p.parts[-3:], p.read_text(encoding="utf-8")] for p in files]
+    variables = sorted({name for *_, text in texts for name in _VARIABLE.findall(text)})
+    hashed = fingerprint([texts, version("hydra-core"), version("omegaconf")])
+    return hashed, tuple(variables)
 
 
 def _save(file: Path, known: dict[str, Any]) -> None:

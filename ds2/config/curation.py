@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ds2.config.base import MISSING, Extensible, register
+from ds2.config.base import MISSING, Extensible, name_or_path_field, register
 from ds2.config.rating import CONFIDENCE
 from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
@@ -26,7 +26,7 @@ class EmbedderRuntime:
 class SentenceEmbedderConfig(EmbedderConfig):
     """A sentence-transformers model; the text is the whole conversation, `### role: content` a message."""
 
-    model: str = MISSING
+    model: str = name_or_path_field()
     """Hub name or local directory."""
     revision: str | None = None
     max_tokens: int | None = None

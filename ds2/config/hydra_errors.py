@@ -10,12 +10,22 @@ import re
 
 from ds2.config.schemas import field_names
 
+_LAUNCHERS = {"ray": "'ds2[ray]'", "submitit": "'ds2[slurm]'", "joblib": "hydra-joblib-launcher"}
+"""How a launcher's name begins -> what brings it."""
+
 
 def explain(error: BaseException) -> str:
     """One line."""
     chain = list(_causes(error))
     text = "\n".join(str(e) for e in chain)
-    for attempt in (_unknown_choice, _unknown_key, _missing_value, _wrong_value, _unknown_interpolation):
+    for attempt in (
+        _unknown_launcher,
+        _unknown_choice,
+        _unknown_key,
+        _missing_value,
+        _wrong_value,
+        _unknown_interpolation,
+    ):
         line = attempt(text)
         if line:
             return line
@@ -30,8 +40,17 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
+def _unknown_launcher(text: str) -> str | None:
+    """A launcher comes with a package of its own."""
+    match = re.search(r"Could not find 'hydra/launcher/([^']*)'", text)
+    for name, package in _LAUNCHERS.items():
+        if match is not None and match[1].startswith(name):
+            return f"hydra/launcher={match[1]} is not installed: pip install {package}"
+    return None
+
+
 def _unknown_choice(text: str) -> str | None:
-    match = re.search(r"Could not find '([\w@]+)/([^']*)'", text)
+    match = re.search(r"Could not find '([\w@/]+)/([^'/]*)'", text)
     if match is None:
         no_group = re.search(r"Could not override '([^']+)'.\s*No match in the defaults list", text)
         return f"{no_group[1]}: no such group or key" if no_group else None

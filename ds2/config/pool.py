@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ds2.config.base import MISSING, Extensible, register
+from ds2.config.base import MISSING, Extensible, path_field, register
 
 
 class PoolFormat(Enum):
@@ -52,7 +52,7 @@ class RowsPoolConfig(PoolConfig):
 @register("pool", "files_pool")
 @dataclass
 class FilesPoolConfig(RowsPoolConfig):
-    path: str = MISSING
+    path: str = path_field()
     """JSONL, JSON or Parquet file (gz too), a folder of them, or a glob pattern."""
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-from ds2.config.base import MISSING, Extensible, register
+from ds2.config.base import MISSING, Extensible, path_field, register
 from ds2.config.chat import ChatConfig, ChatRuntime
 
 
@@ -63,7 +63,7 @@ class RaterConfig(Extensible):
 class ReleasedRaterConfig(RaterConfig):
     """A file of ratings, one a row, in pool order."""
 
-    path: str = MISSING
+    path: str = path_field()
     """`.pt` (a list or tensor), `.npz` or `.npy`."""
     key: str | None = None
     """Array inside an `.npz` file; none: its only one."""

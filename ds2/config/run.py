@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ds2.base.paths import project_root
-from ds2.config.base import register
+from ds2.config.base import PATH, path_field, register
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -64,10 +64,10 @@ def _default_data() -> str:
 
 @dataclass
 class PathsConfig:
-    artifacts: str = "artifacts"
+    artifacts: str = path_field("artifacts")
     """Root of the artifact store."""
-    wandb: str = "artifacts/wandb"
-    data: str = field(default_factory=_default_data)
+    wandb: str = path_field("artifacts/wandb")
+    data: str = field(default_factory=_default_data, metadata={PATH: PATH})
     """Real scores and pools for the experiments on them; default: the environment variable DS2_DATA, else
     `shared` beside the project.
     """

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
-from ds2.config.base import MISSING, SCHEMAS, Extensible, register
+from ds2.config.base import MISSING, SCHEMAS, Extensible, name_or_path_field, path_field, register
 from ds2.method.choices import CurationMethod
 
 
@@ -270,7 +270,7 @@ class FacilityLocationSelectionConfig(FilteredSelectionConfig):
 class PrecomputedSelectionConfig(FilteredSelectionConfig):
     """Numbers that somebody else computed, such as influence scores."""
 
-    path: str = MISSING
+    path: str = path_field()
     """One number a row of the pool: `.npy`, `.npz` or `.pt`; larger is better."""
     key: str | None = None
     """Array inside an `.npz` file; none: its only one."""
@@ -291,7 +291,7 @@ class ModelRuntime:
 class MeasuredSelectionConfig(FilteredSelectionConfig):
     """A strategy that asks a language model first (stage `measure`, shared by every budget)."""
 
-    scorer: str | None = None
+    scorer: str | None = name_or_path_field(None)
     """The model that measures: hub name or folder. None: the run's base model."""
     scorer_revision: str | None = None
     max_tokens: int = 2048
@@ -340,7 +340,7 @@ class IfdSelectionConfig(MeasuredSelectionConfig):
 class RdsPlusSelectionConfig(MeasuredSelectionConfig):
     """Nearest to a target set in a model's hidden states (arXiv 2503.01807)."""
 
-    target: str = MISSING
+    target: str = path_field()
     """Conversations to be near to: a file that a pool could be (JSONL, JSON, Parquet)."""
 
     measured: ClassVar[tuple[str, ...]] = (*MeasuredSelectionConfig.measured, "target")
@@ -351,7 +351,7 @@ class RdsPlusSelectionConfig(MeasuredSelectionConfig):
 class LessSelectionConfig(MeasuredSelectionConfig):
     """By LoRA-gradient influence on a target set (arXiv 2402.04333; the defaults are that paper's)."""
 
-    target: str = MISSING
+    target: str = path_field()
     """Conversations to do well on: a file that a pool could be; its sources are the subtasks."""
     warmup_share: float = 0.05
     """Share of the pool that the warm-up trains on."""

@@ -88,7 +88,7 @@ class _Extra:
 def _parse(extra: Sequence[str]) -> _Extra:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    launcher = [o for o in extra if o.startswith(("hydra", "-"))]
+    launcher = [o for o in extra if o.startswith("hydra") and not o.startswith("hydra.searchpath=")]
     swept, fixed = {}, []
     parser = OverridesParser.create()
     for override in extra:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ds2.config.base import MISSING, register
+from ds2.config.base import MISSING, name_or_path_field, path_field, register
 
 
 @dataclass
@@ -19,7 +19,7 @@ class ModelConfig:
 @register("model", "hub_model")
 @dataclass
 class HubModelConfig(ModelConfig):
-    path: str = MISSING
+    path: str = name_or_path_field()
     """Hub name or local directory."""
     revision: str | None = None
 
@@ -71,7 +71,7 @@ class FinetuneRuntime:
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str = "sdpa"
     """Attention kernels: `sdpa`, `flash_attention_2` (needs flash-attn), `eager`."""
-    accelerate_config: str | None = None
+    accelerate_config: str | None = path_field(None)
     """An accelerate config file (FSDP, DeepSpeed)."""
     threads: int | None = None
     """CPU threads; none: torch's choice."""
@@ -155,13 +155,13 @@ class EvalConfig:
     """Seed of generated questions (the mini tasks) and of the choice of few-shot examples."""
     data_samples: int = 0
     """Number of generated questions per task (the mini tasks)."""
-    data_dir: str | None = None
+    data_dir: str | None = path_field(None)
     """Folder of benchmark files read in place of the hub's data sets (`gsm8k_test.jsonl`, `bbh/`, ...)."""
     fewshot_as_multiturn: bool = False
     """Examples as turns of their own; otherwise all in one user turn, as the paper's harness has them."""
-    truth_judge: str = "allenai/truthfulqa-truth-judge-llama2-7B"
+    truth_judge: str = name_or_path_field("allenai/truthfulqa-truth-judge-llama2-7B")
     """Model that says whether an answer to TruthfulQA is true (task `paper_truthfulqa`)."""
-    info_judge: str = "allenai/truthfulqa-info-judge-llama2-7B"
+    info_judge: str = name_or_path_field("allenai/truthfulqa-info-judge-llama2-7B")
     """Model that says whether such an answer is informative."""
     backend: EvalBackend = EvalBackend.hf
     dtype: str = "bfloat16"

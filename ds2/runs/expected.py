@@ -47,6 +47,8 @@ class ExpectedRun:
     """Why it failed, cannot be known, or what there is instead."""
     run: RunResult | None = None
     """Where it is done."""
+    fingerprint: str | None = None
+    """None: its state is unknown."""
     complete: bool = False
     """Whether another launch would find nothing to do."""
 
@@ -56,7 +58,7 @@ class ExpectedRun:
 
 
 def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedRun]:
-    """What became of each run, in order.
+    """What became of each run, in order; runs that are one are there once.
 
     Args:
         artifacts: root of the store that remembers configurations and jobs; a run's own is in its overrides.
@@ -75,8 +77,17 @@ def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedR
             offline = offline or isinstance(error, NotKnownOffline)
             expected.append(ExpectedRun(overrides, config, State.unknown, str(error)))
         else:
-            expected.append(_look(overrides, config, chain, records))
-    return expected
+            found = _look(overrides, config, chain, records)
+            expected.append(replace(found, fingerprint=chain.fingerprint))
+    return _distinct(expected)
+
+
+def _distinct(expected: Sequence[ExpectedRun]) -> list[ExpectedRun]:
+    """Each run once: grids fall together where what tells them apart has no say."""
+    first: dict[object, ExpectedRun] = {}
+    for each in expected:
+        first.setdefault(each.fingerprint or tuple(sorted(each.overrides)), each)
+    return list(first.values())
 
 
 def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> ExpectedRun:

@@ -22,6 +22,7 @@ from pathlib import Path
 from platform import node
 
 from filelock import FileLock, Timeout
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from ds2.base import extras
 from ds2.base.drafts import replacing
@@ -68,8 +69,8 @@ class JobRecord:
     @property
     def hydra_argument(self) -> str:
         """Tells the jobs that Hydra starts, wherever they run, where their records belong."""
-        quoted = str(self._folder).replace("\\", "\\\\").replace("'", "\\'")
-        return f"+hydra.job.env_set.{_VARIABLE}='{quoted}'"
+        quoted = QuotedString(str(self._folder).replace("${", "\\${"), Quote.single).with_quotes()
+        return f"+hydra.job.env_set.{_VARIABLE}={quoted}"
 
     def read(self) -> list[Job]:
         """All jobs, in the order in which they started."""

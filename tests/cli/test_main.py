@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ds2.cli import console
 from ds2.cli import main as cli
 
 
@@ -45,7 +46,11 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
         ("runtime.offline=true pool=tulu_300k", "not.in.struct|pool.path|no such key"),
         ("seed=abc", "seed: Value 'abc'"),
         ("budget=20", "budget takes a name, one of 10k, 1k"),
-        ("budget.samples=[1", "budget.samples=[1|extraneous|mismatched|no viable"),
+        ("budget.samples=[1", "budget.samples=[1 cannot be read"),
+        ("hydra/launcher=ray", "hydra/launcher=ray is not installed: pip install 'ds2[ray]'"),
+        ("hydra/launcher=no_such", "hydra/launcher=no_such is unknown; there are: "),
+        ("doctr", "doctr is neither key=value nor a command (did you mean doctor?)"),
+        ("--multirn", "--multirn: no such option (did you mean --multirun?)"),
         ("sweep=nothing", "sweep=nothing is unknown; there are: ablations, curation_on_baselines"),
         ("scale.high=20", "give 17 score levels"),
     ],
@@ -203,3 +208,36 @@ def test_a_missing_package_names_the_extra_that_brings_it(arguments, capsys, mon
     monkeypatch.setattr("ds2.runs.stages.rate.rate", gone)
     assert cli.run(arguments) == 2
     assert "needs the package torch: pip install 'ds2[train]'" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_found_where_an_interpolation_puts_it(arguments, capsys, monkeypatch):
+    monkeypatch.setenv("MYROOT", str(Path("r").absolute()))
+    rooted = [*arguments, "paths.artifacts=${oc.env:MYROOT}/a"]
+    assert cli.run([*rooted, "budget.samples=5000"]) == 2
+    assert "more than the pool's 240 samples" in capsys.readouterr().err
+    assert cli.run([*rooted[:3], "-m", *rooted[3:], "budget.samples=5000,5001"]) == 1
+    assert "0 of 2 runs done" in capsys.readouterr().out
+    assert cli.run([*rooted, "-m", "until=rate", "rater.seed=1,3"]) == 0
+    capsys.readouterr()
+    assert cli.run(["list", "rate", rooted[-1]]) == 0
+    assert "2 artifacts" in capsys.readouterr().out
+    assert sorted(p.name for p in Path().iterdir()) == ["planted.jsonl", "r"]
+
+
+def test_a_command_without_a_record_has_failed(capsys):
+    assert console.summary_of_jobs([]) == 1
+    assert "no run left a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["my file é.jsonl", "[x] = #1 'y'.jsonl"])
+def test_a_pool_is_read_whatever_its_file_is_called(arguments, capsys, name):
+    Path("planted.jsonl").rename(name)
+    changed = [a for a in arguments if not a.startswith("pool.path")]
+    assert cli.run([*changed, f"pool.path={name}", "until=rate", "-m", "seed=1,2"]) == 0
+    assert "2 of 2 runs done" in capsys.readouterr().out
+
+
+def test_hydra_s_information_can_be_asked_for(arguments, capsys):
+    assert cli.run(["--info", "searchpath", *arguments]) == 0
+    assert "main" in capsys.readouterr().out
+    assert not Path("artifacts").exists()

@@ -116,3 +116,24 @@ def test_a_sweep_can_be_planned(arguments, sweep_folder, capfd):
     assert cli.run(["sweep=small", *arguments, "plan=true"]) == 0
     assert capfd.readouterr().out.count("compute") == 10
     assert artifacts() == dict.fromkeys(STAGES, 0)
+
+
+def test_choices_of_a_folder_of_one_s_own_are_known_to_a_sweep(arguments, sweep_folder, tmp_path, capfd):
+    sweep_folder("grids:\n  - selection: [random]\n")
+    (tmp_path / "own" / "budget").mkdir(parents=True)
+    (tmp_path / "own" / "budget" / "mine.yaml").write_text("samples: 7\n")
+    assert cli.run(["sweep=small", *arguments, "budget=mine", "--config-dir", "own"]) == 0
+    assert "selected 7" in capfd.readouterr().out
+
+
+def test_cells_that_fall_together_are_one_run(arguments, sweep_folder, capfd):
+    sweep_folder("grids:\n  - rater: [truth, simulated_mistral_7b]\n  - selection: [length]\n")
+    assert cli.run(["sweep=small", *arguments, "selection=random", "budget.samples=9"]) == 0
+    out = capfd.readouterr().out
+    assert computations(out) == {"select": 1}
+    assert "1 runs: 1 done" in out
+
+
+def test_a_sweep_of_the_miniature_takes_a_pool_of_one_s_own(arguments, sweep_folder, capfd):
+    sweep_folder("overrides: [experiment=mini]\ngrids:\n  - selection: [random]\n")
+    assert cli.run(["sweep=small", *arguments, "budget.samples=9"]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.evaluated import finish
 from helpers.jobs import a_job
+from omegaconf import OmegaConf
 
 from ds2.base import hub
 from ds2.base.errors import UserError
@@ -115,6 +116,33 @@ def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypa
     (memory,) = Path(tmp_path).glob(".composed-*.json")
     memory.write_text("{")
     assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
-    monkeypatch.setattr("ds2.config.compose_cache._sources", lambda used: "other")
+    monkeypatch.setattr("ds2.config.compose_cache._sources", lambda *used: "other")
     compose_all(runs, memory=tmp_path)
     assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]
+
+
+def test_a_changed_environment_is_seen(tmp_path, monkeypatch):
+    runs = [["pool.samples=${oc.env:SIZE}"], ["pool.samples=30"]]
+    for size in (300, 400, 300):
+        monkeypatch.setenv("SIZE", str(size))
+        first, other = compose_all(runs, memory=tmp_path)
+        assert (first.pool.samples, other.pool.samples) == (size, 30)
+
+
+def test_what_other_resolvers_read_is_composed_each_time(tmp_path, monkeypatch):
+    counter = iter(range(7, 100))
+    OmegaConf.register_new_resolver("test_count", lambda: next(counter))
+    try:
+        runs = [["pool.samples=${test_count:}"]]
+        first, again = (compose_all(runs, memory=tmp_path)[0].pool.samples for _ in range(2))
+        assert again > first
+    finally:
+        OmegaConf.clear_resolver("test_count")
+
+
+def test_the_working_folder_is_no_part_of_the_memory(tmp_path, monkeypatch):
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        (config,) = compose_all([["paths.wandb=w"]], memory=tmp_path)
+        assert config.paths.wandb == str(folder / "w")

@@ -1,0 +1,58 @@
+"""What a person wrote as a path, resolved once: where a command line becomes configurations.
+
+Fields say that they are paths where they are declared (`path_field`, `name_or_path_field`, and a plugin's
+`files`). From here on each is absolute, so that nothing depends on the folder in which it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, get_type_hints
+
+from ds2.base.paths import resolved, resolved_name
+from ds2.config.base import NAME_OR_PATH, PATH, SCHEMAS, Extensible
+from ds2.config.run import RunConfig
+
+T = TypeVar("T")
+
+
+def resolve_paths(config: T) -> T:
+    """The configuration with every path absolute; hub names stay as they are."""
+    changes = {}
+    for name, kind in path_fields(type(config)).items():
+        value = getattr(config, name)
+        if isinstance(value, str) and not (kind == NAME_OR_PATH and _served(config)):
+            changes[name] = resolved(value) if kind == PATH else resolved_name(value)
+    for field in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            changes[field.name] = resolve_paths(value)  # type: ignore[assignment]
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def path_fields(schema: type[Any]) -> dict[str, str]:
+    """Name of a field -> what kind of path it takes."""
+    kinds = {f.name: str(f.metadata[PATH]) for f in fields(schema) if PATH in f.metadata}
+    files = schema.files if issubclass(schema, Extensible) else ()
+    return {name: PATH for name in files} | kinds
+
+
+def path_keys() -> set[str]:
+    """Every `group.field` of the command line that takes a path."""
+    hints = get_type_hints(RunConfig)
+    roots = [(group, schema) for group, schemas in SCHEMAS.items() for schema in schemas.values()]
+    roots += [(name, hint) for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)]
+    return {key for group, schema in roots for key in _keys(group, schema)}
+
+
+def _keys(prefix: str, schema: type[Any]) -> Iterator[str]:
+    yield from (f"{prefix}.{name}" for name in path_fields(schema))
+    for name, hint in get_type_hints(schema).items():
+        if isinstance(hint, type) and is_dataclass(hint):
+            yield from _keys(f"{prefix}.{name}", hint)
+
+
+def _served(config: object) -> bool:
+    """A served model's name is the server's word, never a folder here."""
+    return bool(getattr(getattr(config, "backend", None), "served", False))
