@@ -119,12 +119,12 @@ def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--launch", action="store_true")
     parser.add_argument("--out", type=Path)
     given, rest = parser.parse_known_args(arguments)
-    given.overrides = as_they_stand(rest, many=True)
     if given.out is not None and "=" in given.out.name:
         raise UserError(f"--out takes a folder, not {given.out}")
     for argument in rest:
         if argument.startswith("-") or "=" not in argument:
             raise UserError(f"{argument} is neither an option of python -m experiments nor key=value")
+    given.overrides = as_they_stand(rest, many=True)
     return given
 
 
