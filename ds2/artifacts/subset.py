@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts.reading import damaged, read_dataclass, read_table, table_rows
 from ds2.artifacts.record import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
-from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe, markdown
+from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe
+from ds2.artifacts.subset_text import markdown
 from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import numbered_lines, parse_json_line, write_json, write_json_lines
 from ds2.pool import Pool
@@ -49,15 +51,17 @@ def write_subset(
     *,
     title: str,
     name: str,
+    neighbors: NDArray[np.int32] | None = None,
 ) -> None:
     """The chosen conversations, their table, report and exports.
 
     Args:
         known: score, curated and long_tail of all N samples, where known.
         title: of the report; `name`: of the subset in the frameworks' own files.
+        neighbors: (N, k), where the run has a graph: what subsets cover is told of it.
     """
     rows = _write_rows(folder, pool, choice, known)
-    report = describe(pool, choice, known, title=title)
+    report = describe(pool, choice, known, title=title, neighbors=neighbors)
     write_report(folder, report)
     text = markdown(report)
     (folder / _REPORT_TEXT).write_text(text, encoding="utf-8")

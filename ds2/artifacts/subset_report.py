@@ -1,4 +1,4 @@
-"""What a subset is made of, beside the pool it comes from, for programs and, as Markdown, for people.
+"""What a subset is made of, beside the pool it comes from (`subset_text`: the same for people).
 
 Sources, score and length distributions in pool and subset, the samples next in line, and 20 rows to read,
 evenly spread over the ranks.
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.dataclass_json import to_plain
-from ds2.method.price import Price, price_of_diversity
+from ds2.method.length import LengthOfSubset, length_of_subset, lengths_of
+from ds2.method.price import Price, Pricing, Worth
+from ds2.method.ranking import order_values
 from ds2.pool import Pool
 from ds2.selection.request import Choice
 
 ROWS_TO_READ = 20
 KNOWN = ("score", "curated", "long_tail")
 """What may be known of every sample of the pool."""
-_QUANTILES = (5, 25, 50, 75, 95)
-_SHOWN = 600
-"""Characters of a message in the Markdown."""
+QUANTILES = (5, 25, 50, 75, 95)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,13 @@ class SubsetReport:
     to_read: list[Row]
     price: list[Price] = field(default_factory=list)
     """What diversity would cost: subsets of this size at each weight of the long-tail score beside quality
-    (the refined order's, else the score's); none where the run has no long-tail score.
+    (the refined order's, else the score's), and at each cover of the pool; none where the run has no
+    long-tail score.
     """
+    worth: Worth | None = None
+    """This subset, in the same terms."""
+    length: LengthOfSubset | None = None
+    """What scores, order and subset owe to the length of the answers."""
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready; what is not known of a row is left out of it."""
@@ -96,11 +101,19 @@ class SubsetReport:
         return content
 
 
-def describe(pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]], *, title: str) -> SubsetReport:
+def describe(
+    pool: Pool,
+    choice: Choice,
+    known: Mapping[str, NDArray[Any]],
+    *,
+    title: str,
+    neighbors: NDArray[np.int32] | None = None,
+) -> SubsetReport:
     """The report on a choice.
 
     Args:
-        known: score, curated, long_tail of all N samples, as far as the run has them.
+        known: score, curated, long_tail, refined of all N samples, as far as the run has them.
+        neighbors: (N, k), nearest first, where the run has a graph.
     """
     positions = choice.positions
     sources = Counter(pool.sources)
@@ -122,60 +135,53 @@ def describe(pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]], *, t
         characters=Lengths(_summary(lengths), _summary(lengths[positions])),
         next_in_line=[_row(pool, known, p, None) for p in choice.next_in_line.tolist()],
         to_read=[_row(pool, known, int(positions[rank]), int(rank)) for rank in spread.tolist()],
-        price=_price(pool, known, len(positions)),
+        length=_length(pool, known, positions),
+        **_diversity(pool, known, positions, neighbors),
     )
 
 
-def _price(pool: Pool, known: Mapping[str, NDArray[Any]], budget: int) -> list[Price]:
-    if "long_tail" not in known or budget == len(pool):
-        return []
-    quality = np.asarray(known["refined"] if "refined" in known else known["curated"], dtype=np.float64)
-    scored = np.flatnonzero(quality >= 0 if "refined" not in known else np.isfinite(quality))
-    if len(scored) <= budget:
-        return []
+def _quality(known: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None:
+    """What the pool is ordered by, (N,), NaN without a score: the refined order, else the curated score, else
+    the given one.
+    """
+    for name in ("refined", "curated", "score"):
+        if name in known:
+            values = np.asarray(known[name], dtype=np.float64)
+            return values if name == "refined" else np.where(values >= 0, values, np.nan)
+    return None
+
+
+def _diversity(
+    pool: Pool,
+    known: Mapping[str, NDArray[Any]],
+    positions: NDArray[np.int64],
+    neighbors: NDArray[np.int32] | None,
+) -> dict[str, Any]:
+    quality, budget = _quality(known), len(positions)
+    if quality is None or "long_tail" not in known or not np.isfinite(quality[positions]).any():
+        return {}
+    if int(np.isfinite(quality).sum()) <= budget:
+        return {}
     long_tail = np.asarray(known["long_tail"], dtype=np.float64)
-    sources = [pool.samples[n].source for n in scored.tolist()]
-    return price_of_diversity(quality[scored], long_tail[scored], sources, budget)
+    pricing = Pricing(quality, long_tail, pool.sources, budget, neighbors)
+    return {"price": pricing.by_long_tail() + pricing.by_cover(), "worth": pricing.worth(positions)}
 
 
-def markdown(report: SubsetReport) -> str:
-    """The report for a person."""
-    size, taken = report.pool, report.selected
-    lines = [f"# {report.title}", "", f"{taken:,} of {size:,} samples.", ""]
-    counts = {name: (source.pool, source.subset) for name, source in report.sources.items()}
-    lines += _table("source", counts, size, taken)
-    for name, levels in report.scores.items():
-        shown = {
-            ("unrated" if level == "-1" else level): (levels.pool.get(level, 0), levels.subset.get(level, 0))
-            for level in sorted(levels.pool.keys() | levels.subset.keys(), key=int)
-        }
-        lines += _table("score given" if name == "score" else "curated score", shown, size, taken)
-    lines += ["| characters | mean | " + " | ".join(f"{q} %" for q in _QUANTILES) + " |", "|---" * 7 + "|"]
-    for name, summary in (("pool", report.characters.pool), ("subset", report.characters.subset)):
-        cells = [summary["mean"], *(summary[f"q{q}"] for q in _QUANTILES)]
-        lines.append(f"| {name} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |")
-    if report.price:
-        lines += [
-            "",
-            "## What diversity would cost",
-            "",
-            "Subsets of this size, the long-tail score weighed beside quality:",
-            "",
-            "| weight | mean quality | mean long tail | sources | shared with weight 0 |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {p.weight:g} | {p.quality:.3f} | {p.variety:.4f} | {p.kinds} | {p.shared:.0%} |"
-            for p in report.price
-        ]
-    if report.next_in_line:
-        lines += ["", "## Next in line, not selected", ""]
-        lines += [f"- {_label(row)}: {_cut(row.messages[0]['content'], 160)}" for row in report.next_in_line]
-    lines += ["", f"## {len(report.to_read)} rows to read", ""]
-    for row in report.to_read:
-        lines += [f"### {row.rank}. {_label(row)}", ""]
-        lines += [f"**{m['role']}** {_cut(m['content'], _SHOWN)}\n" for m in row.messages]
-    return "\n".join(lines) + "\n"
+def _length(
+    pool: Pool, known: Mapping[str, NDArray[Any]], positions: NDArray[np.int64]
+) -> LengthOfSubset | None:
+    lengths, unit = lengths_of(pool.answers())
+    if not np.ptp(lengths):
+        return None
+    given = _quality({"score": known["score"]}) if "score" in known else None
+    return length_of_subset(lengths, unit, positions, given=given, order=_order(known))
+
+
+def _order(known: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None:
+    """What curation orders the pool by, (N,); None without a curation."""
+    if "curated" not in known or "long_tail" not in known:
+        return None
+    return order_values(known["curated"], known["long_tail"], known.get("refined"))
 
 
 def _levels(scores: NDArray[Any]) -> dict[str, int]:
@@ -184,8 +190,8 @@ def _levels(scores: NDArray[Any]) -> dict[str, int]:
 
 
 def _summary(lengths: NDArray[Any]) -> dict[str, float]:
-    quantiles = np.percentile(lengths, _QUANTILES)
-    named = {f"q{q}": float(value) for q, value in zip(_QUANTILES, quantiles, strict=True)}
+    quantiles = np.percentile(lengths, QUANTILES)
+    named = {f"q{q}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)}
     return {"mean": float(lengths.mean()), **named}
 
 
@@ -194,23 +200,3 @@ def _row(pool: Pool, known: Mapping[str, NDArray[Any]], position: int, rank: int
     told = {name: known[name][position].item() for name in KNOWN if name in known}
     messages = [{"role": m.role, "content": m.content} for m in sample.messages]
     return Row(rank=rank, id=sample.id, source=sample.source, messages=messages, **told)
-
-
-def _table(name: str, counts: Mapping[str, tuple[int, int]], size: int, taken: int) -> list[str]:
-    head = [f"| {name} | pool | subset | share of pool | share of subset |", "|---|---|---|---|---|"]
-    rows = [
-        f"| {key} | {pool:,} | {subset:,} | {pool / size:.1%} | {subset / taken:.1%} |"
-        for key, (pool, subset) in counts.items()
-    ]
-    return [*head, *rows, ""]
-
-
-def _label(row: Row) -> str:
-    told = [(name, getattr(row, name)) for name in KNOWN]
-    numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in told if value is not None]
-    return ", ".join([f"`{row.id}` ({row.source})", *numbers])
-
-
-def _cut(text: str, limit: int) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[:limit] + " ..."

@@ -14,9 +14,11 @@ from ds2.artifacts import page, subset
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status, Step
+from ds2.artifacts.subset_text import length_in_words
 from ds2.base.paths import shown
 from ds2.base.words import duration, number
 from ds2.report import facts
+from ds2.report.people import people_say
 
 if TYPE_CHECKING:
     from ds2.runs.chain import Chain, Reporter
@@ -102,6 +104,11 @@ def result(run: RunResult, *, brief: bool) -> None:
     verdict = facts.verdict(run)
     if verdict is not None:
         _out.print(escape(verdict))
+    for said in people_say([run.config]):
+        _out.print(escape(said))
+    made = facts.subset_report(run)
+    if made is not None and made.length is not None:
+        _out.print(f"[dim]{escape(length_in_words(made.length))}[/]")
     for stage, what, file in (("select", "subset", subset.conversations), ("report", "report", page.html)):
         if stage in run.stages:
             _out.print(f"{what}: {escape(shown(file(run.stages[stage].path)))}")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ds2.artifacts import page as page_artifact
-from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
@@ -18,6 +17,7 @@ from ds2.config.compose import artifacts_root
 from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.report import render_many
+from ds2.report.people import people_say
 from ds2.report.table_text import LEGEND, markdown, rich
 from ds2.runs import expected as expected_runs
 from ds2.runs import jobs
@@ -76,7 +76,7 @@ def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
         return
     results = table_of(expected, baselines=sweep.baselines)
     table = results.table("table", sweep.title or sweep.name)
-    notes = [*results.notes(), *([LEGEND] if table.marks else []), *notes_of(sweep, runs)]
+    notes = [*results.notes(), *([LEGEND] if table.marks else []), *notes_of(sweep, expected)]
     console.show(rich(table))
     for line in notes:
         console.line(line)
@@ -100,7 +100,7 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path
     names = [sweep.name for sweep, _ in sweeps]
     if not runs:
         raise UserError(f"no run of {', '.join(names)} is finished; to compute: ds2 sweep={names[0]}")
-    notes = [line for sweep, _ in sweeps for line in notes_of(sweep, runs)]
+    notes = [line for sweep, expected in sweeps for line in notes_of(sweep, expected)]
     notes += [
         f"{sweep.name}: {expected_runs.count(expected)}"
         for sweep, expected in sweeps
@@ -127,14 +127,16 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path
         return page_artifact.write_page(folder, page)
 
 
-def notes_of(sweep: Sweep, runs: Sequence[RunResult]) -> list[str]:
-    """What a reader must know: the sweep's note, and what was recorded of the base models (a pre-training
-    that reached its cap).
+def notes_of(sweep: Sweep, expected: Sequence[ExpectedRun]) -> list[str]:
+    """What a reader must know: the sweep's note, what people's ratings say of the paper's method, and what
+    was recorded of the base models (a pre-training that reached its cap).
     """
+    runs = [each.run for each in expected if each.run is not None and "evaluate" in each.run.stages]
     warnings = [
         line for run in runs if "model" in run.stages for line in run.stages["model"].record["warnings"]
     ]
-    return [*([sweep.note] if sweep.note else []), *dict.fromkeys(warnings)]
+    said = people_say(each.config for each in expected)
+    return [*([sweep.note] if sweep.note else []), *said, *dict.fromkeys(warnings)]
 
 
 def _only_asks(expected: Sequence[ExpectedRun]) -> bool:

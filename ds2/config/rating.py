@@ -152,7 +152,7 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     repeats: int = 1
     """Ratings of each sample; their mean counts, their agreement is reported."""
     sample: float = 1.0
-    """Share of the pool that is rated; the rest stays unrated, for `curation=posterior` to fill in."""
+    """Share of the pool that is rated; the rest is ordered by the rater's student (`curation=refine`)."""
     max_unrated: float = 0.05
     """Share of asked samples that may stay without a rating before the stage stops."""
     max_cost: float | None = None

@@ -171,6 +171,8 @@ class Diversity(Enum):
     """Quality alone."""
     long_tail = "long_tail"
     """Rare samples count more, by `diversity_weight`; the subset's report shows what that costs."""
+    cover = "cover"
+    """The best subset that stands for the share `cover` of the pool."""
 
 
 @register("selection", "refined_selection")
@@ -182,13 +184,23 @@ class RefinedSelectionConfig(FilteredSelectionConfig):
     """What else a sample is worth being chosen for. Near-duplicates and sources are limited by `filter`."""
     diversity_weight: float = 0.1
     """Weight of diversity beside quality, 0 to 1, both as shares of the pool that lie below a sample."""
+    cover: float = 0.5
+    """Share of the pool to stand for: samples that are chosen, or have a chosen one among their ten nearest
+    neighbours.
+    """
 
     reads: ClassVar[frozenset[str]] = frozenset({"curate"})
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return super().needs | (frozenset({"knn"}) if self.diversity is Diversity.cover else frozenset())
+
     def identity(self, *, budget: float, seed: int) -> dict[str, Any]:
         values = super().identity(budget=budget, seed=seed)
-        if self.diversity is Diversity.none:
+        if self.diversity is not Diversity.long_tail:
             del values["diversity_weight"]
+        if self.diversity is not Diversity.cover:
+            del values["cover"]
         return values
 
 

@@ -8,7 +8,7 @@ whole (DS2, section 4.3). A refined order (`refine`) has no ties to cut but of r
 from __future__ import annotations
 
 import operator
-from typing import Protocol, overload, runtime_checkable
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,19 @@ class Curated(Protocol):
     def long_tail(self) -> NDArray[np.float64]: ...
     @property
     def refined(self) -> NDArray[np.float64] | None: ...
+
+
+def order_values(
+    curated: NDArray[Any], long_tail: NDArray[np.float64], refined: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """(N,) numbers in the order of `select(result, budget)`, higher first, equal where it leaves rows equal;
+    NaN without a score. curated (N,), -1 without a score; refined (N,) where there is one.
+    """
+    if refined is not None:
+        return np.asarray(refined, dtype=np.float64)
+    pairs = np.stack([curated.astype(np.float64), long_tail], axis=1)
+    place = np.unique(pairs, axis=0, return_inverse=True)[1].astype(np.float64)
+    return np.where(curated >= 0, place.reshape(-1), np.nan)
 
 
 @overload

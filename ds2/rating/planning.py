@@ -19,6 +19,7 @@ from ds2.pool import Pool
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
 from ds2.rating.prompt import CRITERIA
 from ds2.rating.questions import RatingQuestions
+from ds2.rating.rated_share import in_words
 
 _COUNTED = 200
 """Conversations whose tokens are counted, drawn at random, to stand for all."""
@@ -114,20 +115,35 @@ def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: Cura
         f"{left.wanted:,} ratings by {config.model}{share}{times}: {left.answered:,} answers are in the log, "
         f"{waiting}{left.questions:,} questions to ask (and again where an answer cannot be read)"
     ]
-    if config.sample < 1 and curation is not CurationMethod.posterior:
-        said.append(
-            f"the other samples get no score from curation={curation.value} and no selection by score can "
-            "choose them; curation=posterior fills them in"
-        )
+    if config.sample < 1:
+        said.append(_of_the_others(curation))
     if not left.questions:
-        return said
+        return [*said, in_words(None)]
     each_in, each_out = left.tokens_in / left.questions, left.tokens_out / left.questions
     said.append(
         f"tokens: {quantity(left.tokens_in)} in ({each_in:,.0f} a question, {left.counted_by}), "
         f"{quantity(left.tokens_out)} out ({each_out:,.0f} an answer; at most "
         f"{quantity(left.tokens_out_at_most)})"
     )
-    return [*said, f"price: {_price(config, left)}", f"time: {_time(config, left)}"]
+    whole = None
+    if left.dollars is not None:
+        whole = left.dollars[0] / left.questions * pool_size * config.repeats
+    return [*said, f"price: {_price(config, left)}", f"time: {_time(config, left)}", in_words(whole)]
+
+
+def _of_the_others(curation: CurationMethod) -> str:
+    """What becomes of the samples that are not rated."""
+    if curation is CurationMethod.refine:
+        return "the other samples are ordered by a student of the rater, which learns from the rated ones"
+    if curation is CurationMethod.posterior:
+        return (
+            "the other samples get a score from their neighbours; curation=refine orders them by a student "
+            "of the rater, which people's ratings prefer (docs/truth.md)"
+        )
+    return (
+        f"the other samples get no score from curation={curation.value} and no selection by score can choose "
+        "them; curation=refine orders them by a student of the rater"
+    )
 
 
 def _price(config: LlmRaterConfig, left: Forecast) -> str:

@@ -21,7 +21,8 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.ratings import read_ratings
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
-from ds2.artifacts.subset import read_subset
+from ds2.artifacts.subset import read_report, read_subset
+from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
 
 NO_SOURCE = "(no source)"
@@ -146,6 +147,34 @@ def verdict(run: RunResult) -> str | None:
     if "curate" not in run.stages:
         return None
     return RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
+
+
+def subset_report(run: RunResult) -> SubsetReport | None:
+    """What the subset is made of, what length and diversity have to do with it; None without a subset."""
+    return read_report(run.stages["select"].path) if "select" in run.stages else None
+
+
+def length_numbers(run: RunResult) -> dict[str, float]:
+    """What scores, order and subset owe to length, by name; what is not known is left out."""
+    report = subset_report(run)
+    if report is None or report.length is None:
+        return {}
+    length, named = report.length, dict[str, float]()
+    for name, owed in (("given", length.orders.given), ("order", length.orders.order)):
+        if owed is not None:
+            named |= {f"length/{name}_spearman": owed.spearman, f"length/{name}_left": owed.left}
+    said = {"length/selection_spearman": length.selection, "length/kept": length.kept}
+    return named | {name: value for name, value in said.items() if value is not None}
+
+
+def length_shares(run: RunResult) -> Shares | None:
+    """Tenths of the pool by the length of the answer, shortest first, in the pool and in the subset."""
+    report = subset_report(run)
+    if report is None or report.length is None:
+        return None
+    tenths = report.length.tenths
+    labels = [f"to {tenth.longest:,.0f}" for tenth in tenths]
+    return Shares(labels, [tenth.pool for tenth in tenths], [tenth.subset for tenth in tenths])
 
 
 def sources(run: RunResult, *, most: int = 14) -> Shares | None:

@@ -8,7 +8,9 @@ filters read:
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
                if none had been cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr,
                eval/average, tasks named as in the tables; finetune/loss by finetune/step
-    media      curate/transition, curate/scores, select/sources, and each as a table; rate/outcomes by source
+    summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...
+    media      curate/transition, curate/scores, select/sources, select/length, and most as a table;
+               rate/outcomes by source
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
 Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a
@@ -32,7 +34,7 @@ from ds2.config.stages import choices
 from ds2.method.agreement import COLLAPSED
 from ds2.report import facts
 from ds2.report.choices import NONE
-from ds2.report.rating_facts import rating_facts
+from ds2.report.rating_facts import rating_dollars, rating_facts
 
 NOUNS = {
     "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
@@ -135,6 +137,7 @@ class Tracker:
             self._run.log(_scores(results))
         self._run.log(_costs(run))
         self._run.summary["verdict"] = facts.verdict(run)
+        self._run.summary.update(facts.length_numbers(run))
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 
@@ -224,6 +227,11 @@ def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
             "select/sources",
             plots.category_shares(origin.labels, origin.pool, origin.subset, title="sources"),
         )
+    by_length = facts.length_shares(run)
+    if by_length is not None:
+        title = "words of the answer, by tenths of the pool"
+        shown = plots.category_shares(by_length.labels, by_length.pool, by_length.subset, title=title)
+        yield "select/length", shown
 
 
 def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
@@ -266,13 +274,8 @@ def _costs(run: RunResult) -> dict[str, float]:
     rater, rated = run.config.rater, run.stages.get("rate")
     if rated is None or not isinstance(rater, LlmRaterConfig):
         return costs | {"cost/usd": 0.0}
-    from ds2.rating.cost import price_of
-
-    price, counts = price_of(rater), rated.record["counts"]
-    if price is None:
-        return costs
-    tokens = (counts[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
-    return costs | {"cost/usd": price.of(*tokens)}
+    dollars = rating_dollars(run)
+    return costs if dollars is None else costs | {"cost/usd": dollars}
 
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:

@@ -138,5 +138,24 @@ def test_the_command_prints_it(
     assert code == 0
     assert "40 questions to ask" in said
     assert "by the Batch API: $0.075 in, $0.3 out" in said
-    assert "curation=posterior fills them in" in said
+    assert "the other samples are ordered by a student of the rater" in said
+    assert "what a rated share buys" in said
+    assert "30%" in said
+    assert "all rated and used as they are" in said
     assert not (tmp_path / "artifacts" / "answers").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [("rank", "get no score from curation=rank"), ("none", "get no score from curation=none"),
+     ("posterior", "get a score from their neighbours"), ("refine", "ordered by a student of the rater")],
+)  # fmt: skip
+def test_the_plan_tells_what_becomes_of_samples_that_are_not_rated(tmp_path: Path, method: str, said: str):
+    config = llm(sample=0.3, runtime=RaterRuntime(price=PriceConfig(input=1.0, output=2.0)))
+    left = planning.forecast(config, pool_of(TEXTS), model={"served": "m"}, revision=None, folder=tmp_path)
+    lines = planning.lines(config, len(TEXTS), left, CurationMethod(method))
+    assert said in lines[1]
+    assert "curation=refine" in lines[1] or method == "refine"
+    shown = left.dollars[0]
+    assert f"30% about ${shown:,.2f}" in lines[-1]
+    assert f"all about ${shown / 0.3:,.2f}" in lines[-1]

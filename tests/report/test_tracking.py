@@ -21,6 +21,7 @@ from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
 from ds2.rating.outcomes import RatingReport
+from ds2.report import facts
 from ds2.report.tracking import Tracker, _costs, _scores, settings_of
 
 
@@ -84,6 +85,8 @@ def test_results_counts_and_times_are_in_the_summary(told):
     assert logged["summary"]["eval/average"] == pytest.approx(evaluation.average)
     assert logged["summary"]["rate/wall_seconds"] == pytest.approx(2.1)
     assert logged["summary"]["select/fingerprint"] == run.stages["select"].fingerprint
+    assert set(facts.length_numbers(run)) <= set(logged["summary"])
+    assert "length/selection_spearman" in logged["summary"]
     assert any("near-equal optima" in text for text in logged["summary"]["warnings"])
 
 
@@ -109,6 +112,7 @@ def test_curve_figures_and_tables_are_logged(told):
         "curate/transition_table",
         "curate/scores",
         "select/sources",
+        "select/length",
         "eval/results",
     ):
         assert key in records["logged"] or f"{key}._type" in records["logged"], key

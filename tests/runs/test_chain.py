@@ -17,6 +17,7 @@ from ds2.base.errors import DamagedArtifact, UserError
 from ds2.config import RunConfig
 from ds2.config.compose import compose
 from ds2.config.stages import run_name, slug_of
+from ds2.method.price import BoughtBy
 from ds2.report import facts
 from ds2.runs.chain import Chain
 
@@ -326,7 +327,24 @@ def test_every_curation_gives_a_verdict_that_says_what_it_cannot_tell(planted_po
 def test_the_subset_s_report_tells_what_diversity_would_cost(planted_pool):
     folder = Chain(config_for(planted_pool, "selection=ds2_refined")).run().stages["select"].path
     prices = read_report(folder).price
-    assert [price.weight for price in prices] == sorted({price.weight for price in prices})
-    assert prices[0].shared == 1
-    assert prices[-1].variety >= prices[0].variety
-    assert prices[0].quality >= prices[-1].quality
+    for way in BoughtBy:
+        mine = [price for price in prices if price.by is way]
+        assert [price.weight for price in mine] == sorted(price.weight for price in mine)
+        assert mine[0].shared == 1
+        assert mine[0].quality >= mine[-1].quality
+    assert prices[6].variety >= prices[0].variety
+    assert prices[-1].cover >= prices[0].cover
+
+
+def test_a_cover_asked_for_is_reached_or_refused_with_what_can_be(planted_pool):
+    asked = ["selection=ds2_refined", "selection.diversity=cover"]
+    free = read_report(Chain(config_for(planted_pool, asked[0])).run().stages["select"].path)
+    share = (free.worth.cover + free.price[-1].cover) / 2
+    run = Chain(config_for(planted_pool, *asked, f"selection.cover={share:.4f}")).run()
+    report = read_report(run.stages["select"].path)
+    assert report.worth.cover >= share > free.worth.cover
+    assert report.worth.quality < free.worth.quality
+    reasons = read_subset(run.stages["select"].path, "reason")["reason"]
+    assert reasons.str.contains("stands for its neighbourhood").any()
+    with pytest.raises(UserError, match="out of reach: 20 samples stand for"):
+        Chain(config_for(planted_pool, *asked, "selection.cover=1")).run()

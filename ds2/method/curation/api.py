@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.errors import UserError
 from ds2.method.agreement import lower_median
 from ds2.method.curation.detection import CONFIDENCE
-from ds2.method.curation.diagnostics import count_repeats, describe_rater, rater_warnings
+from ds2.method.curation.diagnostics import count_repeats, describe_rater, length_warnings, rater_warnings
 from ds2.method.curation.inputs import (
     Inputs,
     check_options,
@@ -24,6 +24,8 @@ from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.curation.verdict import verdict_of
 from ds2.method.diversity import long_tail_scores
 from ds2.method.knn import KnnGraph
+from ds2.method.length import LengthOfOrders, owed_to_length
+from ds2.method.ranking import order_values
 from ds2.method.scores import check_scores
 from ds2.method.stated import check_anchors, check_stated
 
@@ -67,7 +69,7 @@ def curate(
     of subsampled rounds.
     bootstrap: resamples for `result.uncertainty`; 0 for none. on_uninformative: what to do where neighbours
     tell nothing about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths
-    default to characters. `refine` also learns from texts (the rated parts) and from features, (N, f)
+    default to words. `refine` also learns from texts (the rated parts) and from features, (N, f)
     columns of one's own; length: `ignore` takes length out of its order.
     anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each
     rater) is known to be right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All
@@ -96,11 +98,7 @@ def curate(
         )  # fmt: skip
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
     result = _mind_uninformative(result, inputs.scores, on_uninformative)
-    if result.diagnostics.verdict is None:
-        told = known is not None or stated is not None
-        raw = result.diagnostics.kept_raw
-        said = verdict_of(method, inputs.scores.shape[1], told=told, kept_raw=raw)
-        result = replace(result, diagnostics=replace(result.diagnostics, verdict=said))
+    result = _conclude(result, inputs, told=known is not None or stated is not None)
     if bootstrap and result.diagnostics.kept_raw:
         result.diagnostics.warnings.append("no bootstrap: nothing was curated that could be resampled")
     elif bootstrap:
@@ -119,6 +117,21 @@ def curate(
         )
         result = replace(result, uncertainty=uncertainty)
     return result
+
+
+def _conclude(result: CurationResult, inputs: Inputs, *, told: bool) -> CurationResult:
+    """The result with a verdict, and with what it owes to length where lengths are known."""
+    d = result.diagnostics
+    verdict = d.verdict or verdict_of(d.method, inputs.scores.shape[1], told=told, kept_raw=d.kept_raw)
+    length, said = None, []
+    if inputs.lengths is not None:
+        given = np.where((inputs.scores >= 0).any(axis=1), lower_median(inputs.scores), np.nan)
+        order = order_values(result.curated, result.long_tail, result.refined)
+        owed = [owed_to_length(values, inputs.lengths) for values in (given, order)]
+        length = LengthOfOrders(*owed)
+        said = length_warnings(length)
+    diagnostics = replace(d, verdict=verdict, length=length, warnings=[*d.warnings, *said])
+    return replace(result, diagnostics=diagnostics)
 
 
 def _told(

@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 from ds2.method.agreement import COLLAPSED
 from ds2.method.curation.result import Clusterability, RaterDiagnostics
 from ds2.method.knn import KnnGraph
+from ds2.method.length import LengthOfOrders
 
 Array = NDArray[np.float64]
 
@@ -156,6 +157,17 @@ def rater_warnings(rater: RaterDiagnostics, label: str) -> list[str]:
             "as another, so its rows may be permuted"
         )
     return said
+
+
+def length_warnings(length: LengthOfOrders) -> list[str]:
+    """A line where the order follows length, and clearly more than the given scores do."""
+    given, order = length.given, length.order
+    if given is None or order is None or order.spearman < max(LENGTH_DRIVEN, given.spearman + 0.1):
+        return []
+    return [
+        f"the order follows length (Spearman {order.spearman:.2f}, the given scores {given.spearman:.2f}): "
+        "method='refine' with length='ignore' (curation.length=ignore) takes it out"
+    ]
 
 
 def count_repeats(texts: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from ds2.method.choices import CurationMethod, Device, HocSolver, OnUninformativ
 from ds2.method.curation.result import Array
 from ds2.method.curation.subsample import graph_width
 from ds2.method.knn import KnnGraph, knn_graph, unit_rows
+from ds2.method.length import lengths_of
 
 FEWEST_TO_RESAMPLE = 30
 """Rated samples below which a bootstrap is refused: a resample may hold hardly any of them."""
@@ -54,7 +55,7 @@ def gather_inputs(
     if texts is not None and len(texts) != N:
         raise UserError(f"{len(texts)} texts but {N} scores")
     if lengths is None and texts is not None:
-        lengths = [len(t) for t in texts]
+        lengths = lengths_of(texts)[0]
     size = None if lengths is None else number_array("lengths", lengths).astype(np.float64)
     if size is not None and (size.shape != (N,) or not np.isfinite(size).all()):
         raise UserError(f"lengths must be {N} finite numbers")

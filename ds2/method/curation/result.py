@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.method.length import LengthOfOrders
 from ds2.method.refine import Evidence
 
 Array = NDArray[np.float64]
@@ -123,6 +124,8 @@ class Diagnostics:
     """True where curation was declined (`on_uninformative="keep_raw"`) and the given scores stand."""
     evidence: Evidence | None = None
     """`refine`: what the order among equal scores rests on."""
+    length: LengthOfOrders | None = None
+    """What the given scores and the order owe to length; None without texts or lengths."""
     verdict: str | None = None
     """`refine`: what was done and on what evidence, what that cannot tell, and what would tell."""
     warnings: list[str] = field(default_factory=list)

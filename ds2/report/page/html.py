@@ -18,6 +18,9 @@ from typing import Any
 
 from ds2.base import words
 
+Chart = dict[str, Any]
+"""What `charts.js` draws, with the id of the element it fills."""
+
 SCRIPTS = ("core.js", "many.js", "charts.js", "samples.js")
 
 

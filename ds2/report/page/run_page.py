@@ -15,11 +15,12 @@ from ds2.base.words import percent
 from ds2.config.stages import choices
 from ds2.report import facts
 from ds2.report.choices import in_words
-from ds2.report.page.html import page, shown
+from ds2.report.page.html import Chart, page, shown
+from ds2.report.page.rated_share import rated_share
 from ds2.report.page.samples import samples
+from ds2.report.page.subset import bars, length, price, selected
+from ds2.report.people import people_say
 from ds2.report.rating_facts import rating_facts
-
-Chart = dict[str, Any]
 
 MOST_SAMPLES = 4000
 MOST_SUBSETS = 20
@@ -41,6 +42,8 @@ MEANINGS = {
     "duplicate_embeddings": "samples with an exact copy",
     "num_flagged": "given scores judged wrong",
     "num_changed": "given scores replaced",
+    "spearman": "Spearman correlation with the words of the answer",
+    "left": "share of the order that length does not account for",
 }
 """What a measure of curation's diagnostics means, in a few words."""
 
@@ -57,13 +60,17 @@ def render_run(run: RunResult) -> str:
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
         "lede": _lede(run),
         "verdict": facts.verdict(run),
+        "people": people_say([run.config]),
         "tiles": _tiles(run),
         "scores": _scores(run, charts),
         "rating": rating_facts(run),
+        "rated_share": rated_share(run, charts),
         "transition": facts.transition(run),
         "transitions": facts.transitions(run),
         "diagnostics": _diagnostics(run),
-        "selected": _selected(run, charts),
+        "selected": selected(run, charts),
+        "length": length(run, charts),
+        "price": price(run, charts),
         "others": overlaps(run.stages["select"].path)[:MOST_SUBSETS] if "select" in run.stages else [],
         "curves": _curves(run, charts),
         "evaluation": _evaluation(run, charts),
@@ -171,7 +178,7 @@ def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
     series = [{"name": "as rated", "y": scores.raw, "tone": "muted"}]
     if scores.curated is not None:
         series.append({"name": "curated", "y": scores.curated, "tone": "accent"})
-    charts.append(_bars("chart-scores", [str(k) for k in range(len(scores.raw))], series, "score", "samples"))
+    charts.append(bars("chart-scores", [str(k) for k in range(len(scores.raw))], series, "score", "samples"))
     return scores
 
 
@@ -186,27 +193,6 @@ def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple
         else:
             other.append((label, value))
     return known, other
-
-
-def _selected(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
-    origin, by_score, tail = facts.sources(run), facts.score_shares(run), facts.long_tail(run)
-    if origin is None:
-        return None
-    for name, mix, axis in (("sources", origin, ""), ("subset-scores", by_score, "score")):
-        if mix is not None:
-            pool = [] if mix.pool is None else [{"name": "pool", "y": mix.pool, "tone": "muted"}]
-            series = [*pool, {"name": "subset", "y": mix.subset, "tone": "accent"}]
-            spec = _bars(f"chart-{name}", mix.labels, series, axis, "share")
-            charts.append(spec | {"shares": True, "horizontal": name == "sources"})
-    if tail is not None:
-        centres, pool_counts, subset_counts = tail
-        series = [
-            {"name": "pool", "y": pool_counts, "tone": "muted"},
-            {"name": "subset", "y": subset_counts, "tone": "accent"},
-        ]
-        spec = _bars("chart-long-tail", centres, series, "long-tail score (higher = rarer)", "share")
-        charts.append(spec | {"shares": True, "overlay": True})
-    return {"sources": origin, "scores": by_score, "long_tail": tail}
 
 
 def _curves(run: RunResult, charts: list[Chart]) -> dict[str, dict[str, Any]]:
@@ -260,7 +246,3 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
             ],
         })  # fmt: skip
     return {**to_plain(evaluation), "charted": len(shares)}
-
-
-def _bars(element: str, x: list[Any], series: list[dict[str, Any]], x_title: str, y_title: str) -> Chart:
-    return {"id": element, "kind": "bars", "x": x, "series": series, "xTitle": x_title, "yTitle": y_title}

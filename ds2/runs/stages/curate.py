@@ -15,6 +15,7 @@ from ds2.artifacts.store import Outcome, Step
 from ds2.config import CurationMethod
 from ds2.method.curation.api import curate
 from ds2.method.curation.verdict import TOP_TENTH, warning_of
+from ds2.method.length import lengths_of
 from ds2.runs.context import Context, identity
 
 
@@ -24,12 +25,14 @@ def step(run: Context) -> Step:
 
     def compute(folder: Path) -> Outcome:
         pool, scores = run.pool.load(), read_scores(run.path("rate"))
+        answers = pool.answers()
         result = curate(
             np.asarray(read_embeddings(run.path("embed"))),
             read_rater_scores(run.path("rate")),
             graph=read_graph(run.path("knn")),
             num_scores=scale.num_scores,
-            texts=pool.answers() if config.method is CurationMethod.refine else pool.contents(),
+            texts=answers if config.method is CurationMethod.refine else pool.contents(),
+            lengths=lengths_of(answers)[0],
             method=config.method,
             k=config.k,
             confidence=config.confidence,
@@ -59,5 +62,5 @@ def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, 
         return ()
     return (
         f"{count:,} of {len(curated):,} samples have no score, and curation={method.value} gives them none: "
-        "no selection by score can choose them; curation=posterior fills them in",
+        "no selection by score can choose them; curation=refine orders them by a student of the rater",
     )

@@ -34,6 +34,7 @@ def step(run: Context) -> Step:
         write_subset(
             folder, pool, choice, _known(request, reads),
             title=title, name=f"{run.pool.name}_{config.name}",
+            neighbors=read_graph(run.path("knn")).neighbors if "curate" in reads else None,
         )  # fmt: skip
         counts = {"selected": len(choice.positions), "pool": len(pool)}
         return Outcome(counts, (*(() if reads else pool.warnings), *choice.warnings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,11 @@ from helpers.synthetic_run import HOSTILE, make_run
 
 from ds2.artifacts.curation import RaterErrors
 from ds2.artifacts.evaluation import Evaluation
-from ds2.artifacts.subset import conversations
+from ds2.artifacts.ratings import write_report as write_rating_report
+from ds2.artifacts.subset import conversations, read_report, write_report
+from ds2.artifacts.subset_text import worth_in_words
 from ds2.config.compose import compose
+from ds2.rating.outcomes import RatingReport
 from ds2.report import facts, render
 from ds2.report.page.html import pack, script_safe_json
 
@@ -23,6 +27,7 @@ SECTIONS = (
     "scores",
     "rater",
     "selection",
+    "price",
     "samples",
     "training",
     "stages",
@@ -94,6 +99,46 @@ def test_numbers_on_the_page_are_those_of_the_stages(run):
     assert transition is not None
     for row in transition:
         assert all(f"{value:.2f}" in html for value in row)
+
+
+def test_the_page_says_what_length_and_diversity_have_to_do_with_the_subset(run):
+    html = render(run)
+    report = facts.subset_report(run)
+    assert f"being chosen {report.length.selection:+.2f}" in html
+    assert "chart-length" in html
+    assert "chart-price-variety" in html
+    assert "chart-price-kinds" in html
+    assert worth_in_words(report.worth) in html
+
+
+def test_a_subset_from_before_these_were_measured_is_shown_without_them(tmp_path):
+    run = make_run(tmp_path)
+    folder = run.stages["select"].path
+    write_report(folder, replace(read_report(folder), price=[], worth=None, length=None))
+    assert "price" not in sections(render(run))
+    assert "chart-length" not in render(run)
+    assert facts.length_numbers(run) == {}
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        (["rater.runtime.price.input=1", "rater.runtime.price.output=5"], "30% of the pool for about $3.50"),
+        (["rater.model=somebody-s-own"], "This run rated 30% of the pool. "),
+    ],
+)
+def test_a_run_that_asked_a_language_model_shows_what_a_rated_share_buys(tmp_path, choices, said):
+    run = make_run(tmp_path, stages=("rate",))
+    assert "chart-rated-share" not in render(run)
+    rate = run.stages["rate"]
+    outcomes = {"orchard": Counter(parsed=180, not_asked=420)}
+    write_rating_report(rate.path, RatingReport(outcomes, models=Counter(m=180), answers=180))
+    rate.record["counts"] |= {"asked": 180, "samples": 600, "prompt_tokens": 3_000_000,
+                              "completion_tokens": 100_000, "cached_tokens": 0}  # fmt: skip
+    rater = compose(["rater=gpt_4o_mini", *choices]).rater
+    html = render(replace(run, config=replace(run.config, rater=rater)))
+    assert said in html
+    assert "chart-rated-share" in html
 
 
 def test_each_of_several_raters_has_its_matrix(tmp_path):

@@ -104,6 +104,15 @@ const KINDS = {
     };
     return [[trace], layout({ xaxis: axis({ title: spec.xTitle }), yaxis: axis({ title: spec.yTitle }), showlegend: false })];
   },
+  tradeoff(spec) {
+    const traces = spec.series.map(({ name, tone, x, y, notes, alone }) => ({
+      type: "scatter", mode: alone ? "markers" : "lines+markers", name, x, y, customdata: notes.map((note) => note.replaceAll(/[:,] /g, "<br>")),
+      line: { color: colour(tone), width: 2 }, marker: { size: alone ? 13 : 8, symbol: alone ? "diamond-open" : "circle", color: colour(tone), line: { width: alone ? 2.5 : 0, color: colour(tone) } },
+      hovertemplate: "%{customdata}<extra></extra>",
+    }));
+    const bought = axis({ title: spec.yTitle, tickformat: spec.shares ? ".0%" : "", nticks: 6 });
+    return [traces, layout({ xaxis: axis({ title: spec.xTitle, tickformat: spec.sharesX ? ".0%" : "", nticks: 6, zeroline: false }), yaxis: bought, showlegend: true })];
+  },
   dots(spec) {
     const points = pointsOf(spec);
     const label = (point) => (spec.wrap || narrow() ? point.label.replaceAll(" · ", "<br>") : point.label);
@@ -169,6 +178,7 @@ function numbersTable(spec) {
       return [["", ...series.map((s) => s.name)], spec.x.map((x, i) => [x, ...series.map((s) => s.y[i].toLocaleString())])];
     },
     line: () => [["step", "loss"], spec.x.map((x, i) => [x, fixed(spec.y[i])])],
+    tradeoff: () => [["", spec.xTitle, spec.yTitle], spec.series.flatMap((s) => s.x.map((x, i) => [s.notes[i].split(":")[0], fixed(x), fixed(s.y[i])]))],
     dots: () => [["", "value", "±"], pointsOf(spec).map((point) => [point.label, ...point.at.map(fixed)])],
     budgets: () => [["", "budget", "value", "±"], pointsOf(spec).map((point) => [point.series, point.x.toLocaleString(), ...point.at.map(fixed)])],
     curves: () => [["run", "first loss", "last loss", "steps"], spec.series.filter(shown).map((s) => [s.name, fixed(s.y[0]), fixed(s.y.at(-1)), s.x.at(-1).toLocaleString()])],
