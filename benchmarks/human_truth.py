@@ -27,11 +27,12 @@ import importlib.metadata
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,8 @@ def main() -> None:
     parser.add_argument("--sets", type=Path, default=DATA / "truth", help="folder of truth sets")
     parser.add_argument("--raters", choices=("all", "named"), default="all")
     parser.add_argument("--embedder", choices=("tfidf", "words", "minilm"), default="tfidf")
+    parser.add_argument("--only", nargs="*", default=(), metavar="SET", help="some sets of the folder")
+    parser.add_argument("--brief", action="store_true", help="without `rank`, which takes most of the time")
     parser.add_argument("--draws", type=int, default=200, help="bootstrap draws")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--name", help="suffix of the results' names")
@@ -81,7 +84,8 @@ def main() -> None:
         return fill_docs()
     suffix = args.name or "-".join(v for v in (args.embedder, args.raters) if v not in ("tfidf", "all"))
     try:
-        rows = compare(args.sets, args.raters, args.embedder, args.draws, args.workers)
+        options = {"raters": args.raters, "embedder": args.embedder, "draws": args.draws, "brief": args.brief}
+        rows = compare(args.sets, args.only, args.workers, **options)
     except FileNotFoundError as missing:
         sys.exit(f"human_truth: {missing}")
     name = "human-truth" + (f"-{suffix}" if suffix else "")
@@ -99,10 +103,16 @@ def main() -> None:
         draw(rows, ROOT / "docs" / "figures" / "human_truth")
 
 
-def compare(folder: Path, raters: str, embedder: str, draws: int, workers: int) -> list[Row]:
-    """All rows of a folder; sets side by side, largest first, each on one thread."""
+def compare(folder: Path, only: Sequence[str], workers: int, **options: Any) -> list[Row]:
+    """All rows of a folder, or of some of its sets; side by side, largest first, each on one thread. options:
+    of `compare_set`.
+    """
     sets = sorted(read_sets(folder), key=lambda s: -len(s.texts) * len(s.cells))
-    one = partial(compare_set, raters=raters, embedder=embedder, draws=draws)
+    unknown = set(only) - {s.name for s in sets}
+    if unknown:
+        raise FileNotFoundError(f"{folder} holds no set {sorted(unknown)[0]}")
+    sets = [s for s in sets if not only or s.name in only]
+    one = partial(compare_set, **options)
     if workers < 2 or len(sets) < 2:
         found = [one(s) for s in sets]
     else:
@@ -113,7 +123,7 @@ def compare(folder: Path, raters: str, embedder: str, draws: int, workers: int) 
     return [row for rows in sorted(found, key=lambda r: order[r[0].set] if r else -1) for row in rows]
 
 
-def compare_set(found: TruthSet, *, raters: str, embedder: str, draws: int) -> list[Row]:
+def compare_set(found: TruthSet, *, raters: str, embedder: str, draws: int, brief: bool = False) -> list[Row]:
     counts = group_draws(found.groups, draws, SEED)
     rows, made = [], {}
     whole = minilm(found.rated) if embedder == "minilm" else None
@@ -125,7 +135,8 @@ def compare_set(found: TruthSet, *, raters: str, embedder: str, draws: int) -> l
             made = {key: whole[cell.rows]}
         elif key not in made:
             made = {key: embed([found.texts[i] for i in cell.rows], embedder)}
-        ordered, about = orders(cell, made[key], [found.rated[i] for i in cell.rows], SEED)
+        rated = [found.rated[i] for i in cell.rows]
+        ordered, about = orders(cell, made[key], rated, SEED, brief=brief)
         rows += [
             Row(found.name, cell.rater, name, len(o), measure(o, cell), bootstrapped(o, cell, counts), about)
             for name, o in ordered.items()
@@ -255,6 +266,8 @@ def write_csv(path: Path, rows: list[Row]) -> None:
 def head(args: argparse.Namespace) -> str:
     said = [f"--raters {args.raters}"] if args.raters != "all" else []
     said += [f"--embedder {args.embedder}"] if args.embedder != "tfidf" else []
+    said += ["--brief"] if args.brief else []
+    said += ["--only", *args.only] if args.only else []
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in ("numpy", "scipy", "scikit-learn"))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     command = " ".join(["python benchmarks/human_truth.py", *said])

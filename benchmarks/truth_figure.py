@@ -1,7 +1,12 @@
-"""Dot plot of docs/truth.md: one row a rater, from the given scores to refine, and to the paper's method."""
+"""Figures of docs/truth.md.
+
+`draw`: one row a rater, from the given scores to refine, and to the paper's method. `draw_share`: what a
+rated share buys, and for how many dollars (`python benchmarks/truth_figure.py` writes it).
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +14,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from truth_orders import GIVEN
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from truth_orders import GIVEN  # noqa: E402
+
+from ds2.rating.rated_share import AS_GIVEN, QUALITY  # noqa: E402
 
 if TYPE_CHECKING:
     from truth_measures import Row
@@ -56,3 +66,32 @@ def draw(rows: list[Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     plt.close(figure)
+
+
+def draw_share(path: Path, dollars: float, samples: int, rater: str) -> None:
+    """Write PATH.svg. dollars: of rating `samples` of a pool once each."""
+    plt.rcParams.update({"svg.hashsalt": "ds2", "font.size": 9, "svg.fonttype": "none"})
+    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    shares = sorted(QUALITY)
+    axes.axhline(AS_GIVEN, color="#78716c", linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(
+        1.0, AS_GIVEN - 0.012, "all rated, scores used as they are", color="#78716c", ha="right", va="top"
+    )
+    axes.plot(shares, [QUALITY[q] for q in shares], "o-", color="#0f766e", linewidth=1.8, markersize=5)
+    for q in shares:
+        axes.annotate(f"{QUALITY[q]:.2f}", (q, QUALITY[q]), (0, 8), textcoords="offset points", ha="center",
+                      color="#0f766e")  # fmt: skip
+    axes.set_xticks(shares, [f"{q:.0%}\n${dollars * q:,.2f}" for q in shares])
+    axes.set_ylim(0.5, 1.02)
+    axes.set_xlabel(f"share rated, and its price: {rater}, {samples:,} samples")
+    axes.set_ylabel("human rating of the top 10 % (sd)")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw_share(ROOT / "docs" / "figures" / "rated_share", 6.34, 67_013, "gpt-4o-mini at list price")

@@ -29,9 +29,11 @@ def among_equals(scores: np.ndarray, tie: np.ndarray) -> np.ndarray:
 
 
 def orders(
-    cell: Cell, embeddings: np.ndarray, rated: list[str], seed: int = 0
+    cell: Cell, embeddings: np.ndarray, rated: list[str], seed: int = 0, *, brief: bool = False
 ) -> tuple[dict[str, np.ndarray], dict]:
-    """All orders of one rater's cell, and the evidence of `refine`. embeddings (n, d), rated: n texts."""
+    """All orders of one rater's cell, and the evidence of `refine`. embeddings (n, d), rated: n texts. brief:
+    without those of `rank`, which take most of the time.
+    """
     s = cell.scores.astype(float)
     K = int(s.max()) + 1
     graph = ds2.knn_graph(embeddings, 64)
@@ -42,12 +44,8 @@ def orders(
         "longest": cell.lengths,
         "longest among equals": among_equals(s, cell.lengths),
     }
-    try:
-        rank = ds2.curate(embeddings, cell.scores, num_scores=K, graph=graph, method="rank", seed=seed)
-        found["rank"] = rank.curated.astype(float)
-        found["paper: rank, then long tail"] = among_equals(rank.curated.astype(float), long_tail)
-    except UserError:  # a pool too small for it
-        pass
+    if not brief:
+        found |= _by_rank(cell, embeddings, graph, long_tail, K, seed)
     mean = fit_posterior(graph, cell.scores[:, None], K, seed=seed).posterior @ np.arange(K)
     found["posterior"] = mean
     found["posterior among equals"] = among_equals(s, mean)
@@ -68,3 +66,15 @@ def orders(
     about = {"R2": evidence.student.r2, "posterior weight": evidence.posterior_weight}
     about |= {m.name: m.weight for m in evidence.members}
     return found, about
+
+
+def _by_rank(
+    cell: Cell, embeddings: np.ndarray, graph: ds2.KnnGraph, long_tail: np.ndarray, K: int, seed: int
+) -> dict[str, np.ndarray]:
+    """The paper's curation and its whole method; neither on a pool too small for it."""
+    try:
+        rank = ds2.curate(embeddings, cell.scores, num_scores=K, graph=graph, method="rank", seed=seed)
+    except UserError:
+        return {}
+    curated = rank.curated.astype(float)
+    return {"rank": curated, "paper: rank, then long tail": among_equals(curated, long_tail)}
