@@ -12,7 +12,7 @@ from collections.abc import Sequence
 def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in ("-h", "--help", "help"):
+    if arguments and (arguments[0] in ("-h", "--help") or arguments == ["help"]):
         from ds2.cli.usage import usage
 
         print(usage(arguments[1:]))

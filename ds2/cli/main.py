@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, terminable
-from ds2.cli import console, store
+from ds2.cli import console, help, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
 from ds2.config.command_line import parse
@@ -54,6 +54,8 @@ def answer(command: Callable[[], int]) -> int:
 
 def _run_command(arguments: Sequence[str]) -> int:
     word = arguments[0] if arguments else ""
+    if word == "help":
+        return help.run(arguments[1:])
     if word in store.COMMANDS:
         return store.run(word, parse(arguments[1:]))
     command = parse(arguments)

@@ -23,6 +23,7 @@ usage
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
+  ds2 help GROUP | GROUP=CHOICE     what can be chosen, and what of a choice can be set
   ds2 --help | --version
 
 switches
