@@ -1,6 +1,8 @@
 # make demo    set up .venv, run the miniature experiment, print its table and the path of its report
 # make test    set up .venv, run the fast tests
 # make lint    ruff, mypy and import-linter
+# make docs    build the documentation site: build/site/index.html opens from disk, without a network
+# make docs-serve    serve it at 127.0.0.1:8000 while you write
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ READY := .venv/.ready
 VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
 
-.PHONY: demo test test-vllm lint clean
+.PHONY: demo test test-vllm lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 sweep=demo
@@ -27,11 +29,17 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(READY)
+	$(BIN)/mkdocs serve
+
 # torch first and pinned: a CPU build on disk is found that way, and nothing later pulls another one.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[eval,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[eval,dev,docs]'
 	touch $@
 
 # What vLLM brings for images and sound is built for other versions of torch, and nothing here needs it.
@@ -43,4 +51,4 @@ $(VLLM_READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .venv-vllm artifacts
+	rm -rf .venv .venv-vllm build artifacts
