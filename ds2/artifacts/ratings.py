@@ -119,7 +119,7 @@ def read_report(folder: Path) -> RatingReport | None:
         cut=kept.cut,
         answers=kept.answers,
         replayed=kept.replayed,
-        without_schema=kept.without_schema,
+        changes=Counter(kept.changes),
         prompt_tokens=kept.prompt_tokens,
         cached_tokens=kept.cached_tokens,
         completion_tokens=kept.completion_tokens,
@@ -137,7 +137,7 @@ class _Report:
     cut: int = 0
     answers: int
     replayed: int = 0
-    without_schema: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0

@@ -62,6 +62,8 @@ class ChatConfig:
     """Branch, tag or commit of a hub model; enters the fingerprint as its commit."""
     base_url: str | None = None
     """Root of an OpenAI-compatible server; none: OpenAI. Where a model is served is not identity."""
+    ca_file: str | None = None
+    """PEM file of a certificate to trust besides the known ones: a server's own, or its authority's."""
     api_version: str | None = None
     """Set for an Azure OpenAI resource, whose address is `base_url` and whose deployment is `model`."""
     temperature: float | None = None

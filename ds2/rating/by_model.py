@@ -24,7 +24,7 @@ from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.cost import Budget
 from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
-from ds2.rating.parse import Outcome, Verdict, read
+from ds2.rating.parse import THINKING, Outcome, Verdict, read
 from ds2.rating.prompt import DIGITS
 from ds2.rating.questions import Ask, RatingQuestions
 from ds2.rating.raters import Ratings, apply_unrated
@@ -38,6 +38,10 @@ _POSITIVE = (
 )  # fmt: skip
 _EVIDENCE = 500
 """First answers, and each further time so many, after which a rater that cannot succeed is stopped."""
+_FEW = 20
+"""First answers that, if not one has a rating, end the stage once each sample was asked about."""
+_CUT = 8
+"""First answers that, if all were cut off, end the stage: the limit is too low for this model."""
 
 
 def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
@@ -114,8 +118,9 @@ class _Session:
         self._cut = np.zeros(len(pool), dtype=bool)
         self._failures: dict[tuple[int, int], tuple[str, str]] = {}
         """(position, repeat) given up -> key and reason of its last answer."""
-        self._tried = self._read = 0
-        """Samples asked about for the first time, and those of them that were rated at once."""
+        self._tried = self._read = self._lost = self._short = 0
+        """Samples asked about for the first time; of them those that were rated at once, those that the
+        server refuses, and those whose answer was cut off."""
         self.report = RatingReport()
 
     def run(self) -> None:
@@ -132,6 +137,8 @@ class _Session:
             again: list[Ask] = []
             while asked:
                 asked = self._ask(asked, again, last=left == 0)
+            if again and self._tried >= _FEW and not self._read:
+                raise UserError(self._hopeless())
             asked = again
 
     def _ask(self, asked: list[Ask], again: list[Ask], *, last: bool) -> list[Ask]:
@@ -177,15 +184,19 @@ class _Session:
         if asks[0].attempt == 0:
             self._tried += 1
             self._read += verdict.outcome.rated
+            self._lost += answer.final
+            self._short += answer.finish == "length" and verdict.outcome is Outcome.truncated
+            if self._tried == self._short == _CUT and not replayed:
+                raise UserError(self._too_short(verdict))
             if self._tried % _EVIDENCE == 0:
                 self._stop_if_hopeless()
         self.report.count_answer(answer, replayed=replayed)
         if verdict.reason:
             self.report.reasons[_kind(verdict)] += 1
         undelivered = verdict.outcome is Outcome.undelivered
-        settled = answer.final if undelivered else asks[0].attempt + 1 == self._questions.tries
+        settled = answer.final if undelivered else self._questions.settled(asks[0].attempt, verdict.outcome)
         for ask in asks:
-            if verdict.outcome.rated or settled or last:
+            if settled or last:
                 self._settle(ask, answer.key, verdict)
             else:
                 # An answer that never came is asked for under its own key: a rerun must not ask anew for it.
@@ -205,19 +216,35 @@ class _Session:
     def _stop_if_hopeless(self) -> None:
         """Stop where retries cannot bring the unrated below `max_unrated`, before the whole pool is paid.
 
-        The share that is read at one try is taken three standard errors above what was seen.
+        The share that is read at one try is taken three standard errors above what was seen, the share that
+        the server refuses, which no retry changes, so much below.
         """
-        seen = self._read / self._tried
-        share = min(1.0, seen + 3 * ((seen * (1 - seen) + 0.01) / self._tried) ** 0.5)
-        if (1 - share) ** self._questions.tries > self._config.max_unrated:
-            reasons = ", ".join(
-                f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3)
-            )
-            raise UserError(
-                f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} "
-                f"answers: with rater.retries={self._config.retries} more than "
-                f"rater.max_unrated={self._config.max_unrated:g} would stay unrated; most often: {reasons}"
-            )
+
+        def spread(share: float) -> float:
+            return float(3 * ((share * (1 - share) + 0.01) / self._tried) ** 0.5)
+
+        read, lost = self._read / self._tried, self._lost / self._tried
+        unread = (1 - min(1.0, read + spread(read))) ** self._questions.tries
+        if max(unread, lost - spread(lost)) > self._config.max_unrated:
+            raise UserError(self._hopeless())
+
+    def _hopeless(self) -> str:
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in self.report.reasons.most_common(3))
+        return (
+            f"rater={self._config.name} gave a rating in {self._read:,} of its first {self._tried:,} "
+            f"answers: with rater.retries={self._config.retries} more than "
+            f"rater.max_unrated={self._config.max_unrated:g} would stay unrated; most often: {reasons}"
+        )
+
+    def _too_short(self, verdict: Verdict) -> str:
+        limit = self._config.max_new_tokens
+        thought = verdict.reason == THINKING
+        return (
+            f"rater={self._config.name}: each of its first {_CUT} answers was cut off at "
+            f"rater.max_new_tokens={limit}{', used up by thinking' if thought else ''}; raise it "
+            f"(rater.max_new_tokens={max(16 * limit, 2048) if thought else 4 * limit})"
+            f"{', or switch thinking off at the server' if thought else ''}. All answers are kept"
+        )
 
     def ratings(self, scale: ScaleConfig) -> Ratings:
         """What is there now. Raises UserError where too much is missing."""

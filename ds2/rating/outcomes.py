@@ -56,8 +56,8 @@ class RatingReport:
     """All answers read, also those that were asked again."""
     replayed: int = 0
     """How many of these the log held already."""
-    without_schema: int = 0
-    """How many of these came in this run and only without the JSON schema, which the server refused."""
+    changes: Counter[str] = field(default_factory=Counter)
+    """What the server did not take (`without temperature`) -> answers that were asked for so."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -74,7 +74,7 @@ class RatingReport:
         """Every answer, read or not, costs its tokens."""
         self.answers += 1
         self.replayed += replayed
-        self.without_schema += answer.without_schema
+        self.changes.update(answer.changes)
         self.prompt_tokens += answer.prompt_tokens
         self.cached_tokens += answer.cached_tokens
         self.completion_tokens += answer.completion_tokens
@@ -119,7 +119,7 @@ class RatingReport:
             "cut": self.cut,
             "answers": self.answers,
             "replayed": self.replayed,
-            "without_schema": self.without_schema,
+            "changes": dict(self.changes),
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,

@@ -39,6 +39,9 @@ from ds2.config import Reading
 from ds2.models.chat import Answer
 from ds2.rating.prompt import CRITERIA, DIGITS, HIGHEST, LOWEST
 
+THINKING = "cut off while it was thinking"
+"""The reason of an answer that never came to its end."""
+
 
 class Outcome(Enum):
     """What became of an answer."""
@@ -109,7 +112,7 @@ def _read_text(answer: Answer) -> Verdict:
     if isinstance(whole, _Pairs) and _names_overall(whole):
         return _judge(whole, repaired="thought aloud" if "</think>" in answer.text else "")
     if "<think>" in text:
-        return Verdict(Outcome.truncated, reason="cut off while it was thinking")
+        return Verdict(Outcome.truncated, reason=THINKING)
     verdicts = [_judge(pairs, repaired=how) for pairs, how in _objects(text)]
     rated = [verdict for verdict in verdicts if verdict.outcome.rated]
     if len({verdict.rating for verdict in rated}) > 1:

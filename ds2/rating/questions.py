@@ -21,8 +21,11 @@ from ds2.models.chat.answer_log import AnswerLog
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.conversation import Room
-from ds2.rating.parse import read
+from ds2.rating.parse import Outcome, read
 from ds2.rating.sample import drawn
+
+REFUSALS = 3
+"""Questions about one rating that the model declines, at most: each is paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,11 @@ class RatingQuestions:
         """Questions about one rating, at most; probabilities are the same each time."""
         return 1 if self._config.reading is Reading.expected else self._config.retries + 1
 
+    def settled(self, attempt: int, outcome: Outcome) -> bool:
+        """Whether a try's answer is the last: it has a rating, or the model would only decline again."""
+        most = min(self.tries, REFUSALS) if outcome is Outcome.refused else self.tries
+        return outcome.rated or attempt + 1 >= most
+
     def first(self) -> list[Ask]:
         """The first try at every rating that is wanted: each repeat of each sample in `rater.sample`."""
         positions = np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)).tolist()
@@ -96,5 +104,5 @@ class RatingQuestions:
                 if request.key not in seen:
                     seen.add(request.key)
                     yield request, answer
-                if answer is None or read(answer, self._config.reading).outcome.rated:
+                if answer is None or self.settled(attempt, read(answer, self._config.reading).outcome):
                     break

@@ -16,13 +16,16 @@ GOOD = '{"rarity": 3, "complexity": 4, "informativeness": 5, "overall_rating": 6
 
 @dataclass
 class Reply:
-    """One HTTP response; `cut`: the connection is reset after so many bytes of the body."""
+    """One HTTP response; `cut`: the connection is reset after so many bytes of the body; `trickle`: instead
+    of a body, a space comes every so many seconds, without an end.
+    """
 
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     cut: int | None = None
+    trickle: float | None = None
 
     @property
     def payload(self) -> bytes:
@@ -98,6 +101,8 @@ class ChatServer:
                 if reply.delay:
                     await asyncio.sleep(reply.delay)
                 self.in_flight -= 1
+                if reply.trickle is not None:
+                    await self.dribble(writer, reply.trickle)
                 writer.write(self.response(reply))
                 await writer.drain()
                 if reply.cut is not None:
@@ -109,6 +114,15 @@ class ChatServer:
             pass
         finally:
             writer.close()
+
+    @staticmethod
+    async def dribble(writer: asyncio.StreamWriter, seconds: float) -> None:
+        """Until the client goes away."""
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(seconds)
 
     @staticmethod
     def response(reply: Reply) -> bytes:

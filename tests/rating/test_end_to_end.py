@@ -101,9 +101,9 @@ def test_the_key_is_nowhere_in_what_is_written_or_said(tmp_path, monkeypatch, ca
         with running(ChatServer(lambda body, times, status=status: error(status, leak))) as server:
             tracking = "tracking=offline" if status == 400 else "tracking=none"
             overrides = [tracking, "rater.seed=1", "rater.retries=0", "rater.max_unrated=0"]
-            monkeypatch.setattr("ds2.models.chat.served.server.DELIVERIES", 1)
+            monkeypatch.setattr("ds2.models.chat.served.courier.DELIVERIES", 1)
             assert cli.run(command(tmp_path, server, *overrides)) == 2
-    with running(ChatServer(models=error(401, leak))) as server:
+    with running(ChatServer(lambda body, times: error(401, leak), models=error(401, leak))) as server:
         assert cli.run(command(tmp_path, server, "tracking=none", "rater.seed=2")) == 2
     said = capfd.readouterr()
     assert "refuses the key in OPENAI_API_KEY" in said.err

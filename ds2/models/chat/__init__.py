@@ -69,8 +69,8 @@ class Answer:
     """The model as the server names it in its answer."""
     final: bool = False
     """A `failed` answer that stays so: the server refuses this question, and would again."""
-    without_schema: bool = False
-    """Asked for without the JSON schema that it should have been held to, because the server refused that."""
+    changes: tuple[str, ...] = ()
+    """What the server did not take and was asked without or otherwise, in words: `without temperature`."""
 
 
 class Backend(Protocol):

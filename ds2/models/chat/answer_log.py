@@ -18,7 +18,7 @@ from ds2.base.errors import UserError
 from ds2.models.chat import Answer
 
 FILE = "answers.sqlite"
-_COLUMNS = "key, text, finish, prompt_tokens, cached_tokens, completion_tokens, distribution, model"
+_COLUMNS = "key, text, finish, prompt_tokens, cached_tokens, completion_tokens, distribution, model, changes"
 _TYPED = _COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")
 _SCHEMA = f"CREATE TABLE IF NOT EXISTS answers ({_TYPED}, received INTEGER DEFAULT (unixepoch()))"
 _WAIT = 120.0
@@ -40,6 +40,8 @@ class AnswerLog:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(_SCHEMA)
+            if "changes" not in {column[1] for column in self._db.execute("PRAGMA table_info(answers)")}:
+                self._db.execute("ALTER TABLE answers ADD COLUMN changes")  # a log of before there were any
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
@@ -56,9 +58,10 @@ class AnswerLog:
         row = self._execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", key).fetchone()
         if row is None:
             return None
-        key, text, finish, prompt, cached, completion, distribution, model = row
+        key, text, finish, prompt, cached, completion, distribution, model, changes = row
         shares = None if distribution is None else tuple(json.loads(distribution))
-        return Answer(key, text, finish, prompt, cached, completion, shares, model)
+        changed = tuple(json.loads(changes)) if changes else ()
+        return Answer(key, text, finish, prompt, cached, completion, shares, model, changes=changed)
 
     def add(self, answer: Answer) -> None:
         """Keep an answer; the first one under a key stays. Failed deliveries are no answers and are not
@@ -66,11 +69,12 @@ class AnswerLog:
         if answer.finish == "failed":
             return
         shares = None if answer.distribution is None else json.dumps(answer.distribution)
+        changes = json.dumps(answer.changes) if answer.changes else None
         text = answer.text.encode("utf-8", "replace").decode()  # a lone surrogate has no place in a file
         self._execute(
-            f"INSERT OR IGNORE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens,
-            answer.completion_tokens, shares, answer.model,
+            answer.completion_tokens, shares, answer.model, changes,
         )  # fmt: skip
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:

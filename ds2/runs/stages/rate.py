@@ -48,7 +48,16 @@ def step(run: Context) -> Step:
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     """Where a model is served, what it may cost and how it is run are no part of what it says."""
     scale = run.config.scale
-    drop = ("model", "revision", "base_url", "api_version", "max_cost", "max_unrated", "confidence")
+    drop = (
+        "model",
+        "revision",
+        "base_url",
+        "ca_file",
+        "api_version",
+        "max_cost",
+        "max_unrated",
+        "confidence",
+    )
     by_model.check(rater, scale)
     model: Mapping[str, str] = {"served": rater.model}
     commit: str | None = None
@@ -71,7 +80,7 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
 
     values = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    return Step("rate", 2, slug, values, run.inputs(pool=True), compute, forecast)
+    return Step("rate", 3, slug, values, run.inputs(pool=True), compute, forecast)
 
 
 def _outcome(run: Context, pool: Pool, ratings: Ratings) -> Outcome:

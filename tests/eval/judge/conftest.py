@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ds2.models.chat.served import server as openai_server
+from ds2.models.chat.served import courier
 
 
 @dataclass
@@ -30,7 +30,7 @@ class FakeServer:
 
 @pytest.fixture
 def fake_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    monkeypatch.setattr(openai_server, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(courier, "LONGEST_WAIT", 0.01)
     fake = FakeServer()
 
     class Handler(BaseHTTPRequestHandler):

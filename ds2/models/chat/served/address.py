@@ -16,6 +16,16 @@ def server_name(base_url: str | None) -> str:
     return base_url or os.environ.get(_VARIABLE) or "OpenAI"
 
 
+_CALLS = ("/chat/completions", "/completions", "/embeddings", "/models")
+
+
+def root_of(base_url: str) -> str:
+    """The root of a server, where the address of one of its calls was given."""
+    root = base_url.rstrip("/")
+    call = next((name for name in _CALLS if root.endswith(name)), "")
+    return root.removesuffix(call).rstrip("/")
+
+
 def check_address(config: ChatConfig) -> None:
     """Refuse an address that cannot be one, or that holds a secret. Raises UserError."""
     given = (

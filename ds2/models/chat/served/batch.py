@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.served import server as openai_server
 from ds2.models.chat.served.batch_calls import BatchApi, Refused, Remote, Unavailable, digest, readable
 from ds2.models.chat.served.batch_state import Batch, BatchState, Draft, folder_of
-from ds2.models.chat.served.format import PASSING, ChatFormat, count, mapping
+from ds2.models.chat.served.format import ChatFormat
+from ds2.models.chat.served.policy import Fate, Fault
+from ds2.models.chat.served.words import count, error_of, mapping
 from ds2.models.chat.tokens import estimate_tokens
 
 PATIENCE = 30
@@ -41,8 +44,9 @@ def open(config: ChatConfig, form: AnswerForm, revision: str | None, place: Plac
     """The server, checked for the model, and its batches. Raises UserError where either cannot be had."""
     folder = folder_of(config, place.folder)
     try:
-        with openai_server.open(config, form, revision, place), BatchState(folder) as state:
-            backend = BatchBackend(ChatFormat.of(config, form), config.runtime, state, place.show)
+        with openai_server.open(config, form, revision, place) as server, BatchState(folder) as state:
+            found = replace(config, base_url=server.check())
+            backend = BatchBackend(ChatFormat.of(found, form), config.runtime, state, place.show)
             with closing(backend):
                 yield backend
     except (OSError, sqlite3.Error) as error:
@@ -285,10 +289,15 @@ class BatchBackend:
         key, response, error = str(line["custom_id"]), mapping(line.get("response")), line.get("error")
         body = mapping(response.get("body"))
         if response.get("status_code") == 200 and not error:
-            return self._format.answer(key, body)
-        refusal = error or body.get("error")
-        message = mapping(refusal).get("message") or refusal or f"status {response.get('status_code')}"
-        finish = "filtered" if mapping(refusal).get("code") == "content_filter" else "failed"
-        status = count(response.get("status_code"))
-        final = finish == "failed" and 400 <= status < 500 and status not in PASSING
-        return Answer(key, self._connection.without_key(message), finish, final=final)
+            answer = self._format.answer(key, body)
+            if isinstance(answer, Answer):
+                return answer
+            fault = answer
+        else:
+            words, code = error_of(error or body)
+            status = count(response.get("status_code")) or None
+            shown = words or f"status {response.get('status_code')}"
+            fault = Fault(self._connection.without_key(shown), status, code)
+        fate = fault.fate(heard=True)
+        finish = "filtered" if fate is Fate.filtered else "failed"
+        return Answer(key, fault.words, finish, final=fate in (Fate.row, Fate.run))

@@ -20,7 +20,9 @@ import openai
 
 from ds2.base.errors import UserError
 from ds2.base.json_files import numbered_lines, parse_json_line
-from ds2.models.chat.served.format import PASSING, Connection, count, mapping
+from ds2.models.chat.served.format import Connection
+from ds2.models.chat.served.policy import PASSING
+from ds2.models.chat.served.words import count, mapping
 
 METADATA = "ds2_batch"
 """Key of the batch's name in its metadata."""

@@ -1,158 +1,231 @@
-"""One question, sent once to a server: an answer, or a failure and what it means for a further try.
+"""Questions to a chat model, each sent once: an answer, or a fault. What the server takes is learnt here.
 
-What no question can pass (a wrong key, an unknown model, no credit) is an error at once. A refusal of one
-question (another status 4xx, or a 403 once others were answered) is final for that question alone.
+A refusal is put to the test before it counts for the row. One that names an option is asked again without
+it; one that names none, without the schema. Until the server has answered anything, a plain question is asked
+too: if the server refuses that, in every form, no question can pass.
 """
 
 from __future__ import annotations
 
-import email.utils
-import json
-import math
-import re
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+import asyncio
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
 
-import aiohttp
 import openai
 
 from ds2.base.errors import UserError
 from ds2.models.chat import Answer, ChatRequest
-from ds2.models.chat.served.format import PASSING, ChatFormat
+from ds2.models.chat.served.format import ChatFormat
+from ds2.models.chat.served.listing import Listing
+from ds2.models.chat.served.loop import SteppedLoop
+from ds2.models.chat.served.policy import Fate, Fault
+from ds2.models.chat.served.terms import SCHEMA, Terms
+from ds2.models.chat.served.trouble import FAILURES, unreached
+from ds2.models.chat.served.words import is_page, text_of, value_of
 
-_FORBIDDEN = 3
-"""Questions answered with 403 before any other is answered: the key is refused, not a conversation."""
+PLAIN = ChatRequest("", ({"role": "user", "content": "Answer with the digit 5."},))
+"""A question that nobody refuses for what it says."""
+_CHANGES = 6
+"""Options that are changed for one question, at most."""
 _UNSCHEMED = 3
 """Questions in a row that are answered only without the JSON schema: it is the schema that is refused."""
-_NAMES_SCHEMA = re.compile("response_format|schema", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What came of sending a question once."""
-
-    answer: Answer
-    """`failed` where there is none."""
-    wait: float | None = None
-    """Seconds after which the server wants to be asked again, where it says so."""
-    busy: bool = False
-    """The server says that it is asked too much (429)."""
 
 
 class ChatCalls:
-    """Sends questions and learns what the server takes."""
+    """Sends questions and learns what the server takes.
 
-    def __init__(self, format: ChatFormat, client: openai.AsyncOpenAI, say: Callable[[str], None]) -> None:
+    Args:
+        timeout: seconds for a whole answer.
+    """
+
+    def __init__(
+        self, format: ChatFormat, client: openai.AsyncOpenAI, loop: SteppedLoop, timeout: float,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._format, self._connection, self._client, self._say = format, format.connection, client, say
-        self._with_schema = format.form.schema is not None
-        self._unschemed = self._forbidden = 0
-        self._heard = False
+        self._loop, self._timeout = loop, timeout
+        self._terms = format.terms
+        self._unschemed = 0
+        self._schema_passed = False
+        self._tested = asyncio.Lock()
+        self.heard = False
         """Whether any question was answered."""
+        self.listing = Listing()
 
-    async def send(self, request: ChatRequest) -> Delivery:
+    async def send(self, request: ChatRequest) -> Answer | Fault:
         """Raises UserError where no question can be answered."""
-        try:
-            answer = await self._ask(request)
-        except openai.RateLimitError as error:
-            if error.code == "insufficient_quota":
-                raise self.refused(error) from None
-            return Delivery(self._failed(request, error), _retry_after(error), busy=True)
-        except (openai.AuthenticationError, openai.NotFoundError) as error:
-            raise self.refused(error) from None
-        except openai.PermissionDeniedError as error:
-            self._forbidden += 1
-            if self._forbidden >= _FORBIDDEN and not self._heard:
-                raise self.refused(error) from None
-            return Delivery(self._failed(request, error, final=True))
-        except openai.APIStatusError as error:
-            if error.code == "content_filter":
-                return Delivery(Answer(request.key, self._connection.reason(error), finish="filtered"))
-            passing = error.status_code in PASSING or error.status_code >= 500
-            return Delivery(self._failed(request, error, final=not passing), _retry_after(error))
-        except openai.APIConnectionError as error:
-            return Delivery(self._failed(request, error))
-        except aiohttp.ClientError as error:  # not translated by the client: a garbled status line, say
-            words = f"{type(error).__name__}: {self._connection.without_key(error)}"
-            return Delivery(Answer(request.key, words[:300], finish="failed"))
-        self._heard = self._heard or answer.finish != "failed"
-        return Delivery(answer)
-
-    def refused(self, error: openai.APIStatusError) -> UserError:
-        """What the user has to change where nothing can be asked."""
-        name, key = self._connection.name, self._connection.variable
-        reason = self._connection.reason(error)
-        if error.status_code in (401, 403):
-            unset = ": none is set" if self._connection.key is None else ""
-            return UserError(f"{name} refuses the key in {key} ({reason}){unset}")
-        if error.status_code == 404:
-            address = self._connection.base_url
-            lacking = (
-                address and self._connection.api_version is None and not urlsplit(address).path.strip("/")
-            )
-            option = f"{self._connection.group}.base_url"
-            advice = f"; most servers answer below /v1: {option}={str(address).rstrip('/')}/v1"
-            return UserError(
-                f"{name} has no model {self._format.model} ({reason}){advice if lacking else ''}"
-            )
-        return UserError(f"{name} has no credit left for this key ({reason})")
-
-    async def _ask(self, request: ChatRequest) -> Answer:
-        """With the schema while the server takes it; once more without it where the question is refused."""
-        if not self._with_schema:
-            return await self._post(request, with_schema=False)
-        try:
-            answer = await self._post(request, with_schema=True)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            if error.code == "content_filter":
-                raise
-            reason = self._connection.reason(error)
-        else:
-            self._unschemed = 0
+        answer = await self._ask(request)
+        if isinstance(answer, Answer):
+            self._notice(answer)
             return answer
-        answer = await self._post(request, with_schema=False)
-        self._unschemed += 1
-        if self._with_schema and (_NAMES_SCHEMA.search(reason) or self._unschemed == _UNSCHEMED):
-            self._with_schema = False
-            self._say(
-                f"{self._connection.name} refuses the JSON schema ({reason}): asked without it from now on"
-            )
+        fate = answer.fate(heard=self.heard)
+        if fate is Fate.filtered:
+            return Answer(request.key, answer.reason, finish="filtered")
+        if fate is Fate.row and not self.heard:
+            async with self._tested:  # one tests for all
+                if not self.heard and (fault := await self.plain()) is not None:
+                    raise self.refused(fault)
+        if fate is Fate.run:
+            raise self.refused(answer)
         return answer
 
-    async def _post(self, request: ChatRequest, *, with_schema: bool) -> Answer:
-        body = self._format.body(request, with_schema=with_schema)
+    async def plain(self) -> Fault | None:
+        """Ask a plain question, where it is refused also in fewer words; None once one is answered."""
+        answer = await self._ask(PLAIN)
+        if isinstance(answer, Answer):
+            self._notice(answer)
+            return None
+        if answer.fate(heard=False) is Fate.row and answer.status == 404:
+            return await self._elsewhere(answer)
+        if answer.fate(heard=False) is Fate.row and answer.status != 403:
+            for terms in self._terms.fewer():
+                if isinstance(other := await self._post(PLAIN, terms), Answer):
+                    self._adopt(terms, answer)
+                    self._notice(other)
+                    return None
+        return answer
+
+    async def _elsewhere(self, refusal: Fault) -> Fault | None:
+        """Ask below /v1, where most servers answer; None once that is answered, and from now on."""
+        given = str(self._client.base_url).rstrip("/")
+        if self._connection.base_url is None or self._connection.api_version is not None:
+            return refusal
+        if given.endswith("/v1") or self.heard:
+            return refusal
+        self._client.base_url = f"{given}/v1"
+        if isinstance(answer := await self._ask(PLAIN), Answer):
+            self._say(
+                f"{self._connection.name} answers below /v1: {self._connection.group}.base_url={given}/v1"
+            )
+            self._notice(answer)
+            return None
+        self._client.base_url = given
+        return refusal
+
+    def refused(self, fault: Fault) -> UserError:
+        """What the user has to change where nothing can be asked."""
+        connection = self._connection
+        name, group, reason = connection.name, connection.group, fault.reason
+        if fault.page:
+            return UserError(f"what answers at {name} is {fault.words}, no API: check {group}.base_url")
+        if fault.hopeless:
+            return UserError(f"{name} cannot be used: {fault.words}")
+        if fault.status == 402 or fault.code == "insufficient_quota":
+            return UserError(f"{name} has no credit left for this key ({reason})")
+        if fault.status == 429:
+            return UserError(f"{name} answers no more for now ({reason})")
+        if fault.status in (401, 403) or fault.fate(heard=False) is Fate.run:
+            unset = ": none is set" if connection.key is None else ""
+            return UserError(f"{name} refuses the key in {connection.variable} ({reason}){unset}")
+        has = self._others()
+        if fault.status == 404:
+            elsewhere = "" if has else f"; or nothing answers there nor below /v1: check {group}.base_url"
+            return UserError(f"{name} has no model {self._format.model} ({reason}){has or elsewhere}")
+        return UserError(f"{name} refuses every question: {reason}{has}")
+
+    def _others(self) -> str:
+        """The models that the server lists, where it does not list this one."""
+        names, model = self.listing.names, self._format.model
+        if not names or model in names:
+            return ""
+        near = difflib.get_close_matches(model, names, n=3, cutoff=0.3)
+        shown = near + [name for name in names if name not in near]
+        more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
+        return f"; it has: {', '.join(shown[:10])}{more}"
+
+    def _notice(self, answer: Answer) -> None:
+        """The first answer. Raises UserError where another model gave it than was asked for."""
+        first, self.heard = not self.heard, True
+        names, model = self.listing.names, self._format.model
+        if not first or not names or model in names or any(_covers(name, model) for name in names):
+            return
+        if answer.model in names and not _same(answer.model, model):
+            raise UserError(
+                f"{self._connection.name} has no model {model} and answers with {answer.model} instead"
+                f"{self._others()}"
+            )
+        self._say(f"{self._connection.name} does not list {model} but answers for it{self._others()}")
+
+    async def _ask(self, request: ChatRequest) -> Answer | Fault:
+        """On the terms known so far, and on others where these are refused."""
+        tried = self._terms
+        answer = await self._post(request, tried)
+        if isinstance(answer, Answer):
+            self._schema_passed |= tried.with_schema()
+            self._unschemed = 0 if tried.with_schema() else self._unschemed
+            return answer
+        first = answer
+        for _ in range(_CHANGES):
+            terms = tried.after(answer) if answer.fate(heard=True) is Fate.row else None
+            if terms is None:
+                break
+            tried, answer = terms, await self._post(request, terms)
+            if isinstance(answer, Answer):
+                self._adopt(tried, first)
+                return answer
+        return await self._without_schema(request, first)
+
+    async def _without_schema(self, request: ChatRequest, refusal: Fault) -> Answer | Fault:
+        """Once more without the schema, where that may be what is refused."""
+        fate = refusal.fate(heard=True)
+        broken = refusal.status == 500 and refusal.wait is None and not self._schema_passed
+        lacking = refusal.status == 404 and "parameter" in refusal.words  # OpenRouter
+        asked = fate is Fate.row and (refusal.status in (400, 422, 501) or lacking) and not refusal.too_long
+        if not self._terms.with_schema() or not (asked or broken):
+            return refusal
+        terms = self._terms.without(SCHEMA)
+        answer = await self._post(request, terms)
+        if not isinstance(answer, Answer):
+            return refusal
+        self._unschemed += 1
+        if self._unschemed == _UNSCHEMED:
+            self._adopt(terms, refusal)
+        return answer
+
+    def _adopt(self, terms: Terms, refusal: Fault) -> None:
+        """Ask so from now on, and say it once."""
+        new = [change for change in terms.changes if change not in self._terms.changes]
+        if new:
+            self._terms = terms
+            self._say(
+                f"{self._connection.name} refuses what it was asked with ({refusal.reason}); from now on: "
+                f"{', '.join(new)}"
+            )
+
+    async def _post(self, request: ChatRequest, terms: Terms) -> Answer | Fault:
+        body = self._format.body(request, terms)
         model, messages = body.pop("model"), body.pop("messages")
-        raw = await self._client.chat.completions.with_raw_response.create(
-            model=model, messages=messages, extra_body=body
-        )
+        try:
+            async with self._loop.within(self._timeout):
+                raw = await self._client.chat.completions.with_raw_response.create(
+                    model=model, messages=messages, extra_body=body
+                )
+        except openai.APIStatusError as error:
+            return self._connection.fault(error)
+        except FAILURES as error:
+            return unreached(error, self._connection, self._timeout)
         # Not valid UTF-8 somewhere: the digits may still be there.
-        said = raw.content.decode("utf-8", errors="replace")
+        text = text_of(raw.content)
         try:
-            completion = json.loads(said)
-        except ValueError:
-            shown = self._connection.without_key(said)  # before the cut: a part of the key is no longer found
-            return Answer(request.key, f"the server sent no JSON but {shown[:100]!r}", finish="failed")
+            completion = value_of(text)
+        except (ValueError, RecursionError):
+            shown = self._connection.without_key(text)  # before the cut: half a key is no longer found
+            if is_page(text):
+                return Fault(f"a page of HTML ({shown[:60]!r})", page=True)
+            return Fault(f"the server sent no JSON but {shown[:100]!r}" if shown else "an empty body")
         answer = self._format.answer(request.key, completion)
-        return replace(answer, without_schema=self._format.form.schema is not None and not with_schema)
-
-    def _failed(self, request: ChatRequest, error: openai.APIError, *, final: bool = False) -> Answer:
-        return Answer(request.key, self._connection.reason(error), finish="failed", final=final)
+        return replace(answer, changes=terms.changes) if isinstance(answer, Answer) else answer
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say, or says none."""
-    headers: Mapping[str, str] = error.response.headers
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds):
-            return seconds if seconds > 0 else None
-    try:
-        moment = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    left = moment.timestamp() - time.time()
-    return left if left > 0 else None
+def _covers(listed: str, model: str) -> bool:
+    """Whether a name in a list stands for this model too: a pattern, or the name without its variant."""
+    before, star, after = listed.partition("*")
+    pattern = bool(star) and model.startswith(before) and model.endswith(after)
+    return pattern or model.partition(":")[0] == listed
+
+
+def _same(answered: str, asked: str) -> bool:
+    """Whether two names are of one model, by all that can be told: one begins with the other."""
+    one, other = answered.casefold(), asked.casefold()
+    return one.startswith(other) or other.startswith(one) or one.endswith(f"/{other}")
