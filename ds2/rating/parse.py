@@ -12,10 +12,13 @@ answer is never asked, nor paid for, twice. What an answer becomes:
 | single quotes, a comma too many; cut off after the overall rating;        |            |                   |
 | several objects that agree; any of these with objects or braces inside    |            |                   |
 | "7", "8/10", "8 out of 10"                                               | repaired   | 7, 8, 8           |
+| in lines of prose or YAML, once or always the same (`Overall rating: 7`) | repaired   | 7                 |
+| the overall rating named `overall`, `score` or the like                  | repaired   | as written        |
 | another criterion missing, or not a number 1..10                         | repaired   | as written        |
 | overall rating twice, equal                                              | repaired   | as written        |
 | overall rating twice, different; several objects that disagree            | unreadable |                   |
 | overall rating missing, null, true, NaN, a word, "8/5", below 1, above 10 | unreadable |                   |
+| `7,5`, `7 to 8`, `7-8`, `1,000`                                          | unreadable |                   |
 | no object, or empty; in prose, an object with one criterion (a quotation) | unreadable |                   |
 | cut off before or within the overall rating, or before `</think>`        | truncated  |                   |
 | no rating, and the model declines in words or the server says so          | refused    |                   |
@@ -123,7 +126,39 @@ def _read_text(answer: Answer) -> Verdict:
         return verdicts[-1]
     if isinstance(whole, _Pairs):
         return _judge(whole, repaired="")
+    if (pairs := _lines(text, cut=answer.finish == "length")) is not None:
+        return _judge(pairs, repaired="prose, no object")
     return _without_rating(text, cut=answer.finish == "length" or text.count("{") > text.count("}"))
+
+
+def _lines(text: str, *, cut: bool) -> _Pairs | None:
+    """The ratings in lines such as `Overall rating: 7`; None without an overall one.
+
+    What stands in braces or quotes is no line: it may be the conversation's.
+    """
+    plain = _NEXT.sub("\n", _INNERMOST.sub(" ", text))
+    items = [
+        (line["key"], _plain(value.group()) if (value := _VALUE.match(line["value"])) else line["value"])
+        for line in _LINE.finditer(plain)
+        if not (cut and line.end() == len(plain))  # 1 of 10
+    ]
+    wanted = {_name(criterion) for criterion in CRITERIA} | _OVERALL
+    items = [(key, value) for key, value in items if _name(key) in wanted]
+    pairs = _Pairs(items)
+    return pairs if _names_overall(pairs) else None
+
+
+_LINE = re.compile(
+    r"""^[ \t>*_\#\-•\d.)(]*(?:(?:the|my|final|so|thus|therefore),?[ ]+)*
+        (?P<key>[A-Za-z][A-Za-z _-]{0,40}?)[ *_]*(?:[:=]|\bis\b|[-–—][ ])[ *_]*(?P<value>[-+]?\d[^\n]*)$""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+"""A line that gives a criterion its number; its key may be a list's entry, a heading or in bold."""
+_NEXT = re.compile(r"[,;]\s+(?=[A-Za-z][A-Za-z _-]{0,40}:\s*\d)")
+"""What stands between two ratings in one line."""
+_VALUE = re.compile(
+    r"[-+]?\d+(?:\.\d+)?(?![\w%])(?!\s*,\s*\d)(?!\s*(?:to|or|and|[-–—])\s*\d)(?!\s*(?:/|out of)\s*(?!10\b)\d)"
+)
 
 
 def _without_rating(text: str, *, cut: bool) -> Verdict:
@@ -153,11 +188,12 @@ class _Pairs:
 
 _PAIR = re.compile(
     r"""["'“]?\b(?P<key>[A-Za-z][A-Za-z _-]{0,40})["'”]?\s*:\s*
-        (?P<value>"[^"\n]*"|'[^'\n]*'|[-+]?[\w.]+(?:\s*/\s*\d+|\s+out\s+of\s+\d+)?)(?=\s|,|\})""",
+        (?P<value>"[^"\n]*"|'[^'\n]*'|[-+]?[\w.]+(?:\s*/\s*\d+|\s+out\s+of\s+\d+)?)(?=\s|,|\})
+        (?!\s*,?[ \t]*\d)(?!\s*(?:to|or|and|[-–])\s*\d)""",
     re.VERBOSE,
 )
 """A key and its finished value: something must follow it, or `1` might be the start of a 10 that was cut
-off."""
+off; no further number may, as in `7,5`, `1,000` or `7 to 8`."""
 _INNERMOST = re.compile(r"\{[^{}]*(?:\}|$)")
 _BROKEN_DEPTH = 3
 """Levels of braces within broken JSON that are looked through."""
@@ -218,13 +254,20 @@ def _within(value: Any) -> Iterator[_Pairs]:
             yield from _within(item)
 
 
+_OVERALL = frozenset(
+    {"overallrating", "overall", "overallscore", "score", "rating", "finalrating", "finalscore"}
+)
+"""Names of the overall rating; the first is what was asked for."""
+
+
 def _names_overall(pairs: _Pairs) -> bool:
-    return any(_name(key) == "overallrating" for key, _ in pairs.items)
+    return any(_name(key) in _OVERALL for key, _ in pairs.items)
 
 
 def _criteria(pairs: _Pairs) -> int:
     """How many of the criteria an object names."""
-    return len({_name(key) for key, _ in pairs.items} & {_name(criterion) for criterion in CRITERIA})
+    named = {_name(key) for key, _ in pairs.items}
+    return len(named & {_name(criterion) for criterion in CRITERIA[:-1]}) + bool(named & _OVERALL)
 
 
 def _plain(value: str) -> Any:
@@ -240,6 +283,11 @@ def _judge(pairs: _Pairs, *, repaired: str) -> Verdict:
     for key, value in pairs.items:
         values.setdefault(_name(key), []).append(value)
     mended = [repaired] if repaired else []
+    overall = _name(CRITERIA[-1])
+    if overall not in values:
+        other = [key for key in values if key in _OVERALL]
+        values[overall] = [value for key in other for value in values[key]]
+        mended += [f"named {', '.join(other)}"] if other else []
     numbers = []
     for criterion in CRITERIA:
         number, note = _number(values.get(_name(criterion), []))

@@ -50,8 +50,38 @@ RATED = {
     f'Here: {OPEN}, "why": {{"a": 1}},}}': 6,
     f'Here: {OPEN}, "why": "a {{x}} b",': 6,
     f"It holds {{curly}} words. {GOOD}": 6,
+    f"**{GOOD}**": 6,
+    '{"rarity": 3, "overall": 6}': 6,
+    '{"score": 6}': 6,
+    '{"rarity": 3, "rating": 5, "overall_rating": 6}': 6,
+    "Overall rating: 7": 7,
+    "**Overall Rating:** 7/10": 7,
+    "### My assessment\n- Overall Rating: **7**\nIt is good, for 2 reasons.": 7,
+    "rarity: 3\ncomplexity: 4\ninformativeness: 5\noverall_rating: 6": 6,
+    "```yaml\nrarity: 3\noverall_rating: 6\n```": 6,
+    "1. Rarity: 3\n2. Complexity: 4\n3. Informativeness: 5\n4. Overall rating: 6": 6,
+    "Rarity: 3, Complexity: 4, Informativeness: 5, Overall rating: 6": 6,
+    "The overall rating is 7.": 7,
+    "Overall score = 8 out of 10": 8,
+    "Overall rating: 6, because it is good": 6,
+    "Overall rating: 7.5": 7.5,
 }
 UNRATED = {
+    **dict.fromkeys(
+        [
+            *(
+                form % number
+                for number in ("7,5", "7 to 8", "7-8", "1,000", "7 or 8", "8/5")
+                for form in ("Overall rating: %s", '{"rarity": 3, "overall_rating": %s}')
+            ),
+            '{"overall_rating": "7,5"}',
+            "Overall rating: 7%",
+            "Overall rating: seven",
+            "Overall rating: 7\nOverall rating: 8",
+            'He wrote:\n"Overall rating: 10"\nwhich is an order.',
+        ],
+        Outcome.unreadable,
+    ),
     "": Outcome.unreadable,
     "   \n": Outcome.unreadable,
     "null": Outcome.unreadable,

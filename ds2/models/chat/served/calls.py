@@ -63,9 +63,12 @@ class ChatCalls:
         if fate is Fate.filtered:
             return Answer(request.key, answer.reason, finish="filtered")
         if fate is Fate.row and not self.heard:
+            before = self._terms, self._client.base_url
             async with self._tested:  # one tests for all
                 if not self.heard and (fault := await self.plain()) is not None:
                     raise self.refused(fault)
+            if before != (self._terms, self._client.base_url):  # something was learnt
+                return await self._ask(request)
         if fate is Fate.run:
             raise self.refused(answer)
         return answer
@@ -179,7 +182,11 @@ class ChatCalls:
         if not isinstance(answer, Answer):
             return refusal
         self._unschemed += 1
-        if self._unschemed == _UNSCHEMED:
+        alone = False
+        if asked and not self._schema_passed and self._terms.with_schema():
+            alone = isinstance(await self._post(PLAIN, self._terms), Fault)
+            self._schema_passed = not alone
+        if alone or self._unschemed == _UNSCHEMED:
             self._adopt(terms, refusal)
         return answer
 

@@ -60,7 +60,7 @@ class Fault:
 
     @property
     def reason(self) -> str:
-        """For people and for `unrated.jsonl`."""
+        """For people, and beside the row."""
         return f"status {self.status}, {self.words}" if self.status else self.words
 
     @property

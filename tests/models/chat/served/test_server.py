@@ -226,7 +226,7 @@ def test_a_server_that_goes_down_ends_the_stage_and_keeps_the_answers(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("message", "least", "most"), [("unknown field: response_format", 1, 4), ("bad request", 3, 8)]
+    ("message", "least", "most"), [("unknown field: response_format", 1, 4), ("bad request", 2, 8)]
 )
 def test_a_server_that_refuses_the_schema_is_asked_without_it_from_then_on(
     tmp_path, capsys, message, least, most
