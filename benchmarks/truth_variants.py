@@ -25,6 +25,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from scipy.stats import norm, rankdata
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -33,6 +34,7 @@ from truth_measures import MEASURES, Cell, measure, read_sets, standardised  # n
 from truth_orders import among_equals  # noqa: E402
 
 import ds2  # noqa: E402
+import ds2.method.refine as refine_module  # noqa: E402
 import ds2.method.student.boosting as boosting  # noqa: E402
 import ds2.method.student.columns as columns  # noqa: E402
 import ds2.method.student.fit as fit  # noqa: E402
@@ -110,6 +112,21 @@ VARIANTS: dict[str, list[Patch]] = {
     "extra trees as a member": with_member("extra trees", extra_trees),
     "ridge on words alone as a member": with_member("words alone", words_alone),
 }
+
+
+def normal_ranks(cell: Cell) -> np.ndarray:
+    """Each level by the normal quantile of its mid-rank: only the order of the levels counts."""
+    return np.asarray(norm.ppf((rankdata(cell.scores) - 0.5) / len(cell.scores)))
+
+
+def mean_of_repeats(cell: Cell) -> np.ndarray:
+    """All readings of the rater, where it gave several; a student of one draw is taught by the first."""
+    return np.nanmean(cell.repeats, axis=1)
+
+
+TEACHERS = {"taught by normal ranks": normal_ranks, "taught by the mean of repeats": mean_of_repeats}
+"""What the student learns instead of the scores; equal scores stay those of the first reading."""
+VARIANTS |= {name: [] for name in TEACHERS}
 TIES = {
     "as it is, posterior never": 0.0,
     "as it is, posterior always": 0.5,
@@ -133,6 +150,7 @@ def main() -> None:
     )
     parser.add_argument("variants", nargs="*")
     parser.add_argument("--sets", type=Path, default=DATA / "truth")
+    parser.add_argument("--only", metavar="SET", help="one set; prints, and writes nothing")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     unknown = [v for v in args.variants if v not in VARIANTS]
@@ -141,8 +159,16 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     asked = args.variants or list(VARIANTS)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        found = {n: v for part in pool.map(partial(run, folder=args.sets), asked) for n, v in part.items()}
+        found = {
+            n: v
+            for part in pool.map(partial(run, folder=args.sets, only=args.only), asked)
+            for n, v in part.items()
+        }
+    if args.only:
+        print(table(found))
+        return
     families = [family(c.set) for c, *_ in cases(args.sets, embedded=False)]
+    found = earlier(families) | found
     text = f"{table(found)}\n\n{left_out(found, np.array(families))}\n"
     command = "python benchmarks/truth_variants.py" + "".join(f' "{v}"' for v in args.variants)
     (RESULTS / "human-truth-variants.md").write_text(f"`{command}`, {len(families)} raters\n\n{text}")
@@ -153,8 +179,20 @@ def main() -> None:
     print(text)
 
 
-def cases(folder: Path, embedded: bool = True) -> Iterator[tuple[Cell, np.ndarray, list[str]]]:
+def earlier(families: list[str]) -> dict[str, np.ndarray]:
+    """What was measured before on the same raters: a run of some variants keeps the rows of the others."""
+    path = RESULTS / "human-truth-variants.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    same = kept.get("families") == families
+    return {name: np.array(gains) for name, gains in kept["gains"].items()} if same else {}
+
+
+def cases(
+    folder: Path, embedded: bool = True, only: str | None = None
+) -> Iterator[tuple[Cell, np.ndarray, list[str]]]:
     for truth in read_sets(folder):
+        if only not in (None, truth.name):
+            continue
         made: dict[bytes, np.ndarray] = {}
         for cell in truth.cells:
             if cell.rater not in NAMED.get(truth.name, (cell.rater,)):
@@ -164,14 +202,14 @@ def cases(folder: Path, embedded: bool = True) -> Iterator[tuple[Cell, np.ndarra
             yield cell, made.get(cell.rows.tobytes(), np.zeros(0)), [truth.rated[i] for i in cell.rows]
 
 
-def run(variant: str, folder: Path) -> dict[str, np.ndarray]:
+def run(variant: str, folder: Path, only: str | None = None) -> dict[str, np.ndarray]:
     """Gains of a variant, (raters, 5), and, of the first, of its other ways to break ties."""
     found: dict[str, list[np.ndarray]] = {}
-    for cell, x, texts in cases(folder):
+    for cell, x, texts in cases(folder, only=only):
         s = cell.scores.astype(float)
         K, graph, base = int(s.max()) + 1, ds2.knn_graph(x, 10), measure(s, cell)
         mean = fit_posterior(graph, cell.scores[:, None], K).posterior @ np.arange(K)
-        with applied(VARIANTS[variant]):
+        with applied([*VARIANTS[variant], *taught(variant, cell)]):
             r = refine(x, s, graph=graph, num_scores=K, texts=texts, posterior_mean=mean)
         orders = {variant: r.refined}
         if variant == "as it is":
@@ -185,6 +223,13 @@ def run(variant: str, folder: Path) -> dict[str, np.ndarray]:
             found.setdefault(name, []).append(measure(order, cell) - base)
     print(f"{variant}: {np.mean(found[variant], axis=0).round(3)}", file=sys.stderr, flush=True)
     return {name: np.array(v) for name, v in found.items()}
+
+
+def taught(variant: str, cell: Cell) -> list[Patch]:
+    if variant not in TEACHERS:
+        return []
+    learn, lesson = refine_module.learn_student, TEACHERS[variant](cell)
+    return [(refine_module, "learn_student", lambda x, s, *a, **k: learn(x, lesson, *a, **k))]
 
 
 def table(found: dict[str, np.ndarray]) -> str:

@@ -1,8 +1,8 @@
 """DS2: select instruction-tuning data. Rate with LLMs, correct the ratings without ground truth, keep the
 rare.
 
-    result = ds2.curate(embeddings, scores, num_scores=6, method="posterior")
-    rows = ds2.select(result.curated, result.long_tail, budget=10_000)
+    result = ds2.curate(embeddings, scores, num_scores=6, texts=answers)
+    rows = ds2.select(result, 10_000)
 
 Importing this package loads neither torch nor Hydra; each name below is imported when first used.
 """

@@ -35,7 +35,7 @@ def curate(
     scores: ArrayLike | None = None,
     *,
     num_scores: int = 6,
-    method: str = "rank",
+    method: str = "refine",
     k: int = 10,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -58,11 +58,11 @@ def curate(
     """Estimate how the rater errs and correct its scores; measure each sample's long-tail diversity.
 
     embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough.
-    scores: (N,) integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`posterior` only); `refine`
-    also takes numbers between (means of repeats, expected ratings). num_scores: K, 2 to 11.
-    method: `refine` (the given score first; equal ones by the rater's student and the posterior:
-    `result.refined`), `rank` (the paper), `posterior` (one likelihood for matrix, prior and scores), `none`
-    (scores stay as given).
+    scores: (N,) integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`refine`, `posterior`);
+    `refine` also takes numbers between (means of repeats, expected ratings). num_scores: K, 2 to 11.
+    method: `refine` (the default: the given score first; equal ones by the rater's student and the
+    posterior: `result.refined`; give it texts), `rank` (the paper), `posterior` (one likelihood for matrix,
+    prior and scores), `none` (scores stay as given).
     k: neighbours; counts the sample itself for `rank` and the long-tail score, others only for `posterior`.
     confidence: `rank`'s replacement threshold. duplicate_pool: `rank` on the pool concatenated with itself,
     as the released code does; for parity only. hoc_solver, hoc_rounds, rounds: `rank`'s fit and its numbers

@@ -53,6 +53,6 @@ def test_ranks_intervals_are_those_of_the_triples_it_was_fitted_on_where_hardly_
     pool = plant_pool(
         3000, transitions=ordinal_transition(4, accuracy=0.65), cluster_size=60, unrated=0.97, seed=0
     )
-    result = ds2.curate(pool.embeddings, pool.scores, num_scores=4, bootstrap=8)
+    result = ds2.curate(pool.embeddings, pool.scores, num_scores=4, bootstrap=8, method="rank")
     interval = result.uncertainty.transition
     assert 0.2 < (interval.high - interval.low).mean() < 0.8  # 90 rated samples tell little, not nothing

@@ -53,13 +53,13 @@ def test_none_keeps_the_scores_and_still_measures_the_long_tail(pool):
     assert result.posterior is None
     assert result.posterior_mean is None
     np.testing.assert_allclose(
-        result.long_tail, ds2.curate(pool.embeddings, pool.scores).long_tail, atol=1e-6
+        result.long_tail, ds2.curate(pool.embeddings, pool.scores, method="rank").long_tail, atol=1e-6
     )
 
 
 def good(**changed):
     rng = np.random.default_rng(0)
-    call = {"embeddings": rng.normal(size=(40, 4)), "scores": rng.integers(0, 6, 40)}
+    call = {"embeddings": rng.normal(size=(40, 4)), "scores": rng.integers(0, 6, 40), "method": "rank"}
     return {**call, **changed}
 
 
@@ -205,21 +205,23 @@ def shuffled_pool(seed=0):
 
 def test_neighbours_without_information_are_called_so_and_the_policy_is_obeyed():
     x, scores = shuffled_pool()
-    warned = ds2.curate(x, scores)
+    warned = ds2.curate(x, scores, method="rank")
     assert any("no information about this rater" in line for line in warned.diagnostics.warnings)
     kept = ds2.curate(x, scores, method="posterior", on_uninformative="keep_raw")
     np.testing.assert_array_equal(kept.curated, scores)
     assert kept.diagnostics.kept_raw
     assert not kept.flagged.any()
-    with_bootstrap = ds2.curate(x, scores, on_uninformative="keep_raw", bootstrap=3)
+    with_bootstrap = ds2.curate(x, scores, on_uninformative="keep_raw", bootstrap=3, method="rank")
     assert with_bootstrap.uncertainty is None
     assert any(line.startswith("no bootstrap") for line in with_bootstrap.diagnostics.warnings)
     with pytest.raises(ValueError, match="no information"):
-        ds2.curate(x, scores, on_uninformative="fail")
+        ds2.curate(x, scores, on_uninformative="fail", method="rank")
 
 
 def test_informative_neighbours_pass_every_policy(pool, pool_graph):
-    result = ds2.curate(pool.embeddings, pool.scores, graph=pool_graph, on_uninformative="fail")
+    result = ds2.curate(
+        pool.embeddings, pool.scores, graph=pool_graph, on_uninformative="fail", method="rank"
+    )
     assert result.diagnostics.clusterability.informative
     assert result.diagnostics.clusterability.ratio > 1.5
 
@@ -238,11 +240,11 @@ def test_what_is_wrong_with_a_rater_is_said():
     scores = np.clip((lengths / 200).astype(int), 0, 4)
     x = np.concatenate([rng.normal(size=(700, 6)), np.ones((100, 6))])
     texts = [f"text {n}" for n in range(700)] + ["the same"] * 100
-    said = " ".join(ds2.curate(x, scores, lengths=lengths, texts=texts).diagnostics.warnings)
+    said = " ".join(ds2.curate(x, scores, lengths=lengths, texts=texts, method="rank").diagnostics.warnings)
     assert "never gives score 5" in said
     assert "follow length" in said
     assert "99 of 800 texts occur more than once" in said
-    collapsed = ds2.curate(x, np.where(np.arange(800) % 10 == 0, 1, 2)).diagnostics.warnings
+    collapsed = ds2.curate(x, np.where(np.arange(800) % 10 == 0, 1, 2), method="rank").diagnostics.warnings
     assert any("has collapsed: one score takes 90%" in line for line in collapsed)
 
 

@@ -46,7 +46,7 @@ def test_recovers_a_planted_rater_at_any_number_of_scores(K):
     np.testing.assert_allclose(result.transition.sum(axis=1), 1)
     np.testing.assert_allclose(result.posterior.sum(axis=1), 1)
     np.testing.assert_allclose(result.prior.sum(), 1)
-    rank = ds2.curate(pool.embeddings, pool.scores, num_scores=K)
+    rank = ds2.curate(pool.embeddings, pool.scores, num_scores=K, method="rank")
     assert (rank.curated == pool.true_scores).mean() > raw
 
 

@@ -65,7 +65,7 @@ def test_sizes_follow_the_authors():
 def test_where_few_are_rated_a_narrow_graph_and_exact_searches_give_the_same():
     assert graph_width(5000, 9, 100) == 128 + 1  # steps of 4 from k
     pool = plant_pool(5000, transitions=ordinal_transition(6), cluster_size=100, unrated=0.98, seed=0)
-    narrow = ds2.curate(pool.embeddings, pool.scores)
-    wide = ds2.curate(pool.embeddings, pool.scores, graph=knn_graph(pool.embeddings, 2000))
+    narrow = ds2.curate(pool.embeddings, pool.scores, method="rank")
+    wide = ds2.curate(pool.embeddings, pool.scores, graph=knn_graph(pool.embeddings, 2000), method="rank")
     np.testing.assert_array_equal(narrow.curated, wide.curated)
     np.testing.assert_array_equal(narrow.confidence, wide.confidence)
