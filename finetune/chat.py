@@ -1,9 +1,10 @@
-"""Conversations as token ids, and which of those tokens carry the loss: assistant contents and their end
-tokens.
+"""Conversations as token ids, and which of those tokens carry the loss: assistant contents, those of weight 0
+aside, and their end tokens.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
 
-Messages = Sequence[dict[str, str]]
+Messages = Sequence[dict[str, Any]]
 TEMPLATES = Path(__file__).parent / "templates"
 CHUNK = 512
 """Conversations tokenised at a time."""
@@ -59,8 +60,28 @@ def set_template(tokenizer: Any, template: str) -> None:
     tokenizer.chat_template = path.read_text(encoding="utf-8").rstrip("\n")
 
 
+def with_native_calls(messages: Messages) -> Messages:
+    """The messages with the arguments of their tool calls as objects, which models' own templates expect."""
+    return [
+        turn | {"tool_calls": [_native(call) for call in turn["tool_calls"]]}
+        if "tool_calls" in turn
+        else turn
+        for turn in messages
+    ]
+
+
+def _native(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    try:
+        arguments = json.loads(function["arguments"])
+    except ValueError:  # what a model wrote as arguments may be no JSON: it stays text
+        arguments = function["arguments"]
+    return call | {"function": function | {"arguments": arguments}}
+
+
 def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered conversation and the character ranges of its assistant contents, each with its end token.
+    """The rendered conversation and the character ranges of its trained assistant contents, each with its end
+    token.
 
     A range begins where generation would begin, after the assistant's opening mark, so that training and
     inference see the same prompt. White space after an end token is not part of it.
@@ -68,7 +89,7 @@ def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[i
     text = _render(tokenizer, messages)
     spans = []
     for i, message in enumerate(messages):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or message.get("weight") == 0:
             continue
         if i == 0:
             opening = _generation_prompt(tokenizer)

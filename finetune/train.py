@@ -25,7 +25,7 @@ from ds2.base.processes import deferred
 from ds2.config import FinetuneConfig
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
-from finetune.chat import EncodedSamples, Messages, encode_samples, set_template
+from finetune.chat import EncodedSamples, Messages, encode_samples, set_template, with_native_calls
 from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
 
@@ -53,6 +53,8 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         config.total_batch, devices=devices, wanted=config.runtime.device_batch
     )
     conversations = read_conversations(spec.train_file)
+    if config.template == "model":
+        conversations = [with_native_calls(messages) for messages in conversations]
 
     import torch
     from transformers import Trainer, set_seed
@@ -160,8 +162,9 @@ def read_conversations(path: str | Path) -> list[Messages]:
     conversations: list[Messages] = []
     for number, row in read_json_lines(source):
         try:
-            conversations.append([dict(turn) for turn in row["messages"]])
-        except (ValueError, KeyError, TypeError) as error:
+            turns = row["messages"]
+            conversations.append([{k: v for k, v in turn.items() if v is not None} for turn in turns])
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{source}, line {number}: not a row with `messages`") from error
     if not conversations:
         raise UserError(f"{source}: the subset is empty: nothing to train on")

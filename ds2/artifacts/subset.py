@@ -7,7 +7,10 @@ Table and conversations have one row a chosen sample:
     score            as given; curated and long_tail as curation has them; null where the run has none
     value            float64, what it was ranked by; null where the strategy does not rank
     reason           why it was chosen, in a few words
-    messages         role and content (the conversations alone have them)
+    messages         role and content, and what else ds2.artifacts.written_samples keeps of turns
+    tools, extra     where any row has them: the other fields of the source row, JSON strings
+
+The conversations alone have messages, tools and extra.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from ds2.artifacts.record import find_artifacts, read_record
 from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe
 from ds2.artifacts.subset_text import markdown
+from ds2.artifacts.written_samples import layout
 from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import numbered_lines, parse_json_line, write_json, write_json_lines
 from ds2.pool import Pool
@@ -84,8 +88,11 @@ def _write_rows(
         rows.append(row | {"reason": reason})
     pd.DataFrame(rows, columns=list(_COLUMNS)).to_parquet(folder / _TABLE, index=False)
     chosen = (pool.samples[position] for position in choice.positions.tolist())
-    messages = ([{"role": m.role, "content": m.content} for m in sample.messages] for sample in chosen)
-    lines = ({"messages": told, **row} for told, row in zip(messages, rows, strict=True))
+    form = layout(pool.samples[position] for position in choice.positions.tolist())
+    lines = (
+        {"messages": form.messages(sample), **row, **form.fields(sample)}
+        for sample, row in zip(chosen, rows, strict=True)
+    )
     write_json_lines(conversations(folder), lines)
     return rows
 
@@ -102,7 +109,7 @@ def subset_size(folder: Path) -> int:
 
 def read_conversations(
     folder: Path, ranks: Container[int] | None = None
-) -> Iterator[tuple[int, list[dict[str, str]]]]:
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """(rank, messages) of the chosen conversations, best first; only those of `ranks` are parsed. Raises
     DamagedArtifact.
     """

@@ -8,14 +8,15 @@ exports/             messages.jsonl, sharegpt.jsonl, and what each framework wan
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ds2.artifacts.written_samples import Layout, layout
 from ds2.base.json_files import write_json_lines
-from ds2.pool import Pool, Sample
+from ds2.pool import Message, Pool, Sample
 
-_SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system"}
+_SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """The hub's names of sizes."""
 
@@ -32,21 +33,26 @@ def write_exports(folder: Path, name: str, pool: Pool, rows: Sequence[Mapping[st
     dataset, exports = folder / "dataset", folder / "exports"
     dataset.mkdir()
     exports.mkdir()
-    _write_dataset(dataset, pool, rows, card)
     chosen = [pool.samples[row["position"]] for row in rows]
-    write_json_lines(exports / "messages.jsonl", (_messages_row(sample) for sample in chosen))
-    write_json_lines(exports / "sharegpt.jsonl", (_sharegpt_row(sample) for sample in chosen))
+    form = layout(chosen)
+    write_json_lines(exports / "messages.jsonl", (_messages_row(sample, form) for sample in chosen))
+    _write_dataset(dataset, chosen, form, rows, card)
+    write_json_lines(exports / "sharegpt.jsonl", (_sharegpt_row(sample, form) for sample in chosen))
     info = json.dumps(_llama_factory(name), indent=2)
     (exports / "dataset_info.json").write_text(info + "\n", encoding="utf-8")
     (exports / "axolotl.yaml").write_text(_AXOLOTL, encoding="utf-8")
     (exports / "README.md").write_text(_README.format(name=name), encoding="utf-8")
 
 
-def _write_dataset(folder: Path, pool: Pool, rows: Sequence[Mapping[str, Any]], card: str) -> None:
+def _write_dataset(
+    folder: Path, chosen: Sequence[Sample], form: Layout, rows: Sequence[Mapping[str, Any]], card: str
+) -> None:
     import pandas as pd
 
     table = pd.DataFrame([{k: v for k, v in row.items() if k != "position"} for row in rows])
-    table.insert(1, "messages", [_messages(pool.samples[row["position"]]) for row in rows])
+    table.insert(1, "messages", [form.messages(sample) for sample in chosen])
+    for key in form.row_keys:
+        table[key] = [form.fields(sample)[key] for sample in chosen]
     table.to_parquet(folder / "train.parquet", index=False)
     size = next((label for limit, label in _SIZES if len(rows) < limit), "n>1M")
     front = (
@@ -57,17 +63,26 @@ def _write_dataset(folder: Path, pool: Pool, rows: Sequence[Mapping[str, Any]], 
     (folder / "README.md").write_text(front + card, encoding="utf-8")
 
 
-def _messages(sample: Sample) -> list[dict[str, str]]:
-    return [{"role": m.role, "content": m.content} for m in sample.messages]
+def _messages_row(sample: Sample, form: Layout) -> dict[str, Any]:
+    row = {"id": sample.id, "dataset": sample.source, "messages": form.messages(sample)}
+    return row | form.fields(sample)
 
 
-def _messages_row(sample: Sample) -> dict[str, Any]:
-    return {"id": sample.id, "dataset": sample.source, "messages": _messages(sample)}
+def _sharegpt_row(sample: Sample, form: Layout) -> dict[str, Any]:
+    tools = {"tools": form.fields(sample)["tools"]} if "tools" in form.row_keys else {}
+    turns = [turn for message in sample.messages for turn in _sharegpt_turns(message)]
+    return {"id": sample.id, "conversations": turns, **tools}
 
 
-def _sharegpt_row(sample: Sample) -> dict[str, Any]:
-    turns = [{"from": _SHAREGPT.get(m.role, m.role), "value": m.content} for m in sample.messages]
-    return {"id": sample.id, "conversations": turns}
+def _sharegpt_turns(message: Message) -> Iterator[dict[str, str]]:
+    """One turn, or, of a message that calls tools, one for its text and one for its calls."""
+    calls = message.fields.get("tool_calls")
+    if message.content or not calls:
+        yield {"from": _SHAREGPT[message.role], "value": message.content}
+    if calls:
+        told = [{"name": c["function"]["name"], "arguments": c["function"]["arguments"]} for c in calls]
+        value = json.dumps(told if len(told) > 1 else told[0], ensure_ascii=False)
+        yield {"from": "function_call", "value": value}
 
 
 def _llama_factory(name: str) -> dict[str, Any]:
@@ -116,4 +131,8 @@ _README = """\
 
 `messages.jsonl`: id, dataset (the source), messages (role, content). \
 `sharegpt.jsonl`: id, conversations (from, value).
+
+Where the pool has more, turns also hold `weight` (0: not to be trained), `name`, `tool_calls`, \
+`tool_call_id`, `reasoning_content`, and rows `tools` and `extra`: the source row's other fields as one JSON \
+string. All rows have the same keys.
 """

@@ -116,9 +116,10 @@ def describe(
         neighbors: (N, k), nearest first, where the run has a graph.
     """
     positions = choice.positions
-    sources = Counter(pool.sources)
-    chosen = Counter(pool.samples[p].source for p in positions.tolist())
-    lengths = np.array([sum(len(m.content) for m in s.messages) for s in pool.samples])
+    names = pool.sources
+    sources = Counter(names)
+    chosen = Counter(names[p] for p in positions.tolist())
+    lengths = np.array([sum(len(m.text) for m in s.messages) for s in pool.samples])
     spread = np.unique(
         np.linspace(0, len(positions) - 1, min(ROWS_TO_READ, len(positions))).round().astype(int)
     )
@@ -198,5 +199,5 @@ def _summary(lengths: NDArray[Any]) -> dict[str, float]:
 def _row(pool: Pool, known: Mapping[str, NDArray[Any]], position: int, rank: int | None) -> Row:
     sample = pool.samples[position]
     told = {name: known[name][position].item() for name in KNOWN if name in known}
-    messages = [{"role": m.role, "content": m.content} for m in sample.messages]
+    messages = [{"role": m.role, "content": m.text} for m in sample.messages]
     return Row(rank=rank, id=sample.id, source=sample.source, messages=messages, **told)

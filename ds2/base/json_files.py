@@ -84,6 +84,10 @@ def parse_json_line(line: bytes) -> Any:
         raise ValueError(f"not UTF-8 (byte {error.start} of the line)") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("not JSON (nested too deeply)") from error
+    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        raise ValueError("not JSON (a whole number of too many digits)") from error
 
 
 @contextmanager

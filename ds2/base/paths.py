@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ds2.base.errors import UserError
 
@@ -45,6 +46,14 @@ def resolved_name(name: str) -> str:
     path = resolved(name)
     is_path = name.startswith(("~", "/", "./", "../")) or Path(path).exists()
     return path if is_path else name
+
+
+def resolved_files(paths: Any) -> Any:
+    """A path, or each of a list, as `resolved` gives it; `-` and addresses (`hf://...`) as they stand."""
+    if isinstance(paths, list):
+        return [resolved_files(path) for path in paths]
+    stays = not isinstance(paths, str) or paths in ("-", "???") or "://" in paths
+    return paths if stays else resolved(paths)
 
 
 def shown(path: Path | str) -> str:

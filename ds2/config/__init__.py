@@ -18,12 +18,14 @@ from ds2.config.curation import (
 )
 from ds2.config.pool import (
     BadRows,
+    DuplicateIds,
     FilesPoolConfig,
     HubPoolConfig,
     MiniPoolConfig,
     PoolConfig,
     PoolFormat,
     RowsPoolConfig,
+    Turns,
 )
 from ds2.config.rating import (
     ColumnRaterConfig,
@@ -79,6 +81,7 @@ __all__ = [
     "CurationConfig",
     "CurationMethod",
     "Device",
+    "DuplicateIds",
     "EmbedderConfig",
     "EmbedderRuntime",
     "EvalBackend",
@@ -122,6 +125,7 @@ __all__ = [
     "TinyModelConfig",
     "TrackingConfig",
     "TrackingMode",
+    "Turns",
     "Unrated",
     "Until",
     "register",

@@ -151,6 +151,8 @@ def _as_it_stands(override: str, keys: set[str], many: bool) -> str:
     if not here and read is None and many and "," in value:
         return f"{key}={','.join(_home(part.strip()) for part in value.split(','))}"
     text = None if read is None else read.value()
+    if isinstance(text, list) and not here:
+        return override
     if isinstance(text, str) and not here and (value[0] in "'\"" or "\\" in value):
         return f"{key}={_home(text)}" if text.startswith("~") else override
     return override if text == value and not value.startswith("~") else f"{key}={_home(value)}"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, get_type_hints
 
-from ds2.base.paths import resolved, resolved_name
-from ds2.config.base import NAME_OR_PATH, PATH, SCHEMAS, Extensible
+from ds2.base.paths import resolved, resolved_files, resolved_name
+from ds2.config.base import FILES, NAME_OR_PATH, PATH, SCHEMAS, Extensible
 from ds2.config.run import RunConfig
 
 T = TypeVar("T")
@@ -19,15 +19,17 @@ T = TypeVar("T")
 
 def resolve_paths(config: T) -> T:
     """The configuration with every path absolute; hub names stay as they are."""
-    changes = {}
+    changes: dict[str, Any] = {}
     for name, kind in path_fields(type(config)).items():
         value = getattr(config, name)
-        if isinstance(value, str) and not (kind == NAME_OR_PATH and _served(config)):
+        if kind == FILES:
+            changes[name] = resolved_files(value)
+        elif isinstance(value, str) and not (kind == NAME_OR_PATH and _served(config)):
             changes[name] = resolved(value) if kind == PATH else resolved_name(value)
     for field in fields(config):  # type: ignore[arg-type]
         value = getattr(config, field.name)
         if is_dataclass(value):
-            changes[field.name] = resolve_paths(value)  # type: ignore[assignment]
+            changes[field.name] = resolve_paths(value)
     return replace(config, **changes)  # type: ignore[type-var]
 
 

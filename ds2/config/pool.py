@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import PurePath
+from typing import Any
 
-from ds2.config.base import MISSING, Extensible, path_field, register
+from ds2.config.base import MISSING, Extensible, files_field, register
+
+_PATTERN = re.compile(r"\[[^\]]*\]|[*?]+")
+"""What stands for other characters in a glob pattern."""
 
 
 class PoolFormat(Enum):
+    """The shapes of rows (docs/pools.md)."""
+
     auto = "auto"
-    """Decided by each file's first row."""
+    """Found row by row."""
     messages = "messages"
     """`{"messages": [{"role", "content"}, ...]}`"""
-    alpaca = "alpaca"
-    """`{"instruction", "input", "output"}`"""
     sharegpt = "sharegpt"
     """`{"conversations": [{"from", "value"}, ...]}`"""
+    preference = "preference"
+    """`{"prompt", "chosen", "rejected"}`: the chosen side."""
+    alpaca = "alpaca"
+    """`{"instruction", "input", "output"}`, with or without `system` and `history`."""
+    prompt_completion = "prompt_completion"
+    """`{"prompt", "completion"}`, texts or lists of messages."""
+    question_answer = "question_answer"
+    """Another pair, such as `{"question", "answer"}`."""
+    text = "text"
+    """`{"text"}`: one assistant turn without a question."""
+
+
+class Turns(Enum):
+    """Which assistant turns of a conversation are its answer: what raters judge and training learns."""
+
+    all = "all"
+    last = "last"
+    """The last alone; what follows it is cut, the earlier ones are context."""
+
+
+class DuplicateIds(Enum):
+    """What becomes of a row whose id an earlier row has."""
+
+    refuse = "refuse"
+    """It is a bad row."""
+    number = "number"
+    """It gets a number behind: `a`, `a#2`, `a#3`."""
+    prefix = "prefix"
+    """Each row's id gets the name of its file before it, so that shards may each count from 0."""
 
 
 class BadRows(Enum):
@@ -42,7 +76,14 @@ class RowsPoolConfig(PoolConfig):
     """Rows that somebody wrote: checked one by one."""
 
     format: PoolFormat = PoolFormat.auto
+    columns: Any = None
+    """What the rows call things, where their names are none that DS2 knows: `{user: q, assistant: a.text}`.
+    Names: messages, system, user, context, assistant, history, text, chosen, tools, id, source.
+    """
+    turns: Turns = Turns.all
+    """Which assistant turns are rated and trained."""
     on_bad_rows: BadRows = BadRows.fail
+    on_duplicate_ids: DuplicateIds = DuplicateIds.refuse
     limit: int | None = None
     """Use only the first so many valid rows."""
     source: str | None = None
@@ -52,13 +93,31 @@ class RowsPoolConfig(PoolConfig):
 @register("pool", "files_pool")
 @dataclass
 class FilesPoolConfig(RowsPoolConfig):
-    path: str = path_field()
-    """JSONL, JSON or Parquet file (gz too), a folder of them, or a glob pattern."""
+    path: Any = files_field()
+    """A file, a folder or a glob pattern, or a list of them; `hf://ORG/NAME[@REVISION][/CONFIG[/SPLIT]]`;
+    `-`: standard input. JSON Lines, JSON, CSV, TSV, Parquet or Arrow, packed or not (gz, zst, xz, bz2).
+    """
+    max_row_bytes: int = 64 * 1024**2
+    """A longer line is a bad row; so no broken file fills the memory."""
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths, one or many."""
+        return [str(path) for path in self.path] if isinstance(self.path, list) else [str(self.path)]
 
     @property
     def label(self) -> str:
-        """The configured name, else the file's without its endings."""
-        return self.name or Path(self.path.rstrip("/*")).name.split(".")[0] or "pool"
+        """The configured name, else that of the first file or folder, without endings and patterns."""
+        first = self.paths[0] if self.paths else ""
+        if self.name or first == "-":
+            return self.name or "stdin"
+        if first.startswith("hf://"):  # hf://[datasets/]ORG/NAME...
+            first = "/".join(
+                first.removeprefix("hf://").removeprefix("datasets/").split("@")[0].split("/")[:2]
+            )
+        parts = [part for part in PurePath(first).parts if part not in ("/", "~", ".", "..")]
+        names = (_PATTERN.sub("", part).split(".")[0].strip("-_. ") for part in reversed(parts))
+        return next(filter(None, names), "pool")
 
 
 @register("pool", "hub_pool")

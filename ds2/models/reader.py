@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,17 +50,17 @@ class LanguageModel:
 
     def answers(self, sample: Sample) -> Encoded:
         """The answers alone, nothing asked."""
-        return self._encode([(m.content.strip(), True) for m in sample.messages if m.role == "assistant"])
+        return self._encode([Piece(m.text.strip(), True, True) for m in sample.messages if m.is_answer])
 
-    def _encode(self, pieces: Sequence[tuple[str, bool]]) -> Encoded:
+    def _encode(self, pieces: Sequence[Piece]) -> Encoded:
         start = self.tokenizer.bos_token_id
         ids: list[int] = [] if start is None else [start]
         answer = [False] * len(ids)
-        for text, is_answer in pieces:
+        for text, is_answer, ends in pieces:
             tokens = (
                 self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] if text else []
             )
-            if is_answer and self.tokenizer.eos_token_id is not None:
+            if ends and self.tokenizer.eos_token_id is not None:
                 tokens = [*tokens, self.tokenizer.eos_token_id]
             ids += tokens
             answer += [is_answer] * len(tokens)
@@ -124,17 +124,24 @@ class LanguageModel:
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
 
 
-def tulu_pieces(messages: Sequence[Message]) -> list[tuple[str, bool]]:
-    """A conversation in the Tulu format, in pieces: each role's line, then what it says; and whether that
-    is an answer.
+class Piece(NamedTuple):
+    """A part of a rendered conversation."""
 
-    The same as `finetune/templates/tulu.jinja`, which gives one string: here each answer ends in an end
-    token.
+    text: str
+    is_answer: bool
+    ends: bool
+    """An end token follows: an assistant turn, trained or not."""
+
+
+def tulu_pieces(messages: Sequence[Message]) -> list[Piece]:
+    """A conversation in the Tulu format, in pieces: each role's line, then what it says.
+
+    The same as `finetune/templates/tulu.jinja`, which gives one string.
     """
-    pieces: list[tuple[str, bool]] = []
+    pieces: list[Piece] = []
     for i, message in enumerate(messages):
-        pieces.append((f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False))
-        pieces.append((message.content.strip(), message.role == "assistant"))
+        pieces.append(Piece(f"{'' if i == 0 else chr(10)}<|{message.role}|>\n", False, False))
+        pieces.append(Piece(message.text.strip(), message.is_answer, message.role == "assistant"))
     return pieces
 
 

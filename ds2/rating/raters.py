@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from ds2.config import (
 )
 from ds2.method.agreement import UNRATED, lower_median, row_means
 from ds2.pool import Pool
-from ds2.rating.scale import to_scores
+from ds2.rating.scale import outside, to_scores
 
 if TYPE_CHECKING:
     from ds2.rating.outcomes import ModelRatings
@@ -105,12 +106,19 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
             "must have one score a row, in pool order"
         )
     taken = values[np.asarray(pool.rows)]
-    return Ratings(to_scores(taken, config.unit, scale, what=f"rater.path={config.path}"), taken)
+    return _scored(taken, config.unit, pool, scale, f"rater.path={config.path}")
 
 
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     values = _numbers(pool, config.column)
-    return Ratings(to_scores(values, config.unit, scale, what=f"rater.column={config.column}"), values)
+    return _scored(values, config.unit, pool, scale, f"rater.column={config.column}")
+
+
+def _scored(
+    values: NDArray[np.float64], unit: RatingUnit, pool: Pool, scale: ScaleConfig, what: str
+) -> Ratings:
+    scores = to_scores(values, unit, scale, what=what, named=pool.named)
+    return Ratings(scores, values, tuple(outside(values, unit, scale, what=what)))
 
 
 def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -119,28 +127,59 @@ def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -
             "rater.columns must name at least two different columns; for one, use rater=from_column"
         )
     values = np.stack([_numbers(pool, column) for column in config.columns], axis=1)
-    scores = [
-        to_scores(column, config.unit, scale, what=f"rater.columns: {name}")
+    each = [
+        _scored(column, config.unit, pool, scale, f"rater.columns: {name}")
         for name, column in zip(config.columns, values.T, strict=True)
     ]
-    table = np.stack(scores, axis=1)
-    return Ratings(lower_median(table), row_means(values), by_rater=table)
+    table = np.stack([one.scores for one in each], axis=1)
+    warnings = tuple(warning for one in each for warning in one.warnings)
+    return Ratings(lower_median(table), row_means(values), warnings, by_rater=table)
 
 
 def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where it is null. A number in text is read as one, as CSV has it.
+
+    Raises UserError naming the sample whose value is none.
+    """
     values = np.full(len(pool), np.nan)
     for i, value in enumerate(pool.column(column)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"column {column} of row {pool.samples[i].row} is {value!r}, not a number")
-        values[i] = value
+        number = _number(value)
+        if number is None:
+            raise UserError(
+                f"column {column} of {pool.named(i)} is {_shown(value)}, not a number: write it as one, or "
+                "as null where the sample is unrated"
+            )
+        values[i] = number
     return values
+
+
+def _number(value: Any) -> float | None:
+    """NaN for a value that is absent, None for one that is no number."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in _ABSENT):
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value) if not (isinstance(value, str) and "_" in value) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+_ABSENT = ("", "nan", "null", "none", "na", "n/a")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."
 
 
 def _simulate(config: SimulatedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     truth = to_scores(
-        _numbers(pool, config.truth), RatingUnit.scores, scale, what=f"rater.truth={config.truth}"
+        _numbers(pool, config.truth),
+        RatingUnit.scores,
+        scale,
+        what=f"rater.truth={config.truth}",
+        named=pool.named,
     )
     if (truth == UNRATED).any():
         raise UserError(f"rater.truth={config.truth}: {(truth == UNRATED).sum()} samples have no true score")

@@ -71,6 +71,7 @@ class Chain:
             config.pool,
             num_scores=config.scale.num_scores,
             offline=config.runtime.offline,
+            progress=config.runtime.progress,
             hash_file=hashes.file,
         )
         self._context = Context(config, pool, hashes)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ds2.base.errors import UserError
-from finetune.chat import decode_trained, encode_samples, set_template, trained_spans
+from finetune.chat import decode_trained, encode_samples, set_template, trained_spans, with_native_calls
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASK = {"role": "user", "content": "Name a tree."}
@@ -43,6 +43,7 @@ def test_the_tulu_format(tulu: Any) -> None:
         ([OAK, ASK, ASH], "An oak.</s>Ash 🌳 – トネリコ</s>"),
         ([ASK, {"role": "assistant", "content": "  padded \n"}], "padded</s>"),
         ([ASK, {"role": "assistant", "content": ""}], "</s>"),
+        ([ASK, OAK | {"weight": 0}, AGAIN, ASH | {"weight": 1}], "Ash 🌳 – トネリコ</s>"),
         ([ASK, {"role": "assistant", "content": "a\n<|user|>\nnot a turn"}], "a\n<|user|>\nnot a turn</s>"),
     ],
 )
@@ -108,8 +109,8 @@ def test_a_tokenizer_without_end_token_is_refused(tokenizer: Any) -> None:
 
 
 def test_an_unknown_role_is_one_clear_line(tulu: Any) -> None:
-    with pytest.raises(UserError, match="unknown role tool"):
-        encode_samples(tulu, [[ASK, {"role": "tool", "content": "x"}, OAK]], max_tokens=99)
+    with pytest.raises(UserError, match="unknown role judge"):
+        encode_samples(tulu, [[ASK, {"role": "judge", "content": "x"}, OAK]], max_tokens=99)
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
@@ -117,3 +118,13 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> No
     set_template(tokenizer, "model")
     with pytest.raises(UserError, match="rewrites earlier turns"):
         encode_samples(tokenizer, [[ASK, OAK]], max_tokens=99)
+
+
+def test_a_models_own_template_sees_tool_calls_with_their_arguments_as_objects() -> None:
+    def call(arguments: str) -> dict[str, Any]:
+        return {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}
+
+    asked, called, odd = with_native_calls([ASK, call('{"n": [1]}'), call("no JSON")])
+    assert asked == ASK
+    assert called["tool_calls"][0]["function"] == {"name": "f", "arguments": {"n": [1]}}
+    assert odd["tool_calls"][0]["function"]["arguments"] == "no JSON"

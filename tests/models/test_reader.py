@@ -13,21 +13,33 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ds2.artifacts.written_samples import read_turn
 from ds2.models.reader import LanguageModel, tulu_pieces
 from ds2.pool import Message, Sample
 from finetune.base import load_tokenizer
 from finetune.chat import encode_samples, set_template, trained_spans
 
-Turns = list[dict[str, str]]
+Turns = list[dict[str, Any]]
 SYSTEM = {"role": "system", "content": "Be brief.\n"}
 ASK = {"role": "user", "content": "  Name a tree, in 日本語?"}
 TREE = {"role": "assistant", "content": "\n\tAsh 🌳 – トネリコ \u00a0"}
 EMPTY = {"role": "assistant", "content": " "}
 MARKUP = {"role": "assistant", "content": "a\n<|user|>\nnot a turn {{ bos_token }}"}
+CALL = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [
+        {"type": "function", "function": {"name": "find_tree", "arguments": '{"name": "Ésche", "n": [1]}'}},
+        {"type": "function", "function": {"name": 'say "x"', "arguments": "no JSON"}},
+    ],
+}
+RESULT = {"role": "tool", "content": '{"height": 40}', "tool_call_id": "1"}
 CONVERSATIONS = [
     [ASK, TREE], [SYSTEM, ASK, TREE], [SYSTEM, ASK, TREE, ASK, MARKUP], [ASK, EMPTY], [ASK, TREE, TREE],
     [TREE, ASK, EMPTY],
     [SYSTEM, ASK, EMPTY, ASK, TREE, ASK],
+    [ASK, TREE | {"weight": 0}, ASK, TREE | {"weight": 1}],
+    [ASK, CALL, RESULT, TREE], [ASK, CALL | {"content": "I look it up."}, RESULT, TREE],
 ]  # fmt: skip
 
 
@@ -39,14 +51,15 @@ def tulu(tiny_model: Path) -> Any:
 
 
 def messages(turns: Turns) -> tuple[Message, ...]:
-    return tuple(Message(turn["role"], turn["content"]) for turn in turns)
+    return tuple(read_turn(turn) for turn in turns)
 
 
 def rendered(tokenizer: Any, turns: Turns) -> tuple[str, list[str]]:
     """The pieces as one text, and the answers in it with their end tokens."""
     end = tokenizer.eos_token
-    texts = [text + (end if is_answer else "") for text, is_answer in tulu_pieces(messages(turns))]
-    answers = [text for text, piece in zip(texts, tulu_pieces(messages(turns)), strict=True) if piece[1]]
+    pieces = tulu_pieces(messages(turns))
+    texts = [piece.text + (end if piece.ends else "") for piece in pieces]
+    answers = [text for text, piece in zip(texts, pieces, strict=True) if piece.is_answer]
     return tokenizer.bos_token + "".join(texts), answers
 
 

@@ -81,6 +81,15 @@ def test_columns_are_reached_by_a_dotted_path(tmp_path):
         pool.column("scores.y")
 
 
+def test_a_column_of_the_very_name_comes_before_a_path(tmp_path):
+    rows = [GOOD | {"meta.score": 4, "meta": {"score": 1}, "none": None, "deep": {"none": None}}]
+    pool = source(write(tmp_path / "p.jsonl", *rows)).load()
+    assert pool.column("meta.score") == [4]
+    for name in ("none", "deep.none"):
+        with pytest.raises(UserError, match=f"the column {name} is null in every row"):
+            pool.column(name)
+
+
 BAD_ROWS = {
     "empty user turn": (
         {"messages": [{"role": "user", "content": " "}, GOOD["messages"][1]]},
@@ -92,9 +101,9 @@ BAD_ROWS = {
     ),
     "no assistant turn": ({"messages": GOOD["messages"][:1]}, r"row 2, field messages: no assistant turn"),
     "no user turn": ({"messages": GOOD["messages"][1:]}, r"row 2, field messages: no user turn"),
-    "duplicate id": (GOOD, r"row 2, field id: duplicate id 'a', first seen at .*row 1"),
+    "duplicate id": (GOOD, r"row 2 \(id 'a'\), field id: duplicate id 'a', first seen at .*row 1"),
     "no text": ({"messages": [{"role": "user"}]}, r"row 2, field messages\[0\]\.content: is missing"),
-    "another shape": ({"text": "x"}, r"row 2, field messages: is missing"),
+    "no shape": ({"x": "x"}, r"row 2, field \(row\): has none of the shapes that DS2 reads"),
 }
 
 
@@ -147,7 +156,7 @@ def test_missing_files_unknown_endings_and_broken_gzip_are_named(tmp_path):
     with pytest.raises(MissingInput, match=r"nowhere\.jsonl"):
         _ = source(tmp_path / "nowhere.jsonl").fingerprint
     (tmp_path / "p.txt").write_text("x")
-    with pytest.raises(UserError, match=r"p\.txt does not end in"):
+    with pytest.raises(UserError, match=r"p\.txt holds no rows that DS2 reads"):
         source(tmp_path / "p.txt").load()
     (tmp_path / "p.jsonl.gz").write_bytes(gzip.compress(json.dumps(GOOD).encode())[:-12])
     with pytest.raises(UserError, match="not a whole gzip file"):

@@ -46,11 +46,30 @@ def test_a_column_is_read_as_scores_or_as_ratings():
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(6, "not a score 0..5"), (-1, "not a score"), (2.5, "not a score"), ("3", "not a number")],
-)
-def test_values_out_of_range_are_named(value, message):
+    [
+        (6, "6, of .*, is not a score 0..5"), (-1, "not a score"), (2.5, "rater.unit=ratings"),
+        ("6", "not a score"), ("inf", "not a score"), ("4/10", "is '4/10', not a number"),
+        (True, "is True, not a number"), ([1], "not a number"), (10**400, "not a number"), ("1_0", "not a"),
+    ],
+)  # fmt: skip
+def test_values_out_of_range_are_named_by_their_sample(value, message):
     with pytest.raises(UserError, match=message):
         rate(column(), pool_of([1, value]), SCALE)
+    with pytest.raises(UserError, match=r"of 'r1' \(row 2\)"):
+        rate(column(), pool_of([1, value]), SCALE)
+
+
+def test_numbers_in_text_are_read_as_csv_and_hub_columns_have_them():
+    values = ["4", " 5.0 ", "", "NaN", "null", 0]
+    assert rate(column(), pool_of(values), SCALE).scores.tolist() == [4, 5, -1, -1, -1, 0]
+
+
+def test_ratings_of_another_range_are_clipped_aloud():
+    rated = rate(column(unit=RatingUnit.ratings), pool_of([0, 55, 100, 7, None]), SCALE)
+    (warning, _) = rated.warnings
+    assert warning.startswith("rater.column=value: 3 of 4 ratings lie outside 1..10 and are clipped; they go")
+    wide = ScaleConfig(low=0, high=100)
+    assert rate(column(unit=RatingUnit.ratings), pool_of([0, 55, 100]), wide).warnings == ()
 
 
 def test_unrated_samples_follow_the_policy():

@@ -18,6 +18,7 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_conversations, read_report, read_subset
 from ds2.artifacts.subset_report import Row
+from ds2.artifacts.written_samples import read_turn
 from ds2.base.errors import UserError
 from ds2.report import facts
 
@@ -154,7 +155,7 @@ def _rows(
         if name not in known:
             _add(rows, name, row.source, [[m["role"], m["content"]] for m in row.messages])
     for sample in left_out:
-        _add(rows, sample.id, sample.source, [[m.role, m.content] for m in sample.messages])
+        _add(rows, sample.id, sample.source, [[m.role, m.text] for m in sample.messages])
     return rows
 
 
@@ -181,7 +182,7 @@ def _texts(subset: _Subset, wanted: set[str]) -> dict[str, Messages]:
     if not needed:
         return {}
     return {
-        needed[rank]: [[m["role"], m["content"]] for m in messages]
+        needed[rank]: [[m["role"], read_turn(m).text] for m in messages]
         for rank, messages in read_conversations(subset.stage.path, needed)
     }
 

@@ -43,7 +43,7 @@ def step(run: Context) -> Step:
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
     inputs = run.inputs(*sorted(reads), pool=True)
-    return Step("select", 2, slug, values, inputs, compute, package=config.package)
+    return Step("select", 3, slug, values, inputs, compute, package=config.package)
 
 
 def _readers(run: Context, reads: frozenset[str]) -> Readers:

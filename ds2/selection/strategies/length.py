@@ -1,6 +1,6 @@
 """The longest first: the paper's baseline `Completion Length` (section 5).
 
-    value_n = characters of the assistant's messages (or of all messages)
+    value_n = characters of the assistant's answers (or of all messages)
 
 Ties by row.
 """
@@ -23,6 +23,4 @@ def choose(request: Request[LengthSelectionConfig]) -> Choice:
 
 
 def _characters(sample: Sample, of: LengthOf) -> int:
-    return sum(
-        len(m.content) for m in sample.messages if of is LengthOf.conversation or m.role == "assistant"
-    )
+    return sum(len(m.text) for m in sample.messages if of is LengthOf.conversation or m.is_answer)

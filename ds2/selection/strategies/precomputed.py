@@ -30,7 +30,7 @@ def choose(request: Request[PrecomputedSelectionConfig]) -> Choice:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise UserError(
-            f"selection.path={config.path}: the number of row {pool.rows[bad[0]]} is {values[bad[0]]}"
+            f"selection.path={config.path}: the number of {pool.named(int(bad[0]))} is {values[bad[0]]}"
         )
     if len(values) > 1 and float(np.ptp(values)) == 0:
         raise UserError(

@@ -1,0 +1,182 @@
+"""Which files a pool is made of: a file, a folder of shards, a glob pattern, several of them, standard input.
+
+In a folder, what holds no rows is passed over and said: other kinds of files, JSON that is no list of rows,
+tables without conversations. Hidden files are not looked at. Of a data set in splits the training split is
+taken.
+"""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ds2.base.errors import MissingInput, UserError
+from ds2.pool.errors import NoRows
+from ds2.pool.reading import JSON, TABLES, endings, read_file
+
+STDIN = "-"
+_LOOKED_AT = 20
+"""Rows of a folder's file that tell whether it holds conversations."""
+_NAMED = 6
+_SPLIT = re.compile(r"(train|training)|(test|testing|validation|valid|val|dev|eval|evaluation)")
+
+
+@dataclass
+class Found:
+    """A pool's files in order, and what was passed over."""
+
+    files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_files(paths: Iterable[str], has_shape: Callable[[Any], bool]) -> Found:
+    """The files that these paths name.
+
+    Args:
+        has_shape: whether a row is a conversation of a known shape.
+
+    Raises:
+        MissingInput: a path names nothing.
+        UserError: none of a folder's files holds rows.
+    """
+    found = Found()
+    for path in paths:
+        for file in _named(path, has_shape, found.notes):
+            if file not in found.files:
+                found.files.append(file)
+    if not found.files:
+        raise UserError("pool.path names no file")
+    return found
+
+
+def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Iterator[Path]:
+    if path == STDIN:
+        yield _standard_input()
+        return
+    root = Path(path).expanduser()
+    if root.is_dir():
+        yield from _in_folder(root, has_shape, notes)
+    elif root.exists():
+        yield root
+    else:
+        # Not Path.glob: the pattern may be absolute.
+        matching = sorted(glob.glob(str(root), recursive=True))  # noqa: PTH207
+        for match in map(Path, matching):
+            if match.is_dir():
+                yield from () if "**" in path else _in_folder(match, has_shape, notes)
+            else:
+                yield match
+        if not matching:
+            scheme = "://" in path and not path.startswith("file://")
+            hint = "; DS2 reads files and hf://ORG/NAME" if scheme else ""
+            raise MissingInput(f"pool.path={path}: no such file or folder, and no file matches it{hint}")
+
+
+def _in_folder(root: Path, has_shape: Callable[[Any], bool], notes: list[str]) -> list[Path]:
+    files, passed_over = [], []
+    reasons: list[str] = []
+    for file in _walk(root, notes):
+        reason = _why_not(file, has_shape)
+        if reason is None:
+            files.append(file)
+        else:
+            passed_over.append(str(file.relative_to(root)))
+            reasons.append(f"{file.name}: {reason}")
+    if not files:
+        why = f" ({'; '.join(reasons[:3])})" if reasons else ""
+        raise UserError(f"pool.path={root}: no file in it holds rows that DS2 reads{why}")
+    files, other = _training_split(files, root)
+    if other:
+        notes.append(f"{root}: the training split is read, not {_listed(other)}; name a file for another")
+    if passed_over:
+        notes.append(f"{root}: passed over, for they hold no conversations: {_listed(passed_over)}")
+    return files
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Every file below a folder that is not hidden, sorted; those of `datasets.save_to_disk` in its order."""
+    state, splits = folder / "state.json", folder / "dataset_dict.json"
+    if splits.is_file():
+        names = json.loads(splits.read_text(encoding="utf-8")).get("splits", [])
+        chosen = "train" if "train" in names else next(iter(names), "")
+        others = ", ".join(name for name in names if name != chosen)
+        if others:
+            notes.append(f"{folder}: the split {chosen} is read, not {others}; name its folder for another")
+        yield from _walk(folder / chosen, notes)
+        return
+    if state.is_file() and (folder / "dataset_info.json").is_file():
+        listed = json.loads(state.read_text(encoding="utf-8")).get("_data_files") or []
+        yield from (folder / file["filename"] for file in listed)
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _walk(path, notes)
+        else:
+            yield path
+
+
+def _why_not(file: Path, has_shape: Callable[[Any], bool]) -> str | None:
+    """Why a folder's file is no part of the pool; None where it is."""
+    if endings(file.name) not in (*JSON, *TABLES):
+        return "another kind of file"
+    try:
+        rows = [row for _, row in islice(read_file(file), _LOOKED_AT)]
+    except NoRows as error:
+        return str(error)
+    except UserError:  # a broken shard: refused by name when the pool is read
+        return None
+    objects = [row for row in rows if isinstance(row, dict)]
+    if not objects or any(map(has_shape, objects)):
+        return None
+    return "its rows have no known shape"
+
+
+def _training_split(files: list[Path], root: Path) -> tuple[list[Path], list[str]]:
+    """The files without those of other splits, where some are the training split's; and those others."""
+    splits = [_split(file.relative_to(root)) for file in files]
+    if "train" not in splits:
+        return files, []
+    kept = [file for file, split in zip(files, splits, strict=True) if split != "other"]
+    others = [
+        str(file.relative_to(root)) for file, split in zip(files, splits, strict=True) if split == "other"
+    ]
+    return kept, others
+
+
+def _split(path: Path) -> str | None:
+    for part in (path.name.split(".")[0], *path.parts[:-1]):
+        named = _SPLIT.match(part.lower())
+        if named and (named.end() == len(part) or not part[named.end()].isalpha()):
+            return "train" if named[1] else "other"
+    return None
+
+
+@cache
+def _standard_input() -> Path:
+    """What stands in standard input, as a file that lasts as long as the process."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError("pool.path=-: standard input is a terminal; pipe rows into it, or name a file")
+    folder = Path(tempfile.mkdtemp(prefix="ds2-stdin-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "stdin"
+    with file.open("wb") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    return file

@@ -1,0 +1,81 @@
+"""What a source row holds reaches the subset and its exports, in one schema that `datasets` reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.row_shapes import CALL, READ, A, U, read
+
+from ds2.artifacts.subset import read_conversations, write_subset
+from ds2.artifacts.written_samples import layout, read_turn
+from ds2.selection.request import Choice
+
+MIXED = [
+    {"id": "a", "source": "web", "messages": [U, A], "meta": {"x": 1}, "n": 1, "tags": ["t"]},
+    {"id": "b", "dataset": "web", "messages": [U, A], "meta": "text", "n": math.nan, "none": None},
+    {"id": "c", "messages": [U, A | {"weight": 0}, U, A], "n": math.inf},
+    {"id": "d", "messages": [U, {"role": "assistant", "tool_calls": [CALL]},
+                             {"role": "tool", "content": "r", "tool_call_id": "1"}, A],
+     "tools": [{"type": "function", "function": {"name": "f"}}]},
+    {"id": "e", "messages": [U, A | {"reasoning_content": "why"}], "tools": "[]"},
+]  # fmt: skip
+
+
+def subset(folder: Path, *rows: dict) -> Path:
+    folder.mkdir()
+    pool = read(*rows)
+    write_subset(folder, pool, Choice(np.arange(len(pool)), ["so"] * len(pool)), {}, title="t", name="mine")
+    return folder
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.open(encoding="utf-8")]
+
+
+def test_fields_of_all_kinds_are_kept_and_load(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    folder = subset(tmp_path / "subset", *MIXED)
+    files = [str(folder / "subset.jsonl"), str(folder / "exports" / "messages.jsonl")]
+    for number, file in enumerate(files):
+        cache = str(tmp_path / f"cache{number}")
+        loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=cache)
+        assert [json.loads(text or "{}") for text in loaded["extra"]] == [
+            {"meta": {"x": 1}, "n": 1, "tags": ["t"]}, {"meta": "text", "n": None}, {"n": None}, {}, {},
+        ]  # fmt: skip
+        assert [json.loads(text or "null") for text in loaded["tools"]] == [
+            None, None, None, [{"type": "function", "function": {"name": "f"}}], [],
+        ]  # fmt: skip
+        assert [turn["weight"] for turn in loaded["messages"][2]] == [None, 0, None, 1]
+        assert loaded["messages"][3][1]["tool_calls"][0]["function"]["name"] == "f"
+        assert loaded["messages"][4][1]["reasoning_content"] == "why"
+    whole = datasets.load_dataset(str(folder / "dataset"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert whole["extra"][:] == loaded["extra"][:]
+    sharegpt = lines(folder / "exports" / "sharegpt.jsonl")[3]["conversations"]
+    assert [turn["from"] for turn in sharegpt] == ["human", "function_call", "observation", "gpt"]
+    assert json.loads(sharegpt[1]["value"]) == {"name": "f", "arguments": '{"x": 1}'}
+
+
+def test_all_rows_have_the_same_keys_and_plain_pools_no_more_than_before(tmp_path):
+    rows = lines(subset(tmp_path / "mixed", *MIXED) / "subset.jsonl")
+    assert len({tuple(row) for row in rows}) == 1
+    assert len({tuple(turn) for row in rows for turn in row["messages"]}) == 1
+    (plain,) = lines(subset(tmp_path / "plain", {"id": "a", "messages": [U, A]}) / "subset.jsonl")
+    assert not {"extra", "tools"} & plain.keys()
+    assert plain["messages"] == [U, A]
+
+
+def test_a_written_turn_is_the_message_that_it_was(tmp_path):
+    rows = [row for _, row, _ in READ]
+    folder = subset(tmp_path / "subset", *rows)
+    written = [tuple(map(read_turn, turns)) for _, turns in read_conversations(folder)]
+    assert written == [sample.messages for sample in read(*rows).samples]
+
+
+def test_the_source_is_not_said_twice():
+    pool = read({"id": 1, "source": "web", "dataset": "d", "messages": [U, A]}, source="dataset")
+    (sample,) = pool.samples
+    assert layout([sample]).fields(sample) == {"extra": '{"source": "web"}'}

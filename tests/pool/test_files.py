@@ -1,0 +1,189 @@
+"""Which files a path names, and what in a folder is no part of the pool."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.row_shapes import A, U
+
+from ds2.base.errors import MissingInput, UserError
+from ds2.config import DuplicateIds, FilesPoolConfig
+from ds2.pool import PoolSource, files
+from ds2.pool.hub import from_path
+
+
+def source(path: object, **options: object) -> PoolSource:
+    return PoolSource(FilesPoolConfig(name="", path=path, **options), num_scores=6)
+
+
+def shard(path: Path, *ids: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({"id": i, "messages": [U, A]}) + "\n" for i in ids))
+    return path
+
+
+def test_a_folder_is_read_with_its_folders_and_without_what_is_hidden(tmp_path):
+    shard(tmp_path / "b.jsonl", 3)
+    shard(tmp_path / "a.jsonl", 1)
+    shard(tmp_path / "aa" / "deep" / "x.ndjson", 2)
+    shard(tmp_path / "._b.jsonl", 9)
+    shard(tmp_path / ".git" / "b.jsonl", 8)
+    pool = source(str(tmp_path)).load()
+    assert pool.ids == ["1", "2", "3"]
+    assert pool.warnings == ()
+
+
+def test_a_folders_other_files_are_passed_over_and_said(tmp_path):
+    shard(tmp_path / "rows.jsonl", 1)
+    (tmp_path / "README.md").write_text("# rows")
+    for name in ("dataset_info.json", "config.json"):
+        (tmp_path / name).write_text(json.dumps({"rows": {"file_name": "rows.jsonl"}}, indent=2))
+    (tmp_path / "scores.jsonl").write_text('{"id": 1, "score": 3}\n')
+    pool = source(str(tmp_path)).load()
+    assert pool.ids == ["1"]
+    (warning,) = pool.warnings
+    assert "passed over, for they hold no conversations: README.md, config.json, dataset_info.json" in warning
+    assert "scores.jsonl" in warning
+
+
+def test_a_folder_without_rows_says_why(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1,\n"b": 2}')
+    (tmp_path / "b.txt").write_text("x")
+    with pytest.raises(UserError, match=r"no file in it holds rows.*a\.json: .*holds neither a list.*b\.txt"):
+        source(str(tmp_path)).load()
+
+
+def test_a_broken_shard_is_refused_by_name_and_not_passed_over(tmp_path):
+    shard(tmp_path / "a.jsonl", 1)
+    (tmp_path / "b.jsonl").write_text("{oops\n" * 30)
+    with pytest.raises(UserError, match=r"b\.jsonl, row 1, field \(line\): not JSON"):
+        source(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.jsonl", "test.jsonl", "validation.jsonl"),
+        ("data/train-00000-of-00001.jsonl", "data/test-0.jsonl"),
+        ("train/x.jsonl", "dev/x.jsonl"),
+    ],
+)  # fmt: skip
+def test_of_a_data_set_in_splits_the_training_split_is_read(tmp_path, names):
+    for i, name in enumerate(names):
+        shard(tmp_path / name, i)
+    pool = source(str(tmp_path)).load()
+    assert pool.ids == ["0"]
+    (warning,) = pool.warnings
+    assert "the training split is read, not " in warning
+    assert names[1] in warning
+
+
+def test_names_that_only_look_like_splits_are_all_read(tmp_path):
+    for i, name in enumerate(("trains.jsonl", "tests.jsonl", "trainer.jsonl")):
+        shard(tmp_path / name, i)
+    assert len(source(str(tmp_path)).load()) == 3
+
+
+def test_what_datasets_saved_is_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = [{"id": f"r{i}", "messages": [U, A]} for i in range(7)]
+    data = datasets.Dataset.from_list(rows)
+    data.save_to_disk(str(tmp_path / "one"), num_shards=2)
+    splits = datasets.DatasetDict({"train": data.select(range(5)), "test": data.select(range(5, 7))})
+    splits.save_to_disk(str(tmp_path / "splits"))
+    assert source(str(tmp_path / "one")).load().ids == [row["id"] for row in rows]
+    pool = source(str(tmp_path / "splits")).load()
+    assert pool.ids == ["r0", "r1", "r2", "r3", "r4"]
+    assert "the split train is read, not test" in pool.warnings[0]
+    assert source(str(tmp_path / "splits" / "test")).load().ids == ["r5", "r6"]
+
+
+def test_several_paths_and_patterns_are_one_pool_in_their_order(tmp_path):
+    for i in range(4):
+        shard(tmp_path / f"part-{i}.jsonl", i)
+    paths = [
+        str(tmp_path / "part-3.jsonl"),
+        str(tmp_path / "part-[01].jsonl"),
+        str(tmp_path / "part-3.jsonl"),
+    ]
+    assert source(paths).load().ids == ["3", "0", "1"]
+    assert source(str(tmp_path / "**" / "*.jsonl")).load().ids == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["数据", "data (1)", "a=b", "a,b", "a[1]", "it's", "{x}", "é #&~", "*", "a b\tc", "$HOME %20"],
+)
+def test_a_file_of_any_name_is_read(tmp_path, name):
+    shard(tmp_path / f"{name}.jsonl", 1)
+    shard(tmp_path / "a1.jsonl", 2)
+    assert source(str(tmp_path / f"{name}.jsonl")).load().ids == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("data/mine.v2.jsonl.gz", "mine"), ("data/part-*.jsonl", "part"), ("data/*.jsonl", "data"),
+        ("data/", "data"), ("~/x/**/*.parquet", "x"), ("*.jsonl", "pool"), ("-", "stdin"),
+        ("p[0-9].jsonl", "p"), (["a/one.jsonl", "b/two.jsonl"], "one"), ("hf://org/name", "name"),
+    ],
+)  # fmt: skip
+def test_a_pool_is_called_after_its_file_or_folder(path, label):
+    assert FilesPoolConfig(name="", path=path).label == label
+
+
+def test_shards_that_count_from_0_are_refused_with_the_remedy_or_kept(tmp_path):
+    shard(tmp_path / "p0.jsonl", 0, 1)
+    shard(tmp_path / "p1.jsonl", 0, 1)
+    with pytest.raises(UserError, match=r"p1\.jsonl, row 1 \(id '0'\), .*p0\.jsonl, row 1; .*=prefix"):
+        source(str(tmp_path)).load()
+    pool = source(str(tmp_path), on_duplicate_ids=DuplicateIds.prefix).load()
+    assert pool.ids == ["p0/0", "p0/1", "p1/0", "p1/1"]
+
+
+def test_nothing_there_is_named(tmp_path):
+    for path in ("nowhere.jsonl", "nowhere/*.jsonl"):
+        with pytest.raises(MissingInput, match="no such file or folder, and no file matches it"):
+            source(str(tmp_path / path)).load()
+    with pytest.raises(MissingInput, match="DS2 reads files and hf://ORG/NAME"):
+        source("https://example.org/x.jsonl").load()
+
+
+def test_rows_come_by_standard_input(tmp_path, monkeypatch):
+    content = shard(tmp_path / "p.jsonl", 1, 2).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    files._standard_input.cache_clear()
+    piped = source("-")
+    assert piped.load().ids == ["1", "2"]
+    assert piped.fingerprint == source(str(tmp_path / "p.jsonl")).fingerprint
+    files._standard_input.cache_clear()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    with pytest.raises(UserError, match="standard input is a terminal"):
+        source("-").load()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("hf://org/name", ("org/name", None, "train", None)),
+        ("hf://datasets/org/name", ("org/name", None, "train", None)),
+        ("hf://org/na.me-1/config/test", ("org/na.me-1", "config", "test", None)),
+        ("hf://org/name@v1.0/config", ("org/name", "config", "train", "v1.0")),
+    ],
+)
+def test_a_hub_name_has_a_configuration_a_split_and_a_revision(path, expected):
+    config = from_path(FilesPoolConfig(name="", path=path, limit=3))
+    assert (config.dataset, config.subset, config.split, config.revision) == expected
+    assert (config.limit, config.name) == (3, expected[0].split("/")[1].split(".")[0])
+
+
+def test_a_hub_name_that_is_none_and_one_that_cannot_be_had_are_one_line():
+    with pytest.raises(UserError, match="write hf://ORG/NAME"):
+        source("hf://name").load()
+    config = FilesPoolConfig(name="", path="hf://org/name")
+    with pytest.raises(MissingInput, match=r"dataset org/name: revision main is not known .*prepare=true"):
+        _ = PoolSource(config, num_scores=6, offline=True).fingerprint
