@@ -93,7 +93,7 @@ class RowsPoolConfig(PoolConfig):
 @register("pool", "files_pool")
 @dataclass
 class FilesPoolConfig(RowsPoolConfig):
-    path: Any = files_field()
+    path: Any = files_field()  # noqa: RUF009 - it is a field
     """A file, a folder or a glob pattern, or a list of them; `hf://ORG/NAME[@REVISION][/CONFIG[/SPLIT]]`;
     `-`: standard input. JSON Lines, JSON, CSV, TSV, Parquet or Arrow, packed or not (gz, zst, xz, bz2).
     """

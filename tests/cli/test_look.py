@@ -60,3 +60,13 @@ def test_look_names_what_is_not_there(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["look", path]) == 2
     assert "is not known on this machine" in (error := capsys.readouterr().err) or "no such file" in error
+
+
+def test_look_reads_several_files_and_takes_no_option_of_a_run(tmp_path, capsys):
+    paths = [tmp_path / "a=1.jsonl", tmp_path / "b, c.jsonl"]
+    for i, path in enumerate(paths):
+        path.write_text(json.dumps({"id": i, "messages": [U, A]}) + "\n")
+    assert run(["look", *map(str, paths)]) == 0
+    assert "2 rows, 2 samples (2 files" in capsys.readouterr().out
+    assert run(["look", str(paths[0]), "rater=truth"]) == 2
+    assert "ds2 look takes no rater=truth" in capsys.readouterr().err

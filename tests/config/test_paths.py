@@ -9,6 +9,7 @@ import pytest
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
+from ds2.config.command_line import parse
 from ds2.config.compose import compose, paths_of
 from ds2.config.paths import resolve_paths
 from ds2.config.rating import RaterConfig
@@ -75,3 +76,16 @@ def test_ds2_s_own_yaml_leaves_paths_alone():
     """`paths_of` reads the command line only, unless YAML comes from outside."""
     for file in (project_root() / "conf").rglob("*.yaml"):
         assert "\npaths:" not in file.read_text(), file
+
+
+def test_a_pool_s_paths_may_be_many_standard_input_or_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, expected in (
+        ("mine.jsonl", str(tmp_path / "mine.jsonl")),
+        ("['a, b.jsonl',/c]", [str(tmp_path / "a, b.jsonl"), "/c"]),
+        ("[0-9]*.jsonl", str(tmp_path / "[0-9]*.jsonl")),
+        ("-", "-"),
+        ("hf://org/name@v1/config/test", "hf://org/name@v1/config/test"),
+    ):
+        overrides = parse(["pool=jsonl", f"pool.path={given}"]).overrides
+        assert compose(overrides).pool.path == expected
