@@ -217,12 +217,12 @@ class _Intake:
             raise BadRow("messages", "no assistant turn")
         if last < asked:
             raise BadRow("messages", "no assistant turn after a user turn")
-        if self._config.turns is Turns.last and (last or asked < 0):
-            answer = messages[last]
-            earlier = (replace(m, trained=False) if m.is_answer else m for m in messages[:last])
-            messages = (*earlier, answer)
-        if not any(message.is_answer for message in messages):
+        answers = [i for i, message in enumerate(messages) if message.is_answer]
+        if not answers:
             raise BadRow("messages", "no answer is to be trained (weight 0)")
+        if self._config.turns is Turns.last:
+            earlier = (replace(m, trained=False) if m.is_answer else m for m in messages[: answers[-1]])
+            messages = (*earlier, messages[answers[-1]])
         return messages
 
     def _count(self, messages: tuple[Message, ...]) -> None:

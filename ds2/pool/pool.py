@@ -72,12 +72,12 @@ class Pool:
             UserError: no sample has it.
         """
         parts = path.split(".")
-        columns = [sample.columns for sample in self.samples]
-        values = [walk(row, parts) if path not in row else row[path] for row in columns]
+        rows = (sample.columns for sample in self.samples)
+        values = [row[path] if path in row else walk(row, parts) for row in rows]
         if all(value is None for value in values):
-            if any(has(row, parts) or path in row for row in columns):
+            if any(path in sample.columns or has(sample.columns, parts) for sample in self.samples):
                 raise UserError(f"the column {path} is null in every row of the pool")
-            known = ", ".join(sorted(_paths(columns[0]))) or "none"
+            known = ", ".join(sorted(_paths(self.samples[0].columns))) or "none"
             raise UserError(f"no row of the pool has the column {path}; the first row has: {known}")
         return values
 
