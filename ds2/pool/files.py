@@ -50,14 +50,16 @@ def find_files(paths: Iterable[str], has_shape: Callable[[Any], bool]) -> Found:
         MissingInput: a path names nothing.
         UserError: none of a folder's files holds rows.
     """
-    found = Found()
+    notes: list[str] = []
+    files: dict[Path, None] = {}
     for path in paths:
-        for file in _named(path, has_shape, found.notes):
-            if file not in found.files:
-                found.files.append(file)
-    if not found.files:
+        try:
+            files |= dict.fromkeys(_named(path, has_shape, notes))
+        except OSError as error:
+            raise UserError(f"pool.path={path} cannot be read: {error.strerror or error}") from error
+    if not files:
         raise UserError("pool.path names no file")
-    return found
+    return Found(list(files), notes)
 
 
 def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Iterator[Path]:
@@ -113,7 +115,7 @@ def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
     """Every file below a folder that is not hidden, sorted; those of `datasets.save_to_disk` in its order."""
     state, splits = folder / "state.json", folder / "dataset_dict.json"
     if splits.is_file():
-        names = json.loads(splits.read_text(encoding="utf-8")).get("splits", [])
+        names = _saved(splits, "splits")
         chosen = "train" if "train" in names else next(iter(names), "")
         others = ", ".join(name for name in names if name != chosen)
         if others:
@@ -121,16 +123,26 @@ def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
         yield from _walk(folder / chosen, notes)
         return
     if state.is_file() and (folder / "dataset_info.json").is_file():
-        listed = json.loads(state.read_text(encoding="utf-8")).get("_data_files") or []
-        yield from (folder / file["filename"] for file in listed)
+        yield from (folder / file["filename"] for file in _saved(state, "_data_files"))
         return
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
+        if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
+            continue  # a link to a folder that it lies in
         if path.is_dir():
             yield from _walk(path, notes)
         else:
             yield path
+
+
+def _saved(file: Path, key: str) -> list[Any]:
+    """A list in one of the files that `datasets.save_to_disk` leaves."""
+    try:
+        listed: list[Any] = json.loads(file.read_text(encoding="utf-8"))[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not as datasets.save_to_disk leaves it ({error})") from error
+    return listed
 
 
 def _why_not(file: Path, has_shape: Callable[[Any], bool]) -> str | None:

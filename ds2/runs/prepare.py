@@ -75,11 +75,11 @@ def _model(name: str, revision: str | None) -> str:
 def _pool(config: RunConfig) -> str:
     from ds2.pool import PoolSource
 
-    if isinstance(config.pool, HubPoolConfig):
+    source = PoolSource(config.pool, num_scores=config.scale.num_scores)
+    if isinstance(source.config, HubPoolConfig):  # also one that pool.path=hf://... names
         from ds2.base.hub import fetch
 
-        fetch(config.pool.dataset, config.pool.revision, kind="dataset")
-    source = PoolSource(config.pool, num_scores=config.scale.num_scores)
+        fetch(source.config.dataset, source.config.revision, kind="dataset")
     return f"{len(source.load())} samples"
 
 

@@ -82,6 +82,15 @@ def test_of_a_data_set_in_splits_the_training_split_is_read(tmp_path, names):
     assert names[1] in warning
 
 
+def test_links_into_themselves_and_broken_notes_of_datasets_are_no_tracebacks(tmp_path):
+    shard(tmp_path / "a" / "x.jsonl", 1)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    assert source(str(tmp_path)).load().ids == ["1"]
+    (tmp_path / "dataset_dict.json").write_text("{oops")
+    with pytest.raises(UserError, match="is not as datasets.save_to_disk leaves it"):
+        source(str(tmp_path)).load()
+
+
 def test_names_that_only_look_like_splits_are_all_read(tmp_path):
     for i, name in enumerate(("trains.jsonl", "tests.jsonl", "trainer.jsonl")):
         shard(tmp_path / name, i)
