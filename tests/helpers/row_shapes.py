@@ -1,6 +1,6 @@
 """Rows of every shape, and what each is read as: the table of docs/pools.md, made by reading them.
 
-python -m tests.helpers.row_shapes    # writes the table into docs/pools.md again (PYTHONPATH=.:tests)
+python tests/helpers/row_shapes.py    # writes the table into docs/pools.md again
 """
 
 from __future__ import annotations

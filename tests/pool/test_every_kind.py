@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from helpers.every_kind import KINDS, OPTIONS, sample, selected, written
 
-from benchmarks.pool_shapes import KINDS, OPTIONS, sample, selected, written
 from ds2.config.compose import compose
 from ds2.pool import Pool, PoolSource
 from ds2.rating.raters import rate

@@ -196,7 +196,7 @@ def test_precomputed_numbers_rank_the_pool_and_their_content_is_identity(chain, 
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        (np.full(240, np.nan), r"the number of row 0 is nan"),
+        (np.full(240, np.nan), r"the number of 'p0' \(.*row 1\) is nan"),
         (np.full(240, 2.0), r"all 40 numbers are 2: nothing to rank by"),
         (np.arange(7.0), r"holds 7 numbers, the pool 40 rows"),
     ],

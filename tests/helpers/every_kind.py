@@ -1,6 +1,6 @@
 """One sample of a pool in every shape and kind of file: each must lead to the same subset.
 
-    python benchmarks/pool_shapes.py [--rows 300] [--budget 30]
+    python tests/helpers/every_kind.py [--rows 300] [--budget 30]
 
 Takes rows of the 67k pool (a single question and answer each, with a real rater's score), writes them once
 for each shape and kind of file, runs `ds2 until=select` on each and compares the selected ids with those of
@@ -27,7 +27,7 @@ from ds2.artifacts.subset import read_subset
 from ds2.config.compose import compose
 from ds2.runs.chain import Chain
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 Row = dict[str, Any]
 
 
@@ -219,7 +219,7 @@ def selected(path: Path, budget: int, folder: Path, options: Sequence[str] = ())
 
 def sample(count: int) -> list[Row]:
     """Rows of the 67k pool, evenly spread, with the score that GPT-4o-mini gave."""
-    data = Path(os.environ.get("DS2_DATA", Path(__file__).parents[2] / "shared"))
+    data = Path(os.environ.get("DS2_DATA", Path(__file__).parents[3] / "shared"))
     with gzip.open(data / "pools" / "ds2_67k.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in islice(lines, 0, None, 67_000 // count)][:count]
     return [
@@ -237,7 +237,7 @@ def main() -> None:
     rows = sample(options.rows)
     lines = [
         f"{len(rows)} rows of the 67k pool, {options.budget} selected by the default chain "
-        "(`rater=from_column until=select`); `python benchmarks/pool_shapes.py`.", "",
+        "(`rater=from_column until=select`); `python tests/helpers/every_kind.py`.", "",
         "| shape or file | samples selected | of them as from chat messages |", "|---|---:|---:|",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
