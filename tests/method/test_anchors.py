@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import ds2
+from ds2.base.dataclass_json import from_plain, to_plain
 from ds2.base.errors import UserError
-from ds2.method.anchor_evidence import left_out_errors
-from ds2.method.anchor_judgement import judge_anchors, mean_terms, wilson
+from ds2.method.anchor_estimates import weighted_mean, weighted_share
+from ds2.method.anchor_evidence import left_out_errors, try_evidence
+from ds2.method.anchor_judgement import Judgement, judge_anchors
 from ds2.method.anchors import GIVEN, draw_anchors, inclusion, membership
 from ds2.method.curation.composition import run_em, start_from
 from ds2.method.curation.evidence import gather_evidence, neighbor_edges
@@ -88,9 +90,10 @@ def test_evidence_that_helps_is_shown_and_used():
     told = judge_anchors(given, asked(true, drawn), drawn.weight, evidence={"neighbours": column})
     assert told.evidence[0].shown
     assert told.evidence[0].gain > 0.1
-    gained = np.corrcoef(told.anchored, true)[0, 1] - np.corrcoef(given, true)[0, 1]
+    rows = drawn.rows
+    order = try_evidence(given.astype(float), rows, true[rows].astype(float), {"neighbours": column}).expected
+    gained = np.corrcoef(order, true)[0, 1] - np.corrcoef(given, true)[0, 1]
     assert gained > 0.05
-    assert "neighbours adds" in told.verdict
 
 
 def test_evidence_that_is_noise_is_refused_nine_times_in_ten():
@@ -102,8 +105,6 @@ def test_evidence_that_is_noise_is_refused_nine_times_in_ten():
             given, asked(true, drawn), drawn.weight, evidence={"a": column, "b": column[::-1]}
         )
         used += any(test.shown for test in told.evidence)
-        if not any(test.shown for test in told.evidence):
-            assert np.array_equal(told.anchored, given)
     assert used <= 9
 
 
@@ -119,10 +120,8 @@ def test_an_order_that_is_better_is_chosen_and_one_that_is_not_is_refused():
         <= top_mean(orders["good"], true) - top_mean(given, true)
         <= told.orders[1].gain.high
     )
-    assert "Select by good" in told.verdict
     worse = judge_anchors(given, asked(true, drawn), drawn.weight, orders={"bad": orders["bad"]})
     assert worse.chosen == GIVEN
-    assert "stay with them" in worse.verdict
 
 
 def test_intervals_of_the_selection_and_of_the_rater_hold_as_often_as_they_say():
@@ -137,8 +136,8 @@ def test_intervals_of_the_selection_and_of_the_rater_hold_as_often_as_they_say()
             ("given", told.orders[0].top_mean, tops[0]),
             ("other", told.orders[1].top_mean, tops[1]),
             ("gain", told.orders[1].gain, tops[1] - tops[0]),
-            ("accuracy", told.accuracy, (given == true).mean()),
-            ("bias", told.bias, (given - true).mean()),
+            ("accuracy", told.rater.accuracy, (given == true).mean()),
+            ("bias", told.rater.bias, (given - true).mean()),
         ):
             hold[name] += estimate.low <= value <= estimate.high
     assert all(176 <= count <= 200 for count in hold.values()), hold  # 88 to 100 % of 200 draws
@@ -149,18 +148,20 @@ def test_the_matrix_of_the_rater_comes_back_with_intervals_that_hold_it():
     true, given, _ = rated_pool(6000)
     drawn = draw_anchors(given, n=1500, seed=0)
     told = judge_anchors(given, asked(true, drawn), drawn.weight)
-    assert np.abs(told.transition - T).max() < 0.08
-    assert ((told.transition_low <= T) & (told.transition_high >= T)).mean() > 0.85
-    assert np.allclose(told.transition.sum(axis=1), 1)
-    assert json.loads(json.dumps(told.to_dict()))["num_anchors"] == 1500
+    found = np.array(told.rater.transition)
+    assert np.abs(found - T).max() < 0.08
+    low, high = np.array(told.rater.transition_low), np.array(told.rater.transition_high)
+    assert ((low <= T) & (high >= T)).mean() > 0.85
+    assert np.allclose(found.sum(axis=1), 1)
+    assert from_plain(Judgement, json.loads(json.dumps(to_plain(told)))) == told
 
 
 def test_asking_everyone_leaves_no_doubt():
     true, given, column = rated_pool(60)
     drawn = draw_anchors(given, n=60, orders={"other": column}, seed=0)
     assert np.allclose(drawn.weight, 1)
-    mu, _, _ = mean_terms(membership(given, 0.1)[drawn.rows], true[drawn.rows].astype(float), drawn.weight)
-    assert mu == pytest.approx(top_mean(given, true))
+    mean = weighted_mean(membership(given, 0.1)[drawn.rows], true[drawn.rows].astype(float), drawn.weight)
+    assert mean.value == pytest.approx(top_mean(given, true))
 
 
 def test_left_out_errors_are_those_of_fits_without_the_row():
@@ -174,7 +175,7 @@ def test_left_out_errors_are_those_of_fits_without_the_row():
 
 
 def test_wilson_s_interval_of_none_of_ten_is_the_textbook_s():
-    interval = wilson(0.0, 10)
+    interval = weighted_share(np.zeros(10, dtype=bool), np.ones(10))
     assert interval.low == pytest.approx(0.0, abs=1e-12)
     assert interval.high == pytest.approx(0.2775, abs=1e-3)
 
@@ -264,8 +265,10 @@ good = {i: i % 6 for i in range(30)}
         ({"anchors": {i: 3 for i in range(30)}}, "every anchor has the score 3"),
         ({"anchors": {**good, 3: 6}}, "anchor of row 3 is 6, outside 0..5"),
         ({"anchors": {**good, 900: 1}}, "row 900, outside 0..299"),
-        ({"anchors": good, "method": "rank"}, "for method='posterior', got 'rank'"),
+        ({"anchors": good, "method": "rank"}, "for method='refine' or 'posterior', got 'rank'"),
         ({"anchors": good, "bootstrap": 5}, "bootstrap"),
+        ({"anchors": good, "anchor_weight": [1.0, 2.0]}, "weight must be 30 numbers"),
+        ({"anchor_weight": [1.0, 2.0]}, "give anchors too"),
         ({"rater_accuracy": 0.1}, "rater_accuracy must be in"),
         ({"rater_accuracy": [0.6, 0.7]}, "2 accuracies for 1 raters"),
         ({"rater_accuracy": 0.6, "transition": np.eye(6)}, "not both"),

@@ -10,6 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.errors import UserError
 from ds2.method.agreement import lower_median
+from ds2.method.curation.anchored import (
+    Anchors,
+    anchor_posterior,
+    anchor_refined,
+    check_told,
+    posterior_with_anchors,
+)
 from ds2.method.curation.detection import CONFIDENCE
 from ds2.method.curation.diagnostics import count_repeats, describe_rater, length_warnings, rater_warnings
 from ds2.method.curation.inputs import (
@@ -27,7 +34,7 @@ from ds2.method.knn import KnnGraph
 from ds2.method.length import LengthOfOrders, owed_to_length
 from ds2.method.ranking import order_values
 from ds2.method.scores import check_scores
-from ds2.method.stated import check_anchors, check_stated
+from ds2.method.stated import check_stated
 
 
 def curate(
@@ -52,6 +59,7 @@ def curate(
     length: str = "as_rated",
     device: str = "cpu",
     anchors: Mapping[int, int] | None = None,
+    anchor_weight: ArrayLike | None = None,
     rater_accuracy: float | Sequence[float] | None = None,
     transition: ArrayLike | None = None,
 ) -> CurationResult:
@@ -71,9 +79,12 @@ def curate(
     tell nothing about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths
     default to words. `refine` also learns from texts (the rated parts) and from features, (N, f)
     columns of one's own; length: `ignore` takes length out of its order.
-    anchors: {row: true score} that people gave, at least 20. rater_accuracy: how often the rater (each
-    rater) is known to be right. transition: its whole matrix, (K, K) or (R, K, K), rows by true score. All
-    three are for `posterior`, which without them cannot tell a noisy rater from impure neighbourhoods.
+    anchors: {row: true score} that people gave, at least 20, for `refine` and `posterior`: they move an
+    order only by what they show out of sample (`anchored`). anchor_weight: their design weights, in the
+    mapping's order (`draw_anchors`); left out, they count as a plain random draw. rater_accuracy: how often
+    the rater (each rater) is known to be right. transition: its whole matrix, (K, K) or (R, K, K), rows by
+    true score. Both are for `posterior`, which without them or anchors cannot tell a noisy rater from
+    impure neighbourhoods.
 
     ValueError or TypeError, one line, for inputs that cannot work.
     """
@@ -85,20 +96,25 @@ def curate(
         raise UserError(f"features and length are for method='refine'; they have no meaning for {method!r}")
     given = check_scores(scores, num_scores, method)
     check_resampling(given, bootstrap)
-    known, stated = _told(given, num_scores, method, bootstrap, anchors, rater_accuracy, transition)
+    asked = check_told(anchors, anchor_weight, len(given), num_scores)
+    stated = check_stated(rater_accuracy, transition, num_scores, given.shape[1])
+    _check_knowledge(method, bootstrap, asked is not None, stated is not None)
     inputs = gather_inputs(given, embeddings, graph, texts, lengths, method, k, device)
     if method == "refine":
         from ds2.method.curation.refined import run_refine
 
         result = run_refine(inputs, scores, num_scores, texts, features, length=length, k=k, seed=seed)
+        if asked is not None:
+            result = anchor_refined(result, inputs, asked, num_scores, texts)
     else:
         result = _run(
             inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,
-            known, stated,
+            asked, stated,
         )  # fmt: skip
     result = _diagnose(result, inputs, num_scores, k, seed, texts)
-    result = _mind_uninformative(result, inputs.scores, on_uninformative)
-    result = _conclude(result, inputs, told=known is not None or stated is not None)
+    if asked is None:
+        result = _mind_uninformative(result, inputs.scores, on_uninformative)
+    result = _conclude(result, inputs, told=stated is not None)
     if bootstrap and result.diagnostics.kept_raw:
         result.diagnostics.warnings.append("no bootstrap: nothing was curated that could be resampled")
     elif bootstrap:
@@ -134,25 +150,14 @@ def _conclude(result: CurationResult, inputs: Inputs, *, told: bool) -> Curation
     return replace(result, diagnostics=diagnostics)
 
 
-def _told(
-    scores: NDArray[np.int64],
-    K: int,
-    method: str,
-    bootstrap: int,
-    anchors: Mapping[int, int] | None,
-    rater_accuracy: float | Sequence[float] | None,
-    transition: ArrayLike | None,
-) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
-    """What people state, checked: true scores (N,), -1 where not known, and matrices (R, K, K)."""
-    known = None if anchors is None else check_anchors(anchors, len(scores), K)
-    stated = check_stated(rater_accuracy, transition, K, scores.shape[1])
-    if known is None and stated is None:
-        return None, None
-    if method != "posterior":
-        raise UserError(f"anchors and a stated accuracy are for method='posterior', got {method!r}")
-    if bootstrap:
+def _check_knowledge(method: str, bootstrap: int, asked: bool, stated: bool) -> None:
+    """What a method can make of anchors and of a stated accuracy or matrix."""
+    if asked and method not in ("refine", "posterior"):
+        raise UserError(f"anchors are for method='refine' or 'posterior', got {method!r}")
+    if stated and method != "posterior":
+        raise UserError(f"a stated accuracy or transition is for method='posterior', got {method!r}")
+    if (asked or stated) and bootstrap:
         raise UserError("bootstrap resamples without anchors or a stated accuracy: leave one of the two out")
-    return known, stated
 
 
 def _run(
@@ -166,7 +171,7 @@ def _run(
     hoc_solver: str,
     hoc_rounds: int,
     rounds: int,
-    known: NDArray[np.int64] | None,
+    asked: Anchors | None,
     stated: NDArray[np.float64] | None,
 ) -> CurationResult:
     """One method's result, with bare diagnostics."""
@@ -180,12 +185,16 @@ def _run(
     if method == "posterior":
         from ds2.method.curation.posterior import fit_posterior
 
-        fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed, known=known, transition=stated)
+        unasked = None
+        if asked is None:
+            fit = fit_posterior(inputs.graph, inputs.scores, K, k=k, seed=seed, transition=stated)
+        else:
+            fit, unasked = posterior_with_anchors(inputs, asked, K, k=k, seed=seed, transition=stated)
         curated = fit.posterior.argmax(axis=1).astype(np.int64)
         rated = inputs.scores >= 0
         bare.fit = fit.summary
         bare.warnings = list(fit.warnings)
-        return CurationResult(
+        result = CurationResult(
             transition=fit.T[0] if R == 1 else fit.T,
             prior=fit.p,
             curated=curated,
@@ -195,6 +204,9 @@ def _run(
             long_tail=long_tail,
             diagnostics=bare,
         )
+        if asked is None or unasked is None:
+            return result
+        return anchor_posterior(result, inputs, asked, K, unasked)
     graph, scores, embeddings = inputs.graph, first, inputs.embeddings
     if duplicate_pool:
         graph, scores = double_graph(graph), np.concatenate([first, first])
@@ -277,20 +289,7 @@ def _mind_uninformative(result: CurationResult, scores: NDArray[np.int64], polic
         line = "too few rated samples to tell whether neighbours carry information"
     if policy == "fail":
         raise UserError(f"{line}; on_uninformative='keep_raw' keeps the given scores, 'warn' curates anyway")
-    diagnostics = replace(
-        result.diagnostics,
-        kept_raw=True,
-        num_flagged=0,
-        num_changed=0,
-        warnings=[*result.diagnostics.warnings, f"{line}: the given scores were kept"],
-    )
-    kept = lower_median(scores)
-    nothing = np.zeros(len(kept))
-    return replace(
-        result,
-        curated=kept,
-        confidence=nothing,
-        flagged=nothing > 0,
-        posterior=None,
-        diagnostics=diagnostics,
+    said = [*result.diagnostics.warnings, f"{line}: the given scores were kept"]
+    return replace(result, diagnostics=replace(result.diagnostics, warnings=said)).keeping(
+        lower_median(scores)
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.method.anchor_judgement import Judgement
 from ds2.method.length import LengthOfOrders
 from ds2.method.refine import Evidence
 
@@ -126,8 +127,10 @@ class Diagnostics:
     """`refine`: what the order among equal scores rests on."""
     length: LengthOfOrders | None = None
     """What the given scores and the order owe to length; None without texts or lengths."""
+    anchors: Judgement | None = None
+    """What people's scores say of the rater and of the order; None without anchors."""
     verdict: str | None = None
-    """`refine`: what was done and on what evidence, what that cannot tell, and what would tell."""
+    """What was done and on what evidence, what that cannot tell, and what would tell."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -138,6 +141,21 @@ class Diagnostics:
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Samples that people scored, n of them."""
+
+    rows: NDArray[np.int64]
+    """(n,)"""
+    scores: NDArray[np.int64]
+    """(n,) people's scores, 0..K-1."""
+    weight: Array
+    """(n,) design weights: how many samples each stands for."""
+    order: Array
+    """(n,) what the curation would order each by, had it not been asked: in `refined`'s units, without a
+    refined order in the posterior mean's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +189,16 @@ class CurationResult:
     """(N,) `refine`: orders samples, the given score first, then the student with half the posterior."""
     student: Array | None = None
     """(N,) `refine`: what the rater's student predicts out of fold, in scores."""
+    asked: Asked | None = None
+    """The anchors, where there are any."""
+
+    def keeping(self, given: NDArray[np.int64]) -> CurationResult:
+        """The same with the given scores, (N,), in place of what it made of them."""
+        nothing = np.zeros(len(given))
+        kept = replace(self.diagnostics, kept_raw=True, num_flagged=0, num_changed=0)
+        return replace(
+            self, curated=given, confidence=nothing, flagged=nothing > 0, posterior=None, diagnostics=kept
+        )
 
     @property
     def posterior_mean(self) -> Array | None:

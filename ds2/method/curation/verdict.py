@@ -7,6 +7,9 @@ that each order selects, over 29 raters on eight sets (docs/truth.md, `python be
 
 from __future__ import annotations
 
+from ds2.base.words import percent
+from ds2.method.anchor_judgement import Judgement, RaterJudgement
+
 GIVEN = 0.786
 """The rater's own scores."""
 TOP_TENTH = {"rank": 0.484, "posterior": 0.759}
@@ -29,16 +32,16 @@ def verdict_of(method: str, num_raters: int, *, told: bool, kept_raw: bool) -> s
     """What a method other than `refine` did.
 
     Args:
-        told: anchors, an accuracy or a whole matrix was given.
+        told: an accuracy or a whole matrix was stated.
         kept_raw: the method declined to curate.
     """
     if method == "none" or kept_raw:
         return f"The given scores were kept, and equal ones left equal. {_CANNOT_TELL}"
     if told:
         return (
-            "The scores were replaced by what their neighbours' scores and your own knowledge of the rater "
-            "make likely. "
-            "What people said of a hundred samples holds for the pool as far as they were drawn from it."
+            "The scores were replaced by what their neighbours' scores and the accuracy stated of the rater "
+            "make likely. Nothing here shows that this accuracy is right, nor that the order is better than "
+            "the given scores; about a hundred scores by people would tell."
         )
     if num_raters > 1:
         fused = f"The scores of {num_raters} raters were fused into one by a model of each one's errors."
@@ -65,3 +68,63 @@ def said_of_the_paper() -> str:
         f"the rater's own scores' {GIVEN:.2f}, curation=refine's {REFINED:.2f} (29 raters, eight sets: "
         "docs/truth.md)"
     )
+
+
+def anchored_verdict(method: str, said: Judgement, gain: float, *, against: bool = False) -> str:
+    """What `refine` or `posterior` did with anchors, and what these show.
+
+    gain: share of the squared error that it removes, out of sample. against: people score against the
+    rater's order.
+    """
+    shown = [test for test in said.evidence if test.shown]
+    tried = in_words([test.name for test in said.evidence], "or")
+    parts = [rater_sentence(said.rater)]
+    if method == "posterior" and shown:
+        parts.append(
+            "The posterior mean predicts people better than the given scores "
+            f"({percent(gain, 0)} less squared error on samples left out): it replaced them."
+        )
+    elif method == "posterior":
+        parts.append(
+            "That the posterior mean predicts people better than the given scores cannot be shown on "
+            "samples left out: it was refused, and the given scores were kept."
+        )
+    elif against:
+        parts.append(
+            "Where this rater scores higher, people do not: its order was left as it is, and no correction "
+            "of it can be trusted. Another rater, or other criteria, are called for."
+        )
+    elif shown:
+        tell = "tells" if len(shown) == 1 else "tell"
+        parts.append(
+            f"Beside the refined order, {in_words([test.name for test in shown])} {tell} what people say "
+            f"({percent(gain, 0)} less squared error on samples left out): samples are ordered by the "
+            "human score that they predict together."
+        )
+    else:
+        parts.append(
+            f"That {tried} adds to the refined order cannot be shown on samples left out: such a correction "
+            "was refused, and the given score still comes first, equal ones by the rater's student."
+        )
+    parts.append("This holds for samples like this pool's and for what these people were asked.")
+    return " ".join(parts)
+
+
+def rater_sentence(rater: RaterJudgement) -> str:
+    """How often the rater is right, and whether it is lenient."""
+    a, b = rater.accuracy, rater.bias
+    lean = f"scores {abs(b.value):.2f} points too {'high' if b.value > 0 else 'low'} on average"
+    if b.low is None or b.high is None or b.low <= 0 <= b.high:
+        lean = "is not shown to be lenient or severe"
+    return (
+        f"By {rater.num_anchors} human scores the rater is right {a.words(_percent)} of the time and {lean}."
+    )
+
+
+def _percent(share: float) -> str:
+    return percent(share, 0)
+
+
+def in_words(names: list[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
