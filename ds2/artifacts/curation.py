@@ -12,6 +12,13 @@ The table has one row a sample, in pool order:
     posterior_mean    float64, the expected true score; NaN without a posterior
     refined           float64, of `refine`: orders samples, the given score first
     student           float64, of `refine`: what the rater's student predicts out of fold, in scores
+
+Samples that people scored, where there are any, have a table of their own:
+
+    position          int64, in pool order
+    score             int64, the person's, 0..K-1
+    weight            float64, how many samples it stands for
+    order             float64, what the sample would be ordered by, had it not been asked
 """
 
 from __future__ import annotations
@@ -28,7 +35,7 @@ from ds2.artifacts.reading import damaged, parsed, read_array, read_dataclass, r
 from ds2.artifacts.samples import identity_columns
 from ds2.base.dataclass_json import to_plain
 from ds2.base.json_files import write_json
-from ds2.method.curation.result import CurationResult, Diagnostics, Interval, Uncertainty
+from ds2.method.curation.result import Asked, CurationResult, Diagnostics, Interval, Uncertainty
 from ds2.pool import Pool
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 _TABLE = "curation.parquet"
 _RATER_ERRORS = "transition.json"
 _POSTERIOR = "posterior.npy"
+_ANCHORS = "anchors.parquet"
 _UNCERTAINTY = "uncertainty.json"
 _ERROR_PROBABILITY = "error_probability.npy"
 _INTERVALS = ("transition", "prior", "clusterability")
@@ -120,6 +128,12 @@ def write_curation(
         np.save(folder / _POSTERIOR, result.posterior.astype(np.float32))
     if result.uncertainty is not None:
         _write_uncertainty(folder, result.uncertainty)
+    if result.asked is not None:
+        asked = result.asked
+        table = {
+            "position": asked.rows, "score": asked.scores, "weight": asked.weight, "order": asked.order
+        }  # fmt: skip
+        pd.DataFrame(table).to_parquet(folder / _ANCHORS, index=False)
     of_one = result.transition is not None and result.transition.ndim == 2
     transition, transitions = (result.transition, None) if of_one else (None, result.transition)
     RaterErrors(transition, transitions, result.prior, num_scores, result.diagnostics).write(folder)
@@ -128,6 +142,17 @@ def write_curation(
 def read_curation(folder: Path, *columns: str) -> pd.DataFrame:
     """The table, N rows in pool order: the named columns, or all. Raises DamagedArtifact."""
     return read_table(folder / _TABLE, columns or None)
+
+
+def read_asked(folder: Path) -> Asked | None:
+    """The samples that people scored; None where nobody was asked. Raises DamagedArtifact."""
+    path = folder / _ANCHORS
+    if not path.is_file():
+        return None
+    table = read_table(path, ("position", "score", "weight", "order"))
+    rows, scores = (table[name].to_numpy(dtype=np.int64) for name in ("position", "score"))
+    weight, order = (table[name].to_numpy(dtype=np.float64) for name in ("weight", "order"))
+    return Asked(rows, scores, weight, order)
 
 
 def read_posterior(folder: Path) -> NDArray[np.float32] | None:

@@ -82,11 +82,20 @@ class CurationConfig:
     """What to do when neighbours carry no information about this rater."""
     length: Length = Length.as_rated
     """What `refine` makes of the length of texts."""
+    anchors: str | None = None
+    """CSV of people's scores of some samples (`ds2 anchors draw` makes one), for `refine` and `posterior`:
+    they judge the rater, and move the order as far as they show a gain out of sample."""
+    rater_accuracy: float | None = None
+    """How often the rater is known to give the true score, above chance and at most 0.99; for `posterior`,
+    which then holds the transition matrix at it."""
     seed: int = 0
 
     @property
     def without_say(self) -> tuple[str, ...]:
-        """Fields that the method does not read: no part of what it gives."""
+        """Fields that the method does not read, or that are not given: no part of what it gives."""
+        told = tuple(name for name in ("anchors", "rater_accuracy") if getattr(self, name) is None)
         if self.method is CurationMethod.refine:
-            return ("confidence", "duplicate_pool", "hoc_solver", "bootstrap", "on_uninformative")
-        return ("length",)
+            return (
+                "confidence", "duplicate_pool", "hoc_solver", "bootstrap", "on_uninformative", *told
+            )  # fmt: skip
+        return ("length", *told)

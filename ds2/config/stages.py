@@ -7,8 +7,10 @@ import re
 from collections.abc import Hashable, Iterable
 
 from ds2.base.errors import UserError
+from ds2.config.curation import CurationConfig
 from ds2.config.run import RunConfig, Until
 from ds2.config.selection import STRATEGIES, SelectionConfig
+from ds2.method.choices import CurationMethod
 
 READS: dict[str, tuple[str, ...]] = {
     "model": (),
@@ -83,9 +85,25 @@ def check(config: RunConfig) -> None:
             f"scale.low={config.scale.low} and scale.high={config.scale.high} give "
             f"{config.scale.num_scores} score levels; 2 to 11 are supported"
         )
+    _check_knowledge(config.curation)
     check_budget(config.budget.samples)
     if config.seed < 0:
         raise UserError(f"seed={config.seed} must not be negative")
+
+
+def _check_knowledge(curation: CurationConfig) -> None:
+    """What people state of the truth, where the method can make use of it."""
+    method = curation.method
+    if curation.anchors is not None and method not in (CurationMethod.refine, CurationMethod.posterior):
+        raise UserError(
+            f"curation.anchors is for curation=refine and curation=posterior, not curation={method.value}; "
+            "`ds2 anchors judge FILE` judges every order"
+        )
+    if curation.rater_accuracy is not None and method is not CurationMethod.posterior:
+        raise UserError(
+            f"curation.rater_accuracy is for curation=posterior, not curation={method.value}, which has no "
+            "model of the rater to hold at it"
+        )
 
 
 def _check_strategy(selection: SelectionConfig) -> None:

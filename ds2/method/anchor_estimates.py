@@ -32,10 +32,10 @@ class Estimate:
     """None where too few anchors tell."""
     high: float | None
 
-    def moved(self, by: float) -> Estimate:
-        """The same on a scale that begins `by` higher."""
-        ends = (None if end is None else end + by for end in (self.low, self.high))
-        return Estimate(self.value + by, *ends)
+    def on_scale(self, low: float, high: float) -> Estimate:
+        """The same of scores that begin at `low`, its ends kept on the scale."""
+        ends = (None if end is None else min(max(end + low, low), high) for end in (self.low, self.high))
+        return Estimate(self.value + low, *ends)
 
     def words(self, write: Callable[[float], str] = "{:.2f}".format) -> str:
         """`3.41 (3.20 to 3.62)`; the value alone without an interval."""

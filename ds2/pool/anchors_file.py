@@ -2,11 +2,12 @@
 judging reads.
 
     id      sample's id in the pool
-    row     its row in the pool, from 0
-    score   the person's score on the rater's scale, low..high; empty where not yet given
+    score   the person's score on the rater's scale (`AnswerScale`); empty where not yet given
+    row     its position in the pool, from 0
     weight  design weight 1 / pi of `anchors`
     pool    content hash of the pool the rows were drawn from
 
+A person's own file needs `id` and `score`; without weights its samples count as a plain random draw.
 Further columns are kept out of it and read past. Comma or semicolon, with or without a byte order mark:
 spreadsheets write both.
 """
@@ -24,9 +25,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.config import LlmRaterConfig, RaterConfig, RatingUnit, Reading, ScaleConfig
 from ds2.method.stated import FEWEST_ANCHORS
 
 COLUMNS = ("id", "row", "score", "weight", "pool")
+NEEDED = ("id", "score")
+
+
+@dataclass(frozen=True)
+class AnswerScale:
+    """The whole numbers that people answer with, and what they become."""
+
+    low: int
+    high: int
+    first: int
+    """Answer that is score 0, as all below it are."""
+    levels: int
+    """K scores."""
+
+    def score(self, answer: int) -> int:
+        """0..K-1."""
+        return min(max(answer - self.first, 0), self.levels - 1)
+
+
+def answer_scale(rater: RaterConfig, scale: ScaleConfig) -> AnswerScale:
+    """The rater's own: a language model's ratings, a column's as far as the scale tells them apart, or
+    scores.
+    """
+    K = scale.num_scores
+    if isinstance(rater, LlmRaterConfig):
+        return AnswerScale(1, 9 if rater.reading is Reading.expected else 10, scale.low, K)
+    if getattr(rater, "unit", RatingUnit.scores) is RatingUnit.ratings:
+        return AnswerScale(scale.low, scale.high, scale.low, K)
+    return AnswerScale(0, K - 1, 0, K)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +67,15 @@ class AnchorFile:
     rows: NDArray[np.int64]
     """(n,) rows of the pool."""
     scores: NDArray[np.int64]
-    """(n,) in 0..K-1: the file's less the scale's lowest."""
+    """(n,) in 0..K-1."""
     weight: NDArray[np.float64]
     """(n,) design weights; those of a file answered in part are raised by lines / answers, as if fewer had
     been drawn.
     """
     unanswered: int
     """Lines without a score."""
+    drawn: bool
+    """False: the file has no weights, and each is 1."""
 
     @property
     def anchors(self) -> dict[int, int]:
@@ -74,21 +107,21 @@ def format_anchors(
     return out.getvalue()
 
 
-def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, high: int = 5) -> AnchorFile:
+def read_anchors(path: Path, ids: Sequence[str], pool: str, scale: AnswerScale) -> AnchorFile:
     """Read and check a file of answers.
 
-    ids: of the pool's samples in its order. pool: content hash of the pool at hand. low, high: the rater's
-    scale. UserError, one line with the file and line, for a file of another pool, unknown ids, two lines
-    for one id, a score that is no whole number of the scale, a weight not above 0, fewer than 20 answers,
-    or answers that are all the same.
+    ids: of the pool's samples in its order. pool: content hash of the pool at hand. UserError, one line
+    with the file and line, for a file of another pool, unknown ids, two lines for one id, a score that is
+    no whole number of the scale, a weight not above 0, fewer than 20 answers, or answers that are all the
+    same.
     """
-    lines = _lines(path)
+    names, lines = _lines(path)
     place = {name: row for row, name in enumerate(ids)}
     seen: dict[str, int] = {}
     rows, scores, weights, blank = [], [], [], 0
     for number, line in lines:
         where = f"{path}: line {number}"
-        if line["pool"] != pool:
+        if line.get("pool", pool) != pool:
             raise UserError(
                 f"{where} is of another pool ({line['pool'] or 'no hash'}; this one is {pool}): draw "
                 "anchors from this pool"
@@ -101,7 +134,7 @@ def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, hig
                 f"{where}: {name!r} stands in line {seen[name]} already; keep one score for each sample"
             )
         seen[name] = number
-        if line["row"] != str(place[name]):
+        if line.get("row", str(place[name])) != str(place[name]):
             raise UserError(
                 f"{where}: {name!r} is row {place[name]} of the pool, not {line['row'] or 'empty'}"
             )
@@ -109,25 +142,26 @@ def read_anchors(path: Path, ids: Sequence[str], pool: str, *, low: int = 0, hig
             blank += 1
             continue
         rows.append(place[name])
-        scores.append(_score(line["score"], low, high, where) - low)
-        weights.append(_weight(line["weight"], where))
+        scores.append(_score(line["score"], scale, where))
+        weights.append(_weight(line.get("weight", "1"), where))
     if len(rows) < FEWEST_ANCHORS:
         also = f" ({blank} lines wait for one)" if blank else ""
         raise UserError(
             f"{path}: {len(rows)} scores are too few to judge by, at least {FEWEST_ANCHORS} are needed{also}"
         )
     if len(set(scores)) == 1:
-        raise UserError(f"{path}: every score is {scores[0] + low}: nothing can be told from them")
+        raise UserError(f"{path}: every score is level {scores[0]}: nothing can be told from them")
     return AnchorFile(
         rows=np.array(rows, dtype=np.int64),
         scores=np.array(scores, dtype=np.int64),
         weight=np.array(weights) * (len(rows) + blank) / len(rows),
         unanswered=blank,
+        drawn="weight" in names,
     )
 
 
-def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Lines by column, with their numbers; blank lines are skipped."""
+def _lines(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Columns; and lines by column, with their numbers; blank lines are skipped."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -141,11 +175,10 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file: {error}") from None
     names = [name.strip() for name in table[0][1]] if table else []
-    missing = [name for name in COLUMNS if name not in names]
+    missing = [name for name in NEEDED if name not in names]
     if missing:
         raise UserError(
-            f"{path}: the first line must name the columns {', '.join(COLUMNS)}; {', '.join(missing)} is "
-            "missing"
+            f"{path}: the first line must name the columns {' and '.join(NEEDED)}; {missing[0]} is missing"
         )
     out = []
     for number, cells in table[1:]:
@@ -153,19 +186,20 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
             raise UserError(f"{path}: line {number} has {len(cells)} cells for {len(names)} columns")
         line = dict(zip(names, cells, strict=True))
         out.append((number, {name: cell if name == "id" else cell.strip() for name, cell in line.items()}))
-    return out
+    return names, out
 
 
-def _score(text: str, low: int, high: int, where: str) -> int:
+def _score(text: str, scale: AnswerScale, where: str) -> int:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not low <= value <= high or value != int(value):
+    if not scale.low <= value <= scale.high or value != int(value):
         raise UserError(
-            f"{where}: the score {text!r} is not a whole number in {low}..{high}, the rater's scale"
+            f"{where}: the score {text!r} is not a whole number in {scale.low}..{scale.high}, the rater's "
+            "scale"
         )
-    return int(value)
+    return scale.score(int(value))
 
 
 def _weight(text: str, where: str) -> float:

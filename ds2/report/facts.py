@@ -24,7 +24,10 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
+from ds2.report.anchors import anchored
 
+_SAID_ELSEWHERE = ("warnings", "anchors")
+"""Parts of a curation's diagnostics that have a place of their own."""
 NO_SOURCE = "(no source)"
 """Shown for samples whose pool names none."""
 
@@ -136,17 +139,20 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
     """What curation measured about the neighbourhoods, nested names joined by dots, without its warnings."""
     if "curate" not in run.stages:
         return {}
-    measured = flatten(RaterErrors.read(run.stages["curate"].path).diagnostics.to_dict())
-    return {name: value for name, value in measured.items() if name != "warnings" and value is not None}
+    everything = RaterErrors.read(run.stages["curate"].path).diagnostics.to_dict()
+    measured = flatten({name: value for name, value in everything.items() if name not in _SAID_ELSEWHERE})
+    return {name: value for name, value in measured.items() if value is not None}
 
 
 def verdict(run: RunResult) -> str | None:
-    """What was done with the scores, what that cannot tell and what would; None where nothing was curated,
-    and of a curation from before verdicts were given.
+    """What people say of the selection, what was done with the scores, what that cannot tell and what
+    would; None where nothing was curated, and of a curation from before verdicts were given.
     """
     if "curate" not in run.stages:
         return None
-    return RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
+    said = RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
+    asked = anchored(run)
+    return said if said is None or asked is None else " ".join(filter(None, [asked.sentence, said]))
 
 
 def subset_report(run: RunResult) -> SubsetReport | None:

@@ -8,7 +8,8 @@ filters read:
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
                if none had been cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr,
                eval/average, tasks named as in the tables; finetune/loss by finetune/step
-    summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...
+    summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...;
+               people/accuracy, people/selected_mean, ... where people scored samples
     media      curate/transition, curate/scores, select/sources, select/length, and most as a table;
                rate/outcomes by source
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
@@ -33,6 +34,7 @@ from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
 from ds2.config.stages import choices
 from ds2.method.agreement import COLLAPSED
 from ds2.report import facts
+from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_dollars, rating_facts
 
@@ -138,6 +140,7 @@ class Tracker:
         self._run.log(_costs(run))
         self._run.summary["verdict"] = facts.verdict(run)
         self._run.summary.update(facts.length_numbers(run))
+        self._run.summary.update(_people(run))
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 
@@ -240,6 +243,15 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
     if matrix is not None:
         header = ["true", *(f"rated_{j}" for j in range(len(matrix.matrix)))]
         yield "curate/transition_table", header, [[i, *row] for i, row in enumerate(matrix.matrix)]
+    asked = anchored(run)
+    if asked is not None:
+        rater = asked.judgement.rater
+        cells = [
+            [i, j, rater.transition[i][j], rater.transition_low[i][j], rater.transition_high[i][j]]
+            for i in range(len(rater.transition))
+            for j in range(len(rater.transition))
+        ]
+        yield "people/transition_table", ["human", "rated", "share", "low", "high"], cells
     if scores is not None:
         after: Sequence[int | None] = scores.curated or [None] * len(scores.raw)
         rows = [
@@ -264,6 +276,26 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
             header,
             [[getattr(result, name) for name in header] for result in results.results],
         )
+
+
+def _people(run: RunResult) -> dict[str, float]:
+    """people/NAME of each estimate that anchors give, with the ends of its interval; people/shown/NAME, 1
+    for what is shown to add to the order and 0 for what is refused.
+    """
+    asked = anchored(run)
+    if asked is None:
+        return {}
+    rater = asked.judgement.rater
+    estimates = {
+        "accuracy": rater.accuracy, "bias": rater.bias, "pool_mean": asked.everyone,
+        "selected_mean": asked.selected,
+    }  # fmt: skip
+    values: dict[str, float] = {"people/anchors": rater.num_anchors}
+    for name, found in estimates.items():
+        ends = {} if found is None else {"": found.value, "_low": found.low, "_high": found.high}
+        values |= {f"people/{name}{end}": value for end, value in ends.items() if value is not None}
+    tests = asked.judgement.evidence
+    return values | {f"people/shown/{test.name.replace(' ', '_')}": int(test.shown) for test in tests}
 
 
 def _costs(run: RunResult) -> dict[str, float]:

@@ -95,6 +95,7 @@ class Chain:
         """Compute what is missing, in order, and return every finished stage."""
         reporter = reporter or Reporter()
         self._check_budget()
+        self._check_anchors()
         tracker = self._tracker(reporter)
         try:
             for step in self.steps:
@@ -148,6 +149,12 @@ class Chain:
         if step is not None and "budget" in step.identity and self.store.find(step) is None:
             size = len(self._context.pool.load())
             resolve_budget(self.config.budget.samples, size, pool_size=size)
+
+    def _check_anchors(self) -> None:
+        """People's scores that cannot serve are refused before a rater is paid."""
+        step = self._context.steps.get("curate")
+        if step is not None and self.store.find(step) is None:
+            curate.anchors_of(self._context)
 
     def _tracker(self, reporter: Reporter) -> Tracker | None:
         """None where tracking is off, or where this run was tracked before."""

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.pool.anchors_file import format_anchors, read_anchors
+from ds2.pool.anchors_file import AnswerScale, format_anchors, read_anchors
 
 IDS = [f"s{i}" for i in range(200)]
 ROWS = list(range(3, 123, 3))
 POOL = "0123456789abcdef"
 ANSWERS = {row: 1 + row % 6 for row in ROWS}
+SCALE = AnswerScale(1, 6, 1, 6)
 
 
 def written(tmp_path, text=None, **changes):
@@ -29,7 +30,7 @@ def written(tmp_path, text=None, **changes):
 
 
 def read(path):
-    return read_anchors(path, IDS, POOL, low=1, high=6)
+    return read_anchors(path, IDS, POOL, SCALE)
 
 
 def test_a_file_reads_back_in_levels_of_the_scale(tmp_path):
@@ -37,6 +38,21 @@ def test_a_file_reads_back_in_levels_of_the_scale(tmp_path):
     assert answers.anchors == {row: score - 1 for row, score in ANSWERS.items()}
     assert answers.weight.tolist() == [1.5] * len(ROWS)
     assert answers.unanswered == 0
+
+
+def test_a_person_s_own_file_needs_ids_and_scores_alone(tmp_path):
+    path = written(tmp_path, text="score,id\n" + "".join(f"{ANSWERS[r]},{IDS[r]}\n" for r in ROWS))
+    answers = read(path)
+    assert answers.anchors == {row: score - 1 for row, score in ANSWERS.items()}
+    assert answers.weight.tolist() == [1.0] * len(ROWS)
+    assert (answers.drawn, read(written(tmp_path)).drawn) == (False, True)
+
+
+def test_answers_beyond_the_scores_ends_are_the_end_scores(tmp_path):
+    given = {row: 1 + row // 3 % 10 for row in ROWS}
+    path = written(tmp_path, scores=given)
+    answers = read_anchors(path, IDS, POOL, AnswerScale(1, 10, 4, 6))
+    assert answers.anchors == {row: min(max(answer, 4), 9) - 4 for row, answer in given.items()}
 
 
 def test_lines_without_a_score_are_counted_and_the_others_stand_for_them(tmp_path):
@@ -67,7 +83,7 @@ def test_ids_of_any_text_survive(tmp_path_factory, ids):
     rows = range(len(ids))
     text = format_anchors(ids, rows, [2.0] * len(ids), POOL, {r: r % 3 for r in rows})
     path.write_text(text, encoding="utf-8", newline="")
-    assert read_anchors(path, ids, POOL).anchors == {r: r % 3 for r in rows}
+    assert read_anchors(path, ids, POOL, AnswerScale(0, 5, 0, 6)).anchors == {r: r % 3 for r in rows}
 
 
 def line_of(path, number, old, new):
@@ -92,7 +108,7 @@ def line_of(path, number, old, new):
         (4, POOL, "fedcba9876543210", "line 4 is of another pool"),
         (4, ",1.5,", ",,", "the weight '' is not a number above 0"),
         (4, ",1.5,", ",-1,", "the weight '-1' is not a number above 0"),
-        (1, "weight", "heaviness", "weight is missing"),
+        (1, "score", "mark", "score is missing"),
         (4, "s9,", "", "line 4 has 4 cells for 5 columns"),
     ],
 )
@@ -110,7 +126,7 @@ def test_too_few_answers_or_answers_all_the_same_are_refused_and_nothing_is_lost
     with pytest.raises(UserError, match=r"19 scores are too few.*21 lines wait"):
         read(few)
     assert few.read_bytes() == before
-    with pytest.raises(UserError, match="every score is 4"):
+    with pytest.raises(UserError, match="every score is level 3"):
         read(written(tmp_path, scores=dict.fromkeys(ROWS, 4)))
 
 

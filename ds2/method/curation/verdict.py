@@ -116,13 +116,11 @@ def rater_sentence(rater: RaterJudgement) -> str:
     lean = f"scores {abs(b.value):.2f} points too {'high' if b.value > 0 else 'low'} on average"
     if b.low is None or b.high is None or b.low <= 0 <= b.high:
         lean = "is not shown to be lenient or severe"
+    ends = "" if a.low is None or a.high is None else f" ({percent(a.low, 0)} to {percent(a.high, 0)})"
     return (
-        f"By {rater.num_anchors} human scores the rater is right {a.words(_percent)} of the time and {lean}."
+        f"By {rater.num_anchors} human scores the rater is right {percent(a.value, 0)} of the time{ends} and "
+        f"{lean}."
     )
-
-
-def _percent(share: float) -> str:
-    return percent(share, 0)
 
 
 def in_words(names: list[str], last: str = "and") -> str:

@@ -14,6 +14,7 @@ from ds2.base.dataclass_json import to_plain
 from ds2.base.words import percent
 from ds2.config.stages import choices
 from ds2.report import facts
+from ds2.report.anchors import anchored
 from ds2.report.choices import in_words
 from ds2.report.page.html import Chart, page, shown
 from ds2.report.page.rated_share import rated_share
@@ -61,6 +62,7 @@ def render_run(run: RunResult) -> str:
         "lede": _lede(run),
         "verdict": facts.verdict(run),
         "people": people_say([run.config]),
+        "anchored": anchored(run),
         "tiles": _tiles(run),
         "scores": _scores(run, charts),
         "rating": rating_facts(run),

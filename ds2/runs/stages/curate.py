@@ -12,10 +12,12 @@ from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.store import Outcome, Step
+from ds2.base.errors import MissingInput
 from ds2.config import CurationMethod
 from ds2.method.curation.api import curate
 from ds2.method.curation.verdict import TOP_TENTH, warning_of
 from ds2.method.length import lengths_of
+from ds2.pool.anchors_file import AnchorFile, answer_scale, read_anchors
 from ds2.runs.context import Context, identity
 
 
@@ -26,6 +28,7 @@ def step(run: Context) -> Step:
     def compute(folder: Path) -> Outcome:
         pool, scores = run.pool.load(), read_scores(run.path("rate"))
         answers = pool.answers()
+        people = anchors_of(run)
         result = curate(
             np.asarray(read_embeddings(run.path("embed"))),
             read_rater_scores(run.path("rate")),
@@ -41,19 +44,59 @@ def step(run: Context) -> Step:
             bootstrap=config.bootstrap,
             on_uninformative=config.on_uninformative,
             length=config.length,
+            anchors=None if people is None else people.anchors,
+            anchor_weight=None if people is None else people.weight,
+            rater_accuracy=config.rater_accuracy,
             seed=config.seed,
         )
         write_curation(folder, pool, scores, result, scale.num_scores)
         changed = int((result.curated != scores).sum())
-        counts = {"samples": len(pool), "flagged": int(result.flagged.sum()), "changed": changed}
+        counts: dict[str, int] = {
+            "samples": len(pool),
+            "flagged": int(result.flagged.sum()),
+            "changed": changed,
+        }
         warnings = (*result.diagnostics.warnings, *_unscored(result.curated, config.method))
-        if config.method in TOP_TENTH and len(result.diagnostics.raters) == 1:
+        if people is not None:
+            counts |= {"anchors": len(people.rows)}
+            warnings = (*_of_anchors(people), *warnings)
+        elif config.method in TOP_TENTH and len(result.diagnostics.raters) == 1:
             warnings = (warning_of(config.method), *warnings)
         return Outcome(counts, warnings)
 
     values = identity(config, drop=config.without_say) | {"num_scores": scale.num_scores}
+    if config.anchors is not None:
+        values["anchors"] = run.hashes.of(anchors_path(config.anchors))
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
     return Step("curate", 3, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
+
+
+def anchors_path(given: str) -> Path:
+    """Where the anchors are. Raises MissingInput."""
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise MissingInput(f"curation.anchors={given}: no such file; `ds2 anchors draw` makes one")
+    return path
+
+
+def anchors_of(run: Context) -> AnchorFile | None:
+    """People's scores, checked against the pool; None without `curation.anchors`. Raises UserError."""
+    config = run.config
+    if config.curation.anchors is None:
+        return None
+    path, scale = anchors_path(config.curation.anchors), answer_scale(config.rater, config.scale)
+    return read_anchors(path, run.pool.load().ids, run.pool.fingerprint, scale)
+
+
+def _of_anchors(people: AnchorFile) -> tuple[str, ...]:
+    """What a file of anchors lacks."""
+    said = []
+    if people.unanswered:
+        lines = people.unanswered + len(people.rows)
+        said.append(f"{people.unanswered} of {lines} anchors have no score yet; the others stand for them")
+    if not people.drawn:
+        said.append("the anchors have no weights (`ds2 anchors draw`): they count as a plain random draw")
+    return tuple(said)
 
 
 def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 from helpers.browsing import open_page
 
 from ds2.base.errors import UserError
-from ds2.pool.anchors_file import format_anchors, read_anchors
+from ds2.pool.anchors_file import AnswerScale, format_anchors, read_anchors
 from ds2.report.page.anchors_form import AnchorItem, anchors_form, key_of
 
 POOL = "0123456789abcdef"
@@ -57,7 +57,7 @@ def test_keys_score_storage_resumes_and_the_saved_file_is_the_draw_s_own(browser
     pool_ids = [f"x{n}" for n in range(100)]
     for item in items:
         pool_ids[item.row] = item.id
-    answers = read_anchors(path, pool_ids, POOL, low=1, high=6)
+    answers = read_anchors(path, pool_ids, POOL, AnswerScale(1, 6, 1, 6))
     assert answers.anchors == {row: score - 1 for row, score in scores.items()}
     assert answers.unanswered == 3
     assert problems == []
