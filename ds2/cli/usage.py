@@ -22,6 +22,7 @@ usage
   ds2 sweep=NAME [key=value ...]    run a named grid and print its table
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
   ds2 look FILE [pool.key=value]    what is in a file: shapes, scores, duplicates, bad rows, five samples
+  ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
   ds2 help GROUP | GROUP=CHOICE     what can be chosen, and what of a choice can be set

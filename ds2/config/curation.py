@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ds2.config.base import MISSING, Extensible, name_or_path_field, register
+from ds2.config.base import MISSING, Extensible, name_or_path_field, path_field, register
 from ds2.config.rating import CONFIDENCE
 from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
@@ -82,7 +82,7 @@ class CurationConfig:
     """What to do when neighbours carry no information about this rater."""
     length: Length = Length.as_rated
     """What `refine` makes of the length of texts."""
-    anchors: str | None = None
+    anchors: str | None = path_field(None)
     """CSV of people's scores of some samples (`ds2 anchors draw` makes one), for `refine` and `posterior`:
     they judge the rater, and move the order as far as they show a gain out of sample."""
     rater_accuracy: float | None = None

@@ -107,6 +107,15 @@ def format_anchors(
     return out.getvalue()
 
 
+def name_anchors(path: Path) -> tuple[str | None, list[str]]:
+    """The pool's content hash that a file names, None where it names none; and its samples' ids. Raises
+    UserError.
+    """
+    _, lines = _lines(path)
+    hashes = {line["pool"] for _, line in lines if line.get("pool")}
+    return (hashes.pop() if len(hashes) == 1 else None), [line["id"] for _, line in lines]
+
+
 def read_anchors(path: Path, ids: Sequence[str], pool: str, scale: AnswerScale) -> AnchorFile:
     """Read and check a file of answers.
 

@@ -83,6 +83,16 @@ def instructions(reading: Reading, version: int = VERSION) -> str:
     return _WORDINGS[version, reading]
 
 
+def criteria(version: int = VERSION) -> str:
+    """What a rating judges, in words for people as for models.
+
+    Raises:
+        UserError: no such version.
+    """
+    instructions(Reading.answer, version)
+    return f"{_TASK}\n\nGive the overall rating alone."
+
+
 def as_data(conversation: str) -> str:
     """A conversation that can pass neither for the prompt nor for a turn of the chat; valid Unicode."""
     valid = conversation.encode("utf-8", "replace").decode()

@@ -13,6 +13,7 @@ from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.errors import MissingInput
+from ds2.base.paths import shown
 from ds2.config import CurationMethod
 from ds2.method.curation.api import curate
 from ds2.method.curation.verdict import TOP_TENTH, warning_of
@@ -73,9 +74,9 @@ def step(run: Context) -> Step:
 
 def anchors_path(given: str) -> Path:
     """Where the anchors are. Raises MissingInput."""
-    path = Path(given).expanduser()
+    path = Path(given)
     if not path.is_file():
-        raise MissingInput(f"curation.anchors={given}: no such file; `ds2 anchors draw` makes one")
+        raise MissingInput(f"curation.anchors={shown(path)}: no such file; `ds2 anchors draw` makes one")
     return path
 
 
