@@ -25,15 +25,15 @@ _USAGE = (
     "ds2 anchors draw pool=... rater=... [n=100] [out=anchors.csv] [criteria=TEXT or FILE], or ds2 anchors "
     "judge FILE"
 )
-_COMMANDS = {
-    REFINED: "curation=refine (the default)",
-    REFINED_TOO: "curation=refine curation.anchors={file}",
+_CHOICES = {
+    REFINED: "selection=ds2_refined",
+    REFINED_TOO: "selection=ds2_refined curation.anchors={file}",
     POSTERIOR: "selection=ds2_posterior",
     POSTERIOR_TOO: "selection=ds2_posterior curation.anchors={file}",
     PAPER: "selection=ds2",
     GIVEN: "selection=ds2_refined curation=none",
 }
-"""Order -> what asks for it."""
+"""Order -> what chooses it on the command line."""
 
 
 def run(given: CommandLine) -> int:
@@ -102,7 +102,10 @@ def _judge(file: Path, overrides: Sequence[str]) -> int:
     found = anchors.judge(file, _without_paths(overrides), root=root, reporter=console.reporter())
     for table in _tables(found):
         console.show(table)
-    console.line(verdict(found, shown(file)))
+    told, choice = verdict(found.judgement, found.refused)
+    console.line(told)
+    chosen = _CHOICES[choice].format(file=shown(file))
+    console.line(f"next:   ds2 {' '.join(found.overrides)} {chosen} until=select")
     return 0
 
 
@@ -143,32 +146,33 @@ def _tables(found: Judged) -> list[Table]:
     return [rater, matrix, evidence, orders]
 
 
-def verdict(found: Judged, file: str) -> str:
-    """What to do, in plain sentences, and with what command."""
-    said = found.judgement
+def verdict(said: Judgement, refused: Sequence[str]) -> tuple[str, str]:
+    """What to do, in plain sentences, and the order to select by.
+
+    refused: curations whose correction by the anchors was.
+    """
     parts = [rater_sentence(said.rater), _of_evidence(said)]
-    if found.refused:
+    if refused:
         parts.append(
-            f"No correction of {in_words(found.refused)} by these scores can be shown on samples left out: "
+            f"No correction of {in_words(list(refused))} by these scores can be shown on samples left out: "
             "it was refused."
         )
-    best = order_named(said.orders, said.chosen)
+    best, refined = (order_named(said.orders, name) for name in (said.chosen, REFINED))
     if best.gain is not None:
         parts.append(
-            f"Select by {best.name}: {_COMMANDS[best.name].format(file=file)}. It gains "
-            f"{best.gain.words('{:+.2f}'.format)} points over the given scores."
+            f"Select by {best.name}: it gains {best.gain.words('{:+.2f}'.format)} points over the given "
+            "scores."
         )
-        return " ".join(parts)
-    refined = order_named(said.orders, REFINED)
+        return " ".join(parts), best.name
     if refined.gain is not None and refined.gain.high is not None and refined.gain.high < 0:
-        parts.append(f"The refined order selects worse than the given scores: {_COMMANDS[GIVEN]}.")
-    else:
-        parts.append(
-            "No order is shown to select better than the given scores. The default, curation=refine, orders "
-            "only what they leave equal and has done no harm on real raters (docs/truth.md): it stands. More "
-            "scores by people would tell more."
-        )
-    return " ".join(parts)
+        parts.append("The refined order selects worse than the given scores: stay with these.")
+        return " ".join(parts), GIVEN
+    parts.append(
+        "No order is shown to select better than the given scores. The default, curation=refine, orders "
+        "only what they leave equal and has done no harm on real raters (docs/truth.md): it stands. More "
+        "scores by people would tell more."
+    )
+    return " ".join(parts), REFINED
 
 
 def _of_evidence(said: Judgement) -> str:

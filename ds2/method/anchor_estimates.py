@@ -99,4 +99,4 @@ def weighted_share(yes: NDArray[np.bool_], weight: Array) -> Estimate:
     z2 = 1.96**2
     center = (share + z2 / (2 * size)) / (1 + z2 / size)
     half = 1.96 * np.sqrt(share * (1 - share) / size + z2 / (4 * size**2)) / (1 + z2 / size)
-    return Estimate(share, float(center - half), float(center + half))
+    return Estimate(share, max(float(center - half), 0.0), min(float(center + half), 1.0))

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from ds2.artifacts.curation import RaterErrors, read_asked, read_curation
 from ds2.artifacts.draws import Draw, find_draw, write_draw
 from ds2.artifacts.ratings import read_rater_scores, read_scores
+from ds2.artifacts.record import Record
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
+from ds2.base.checks import whole_number
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
@@ -26,6 +28,7 @@ from ds2.config.compose import compose
 from ds2.method.anchor_judgement import Judgement, judge_anchors
 from ds2.method.anchors import draw_anchors
 from ds2.method.curation.anchored import LENGTH, NEIGHBORS, POSTERIOR_TOO, REFINED, REFINED_TOO, STUDENT
+from ds2.method.stated import FEWEST_ANCHORS
 from ds2.pool import Pool, PoolSource
 from ds2.pool.anchors_file import (
     AnchorFile,
@@ -105,6 +108,7 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
             raise UserError(f"{shown(path)} exists and may hold answers: name another file with out=NAME.csv")
     if out.suffix != ".csv":
         raise UserError(f"out={out} must end in .csv; the form is written beside it")
+    whole_number("n", n, FEWEST_ANCHORS)
     found = gather(compose(overrides), _once(reporter))
     drawn = draw_anchors(found.scores, n=n, orders=found.orders, share=found.share, seed=found.config.seed)
     ids = found.pool.ids
@@ -263,12 +267,16 @@ def _criteria(config: RunConfig) -> str:
 
 
 def _once(reporter: Reporter) -> Reporter:
-    """It is told of each artifact once: several curations share the stages before them."""
+    """It is told of each artifact once, for several curations share the stages before them; and of
+    curations without their warnings, which are of scores that nobody asked to be used.
+    """
     told: set[str] = set()
 
     def stage(result: StageResult) -> None:
-        if result.fingerprint not in told:
-            told.add(result.fingerprint)
-            reporter.stage(result)
+        if result.fingerprint in told:
+            return
+        told.add(result.fingerprint)
+        quiet: Record = {**result.record, "warnings": []}
+        reporter.stage(replace(result, record=quiet) if result.name == "curate" else result)
 
     return replace(reporter, stage=stage)
