@@ -70,6 +70,11 @@ def _draw(given: Sequence[str]) -> int:
         f"table:  {file}   or fill in its column score, {drawn.scale.low} to {drawn.scale.high}, in any "
         "spreadsheet"
     )
+    if drawn.criteria is None:
+        console.line(
+            "asks:   in general words, for the rater's criteria are not known; criteria=TEXT or "
+            "criteria=FILE puts yours on the form"
+        )
     console.line(f"then:   ds2 anchors judge {file}   (20 scores are enough to begin; order matters not)")
     return 0
 
@@ -104,6 +109,8 @@ def _judge(file: Path, overrides: Sequence[str]) -> int:
         console.show(table)
     told, choice = verdict(found.judgement, found.refused)
     console.line(told)
+    # Refused, anchors move nothing, and the run is judged by them all the same.
+    choice = REFINED_TOO if choice == REFINED and REFINED in found.refused else choice
     chosen = _CHOICES[choice].format(file=shown(file))
     console.line(f"next:   ds2 {' '.join(found.overrides)} {chosen} until=select")
     return 0

@@ -23,7 +23,15 @@ from ds2.base.checks import whole_number
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
-from ds2.config import CurationMethod, LlmRaterConfig, RunConfig, TrackingConfig, TrackingMode, Until
+from ds2.config import (
+    CurationMethod,
+    LlmRaterConfig,
+    RaterConfig,
+    RunConfig,
+    TrackingConfig,
+    TrackingMode,
+    Until,
+)
 from ds2.config.compose import compose
 from ds2.method.anchor_judgement import Judgement, judge_anchors
 from ds2.method.anchors import draw_anchors
@@ -50,9 +58,9 @@ Array = NDArray[np.float64]
 POSTERIOR, PAPER = "posterior", "rank, then long tail"
 """Orders beside `refine` that are judged: expected true scores, and the paper's method."""
 _TASK = """\
-The rater's own criteria are not known here (ds2 anchors draw criteria=TEXT or criteria=FILE would show \
-them). Judge what you want more of: how valuable the conversation is as training data for an assistant, and \
-how correct, clear and useful the assistant's answers are."""
+How valuable is the conversation as training data for an assistant? Judge how correct, clear and useful the \
+assistant's answers are, and how much could be learned from them."""
+"""Asked where the rater's own criteria are not known: of scores that came with the rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +89,8 @@ class Drawn:
     by_score: dict[str, int]
     """Given score -> samples asked about."""
     scale: AnswerScale
+    criteria: str | None
+    """The rater's own, or given; None: not known, and the form asks in general words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +120,7 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
         raise UserError(f"out={out} must end in .csv; the form is written beside it")
     whole_number("n", n, FEWEST_ANCHORS)
     found = gather(compose(overrides), _once(reporter))
+    criteria = criteria or _criteria(found.config.rater)
     drawn = draw_anchors(found.scores, n=n, orders=found.orders, share=found.share, seed=found.config.seed)
     ids = found.pool.ids
     asked = [ids[row] for row in drawn.rows]
@@ -124,7 +135,7 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
     html = anchors_form(
         items,
         pool=found.pool_hash,
-        criteria=criteria or _criteria(found.config),
+        criteria=criteria or _TASK,
         low=scale.low,
         high=scale.high,
         file_name=out.name,
@@ -139,7 +150,7 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
     by_score = {
         "unrated" if s < 0 else str(s + scale.first): int(c) for s, c in zip(given, count, strict=True)
     }
-    return Drawn(out, form, by_score, scale)
+    return Drawn(out, form, by_score, scale, criteria)
 
 
 def judge(file: Path, overrides: Sequence[str], *, root: Path, reporter: Reporter) -> Judged:
@@ -259,11 +270,9 @@ def _column(table: pd.DataFrame, name: str) -> Array:
     return table[name].to_numpy(dtype=np.float64).copy()
 
 
-def _criteria(config: RunConfig) -> str:
-    rater = config.rater
-    if isinstance(rater, LlmRaterConfig):
-        return prompt.criteria(rater.prompt_version)
-    return _TASK
+def _criteria(rater: RaterConfig) -> str | None:
+    """What a language model was asked to judge."""
+    return prompt.criteria(rater.prompt_version) if isinstance(rater, LlmRaterConfig) else None
 
 
 def _once(reporter: Reporter) -> Reporter:
