@@ -80,7 +80,10 @@ def check_told(
 def anchor_refined(
     result: CurationResult, inputs: Inputs, anchors: Anchors, num_scores: int, texts: Sequence[str] | None
 ) -> CurationResult:
-    """A result of `refine` with its order as far as the anchors move it, and what they say."""
+    """A result of `refine` with its order as far as the anchors move it, and what they say.
+
+    texts: whose length may serve as evidence.
+    """
     base, student, soft = result.refined, result.student, result.posterior_mean
     assert base is not None
     assert student is not None

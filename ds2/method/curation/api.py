@@ -105,7 +105,8 @@ def curate(
 
         result = run_refine(inputs, scores, num_scores, texts, features, length=length, k=k, seed=seed)
         if asked is not None:
-            result = anchor_refined(result, inputs, asked, num_scores, texts)
+            read = None if length == "ignore" else texts
+            result = anchor_refined(result, inputs, asked, num_scores, read)
     else:
         result = _run(
             inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,
