@@ -50,6 +50,33 @@ class Anchored:
             f"{low} to {high}; the whole pool {self.everyone.words()}."
         )
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """NAME of each estimate with NAME_low and NAME_high, its interval; shown/NAME, 1 for what is shown to
+        add to the order and 0 for what is refused.
+        """
+        rater = self.judgement.rater
+        estimates = {
+            "accuracy": rater.accuracy, "bias": rater.bias, "pool_mean": self.everyone,
+            "selected_mean": self.selected,
+        }  # fmt: skip
+        values: dict[str, float] = {"anchors": rater.num_anchors}
+        for name, found in estimates.items():
+            ends = {} if found is None else {"": found.value, "_low": found.low, "_high": found.high}
+            values |= {f"{name}{end}": value for end, value in ends.items() if value is not None}
+        tests = self.judgement.evidence
+        return values | {f"shown/{test.name.replace(' ', '_')}": int(test.shown) for test in tests}
+
+    @property
+    def transition_cells(self) -> list[list[float | None]]:
+        """[human level, given level, share, low, high] of each entry of T."""
+        rater = self.judgement.rater
+        return [
+            [i, j, share, rater.transition_low[i][j], rater.transition_high[i][j]]
+            for i, row in enumerate(rater.transition)
+            for j, share in enumerate(row)
+        ]
+
 
 def anchored(run: RunResult) -> Anchored | None:
     """None where nobody was asked. Raises DamagedArtifact."""

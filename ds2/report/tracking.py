@@ -140,7 +140,9 @@ class Tracker:
         self._run.log(_costs(run))
         self._run.summary["verdict"] = facts.verdict(run)
         self._run.summary.update(facts.length_numbers(run))
-        self._run.summary.update(_people(run))
+        asked = anchored(run)
+        if asked is not None:
+            self._run.summary.update({f"people/{k}": value for k, value in asked.numbers.items()})
         self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
         self._log_lineage(run)
 
@@ -245,13 +247,7 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
         yield "curate/transition_table", header, [[i, *row] for i, row in enumerate(matrix.matrix)]
     asked = anchored(run)
     if asked is not None:
-        rater = asked.judgement.rater
-        cells = [
-            [i, j, rater.transition[i][j], rater.transition_low[i][j], rater.transition_high[i][j]]
-            for i in range(len(rater.transition))
-            for j in range(len(rater.transition))
-        ]
-        yield "people/transition_table", ["human", "rated", "share", "low", "high"], cells
+        yield "people/transition_table", ["human", "rated", "share", "low", "high"], asked.transition_cells
     if scores is not None:
         after: Sequence[int | None] = scores.curated or [None] * len(scores.raw)
         rows = [
@@ -276,26 +272,6 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
             header,
             [[getattr(result, name) for name in header] for result in results.results],
         )
-
-
-def _people(run: RunResult) -> dict[str, float]:
-    """people/NAME of each estimate that anchors give, with the ends of its interval; people/shown/NAME, 1
-    for what is shown to add to the order and 0 for what is refused.
-    """
-    asked = anchored(run)
-    if asked is None:
-        return {}
-    rater = asked.judgement.rater
-    estimates = {
-        "accuracy": rater.accuracy, "bias": rater.bias, "pool_mean": asked.everyone,
-        "selected_mean": asked.selected,
-    }  # fmt: skip
-    values: dict[str, float] = {"people/anchors": rater.num_anchors}
-    for name, found in estimates.items():
-        ends = {} if found is None else {"": found.value, "_low": found.low, "_high": found.high}
-        values |= {f"people/{name}{end}": value for end, value in ends.items() if value is not None}
-    tests = asked.judgement.evidence
-    return values | {f"people/shown/{test.name.replace(' ', '_')}": int(test.shown) for test in tests}
 
 
 def _costs(run: RunResult) -> dict[str, float]:
