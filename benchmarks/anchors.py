@@ -42,6 +42,8 @@ from ds2.method.knn import KnnGraph, knn_graph  # noqa: E402
 from ds2.method.student.neighbors import neighbor_mean  # noqa: E402
 
 ASKED, DRAWS = 100, 20
+POSTERIOR_DRAWS = 1
+"""Each costs six fits of the posterior: one, and five for the samples left out."""
 NEIGHBORS = "neighbours' mean"
 ANCHORED = "refine with anchors"
 Row = dict[str, Any]
@@ -339,7 +341,7 @@ def run_rater(found: list[Case]) -> tuple[list[Row], str]:
 
 
 def run_posterior(found: list[Case]) -> tuple[list[Row], str]:
-    """`posterior` on real raters with anchors, and with the accuracy stated: three draws."""
+    """`posterior` on real raters with anchors, and with the accuracy stated."""
     rows = []
     for case in found:
         if len(case.scores) > 3000:
@@ -357,7 +359,7 @@ def run_posterior(found: list[Case]) -> tuple[list[Row], str]:
         row["posterior"] = top_mean(mean_of(), case.human, 0.1) - raw
         row["stated_accuracy"] = top_mean(mean_of(rater_accuracy=right), case.human, 0.1) - raw
         with_anchors, without = [], []
-        for seed in range(3):
+        for seed in range(POSTERIOR_DRAWS):
             drawn = case.draw(seed).rows
             told = mean_of(anchors={int(i): int(case.answers[i]) for i in drawn})
             with_anchors.append(top_mean(told, case.human, 0.1) - raw)
