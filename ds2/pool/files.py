@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.pool.errors import NoRows
@@ -69,8 +69,11 @@ def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Ite
     root = Path(path).expanduser()
     if root.is_dir():
         yield from _in_folder(root, has_shape, notes)
-    elif root.exists():
+    elif root.is_file():
         yield root
+    elif root.exists():  # a pipe, as the shell's <(...) makes one: it can be read once only
+        with root.open("rb") as stream:
+            yield _copy(stream, root.name)
     else:
         # Not Path.glob: the pattern may be absolute.
         matching = sorted(glob.glob(str(root), recursive=True))  # noqa: PTH207
@@ -186,9 +189,14 @@ def _standard_input() -> Path:
     """What stands in standard input, as a file that lasts as long as the process."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("pool.path=-: standard input is a terminal; pipe rows into it, or name a file")
+    return _copy(sys.stdin.buffer, "stdin")
+
+
+def _copy(stream: IO[bytes], name: str) -> Path:
+    """What a stream gives, as a file that lasts as long as the process."""
     folder = Path(tempfile.mkdtemp(prefix="ds2-stdin-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = folder / "stdin"
+    file = folder / name
     with file.open("wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        shutil.copyfileobj(stream, copy)
     return file

@@ -159,6 +159,8 @@ class _Intake:
             self.samples.add(sample)
         except UnicodeEncodeError:
             raise BadRow(_half_character(sample), "holds half a character (a lone surrogate)") from None
+        except RecursionError:
+            raise BadRow("(row)", "is nested too deeply") from None
         self._positions[sample.id] = len(self.samples) - 1
         self._count(sample.messages)
 
@@ -259,7 +261,7 @@ class _Intake:
 
 
 _USUAL = ["user", "assistant"]
-_REMEDY = "; mend the row, or leave such rows out with pool.on_bad_rows=drop"
+_REMEDY = "; mend the row, or leave such rows out with pool.on_bad_rows=drop (ds2 look counts them)"
 
 
 def _why_none(dropped: Mapping[str, int]) -> str:

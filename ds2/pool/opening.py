@@ -66,6 +66,8 @@ def open_unpacked(path: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]
             head = raw.peek(16)[:16]
             for mark, what in _NOT_READ.items():
                 if head.startswith(mark):
+                    if path.suffix.lower() == ".xlsx":
+                        raise UserError(f"{path} is an Excel file: save it as CSV")
                     raise UserError(f"{path} is {what}")
             packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "")
             with _unpacked(raw, packed) as content:

@@ -217,7 +217,9 @@ def _conversation(value: Any, where: str, role: str, turns: TurnReader) -> tuple
         value = [value]
     if isinstance(value, list) and value and isinstance(value[0], Mapping) and "type" not in value[0]:
         return turns.read(value, where)
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        if len(value) > 1:
+            raise BadRow(where, f"is a list of {len(value)} texts", "several texts for one turn")
         value = value[0]
     text, thinking = text_of(value, where)
     transcript = read_transcript(text) if where == "chosen" else None

@@ -133,6 +133,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("no known fields", {"a": "q", "b": "a"},
      "(row): has none of the shapes that DS2 reads (docs/pools.md); its fields: a, b; pool.columns names "
      "them: pool.columns={user:FIELD,assistant:FIELD}"),
+    ("several answers", {"question": "q", "answer": ["a", "b"]}, "answer: is a list of 2 texts"),
     ("half an emoji", {"messages": [U, A | {"content": "cut \ud83d"}]},
      "messages[1].content: holds half a character (a lone surrogate)"),
     ("an id that is an object", {"id": {"a": 1}, "messages": [U, A]},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,17 @@ def test_rows_come_by_standard_input(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     with pytest.raises(UserError, match="standard input is a terminal"):
         source("-").load()
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    row = json.dumps({"id": 1, "messages": [U, A]}) + "\n"
+    writer = threading.Thread(target=pipe.write_text, args=(row,))
+    writer.start()
+    piped = source(str(pipe))
+    assert (piped.fingerprint, piped.load().ids) == (piped.fingerprint, ["1"])
+    writer.join()
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,14 @@ def test_bad_rows_are_dropped_by_reason_and_none_is_a_traceback():
     assert pool.dropped["no known shape"] == 1
 
 
+def test_a_field_nested_too_deeply_is_a_bad_row():
+    deep: list = []
+    for _ in range(20_000):
+        deep = [deep]
+    pool = read({"messages": [U, A], "meta": deep}, {"messages": [U, A]}, on_bad_rows=BadRows.drop)
+    assert (len(pool), pool.dropped) == (1, {"is nested too deeply": 1})
+
+
 def test_a_pool_of_unknown_rows_is_not_advised_to_drop_them_all():
     with pytest.raises(UserError, match="no known shape|none of the shapes") as refused:
         read({"a": 1})
