@@ -29,7 +29,7 @@ from ds2.pool.ids import given_id, id_of_content, said_id
 from ds2.pool.messages import Message, TurnReader
 from ds2.pool.pool import Pool, walk
 from ds2.pool.samples import Place, Sample, StoredSamples
-from ds2.pool.shapes import NO_SHAPE, read_row
+from ds2.pool.shapes import NO_SHAPE, Reading, read_row
 
 BAD_ROWS = "bad rows were left out"
 _SAID = 8
@@ -127,8 +127,9 @@ class _Intake:
         row = self._rows
         self._rows += 1
         try:
-            sample = self._sample(place, raw, row)
+            sample, reading = self._sample(place, raw, row)
             self._add(sample)
+            self._count(sample.messages, reading)
         except BadRow as bad:
             if self._config.on_bad_rows is BadRows.fail:
                 remedy = _REMEDY if len(self.samples) or bad.reason != NO_SHAPE else ""
@@ -136,7 +137,7 @@ class _Intake:
             self.tally.dropped[bad.reason] += 1
             self.tally.first_bad.setdefault(bad.reason, f"{place}{said_id(raw)}, field {bad.field}: {bad}")
 
-    def _sample(self, place: Place, raw: Any, row: int) -> Sample:
+    def _sample(self, place: Place, raw: Any, row: int) -> tuple[Sample, Reading]:
         if isinstance(raw, Unreadable):
             raise BadRow("(line)", raw.message, raw.message.split(" (")[0])
         if not isinstance(raw, dict):
@@ -149,10 +150,7 @@ class _Intake:
         columns = {key: value for key, value in raw.items() if key not in used}
         source = self._source(raw)
         identity = self._identity(place, raw, messages)
-        self.tally.shapes[reading.shape.value] += 1
-        for note in reading.notes:
-            self.tally.notes[note] += 1
-        return Sample(identity, row, source, messages, columns, place)
+        return Sample(identity, row, source, messages, columns, place), reading
 
     def _add(self, sample: Sample) -> None:
         try:
@@ -162,7 +160,6 @@ class _Intake:
         except RecursionError:
             raise BadRow("(row)", "is nested too deeply") from None
         self._positions[sample.id] = len(self.samples) - 1
-        self._count(sample.messages)
 
     def _source(self, raw: Mapping[str, Any]) -> str:
         for name in self._sources:
@@ -227,8 +224,11 @@ class _Intake:
             messages = (*earlier, messages[answers[-1]])
         return messages
 
-    def _count(self, messages: tuple[Message, ...]) -> None:
+    def _count(self, messages: tuple[Message, ...], reading: Reading) -> None:
         tally = self.tally
+        tally.shapes[reading.shape.value] += 1
+        for note in reading.notes:
+            tally.notes[note] += 1
         roles = [m.role for m in messages if m.role != "system"]
         tally.empty_answers += any(
             m.role == "assistant" and (not m.content or m.content.isspace()) and not m.fields

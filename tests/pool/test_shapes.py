@@ -103,6 +103,7 @@ def test_bad_rows_are_dropped_by_reason_and_none_is_a_traceback():
     assert len(pool) == 1
     assert sum(pool.dropped.values()) == len(REFUSED)
     assert pool.dropped["no known shape"] == 1
+    assert pool.shapes == {"messages": 1}
 
 
 def test_a_field_nested_too_deeply_is_a_bad_row():
