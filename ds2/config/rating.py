@@ -83,7 +83,7 @@ class ColumnRaterConfig(RaterConfig):
 @register("rater", "several_raters")
 @dataclass
 class SeveralRatersConfig(RaterConfig):
-    """Several raters' ratings that come with the pool: curated together by `curation=posterior`."""
+    """Several raters' ratings that come with the pool: fused by `curation=refine`, or by `posterior`."""
 
     columns: list[str] = MISSING
     """One dotted path a rater, e.g. `[scores.gpt_4o_mini, scores.mistral_7b]`; null or absent there:
@@ -153,6 +153,11 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     """Ratings of each sample; their mean counts, their agreement is reported."""
     sample: float = 1.0
     """Share of the pool that is rated; the rest is ordered by the rater's student (`curation=refine`)."""
+    batches: int = 1
+    """Batches in which the share is rated: a first one at random, each further one of the samples that may
+    be among the best: a student's prediction plus its members' disagreement."""
+    stop_when: float | None = None
+    """Rate no more once so much of the best tenth stays the same from one batch to the next."""
     max_unrated: float = 0.05
     """Share of asked samples that may stay without a rating before the stage stops."""
     max_cost: float | None = None

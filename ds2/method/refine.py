@@ -76,6 +76,8 @@ class Refined:
     """(N,) samples whose score the student and the neighbours both contradict, in the same direction.
     Reported, not acted on.
     """
+    spread: Array
+    """(N,) how far the student's members disagree, in scores."""
     evidence: Evidence
     warnings: list[str] = field(default_factory=list)
 
@@ -174,7 +176,8 @@ def _order(
         noise=noise[0],
         noise_source=noise[1],
     )
-    return Refined(refined, student, flagged, evidence, [*learned.warnings, *_warnings(learned, soft, texts)])
+    said = [*learned.warnings, *_warnings(learned, soft, texts)]
+    return Refined(refined, student, flagged, learned.spread, evidence, said)
 
 
 def _warnings(learned: Student, soft: Array | None, texts: Sequence[str] | None) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ds2.base.errors import UserError
@@ -23,6 +24,7 @@ from ds2.models.chat.served.address import check_address
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.cost import Budget
+from ds2.rating.next_rows import batches
 from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import THINKING, Outcome, Verdict, read
 from ds2.rating.prompt import DIGITS
@@ -62,11 +64,24 @@ def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
             raise UserError(f"rater.{name}={given} must be at least {low}")
     if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
         raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
+    _check_batches(config)
     for name in _POSITIVE:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:
             raise UserError(f"rater.runtime.{name}={value} must be positive")
     if config.backend.served:
         check_address(config)
+
+
+def _check_batches(config: LlmRaterConfig) -> None:
+    if config.batches < 1 or (config.batches > 1 and config.sample == 1):
+        raise UserError(
+            f"rater.batches={config.batches} must be at least 1, and 1 unless rater.sample is below 1"
+        )
+    if config.stop_when is not None and (config.batches < 3 or not 0 < config.stop_when <= 1):
+        raise UserError(
+            f"rater.stop_when={config.stop_when:g} must be above 0 and at most 1, and needs rater.batches=3 "
+            "or more: it compares the orders after two batches"
+        )
 
 
 def rate(
@@ -92,7 +107,7 @@ def rate(
         open_backend(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
-        session.run()
+        session.run(scale)
         return apply_unrated(config, session.ratings(scale))
 
 
@@ -123,16 +138,24 @@ class _Session:
         server refuses, and those whose answer was cut off."""
         self.report = RatingReport()
 
-    def run(self) -> None:
+    def run(self, scale: ScaleConfig) -> None:
         """Ask until every rating is there or given up. Raises UserError where `rater.max_cost` does not
         suffice."""
+
+        def known() -> NDArray[np.int16]:
+            return compress(self._means(), scale)
+
+        for rows in batches(self._config, self._pool, scale.num_scores, known, tqdm.write):
+            self._ask_until_settled(self._questions.of(rows))
+
+    def _ask_until_settled(self, asked: list[Ask]) -> None:
         if self._budget.limited:
-            for request, answer in self._questions.history(self._log):
+            for request, answer in self._questions.history(self._log, asked):
                 if answer is not None:
                     self._budget.recall(request, answer)
-        asked = self._questions.first()
-        self._wanted = len(asked)
-        self._bar.reset(total=self._wanted)
+        self._wanted += len(asked)
+        self._bar.total = self._wanted
+        self._bar.refresh()
         for left in reversed(range(self._config.retries + 1)):
             again: list[Ask] = []
             while asked:
@@ -255,8 +278,7 @@ class _Session:
         unrated = asked & (count == 0)
         if unrated.sum() > self._config.max_unrated * asked.sum():
             raise UserError(self._too_many(int(unrated.sum()), int(asked.sum())))
-        mean = np.where(rated, overall, 0).sum(axis=1) / np.maximum(count, 1)
-        values = np.where(count > 0, mean, np.nan)
+        values = self._means()
         scores = compress(values, scale)
         self.report.count_scores(scores)
         self.report.cut = int(self._cut.sum())
@@ -276,6 +298,14 @@ class _Session:
             distribution,
         )
         return Ratings(scores, values, self.report.warnings, asked=asked, details=details)
+
+    def _means(self) -> NDArray[np.float64]:
+        """(N,) mean rating over repeats; NaN without one."""
+        overall = self._criteria[:, :, -1]
+        rated = np.isfinite(overall)
+        count = rated.sum(axis=1)
+        mean = np.where(rated, overall, 0).sum(axis=1) / np.maximum(count, 1)
+        return np.where(count > 0, mean, np.nan)
 
     def _unrated(self, position: int) -> UnratedSample:
         key, reason = self._failures[position, self._config.repeats - 1]

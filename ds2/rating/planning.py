@@ -90,10 +90,10 @@ class _Tally:
 
     def requests(self, questions: RatingQuestions, folder: Path) -> Iterator[ChatRequest]:
         if not (folder / FILE).exists():  # a plan leaves nothing behind, a log neither
-            yield from self._count(questions.history(None))
+            yield from self._count(questions.history(None, questions.first()))
             return
         with AnswerLog(folder) as log:
-            yield from self._count(questions.history(log))
+            yield from self._count(questions.history(log, questions.first()))
 
     def _count(self, history: Iterator[tuple[ChatRequest, Answer | None]]) -> Iterator[ChatRequest]:
         for request, answer in history:
@@ -115,6 +115,12 @@ def lines(config: LlmRaterConfig, pool_size: int, left: Forecast, curation: Cura
         f"{left.wanted:,} ratings by {config.model}{share}{times}: {left.answered:,} answers are in the log, "
         f"{waiting}{left.questions:,} questions to ask (and again where an answer cannot be read)"
     ]
+    if config.batches > 1:
+        stop = "" if config.stop_when is None else f", at most: rater.stop_when={config.stop_when:g}"
+        said.append(
+            f"in {config.batches} batches{stop}; which samples the later ones are of is known only then: the "
+            "log may answer others than were counted here"
+        )
     if config.sample < 1:
         said.append(_of_the_others(curation))
     if not left.questions:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ds2.base.hashes import canonical_json
 from ds2.config import LlmRaterConfig, Reading
@@ -76,9 +77,14 @@ class RatingQuestions:
         return outcome.rated or attempt + 1 >= most
 
     def first(self) -> list[Ask]:
-        """The first try at every rating that is wanted: each repeat of each sample in `rater.sample`."""
-        positions = np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)).tolist()
-        return [Ask(position, r, 0) for position in positions for r in range(self._config.repeats)]
+        """The first try at every rating that is wanted: each repeat of each sample in `rater.sample`, drawn
+        at random.
+        """
+        return self.of(np.flatnonzero(drawn(self._pool.ids, self._config.sample, self._config.seed)))
+
+    def of(self, positions: NDArray[np.int64]) -> list[Ask]:
+        """The first try at each repeat of these samples."""
+        return [Ask(position, r, 0) for position in positions.tolist() for r in range(self._config.repeats)]
 
     def request(self, ask: Ask) -> tuple[ChatRequest, bool]:
         """The question, and whether its conversation had to be cut."""
@@ -90,14 +96,15 @@ class RatingQuestions:
         key = asked.hexdigest()[:32]
         return ChatRequest(key, chat, seed=int(key[:8], 16) >> 1), cut
 
-    def history(self, log: AnswerLog | None) -> Iterator[tuple[ChatRequest, Answer | None]]:
+    def history(self, log: AnswerLog | None, asks: list[Ask]) -> Iterator[tuple[ChatRequest, Answer | None]]:
         """Each question that the log answers, with its answer, and each that is to be asked next, once.
 
         Args:
             log: None: nothing was ever asked.
+            asks: first tries at what is wanted.
         """
         seen: set[str] = set()
-        for ask in self.first():
+        for ask in asks:
             for attempt in range(self.tries):
                 request, _ = self.request(replace(ask, attempt=attempt))
                 answer = None if log is None else log.get(request.key)

@@ -159,3 +159,10 @@ def test_the_plan_tells_what_becomes_of_samples_that_are_not_rated(tmp_path: Pat
     shown = left.dollars[0]
     assert f"30% about ${shown:,.2f}" in lines[-1]
     assert f"all about ${shown / 0.3:,.2f}" in lines[-1]
+
+
+def test_the_plan_of_a_share_in_batches_says_so(tmp_path: Path) -> None:
+    said = words(tmp_path, sample=0.3, batches=4, stop_when=0.95)
+    assert "in 4 batches, at most: rater.stop_when=0.95" in said
+    assert "120 questions to ask" in said
+    assert "batches" not in words(tmp_path, sample=0.3)

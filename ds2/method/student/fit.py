@@ -43,6 +43,8 @@ class Student:
     """(N,) out-of-fold predictions in scores; the mean score where nothing could be learned."""
     neighbors: Array
     """(N,) the neighbour mean."""
+    spread: Array
+    """(N,) standard deviation of the members' predictions: how far they disagree on a row."""
     members: list[Member]
     whole: Member
     columns: dict[str, int]
@@ -91,7 +93,7 @@ def learn_student(
     if why is not None:
         nothing = Member("student", 0.0, 0.0, 0.0, 0.0, refused=True)
         flat = np.full(N, mean)
-        return Student(flat, flat, [], nothing, sizes, 0, 0, [why])
+        return Student(flat, flat, np.zeros(N), [], nothing, sizes, 0, 0, [why])
     around = neighbor_mean(graph, scores, rated, groups, k)
     columns = {"neighbours": around}
     if blocks:
@@ -107,4 +109,5 @@ def learn_student(
     stack: Stack = stack_members(columns, scores, fold, groups)
     size = np.bincount(groups[rated], minlength=int(groups.max()) + 1)
     twins = int(size[size > 1].sum())
-    return Student(stack.predicted, around, stack.members, stack.whole, sizes, F, twins)
+    spread = np.std(list(columns.values()), axis=0)
+    return Student(stack.predicted, around, spread, stack.members, stack.whole, sizes, F, twins)

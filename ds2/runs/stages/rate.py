@@ -48,7 +48,7 @@ def step(run: Context) -> Step:
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     """Where a model is served, what it may cost and how it is run are no part of what it says."""
     scale = run.config.scale
-    drop = (
+    drop: tuple[str, ...] = (
         "model",
         "revision",
         "base_url",
@@ -58,6 +58,8 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
         "max_unrated",
         "confidence",
     )
+    if rater.batches == 1:
+        drop = (*drop, "batches", "stop_when")
     by_model.check(rater, scale)
     model: Mapping[str, str] = {"served": rater.model}
     commit: str | None = None
