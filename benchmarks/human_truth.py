@@ -286,7 +286,7 @@ def fill_docs() -> None:
 
 
 def _tables() -> Iterator[tuple[str, str]]:
-    for path in sorted(RESULTS.glob("human-truth*.md")):
+    for path in sorted([*RESULTS.glob("human-truth*.md"), *RESULTS.glob("rate-next.md")]):
         tables = re.findall(r"(?:^\|.*\n)+", path.read_text(), flags=re.M)
         for number, table in enumerate(tables):
             yield path.stem if number == 0 else f"{path.stem} {number + 1}", table
