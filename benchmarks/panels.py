@@ -161,9 +161,9 @@ def run_sets(folder: Path) -> tuple[list[dict[str, Any]], str]:
                 **dict(zip(("factor_spearman", "factor_top10", "factor_top30"), after, strict=True)),
                 "gain_top10_low": low,
                 "gain_top10_high": high,
-                "independent_raters": panel.independent_raters,
-                "reliability": panel.reliability,
-                "spare": len(panel.spare),
+                "independent_raters": panel.account.independent_raters,
+                "reliability": panel.account.reliability,
+                "spare": len(panel.account.spare),
                 "all_rows": len(every),
                 "all_mean_spearman": people(np.nanmean(seen, axis=1), found.human[every])[0],
                 "all_factor_spearman": people(loose.score, found.human[every])[0],
@@ -247,7 +247,7 @@ def run_speed(_: Path | None) -> tuple[list[dict[str, Any]], str]:
                 "samples": N, "raters": R, "missing": missing, "seconds": took,
                 "largest_error_of_a_loading": float(np.abs(panel.model.loadings - lam).max()),
                 "r2_with_truth": float(np.corrcoef(panel.score[rated], truth[rated])[0, 1] ** 2),
-                "reliability": panel.reliability,
+                "reliability": panel.account.reliability,
                 "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             }
         )  # fmt: skip

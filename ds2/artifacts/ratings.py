@@ -3,7 +3,8 @@
 id, row, source           of the sample
 score                     int16, 0..K-1; -1: unrated; of several raters the lower median
 rating                    float64, raw; NaN where there is none; of several raters the mean
-score_0, score_1, ...     int16, where there are several raters
+score_0, score_1, ...     int16, where there are several raters, or repeats of one; a file beside says whose
+                          each is
 rarity, complexity,       float64, where a language model was asked; NaN where it did not say
   informativeness
 outcome                   a value of `Outcome`, or `NOT_ASKED`, where a language model was asked
@@ -12,6 +13,7 @@ rating_0, rating_1, ...   float64, where it was asked several times
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,23 +23,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.artifacts.reading import parsed, read_array, read_object, read_table, table_columns
+from ds2.artifacts.reading import (
+    damaged,
+    parsed,
+    read_array,
+    read_dataclass,
+    read_object,
+    read_table,
+    table_columns,
+)
 from ds2.artifacts.samples import identity_columns
+from ds2.base.dataclass_json import to_plain
 from ds2.base.json_files import write_json, write_json_lines
 from ds2.method.agreement import RepeatAgreement
 from ds2.pool import Pool
 from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome
+from ds2.rating.raters import RaterScores, Ratings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ds2.rating.raters import Ratings
 
 _TABLE = "ratings.parquet"
 _REPORT = "rating_report.json"
 _UNRATED = "unrated.jsonl"
 _DISTRIBUTION = "distribution.npy"
+_RATERS = "raters.json"
 _CRITERIA = ("rarity", "complexity", "informativeness")
 _MOST_REASONS = 50
 
@@ -47,8 +58,9 @@ def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
     import pandas as pd
 
     columns = {**identity_columns(pool), "score": ratings.scores, "rating": ratings.ratings}
-    if ratings.by_rater is not None:
-        columns |= {f"score_{r}": scores for r, scores in enumerate(ratings.by_rater.T)}
+    if ratings.columns is not None:
+        columns |= {f"score_{c}": scores for c, scores in enumerate(ratings.columns.scores.T)}
+        write_json(folder / _RATERS, to_plain(_Raters(list(ratings.columns.raters))))
     if ratings.details is not None:
         columns |= _columns_of_model(ratings.details)
         write_report(folder, ratings.details.report)
@@ -68,12 +80,35 @@ def read_scores(folder: Path) -> NDArray[np.int16]:
     return read_ratings(folder, "score")["score"].to_numpy(dtype=np.int16)
 
 
-def read_rater_scores(folder: Path) -> NDArray[np.int16]:
-    """(N, R) scores of several raters where there are any, else (N,); -1: unrated. Raises DamagedArtifact."""
-    by_rater = [name for name in table_columns(folder / _TABLE) if name.startswith("score_")]
-    if not by_rater:
-        return read_scores(folder)
-    return read_ratings(folder, *by_rater).to_numpy(dtype=np.int16)
+def read_rater_scores(folder: Path) -> RaterScores | None:
+    """The scores of several raters, or of one's repeats, and whose each column is; None where there is one
+    column, which `read_scores` reads.
+
+    Raises:
+        DamagedArtifact: no such table, columns that are missing or nobody's, or a number that is no score.
+    """
+    path = folder / _RATERS
+    stored = [name for name in table_columns(folder / _TABLE) if re.fullmatch(r"score_\d+", name)]
+    if not path.is_file():
+        if stored:
+            raise damaged(path, FileNotFoundError())
+        return None
+    raters = read_dataclass(_Raters, path).raters
+    if len(raters) < 2 or len(stored) != len(raters):
+        raise damaged(path, f"{len(raters)} raters of {len(stored)} columns of scores")
+    table = read_ratings(folder, *(f"score_{c}" for c in range(len(raters))))
+    scores = table.to_numpy(dtype=np.float64)
+    if not (np.isfinite(scores) & (scores >= -1) & (scores == np.rint(scores))).all():
+        raise damaged(folder / _TABLE, "a score that is no whole number from 0, nor -1")
+    return RaterScores(scores.astype(np.int16), tuple(raters))
+
+
+@dataclass(frozen=True)
+class _Raters:
+    """As JSON holds them."""
+
+    raters: list[str]
+    """One a column."""
 
 
 def read_distribution(folder: Path) -> NDArray[np.float32] | None:

@@ -42,6 +42,7 @@ class StageResult:
     """One finished stage of a run."""
 
     name: str
+    """`Step.name`."""
     fingerprint: str
     path: Path
     status: Status
@@ -84,6 +85,13 @@ class Step:
     """Keep what an interrupted computation left and hand it to the next one."""
     package: str | None = None
     """The package whose code computes it, where that is a plugin's; its version goes into the record."""
+    part: str | None = None
+    """Which of several steps of its stage that a run has: the rater, of a panel's. No part of what it is."""
+
+    @property
+    def name(self) -> str:
+        """The run's name for it: the stage, and the part."""
+        return self.stage if self.part is None else f"{self.stage}.{self.part}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -134,7 +142,7 @@ class ArtifactStore:
         if record["fingerprint"] != step.fingerprint:
             raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
         return StageResult(
-            step.stage, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
+            step.name, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
         )
 
     def obtain(self, step: Step, *, on_wait: Callable[[], None] = lambda: None) -> StageResult:
@@ -153,7 +161,7 @@ class ArtifactStore:
                 return ready
             path, record = self._compute(step)
         return StageResult(
-            step.stage, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
+            step.name, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
         )
 
     @contextmanager

@@ -71,8 +71,14 @@ def _run(config: RunConfig, many: bool, job: jobs.Handle) -> None:
         return
     job.identify(chain.fingerprint)
     console.heading(chain.name)
-    result = chain.run(console.reporter())
+    result = chain.run(console.reporter(chain))
     console.result(result, brief=many)
+    if chain.lost:
+        left_out = "; ".join(f"{rater}: {reason}" for rater, reason in chain.lost.items())
+        line = f"this is the panel without {left_out}; run the same command again to ask anew"
+        if many:
+            raise UserError(line)  # a table must not show the smaller panel as the one that was asked for
+        console.warning(line)
     evaluation = result.stages.get("evaluate")
     if evaluation and evaluation.record["warnings"]:
         raise UserError(f"{evaluation.record['warnings'][0]}; delete {evaluation.path} to evaluate again")

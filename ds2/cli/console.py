@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -46,14 +47,20 @@ def heading(text: str) -> None:
     _out.print(f"[bold]{escape(text)}[/]")
 
 
-def reporter() -> Reporter:
-    """Prints each stage as it ends, with its warnings."""
+def reporter(chain: Chain) -> Reporter:
+    """Prints each stage of a run as it ends, with its warnings."""
     from ds2.runs.chain import Reporter
 
-    return Reporter(stage=_stage, waiting=_waiting, warning=_warning)
+    wide = _width(chain)
+    return Reporter(stage=partial(_stage, wide), waiting=partial(_waiting, wide), warning=warning)
 
 
-def _stage(result: StageResult) -> None:
+def _width(chain: Chain) -> int:
+    """Of the column of stages' names."""
+    return max(9, *(len(step.name) + 2 for step in chain.steps))
+
+
+def _stage(wide: int, result: StageResult) -> None:
     colour = "green" if result.status is Status.computed else "cyan"
     shown = [
         f"{k.replace('_', ' ')} {number(v)}"
@@ -62,7 +69,7 @@ def _stage(result: StageResult) -> None:
     ]
     counts = ", ".join(shown[:_COUNTS_SHOWN])
     _out.print(
-        f"  {result.name:<9}[{colour}]{result.status.value:<9}[/]{duration(result.seconds):>9}  "
+        f"  {result.name:<{wide}}[{colour}]{result.status.value:<9}[/]{duration(result.seconds):>9}  "
         f"[dim]{result.fingerprint}[/]  {escape(counts)}"
     )
     for text in result.record["warnings"]:
@@ -74,20 +81,24 @@ def _worth_a_line(name: str, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
 
 
-def _waiting(step: Step) -> None:
-    _out.print(f"  {step.stage:<9}[yellow]waiting[/]  another run is computing it")
+def _waiting(wide: int, step: Step) -> None:
+    _out.print(f"  {step.name:<{wide}}[yellow]waiting[/]  another run is computing it")
 
 
-def _warning(text: str) -> None:
+def warning(text: str) -> None:
+    """One marked line among a run's."""
     _out.print(f"  [yellow]warning[/] {escape(text)}")
 
 
 def plan(chain: Chain) -> None:
     """The chain with what is cached and what would be computed."""
     heading(chain.name)
+    for rater, reason in chain.lost.items():
+        warning(f"the panel goes on without {rater}: {reason}")
+    wide = _width(chain)
     for step, path in chain.plan():
         state = f"[cyan]cached[/]   {escape(shown(path))}" if path else "[green]compute[/]"
-        _out.print(f"  {step.stage:<9}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
+        _out.print(f"  {step.name:<{wide}}{state}" + ("" if path else f"  [dim]{step.fingerprint}[/]"))
         for text in () if path else step.forecast():
             _out.print(f"           {escape(text)}")
 

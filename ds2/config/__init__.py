@@ -30,6 +30,7 @@ from ds2.config.pool import (
 from ds2.config.rating import (
     ColumnRaterConfig,
     LlmRaterConfig,
+    PanelRaterConfig,
     PriceConfig,
     RaterConfig,
     RaterRuntime,
@@ -101,6 +102,7 @@ __all__ = [
     "MiniPoolConfig",
     "ModelConfig",
     "OnUninformative",
+    "PanelRaterConfig",
     "PathsConfig",
     "PoolConfig",
     "PoolFormat",

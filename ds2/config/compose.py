@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,9 @@ from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain
+from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
+from ds2.config.rating import PanelRaterConfig
 from ds2.config.run import PathsConfig, RunConfig
 
 _MAY_SET_PATHS = ("plugins=", "hydra.searchpath=")
@@ -111,7 +114,9 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def to_config(cfg: DictConfig) -> RunConfig:
-    """Dataclasses of a composed configuration, with paths resolved. Raises UserError: a value is missing."""
+    """Dataclasses of a composed configuration, those of a panel's raters among them, with paths resolved.
+    Raises UserError: a value is missing, or what is wrong with a panel.
+    """
     return resolve_paths(as_written(cfg))
 
 
@@ -123,4 +128,7 @@ def as_written(cfg: DictConfig) -> RunConfig:
         raise UserError(explain(error)) from error
     if missing:
         raise UserError(f"{missing[0]} is missing: give {missing[0]}=VALUE")
-    return cast(RunConfig, OmegaConf.to_object(cfg))
+    config = cast(RunConfig, OmegaConf.to_object(cfg))
+    if isinstance(config.rater, PanelRaterConfig):
+        config = replace(config, rater=with_members(config.rater, cfg))
+    return config

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -24,7 +24,7 @@ from ds2.base.drafts import replacing
 from ds2.base.hashes import fingerprint
 from ds2.base.load import load_function
 from ds2.base.paths import project_root
-from ds2.config import RunConfig, plugins
+from ds2.config import PanelRaterConfig, RunConfig, plugins
 from ds2.config.paths import resolve_paths
 
 if TYPE_CHECKING:
@@ -120,21 +120,28 @@ def _environment(cfg: DictConfig, overrides: Sequence[str]) -> Environment | Non
 
 def _packed(config: RunConfig) -> dict[str, Any]:
     """Plain values, and the class of each group: `pool` may be any kind of pool."""
-    return {
-        f.name: {"class": f"{type(value).__module__}:{type(value).__qualname__}", "fields": to_plain(value)}
-        if is_dataclass(value := getattr(config, f.name))
-        else to_plain(value)
-        for f in fields(config)
-    }
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    return {name: _pack(v) if is_dataclass(v) else to_plain(v) for name, v in values.items()}
+
+
+def _pack(value: Any) -> dict[str, Any]:
+    packed = {"class": f"{type(value).__module__}:{type(value).__qualname__}", "fields": to_plain(value)}
+    if isinstance(value, PanelRaterConfig):
+        packed["members"] = [_pack(member) for member in value.members]
+    return packed
 
 
 def _unpacked(packed: dict[str, Any]) -> RunConfig:
-    values = {
-        name: from_plain(_class(value["class"]), value["fields"]) if isinstance(value, dict) else value
-        for name, value in packed.items()
-    }
+    values = {name: _unpack(v) if isinstance(v, dict) else v for name, v in packed.items()}
     until = get_type_hints(RunConfig)["until"]
     return RunConfig(**values | {"until": until(values["until"])})
+
+
+def _unpack(packed: dict[str, Any]) -> Any:
+    value = from_plain(_class(packed["class"]), packed["fields"])
+    if isinstance(value, PanelRaterConfig):
+        value = replace(value, members=[_unpack(member) for member in packed["members"]])
+    return value
 
 
 @cache

@@ -30,6 +30,8 @@ def resolve_paths(config: T) -> T:
         value = getattr(config, field.name)
         if is_dataclass(value):
             changes[field.name] = resolve_paths(value)
+        elif isinstance(value, list) and value and all(map(is_dataclass, value)):  # a panel's raters
+            changes[field.name] = [resolve_paths(each) for each in value]
     return replace(config, **changes)  # type: ignore[type-var]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ds2.config.base import MISSING, Extensible, path_field, register
 from ds2.config.chat import ChatConfig, ChatRuntime
@@ -57,6 +57,11 @@ class RaterConfig(Extensible):
     """The replacement threshold of `curation=rank` that suits this rater: `curation.confidence` unless that
     is given."""
 
+    @property
+    def several(self) -> bool:
+        """Whether it gives several raters' scores."""
+        return False
+
 
 @register("rater", "released_rater")
 @dataclass
@@ -68,6 +73,12 @@ class ReleasedRaterConfig(RaterConfig):
     key: str | None = None
     """Array inside an `.npz` file; none: its only one."""
     unit: RatingUnit = RatingUnit.scores
+    columns: list[str] | None = None
+    """Several raters' scores: the names of their arrays inside an `.npz` file, instead of `key`."""
+
+    @property
+    def several(self) -> bool:
+        return self.columns is not None
 
 
 @register("rater", "column_rater")
@@ -90,6 +101,42 @@ class SeveralRatersConfig(RaterConfig):
     unrated."""
     unit: RatingUnit = RatingUnit.scores
 
+    @property
+    def several(self) -> bool:
+        return True
+
+
+@register("rater", "panel_rater")
+@dataclass
+class PanelRaterConfig(RaterConfig):
+    """Several raters of any kind, each asked, priced and kept as if it were alone; fused by
+    `curation=refine`."""
+
+    name: str = ""
+    """Empty: the raters' names, joined."""
+    raters: list[Any] = MISSING
+    """Names of `conf/rater`, and where one needs options, mappings of `rater` and these:
+    `[gpt_4o_mini,{rater:released,path:llama.npy,name:llama}]`."""
+    max_cost: float | None = None
+    """US dollars for all raters together; asking stops before they would cost more."""
+    prices: Any = None
+    """`{NAME: DOLLARS}`: what a rater's scores of the pool cost, where no count of tokens tells: columns,
+    models on this machine. For the report only."""
+    members: list[Any] = field(default_factory=list)
+    """The raters' own configurations; filled in when the configuration is composed, never given."""
+
+    @property
+    def several(self) -> bool:
+        return True
+
+    def of(self, members: list[RaterConfig]) -> PanelRaterConfig:
+        """A panel of these, called after them unless it has a name of its own."""
+        return replace(self, members=members, name=self._own_name or joined([m.name for m in members]))
+
+    @property
+    def _own_name(self) -> str:
+        return "" if self.name == joined([m.name for m in self.members]) else self.name
+
 
 @register("rater", "simulated_rater")
 @dataclass
@@ -101,6 +148,17 @@ class SimulatedRaterConfig(RaterConfig):
     truth: str = "true_score"
     """Column of the known true score."""
     seed: int = 0
+
+
+def joined(names: list[str]) -> str:
+    """A panel's name: its raters', or how many there are where that would be long."""
+    whole = "+".join(names)
+    return whole if len(whole) <= 40 else f"panel_of_{len(names)}"
+
+
+def raters_of(rater: RaterConfig) -> list[RaterConfig]:
+    """A panel's raters, or the one rater."""
+    return list(rater.members) if isinstance(rater, PanelRaterConfig) else [rater]
 
 
 class Reading(Enum):
@@ -150,7 +208,8 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     retries: int = 10
     """Further questions after an answer that cannot be read."""
     repeats: int = 1
-    """Ratings of each sample; their mean counts, their agreement is reported."""
+    """Ratings of each sample, kept as so many columns: `curation=refine` fuses them, elsewhere their mean
+    counts; their agreement is reported."""
     sample: float = 1.0
     """Share of the pool that is rated; the rest is ordered by the rater's student (`curation=refine`)."""
     batches: int = 1

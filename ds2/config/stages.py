@@ -80,6 +80,13 @@ def check(config: RunConfig) -> None:
             f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave "
             "rater= out or choose another selection"
         )
+    takes_one = config.curation.method in (CurationMethod.rank, CurationMethod.none)
+    if config.rater.several and takes_one and "curate" in stages_of(config):
+        raise UserError(
+            f"curation={config.curation.method.value} takes one rater, and rater={config.rater.name} gives "
+            "the scores of several: use curation=refine, which fuses them (or curation=posterior, which "
+            "people's ratings put below it), or one of the raters"
+        )
     if not 2 <= config.scale.num_scores <= 11:
         raise UserError(
             f"scale.low={config.scale.low} and scale.high={config.scale.high} give "

@@ -1,32 +1,35 @@
 """Several raters' scores as one: the panel's score, and an account of every rater.
 
 The score is the posterior mean of the one quality that the raters share (`factor`); what the panel is worth
-is in `panel_worth`. Time is linear in samples: distinct rows are fitted and scored once, and of more than
-FIT_ROWS distinct rows a random FIT_ROWS samples are fitted.
+is in `panel_worth`. Columns of one name are repeats of one rater: their mean is its one score, because what
+repeats share beyond the quality, their rater's own errors, must not pass for quality. Time is linear in
+samples: distinct rows are fitted and scored once, and of more than FIT_ROWS distinct rows a random FIT_ROWS
+samples are fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ds2.base.checks import number_array, whole_number
+from ds2.base.checks import whole_number
 from ds2.base.errors import UserError
 from ds2.base.threads import one_blas_thread
 from ds2.method import panel_worth as worth
-from ds2.method.factor import Factor, fit_factor, score_rows, slope_errors, unique_rows
-from ds2.method.panel_result import Panel, PanelRater, PanelStep
+from ds2.method.agreement import row_means
+from ds2.method.factor import Factor, fit_factor, score_rows, unique_rows
+from ds2.method.panel_account import FittedRater, account_of
+from ds2.method.panel_result import Panel
 from ds2.method.scores import check_scores
 
 Array = NDArray[np.float64]
 
 FIT_ROWS = 12_000
 """Distinct rows beyond which parameters are fitted on that many samples drawn at random."""
-TOP = 0.1
-"""Share of the pool whose choice `PanelRater.changed_top` speaks of."""
+FINEST = 4
+"""Means of repeats are rounded to at most so many steps a point: finer ones leave too few samples a level."""
 
 
 @one_blas_thread()
@@ -35,79 +38,84 @@ def fit_panel(
     *,
     num_scores: int | Sequence[int] = 6,
     names: Sequence[str] | None = None,
-    prices: ArrayLike | None = None,
+    prices: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Panel:
     """Fuse raters' scores by what they have in common.
 
-    scores: (N, R) integers in 0..K-1, -1 where a rater gave none. num_scores: K, or each rater's, which
+    scores: (N, C) integers in 0..K-1, -1 where a rater gave none. num_scores: K, or each column's, which
     must be equal.
-    names: R labels. prices: (R,) dollars that each rater's scores of the pool cost. seed: of the rows drawn
-    for the fit in a large pool. UserError, one line, for fewer than two raters, scales that differ, a rater
-    that is constant or gave nothing, or raters that share no rows.
+    names: the rater of each column; columns of one name are its repeats, and where all are of one rater each
+    counts as a rater. prices: dollars that a rater's scores of the pool cost, by name. seed: of the rows
+    drawn for the fit in a large pool. UserError, one line, for fewer than two columns, scales that differ, a
+    rater that is constant or gave nothing, or raters that share no rows.
     """
-    names, K = _check_panel(scores, num_scores, names)
-    s = check_scores(scores, K, "posterior")
-    levels = [_levels(s[:, r], name) for r, name in enumerate(names)]
-    _check_linked(s >= 0, names)
-    cost = None if prices is None else _check_prices(prices, len(names))
+    labels, K = _check_panel(scores, num_scores, names)
+    columns = check_scores(scores, K, "posterior")
+    raters, values = by_rater(columns, labels)
+    repeats_of = labels[0] if len(set(labels)) == 1 else None
+    check_linked(values, raters)
+    levels = [np.unique(v[v >= 0]) for v in values.T]
     codes = np.stack(
-        [np.where(s[:, r] < 0, -1, np.searchsorted(lv, s[:, r])) for r, lv in enumerate(levels)], axis=1
+        [np.where(v < 0, -1, np.searchsorted(lv, v)) for v, lv in zip(values.T, levels, strict=True)], axis=1
     )
-    first, which, count = unique_rows(codes, K)
-    rows, weight = _rows_to_fit(codes, first, count, K, whole_number("seed", seed, 0))
-    correlation = _correlations(s[rows], weight)
+    most = max(map(len, levels))
+    first, which, count = unique_rows(codes, most)
+    rows, weight = _rows_to_fit(codes, first, count, most, whole_number("seed", seed, 0))
+    correlation = _correlations(values[rows], weight)
     model = fit_factor(codes[rows], weight, _first_loadings(correlation))
-    mean, sd = score_rows(model, codes[first])
+    quality, sd = score_rows(model, codes[first])
     anyone = (codes[first] >= 0).any(axis=1)
+    sd = np.where(anyone, sd, np.nan)[which]
     moments = worth.panel_moments(model, codes[rows], weight, levels)
+    described = [
+        FittedRater(name, labels.count(name) or 1, int((v >= 0).sum()), float(v[v >= 0].mean()), lv)
+        for name, v, lv in zip(raters, values.T, levels, strict=True)
+    ]
+    noise = float(np.sqrt(np.nanmean(sd**2)))
     return Panel(
-        score=np.where(anyone, mean, np.nan)[which],
-        score_sd=np.where(anyone, sd, np.nan)[which],
-        raters=_describe(model, codes[rows], weight, s, levels, names, moments, cost),
+        score=np.where(anyone, quality, np.nan)[which],
+        score_sd=sd,
+        mean=row_means(np.where(values < 0, np.nan, values)),
         residuals=moments.residuals,
         model=model,
-        warnings=_warnings(names, model, correlation),
-        **_account(names, moments, cost),
+        account=account_of(model, codes[rows], weight, described, repeats_of, moments, noise, prices),
+        warnings=[] if repeats_of else _warnings(raters, model, correlation),
     )
 
 
-def _check_panel(
-    scores: ArrayLike, num_scores: int | Sequence[int], names: Sequence[str] | None
-) -> tuple[list[str], int]:
-    """Labels of the raters and their common K."""
-    shape = np.shape(scores)
-    if len(shape) != 2 or shape[1] < 2:
-        raise UserError(f"a panel needs scores of at least 2 raters, (N, R), got shape {shape}")
-    labels = [f"rater {r}" for r in range(shape[1])] if names is None else [str(name) for name in names]
-    if len(labels) != shape[1]:
-        raise UserError(f"{len(labels)} names for {shape[1]} raters")
-    if isinstance(num_scores, int | np.integer):
-        return labels, whole_number("num_scores", num_scores, 2)
-    scales = [whole_number("num_scores", k, 2) for k in num_scores]
-    if len(scales) != shape[1]:
-        raise UserError(f"{len(scales)} scales for {shape[1]} raters")
-    odd = next((r for r, k in enumerate(scales) if k != scales[0]), None)
-    if odd is not None:
-        raise UserError(
-            f"raters of a panel must share one scale: {labels[0]} scores 0..{scales[0] - 1}, "
-            f"{labels[odd]} 0..{scales[odd] - 1}"
-        )
-    return labels, scales[0]
+def by_rater(columns: NDArray[np.int64], labels: Sequence[str]) -> tuple[list[str], Array]:
+    """Raters in order of their first column, and each one's score (N, R), -1 where it gave none: of repeats
+    the mean. columns: (N, C), the columns' raters in `labels`. Where all columns are of one rater, each
+    counts as a rater.
+    """
+    raters = list(dict.fromkeys(labels))
+    if len(raters) == 1:
+        return [f"repeat {i + 1}" for i in range(len(labels))], columns.astype(np.float64)
+    values = []
+    for rater in raters:
+        own = columns[:, [label == rater for label in labels]]
+        if own.shape[1] == 1:
+            values.append(own[:, 0].astype(np.float64))
+            continue
+        steps = min(own.shape[1], FINEST)
+        mean = np.round(steps * row_means(np.where(own < 0, np.nan, own))) / steps
+        values.append(np.where(np.isnan(mean), -1.0, mean))
+    return raters, np.stack(values, axis=1)
 
 
-def _levels(scores: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    levels = np.unique(scores[scores >= 0])
-    if not levels.size:
-        raise UserError(f"{name} rated nothing; leave it out of the panel")
-    if len(levels) == 1:
-        raise UserError(f"{name} gives every sample the score {levels[0]}; leave it out of the panel")
-    return levels
-
-
-def _check_linked(rated: NDArray[np.bool_], names: list[str]) -> None:
-    """Every rater must be comparable with every other, directly or through raters between them."""
-    shared = rated.T.astype(np.float64) @ rated
+def check_linked(values: Array, names: Sequence[str]) -> None:
+    """Every rater must tell samples apart, and be comparable with every other, directly or through raters
+    between them. values (N, R), below 0: none. Raises UserError naming the rater at fault.
+    """
+    for name, v in zip(names, values.T, strict=True):
+        given = v[v >= 0]
+        if not given.size:
+            raise UserError(f"{name} rated nothing; leave it out of the panel")
+        if given.min() == given.max():
+            raise UserError(f"{name} gives every sample the score {given[0]:g}; leave it out of the panel")
+    rated = (values >= 0).astype(np.float64)
+    shared = rated.T @ rated
     linked = shared >= worth.FEWEST_SHARED
     reached = np.zeros(len(names), dtype=bool)
     reached[0] = True
@@ -124,15 +132,32 @@ def _check_linked(rated: NDArray[np.bool_], names: list[str]) -> None:
         )
 
 
-def _check_prices(prices: ArrayLike, R: int) -> Array:
-    cost = number_array("prices", prices).astype(np.float64)
-    if cost.shape != (R,) or not (cost >= 0).all() or not np.isfinite(cost).all():
-        raise UserError(f"prices must be {R} numbers of at least 0, one a rater")
-    return cost
+def _check_panel(
+    scores: ArrayLike, num_scores: int | Sequence[int], names: Sequence[str] | None
+) -> tuple[list[str], int]:
+    """The rater of each column and the raters' common K."""
+    shape = np.shape(scores)
+    if len(shape) != 2 or shape[1] < 2:
+        raise UserError(f"a panel needs scores of at least 2 raters, (N, R), got shape {shape}")
+    labels = [f"rater {r}" for r in range(shape[1])] if names is None else [str(name) for name in names]
+    if len(labels) != shape[1]:
+        raise UserError(f"{len(labels)} names for {shape[1]} columns of scores")
+    if isinstance(num_scores, int | np.integer):
+        return labels, whole_number("num_scores", num_scores, 2)
+    scales = [whole_number("num_scores", k, 2) for k in num_scores]
+    if len(scales) != shape[1]:
+        raise UserError(f"{len(scales)} scales for {shape[1]} columns of scores")
+    odd = next((r for r, k in enumerate(scales) if k != scales[0]), None)
+    if odd is not None:
+        raise UserError(
+            f"raters of a panel must share one scale: {labels[0]} scores 0..{scales[0] - 1}, "
+            f"{labels[odd]} 0..{scales[odd] - 1}"
+        )
+    return labels, scales[0]
 
 
 def _rows_to_fit(
-    codes: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64], K: int, seed: int
+    codes: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64], levels: int, seed: int
 ) -> tuple[NDArray[np.int64], Array]:
     """Indices of distinct rows and how many samples each stands for."""
     if len(first) <= FIT_ROWS:
@@ -142,11 +167,11 @@ def _rows_to_fit(
     # them.
     kept = [np.unique(codes[:, r], return_index=True)[1] for r in range(codes.shape[1])]
     drawn = np.unique(np.concatenate([drawn, *kept]))
-    again, _, times = unique_rows(codes[drawn], K)
+    again, _, times = unique_rows(codes[drawn], levels)
     return drawn[again], times.astype(np.float64)
 
 
-def _correlations(scores: NDArray[np.int64], weight: Array) -> Array:
+def _correlations(scores: Array, weight: Array) -> Array:
     """Pearson correlations over the rows that each two raters share, (R, R); NaN where they are too few or
     one is constant.
     """
@@ -175,82 +200,6 @@ def _first_loadings(correlation: Array) -> Array:
     if len(C) == 2:
         lam[:] = np.sqrt(max(C[0, 1], 0.0))
     return lam
-
-
-def _describe(
-    model: Factor,
-    codes: NDArray[np.int64],
-    weight: Array,
-    scores: NDArray[np.int64],
-    levels: list[NDArray[np.int64]],
-    names: list[str],
-    moments: worth.Moments,
-    cost: Array | None,
-) -> list[PanelRater]:
-    half = 1.96 * slope_errors(model, codes, weight)
-    low, high = (a / np.sqrt(1 + a**2) for a in (np.maximum(model.slopes - half, 0), model.slopes + half))
-    pull = model.slopes * np.sqrt(1 + model.slopes**2)  # lambda / (1 - lambda^2)
-    loss = worth.loss_without(moments.information, moments.residuals)
-    whole = _top(score_rows(model, codes)[0], weight)
-    out = []
-    for r, name in enumerate(names):
-        blind = codes.copy()
-        blind[:, r] = -1
-        without = _top(score_rows(model, blind)[0], weight)
-        rated = scores[:, r] >= 0
-        out.append(
-            PanelRater(
-                name=name,
-                num_rated=int(rated.sum()),
-                mean_score=float(scores[rated, r].mean()),
-                loading=float(model.loadings[r]),
-                loading_low=float(low[r]),
-                loading_high=float(high[r]),
-                weight=float(pull[r] / max(pull.sum(), 1e-12)),
-                thresholds=[float(t) for t in model.thresholds[r]],
-                levels=[int(v) for v in levels[r]],
-                severity=float(moments.expected.mean() - moments.expected[r]),
-                loss_without=float(loss[r]),
-                changed_top=float(1 - (np.minimum(whole, without) @ weight) / (whole @ weight)),
-                price=None if cost is None else float(cost[r]),
-            )
-        )
-    return out
-
-
-def _top(score: Array, weight: Array) -> Array:
-    """Share of each row's samples that is among the best TOP, (P,); rows of one score share what is left
-    evenly.
-    """
-    order = np.argsort(-score, kind="stable")
-    _, tie = np.unique(-score[order], return_inverse=True)
-    mass = np.bincount(tie, weights=weight[order])
-    room = TOP * weight.sum() - (np.cumsum(mass) - mass)
-    out = np.empty(len(score))
-    out[order] = np.clip(room / mass, 0, 1)[tie]
-    return out
-
-
-def _account(names: list[str], moments: worth.Moments, cost: Array | None) -> dict[str, Any]:
-    """The fields of Panel that rest on information and residual correlations alone."""
-    v2, rho = moments.information, moments.residuals
-    spare = worth.spare_raters(v2, rho, cost)
-    steps, before, spent = [], 0.0, 0.0
-    for r, reached in worth.best_order(v2, rho, cost):
-        price = None if cost is None else float(cost[r])
-        spent += price or 0.0
-        gain = reached - before
-        rate = price / (100 * gain) if price is not None and gain > 1e-6 else None
-        steps.append(PanelStep(names[r], reached, gain, None if cost is None else spent, rate))
-        before = reached
-    return {
-        "reliability": worth.reliability(worth.panel_information(v2, rho, v2 >= 0)),
-        "independent_raters": worth.independent_raters(v2, rho),
-        "order": steps,
-        "spare": [names[r] for r in spare],
-        "saved": None if cost is None else float(cost[spare].sum()),
-        "gain_of_another": worth.gain_of_another(v2, rho),
-    }
 
 
 def _warnings(names: list[str], model: Factor, correlation: Array) -> list[str]:

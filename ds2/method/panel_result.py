@@ -1,9 +1,8 @@
-"""What fusing a panel of raters returns: the panel's score and a typed account of every rater."""
+"""What fusing a panel of raters returns: the panel's score, and a typed account of every rater."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,8 @@ class PanelRater:
     """One rater of a panel."""
 
     name: str
+    repeats: int
+    """Columns of scores that it gave; their mean is its one score."""
     num_rated: int
     mean_score: float
     loading: float
@@ -25,13 +26,15 @@ class PanelRater:
     loading_low: float
     loading_high: float
     """95 % interval."""
+    information: float
+    """v^2: its signal over its noise, the coarseness of its scale included."""
     weight: float
     """lambda / (1 - lambda^2), in shares of the panel's sum."""
     thresholds: list[float]
     """tau of `factor`: the impression, mean 0 and variance 1, from which the rater gives each next level
     that it uses.
     """
-    levels: list[int]
+    levels: list[float]
     """Levels that it uses, ascending; one more than thresholds."""
     severity: float
     """Points that the rater gives less than the panel's mean rater would for the same samples."""
@@ -40,7 +43,7 @@ class PanelRater:
     changed_top: float
     """Share of the best tenth that would be chosen differently without it."""
     price: float | None
-    """Dollars for the pool, as given."""
+    """Dollars for the pool; None where not known."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,34 @@ class PanelStep:
     gain: float
     """Reliability that this rater added."""
     cost: float | None
-    """Dollars of the panel so far."""
+    """Dollars of the panel so far; None where a price is not known."""
     dollars_per_point: float | None
     """Price of this rater for each .01 of reliability that it added; None without prices or gain."""
+
+
+@dataclass(frozen=True)
+class PanelAccount:
+    """What a panel is worth and what each of its R raters adds: plain values, ready for JSON."""
+
+    raters: list[PanelRater]
+    repeats_of: str | None
+    """The one rater whose repeats these are; None where they are raters."""
+    residuals: list[list[float | None]]
+    """(R, R) residual correlations; None where two raters share too few rows."""
+    reliability: float
+    """Squared correlation of the panel's score with the quality, errors correlated as the residuals show."""
+    noise: float
+    """Root mean square error of the panel's score, in standard deviations of the quality."""
+    independent_raters: float
+    """How many independent raters the panel is worth; errors that all share cannot be seen."""
+    order: list[PanelStep]
+    """In which order one would have asked the raters: the cost of each next one against its gain."""
+    spare: list[str]
+    """Raters that could be left out together for at most .005 of reliability."""
+    saved: float | None
+    """Dollars that leaving the spare ones out saves; None where none of their prices is known."""
+    gain_of_another: float
+    """Reliability that one more rater like these would add."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,41 +93,10 @@ class Panel:
     """(N,) E[quality | row], in standard deviations of the quality; NaN where nobody rated."""
     score_sd: Array
     """(N,) its posterior standard deviation; NaN where nobody rated."""
-    raters: list[PanelRater]
+    mean: Array
+    """(N,) mean of the raters' scores; NaN where nobody rated."""
     residuals: Array
     """(R, R) residual correlations; NaN where two raters share too few rows."""
-    reliability: float
-    """Squared correlation of the panel's score with the quality, errors correlated as the residuals show."""
-    independent_raters: float
-    """How many independent raters the panel is worth; errors that all share cannot be seen."""
-    order: list[PanelStep]
-    """In which order one would have asked the raters: the cost of each next one against its gain."""
-    spare: list[str]
-    """Raters that could be left out together for at most .005 of reliability."""
-    saved: float | None
-    """Dollars that leaving the spare ones out saves."""
-    gain_of_another: float
-    """Reliability that one more rater like these would add."""
     model: Factor
+    account: PanelAccount
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def noise(self) -> float:
-        """Root mean square of `score_sd`: scores nearer than this the panel cannot tell apart."""
-        return float(np.sqrt(np.nanmean(self.score_sd**2)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The account without the samples' arrays: plain values, ready for JSON."""
-        known = np.round(self.residuals, 4).tolist()
-        return {
-            "raters": [asdict(r) for r in self.raters],
-            "residuals": [[None if np.isnan(x) else x for x in row] for row in known],
-            "reliability": self.reliability,
-            "noise": self.noise,
-            "independent_raters": self.independent_raters,
-            "order": [asdict(s) for s in self.order],
-            "spare": self.spare,
-            "saved": self.saved,
-            "gain_of_another": self.gain_of_another,
-            "warnings": self.warnings,
-        }

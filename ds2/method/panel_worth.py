@@ -60,9 +60,7 @@ class Moments:
         return np.asarray(self.eta**2 / np.maximum(1 - self.eta**2, 1e-6))
 
 
-def panel_moments(
-    model: Factor, codes: NDArray[np.int64], weight: Array, levels: list[NDArray[np.int64]]
-) -> Moments:
+def panel_moments(model: Factor, codes: NDArray[np.int64], weight: Array, levels: list[Array]) -> Moments:
     """The head's eta and rho. codes (P, R) and weight (P,) as in `fit_factor`; levels: the score behind
     each rater's codes.
     """

@@ -27,7 +27,7 @@ def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
         bad = np.argwhere(~np.isfinite(s))
         if bad.size:
             raise UserError(f"scores row {int(bad[0][0])} is NaN or infinite; mark unrated samples with -1")
-        if method != "refine" and (s != np.round(s)).any():
+        if (method != "refine" or s.shape[1] > 1) and (s != np.round(s)).any():
             raise TypeError("scores must be integers; round or compress ratings first")
     bad = np.argwhere(((s < 0) & (s != -1)) | (s > K - 1))
     if bad.size:
@@ -35,7 +35,8 @@ def check_scores(scores: Any, K: int, method: str) -> NDArray[np.int64]:
         raise UserError(f"scores row {n} is {s[n, r]:g}, outside 0..{K - 1} (and not -1, unrated)")
     if s.shape[1] > 1 and method not in ("posterior", "refine"):
         raise UserError(
-            f"method {method!r} takes one rater's scores; several raters need method='refine' or 'posterior'"
+            f"method {method!r} takes one rater's scores, got {s.shape[1]} columns; several raters need "
+            "method='refine' or 'posterior'"
         )
     if method != "none" and (s < 0).all():
         raise UserError("no sample is rated")

@@ -29,7 +29,7 @@ from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSa
 from ds2.rating.parse import THINKING, Outcome, Verdict, read
 from ds2.rating.prompt import DIGITS
 from ds2.rating.questions import Ask, RatingQuestions
-from ds2.rating.raters import Ratings, apply_unrated
+from ds2.rating.raters import RaterScores, Ratings, apply_unrated
 from ds2.rating.scale import compress
 
 FOLDER = "answers"
@@ -297,7 +297,10 @@ class _Session:
             self.report,
             distribution,
         )
-        return Ratings(scores, values, self.report.warnings, asked=asked, details=details)
+        columns = None
+        if self._config.repeats > 1:
+            columns = RaterScores(np.stack(repeats, axis=1), (self._config.name,) * len(repeats))
+        return Ratings(scores, values, self.report.warnings, columns=columns, asked=asked, details=details)
 
     def _means(self) -> NDArray[np.float64]:
         """(N,) mean rating over repeats; NaN without one."""

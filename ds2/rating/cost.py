@@ -7,7 +7,7 @@ price costs an unknown amount, which is said, and never counts as nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ import yaml
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
-from ds2.config import ChatBackend, LlmRaterConfig, PriceConfig, Reading
+from ds2.config import ChatBackend, LlmRaterConfig, PriceConfig, RaterConfig, Reading
 from ds2.models.chat import Answer, ChatRequest
 
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -67,6 +67,18 @@ def price_of(config: LlmRaterConfig) -> Price | None:
     factor = price.batch if config.backend is ChatBackend.openai_batch else 1.0
     cached = price.input if price.cached_input is None else price.cached_input
     return Price(price.input * factor, cached * factor, price.output * factor, source)
+
+
+def dollars_of(rater: RaterConfig, counts: Mapping[str, Any]) -> float | None:
+    """What a rating cost, in US dollars, from the counts of its record; 0 for a model on this machine, None
+    where no price is known: of a served model without one, and of scores that came from elsewhere.
+    """
+    if not isinstance(rater, LlmRaterConfig):
+        return None
+    price = price_of(rater)
+    if price is None:
+        return None if rater.backend.served else 0.0
+    return price.of(counts["prompt_tokens"], counts["completion_tokens"], counts["cached_tokens"])
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,28 @@ def _of_the_others(curation: CurationMethod) -> str:
         f"the other samples get no score from curation={curation.value} and no selection by score can choose "
         "them; curation=refine orders them by a student of the rater"
     )
+
+
+def together(left: Mapping[str, Forecast], others: Sequence[str], limit: float | None) -> str:
+    """A panel's raters in one line: what is left to ask, and what that costs.
+
+    Args:
+        left: served rater -> its forecast; of those that are not rated yet.
+        others: raters whose ratings cost no tokens at a server, or are there already.
+        limit: `rater.max_cost` of the panel.
+    """
+    priced = [f.dollars for f in left.values() if f.dollars is not None]
+    unknown = [name for name, f in left.items() if f.dollars is None]
+    parts = [f"{sum(f.questions for f in left.values()):,} questions to ask of {len(left)} served raters"]
+    if priced:
+        parts.append(f"about ${sum(d[0] for d in priced):,.2f}, at most ${sum(d[1] for d in priced):,.2f}")
+    if unknown:
+        parts.append(f"the price of {', '.join(unknown)} is not known")
+    if others:
+        parts.append(f"nothing to pay for {', '.join(others)}")
+    if limit is not None:
+        parts.append(f"rater.max_cost={limit:g}")
+    return "together: " + "; ".join(parts)
 
 
 def _price(config: LlmRaterConfig, left: Forecast) -> str:

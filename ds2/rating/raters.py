@@ -32,6 +32,21 @@ if TYPE_CHECKING:
     from ds2.rating.outcomes import ModelRatings
 
 
+@dataclass(frozen=True, eq=False)
+class RaterScores:
+    """Scores in several columns, and whose each is."""
+
+    scores: NDArray[np.int16]
+    """(N, C) scores 0..K-1; -1: unrated."""
+    raters: tuple[str, ...]
+    """(C,) the rater of each column; columns of one name are its repeats."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether all columns are of one rater."""
+        return len(set(self.raters)) == 1
+
+
 @dataclass(frozen=True)
 class Ratings:
     """What a rater said of N samples."""
@@ -41,8 +56,8 @@ class Ratings:
     ratings: NDArray[np.float64]
     """(N,) raw values as the rater gave them; NaN: unrated."""
     warnings: tuple[str, ...] = ()
-    by_rater: NDArray[np.int16] | None = None
-    """(N, R) scores of several raters, where there are several; `scores` is then their lower median."""
+    columns: RaterScores | None = None
+    """Where there are several raters, or repeats of one; of several raters `scores` is the lower median."""
     asked: NDArray[np.bool_] | None = None
     """(N,) samples that the rater was shown (`rater.sample`); None: all."""
     details: ModelRatings | None = None
@@ -95,6 +110,14 @@ def _checked(config: RaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
         raise UserError(
             f"{config.implementation}: scores are integers, 0..{scale.num_scores - 1}, or -1 for unrated"
         )
+    columns = ratings.columns
+    if columns is not None:
+        table = np.asarray(columns.scores)
+        whole = table.dtype.kind in "iu" and ((table >= UNRATED) & (table < scale.num_scores)).all()
+        if len(columns.raters) < 2 or table.shape != (len(pool), len(columns.raters)) or not whole:
+            raise UserError(
+                f"{config.implementation}: columns hold one score a sample for each of two raters or more"
+            )
     return ratings
 
 
@@ -107,6 +130,30 @@ def _from_file(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> R
         )
     taken = values[np.asarray(pool.rows)]
     return _scored(taken, config.unit, pool, scale, f"rater.path={config.path}")
+
+
+def _from_arrays(config: ReleasedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
+    if config.columns is None:
+        return _from_file(config, pool, scale)
+    if config.key is not None:
+        raise UserError("rater.key names one array and rater.columns several: give one of the two")
+    _check_columns(config.columns, one="rater.key")
+    each = [_from_file(replace(config, columns=None, key=name), pool, scale) for name in config.columns]
+    values = np.stack([ratings.ratings for ratings in each], axis=1)
+    return _several(config.columns, each, values)
+
+
+def _check_columns(columns: list[str], one: str) -> None:
+    if len(set(columns)) < max(2, len(columns)):
+        raise UserError(f"rater.columns must name at least two different columns; for one, use {one}")
+
+
+def _several(names: list[str], each: list[Ratings], values: NDArray[np.float64]) -> Ratings:
+    """Of several raters' ratings and raw values (N, R)."""
+    table = np.stack([one.scores for one in each], axis=1)
+    warnings = tuple(warning for one in each for warning in one.warnings)
+    columns = RaterScores(table, tuple(names))
+    return Ratings(lower_median(table), row_means(values), warnings, columns=columns)
 
 
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
@@ -122,18 +169,13 @@ def _scored(
 
 
 def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
-    if len(set(config.columns)) < 2:
-        raise UserError(
-            "rater.columns must name at least two different columns; for one, use rater=from_column"
-        )
+    _check_columns(config.columns, one="rater=from_column")
     values = np.stack([_numbers(pool, column) for column in config.columns], axis=1)
     each = [
         _scored(column, config.unit, pool, scale, f"rater.columns: {name}")
         for name, column in zip(config.columns, values.T, strict=True)
     ]
-    table = np.stack([one.scores for one in each], axis=1)
-    warnings = tuple(warning for one in each for warning in one.warnings)
-    return Ratings(lower_median(table), row_means(values), warnings, by_rater=table)
+    return _several(config.columns, each, values)
 
 
 def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:
@@ -211,7 +253,7 @@ def transition_matrix(config: SimulatedRaterConfig, num_scores: int) -> NDArray[
 
 
 _RATERS: tuple[tuple[type, Callable[[Any, Pool, ScaleConfig], Ratings]], ...] = (
-    (ReleasedRaterConfig, _from_file),
+    (ReleasedRaterConfig, _from_arrays),
     (ColumnRaterConfig, _from_column),
     (SeveralRatersConfig, _from_columns),
     (SimulatedRaterConfig, _simulate),

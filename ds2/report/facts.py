@@ -24,9 +24,10 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
+from ds2.report.panel_facts import panel_verdict_of
 from ds2.report.anchors import anchored
 
-_SAID_ELSEWHERE = ("warnings", "anchors")
+_SAID_ELSEWHERE = ("warnings", "anchors", "panel")
 """Parts of a curation's diagnostics that have a place of their own."""
 NO_SOURCE = "(no source)"
 """Shown for samples whose pool names none."""
@@ -150,7 +151,7 @@ def verdict(run: RunResult) -> str | None:
     """
     if "curate" not in run.stages:
         return None
-    said = RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
+    said = panel_verdict_of(run) or RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
     asked = anchored(run)
     return said if said is None or asked is None else " ".join(filter(None, [asked.sentence, said]))
 

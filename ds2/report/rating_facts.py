@@ -8,7 +8,6 @@ from typing import Any
 
 from ds2.artifacts.ratings import read_report
 from ds2.artifacts.run import RunResult
-from ds2.config import LlmRaterConfig
 from ds2.report.facts import NO_SOURCE
 
 MEASURES = {
@@ -67,13 +66,9 @@ def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
 
 def rating_dollars(run: RunResult) -> float | None:
     """US dollars that the answers of a language-model rater cost, at list price; None where its price is not
-    known, or no language model was asked.
+    known, or no served model was asked.
     """
-    from ds2.rating.cost import price_of
+    from ds2.rating.cost import dollars_of
 
-    stage, rater = run.stages.get("rate"), run.config.rater
-    price = price_of(rater) if isinstance(rater, LlmRaterConfig) and stage is not None else None
-    if stage is None or price is None:
-        return None
-    counts = stage.record["counts"]
-    return price.of(*(counts[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens")))
+    stage = run.stages.get("rate")
+    return None if stage is None else dollars_of(run.config.rater, stage.record["counts"]) or None

@@ -6,12 +6,13 @@ filters read:
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
                `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
-               if none had been cached; cost/usd, the rater's answers; eval/TASK, eval/TASK_stderr,
+               if none had been cached; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
                eval/average, tasks named as in the tables; finetune/loss by finetune/step
     summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...;
                people/accuracy, people/selected_mean, ... where people scored samples
     media      curate/transition, curate/scores, select/sources, select/length, and most as a table;
-               rate/outcomes by source
+               rate/outcomes by source; of a panel curate/panel, its raters and their order as tables, and
+               curate/panel.* as numbers
     artifacts  a stage each, named by what it is (subset, adapter, results), with its inputs: the lineage
 
 Offline by default, so nothing needs an account. A tracker that fails says so once and stops: it never costs a
@@ -23,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,13 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
+from ds2.config.rating import raters_of
 from ds2.config.stages import choices
 from ds2.method.agreement import COLLAPSED
-from ds2.report import facts
+from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
-from ds2.report.rating_facts import rating_dollars, rating_facts
+from ds2.report.rating_facts import rating_facts
 
 NOUNS = {
     "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
@@ -119,7 +122,7 @@ class Tracker:
         if record["peak_memory_bytes"] is not None:
             values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
         self._run.log(values)
-        if stage.name == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
+        if record["stage"] == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
             self._run.alert(title="The rater has collapsed", text="\n".join(record["warnings"]))
         self._run.summary.update(
             {f"{stage.name}/status": stage.status.value, f"{stage.name}/fingerprint": stage.fingerprint}
@@ -138,6 +141,9 @@ class Tracker:
         if results is not None:
             self._run.log(_scores(results))
         self._run.log(_costs(run))
+        account = panel_facts.panel_account(run)
+        if account is not None:
+            self._run.log({f"curate/panel.{k}": v for k, v in panel_facts.measures(account).items()})
         self._run.summary["verdict"] = facts.verdict(run)
         self._run.summary.update(facts.length_numbers(run))
         asked = anchored(run)
@@ -227,6 +233,9 @@ def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:
         yield "curate/transition", plots.transition_heatmap(matrix.matrix, matrix.prior, title=rater)
     if scores is not None:
         yield "curate/scores", plots.score_distribution(scores.raw, scores.curated, title=rater)
+    account = panel_facts.panel_account(run)
+    if account is not None:
+        yield "curate/panel", plots.panel_worth(account, title=rater)
     if origin is not None:
         yield (
             "select/sources",
@@ -261,6 +270,11 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
             ["source", "pool", "subset"],
             [list(r) for r in zip(origin.labels, pool, origin.subset, strict=True)],
         )
+    account = panel_facts.panel_account(run)
+    if account is not None:
+        yield "curate/panel_raters", list(panel_facts.RATER_COLUMNS), panel_facts.rater_rows(account)
+        steps = [asdict(step) for step in account.order]
+        yield "curate/panel_order", list(steps[0]), [list(step.values()) for step in steps]
     ratings = rating_facts(run)
     if ratings is not None:
         yield "rate/outcomes", ratings.header, [*ratings.rows, ratings.total]
@@ -275,15 +289,15 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
 
 
 def _costs(run: RunResult) -> dict[str, float]:
-    """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price
-    is not known.
+    """cost/seconds of every stage; cost/usd of the answers of language-model raters, absent where a price is
+    not known.
     """
     costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
-    rater, rated = run.config.rater, run.stages.get("rate")
-    if rated is None or not isinstance(rater, LlmRaterConfig):
-        return costs | {"cost/usd": 0.0}
-    dollars = rating_dollars(run)
-    return costs if dollars is None else costs | {"cost/usd": dollars}
+    spent = panel_facts.rating_costs(run)
+    asked = {r.name for r in raters_of(run.config.rater) if isinstance(r, LlmRaterConfig)}
+    dollars = [price for name, price in spent.items() if name in asked]
+    known = [d for d in dollars if d is not None]
+    return costs if len(known) < len(dollars) else costs | {"cost/usd": float(sum(known))}
 
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The chain:
 
-    pool -> rate ---------+
+    pool -> rate ---------+            (of a panel: rate.RATER of each, then rate)
          -> embed -> knn -+-> curate -> select -> finetune -> evaluate -> report
 
 A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains
@@ -9,20 +9,23 @@ nothing.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Step, open_store
+from ds2.base import extras
+from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import content_hashes
-from ds2.config import RunConfig, TrackingMode
+from ds2.config import PanelRaterConfig, RunConfig, TrackingMode
 from ds2.config.stages import check, run_name, slug_of, stages_of
 from ds2.pool import PoolSource
 from ds2.runs.context import Context
-from ds2.runs.stages import curate, embed, evaluate, finetune, knn, measure, model, rate, report, select
+from ds2.runs.stages import curate, embed, evaluate, finetune, knn, measure, model, rate_panel, report, select
 from ds2.selection import resolve_budget
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 STEPS: dict[str, Callable[[Context], Step | None]] = {
     "model": model.step,
-    "rate": rate.step,
+    "rate": rate_panel.step,
     "embed": embed.step,
     "knn": knn.step,
     "curate": curate.step,
@@ -76,6 +79,12 @@ class Chain:
         )
         self._context = Context(config, pool, hashes)
         self._build()
+        self._leave_out_lost()
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Raters that the panel of this run goes on without -> why; it is the run of the smaller panel."""
+        return dict(self._context.lost)
 
     @property
     def steps(self) -> list[Step]:
@@ -92,16 +101,18 @@ class Chain:
         return f"{run_name(self.config)}-{self.fingerprint[:6]}"
 
     def run(self, reporter: Reporter | None = None) -> RunResult:
-        """Compute what is missing, in order, and return every finished stage."""
+        """Compute what is missing, in order, and return every finished stage.
+
+        A rater of a panel that fails leaves it: said in one line, and the run goes on as that of the others.
+        """
         reporter = reporter or Reporter()
         self._check_budget()
         self._check_anchors()
+        self._obtain_raters(reporter)
         tracker = self._tracker(reporter)
         try:
             for step in self.steps:
-                result = self.store.obtain(step, on_wait=partial(reporter.waiting, step))
-                self._context.results[step.stage] = result
-                reporter.stage(result)
+                result = self._context.results.get(step.name) or self._obtain(step, reporter)
                 if tracker:
                     tracker.log_stage(result)
         except BaseException:
@@ -125,7 +136,7 @@ class Chain:
         for step in self.steps:
             result = self.store.load(step, verify=step.stage == "evaluate")
             if result is not None:
-                self._context.results[step.stage] = result
+                self._context.results[step.name] = result
             elif step.stage != "report":
                 return None
         return self.result()
@@ -137,11 +148,53 @@ class Chain:
         return tracked and all(self.store.find(step) for step in self.steps)
 
     def result(self) -> RunResult:
-        return RunResult(self.config, self.name, self.fingerprint, dict(self._context.results))
+        results = self._context.results
+        stages = {step.name: results[step.name] for step in self.steps if step.name in results}
+        return RunResult(self.config, self.name, self.fingerprint, stages)
 
     def plan(self) -> list[tuple[Step, Path | None]]:
         """Each step with its finished artifact, if there is one."""
         return [(step, self.store.find(step)) for step in self.steps]
+
+    def _obtain(self, step: Step, reporter: Reporter) -> StageResult:
+        result = self.store.obtain(step, on_wait=partial(reporter.waiting, step))
+        self._context.results[step.name] = result
+        reporter.stage(result)
+        return result
+
+    def _obtain_raters(self, reporter: Reporter) -> None:
+        """The steps of a panel's raters; those that fail are left out. Raises UserError where fewer than two
+        are left.
+        """
+        for name, reason in self.lost.items():
+            reporter.warning(_goes_on_without(name, reason))
+        for step in [step for step in self.steps if step.part is not None]:
+            try:
+                self._obtain(step, reporter)
+            except DamagedArtifact:
+                raise
+            except Exception as error:  # noqa: BLE001 - said, and the other raters are worth having
+                reason = _reason(error)
+                self._context.lost[str(step.part)] = reason
+                reporter.warning(_goes_on_without(str(step.part), reason))
+        self._leave_out_lost()
+
+    def _leave_out_lost(self) -> None:
+        """Become the run of the raters that are left."""
+        panel, lost = self.config.rater, self._context.lost
+        if not isinstance(panel, PanelRaterConfig):
+            return
+        left = [rater for rater in panel.members if rater.name not in lost]
+        if len(left) == len(panel.members):
+            return
+        rate_panel.refuse_fewer_than_two(panel, lost)
+        self.config = replace(self.config, rater=panel.of(left))
+        before = self._context
+        self._context = Context(
+            self.config, before.pool, before.hashes, results=before.results, lost=lost,
+            forecasts=before.forecasts,
+        )  # fmt: skip
+        self._build()
 
     def _check_budget(self) -> None:
         """A budget that the pool cannot fill is refused before hours are spent on its way there."""
@@ -181,3 +234,17 @@ class Chain:
             )
             if step is not None:
                 run.steps[stage] = step
+
+
+def _goes_on_without(rater: str, reason: str) -> str:
+    return f"the panel goes on without {rater}: {' '.join(reason.split())}"
+
+
+def _reason(error: Exception) -> str:
+    """Why a rater failed; a defect, which is no user's error, is also printed whole."""
+    if isinstance(error, UserError):
+        return str(error)
+    advice = extras.advice(error) if isinstance(error, ModuleNotFoundError) else None
+    if advice is None:
+        traceback.print_exception(error)
+    return advice or f"{type(error).__name__}: {error}"

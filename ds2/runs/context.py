@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from ds2.artifacts.store import StageResult, Step
 from ds2.base.dataclass_json import to_plain
 from ds2.base.hashes import ContentHashes
 from ds2.base.hub import resolve
-from ds2.config import RunConfig
+from ds2.config import RaterConfig, RunConfig
 from ds2.pool import PoolSource
+from ds2.rating.planning import Forecast
 
 _NOT_IDENTITY = {"runtime", "name", "enabled"}
 """Fields that no fingerprint sees: how to execute, and what to call it."""
@@ -27,6 +28,16 @@ class Context:
     hashes: ContentHashes
     steps: dict[str, Step] = field(default_factory=dict)
     results: dict[str, StageResult] = field(default_factory=dict)
+
+    lost: dict[str, str] = field(default_factory=dict)
+    """A panel's raters that failed -> why."""
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
+    """Rater -> what is left to ask of it, where that was counted."""
+
+    def rated_by(self, rater: RaterConfig) -> Context:
+        """The same run with another rater, as far as a stage of that rater alone needs it."""
+        config = replace(self.config, rater=rater)
+        return Context(config, self.pool, self.hashes, forecasts=self.forecasts)
 
     @property
     def progress(self) -> bool:

@@ -91,6 +91,9 @@ def _distinct(expected: Sequence[ExpectedRun]) -> list[ExpectedRun]:
 
 
 def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> ExpectedRun:
+    if chain.lost:
+        reasons = "; ".join(f"{rater}: {reason}" for rater, reason in chain.lost.items())
+        return ExpectedRun(overrides, config, State.unknown, f"of its panel, {reasons}")
     if chain.fingerprint in records.running:
         return ExpectedRun(overrides, config, State.running)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ds2.base.errors import MissingInput, UserError
@@ -17,6 +18,7 @@ from ds2.config import (
     RunConfig,
     SentenceEmbedderConfig,
 )
+from ds2.config.rating import raters_of
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs import launcher
 
@@ -49,9 +51,9 @@ def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
 def needs(config: RunConfig) -> Iterator[Need]:
     """What the run's choices read from outside the clone."""
     yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
-    if isinstance(config.rater, LlmRaterConfig) and not config.rater.backend.served:
-        rater = config.rater
-        yield Need(f"rater {rater.name}", lambda: _model(rater.model, rater.revision))
+    for rater in raters_of(config.rater):
+        if isinstance(rater, LlmRaterConfig) and not rater.backend.served:
+            yield Need(f"rater {rater.name}", partial(_model, rater.model, rater.revision))
     if isinstance(config.embedder, SentenceEmbedderConfig):
         embedder = config.embedder
         yield Need(f"embedder {embedder.name}", lambda: _model(embedder.model, embedder.revision))

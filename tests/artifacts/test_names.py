@@ -19,7 +19,7 @@ NAMES = {
     "evaluation": ["results.json", "samples.parquet"],
     "graph": ["neighbors.npy", "distances.npy"],
     "page": ["report.html"],
-    "ratings": ["ratings.parquet", "rating_report.json", "unrated.jsonl", "distribution.npy"],
+    "ratings": ["ratings.parquet", "rating_report.json", "unrated.jsonl", "distribution.npy", "raters.json"],
     "record": ["record.json"],
     "subset": ["subset.jsonl", "subset.parquet", "subset_report.json", "subset_report.md"],
     "training": ["curve.parquet", "metrics.json"],

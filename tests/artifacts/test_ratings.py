@@ -21,7 +21,7 @@ from ds2.method.agreement import RepeatAgreement
 from ds2.pool import Message, Pool, Sample
 from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
 from ds2.rating.parse import Outcome
-from ds2.rating.raters import Ratings
+from ds2.rating.raters import RaterScores, Ratings
 
 POOL = Pool([Sample(f"s{i}", i, "here", (Message("user", "?"),), {}) for i in range(3)], 3)
 SCORES = np.array([2, 0, -1], dtype=np.int16)
@@ -46,7 +46,8 @@ REPORT = RatingReport(
 def test_scores_come_back_in_the_type_that_is_stored(tmp_path: Path) -> None:
     write_ratings(tmp_path, POOL, Ratings(SCORES, RATINGS))
     assert read_scores(tmp_path).dtype == np.int16
-    assert read_scores(tmp_path).tolist() == read_rater_scores(tmp_path).tolist() == [2, 0, -1]
+    assert read_scores(tmp_path).tolist() == [2, 0, -1]
+    assert read_rater_scores(tmp_path) is None
     table = read_ratings(tmp_path)
     assert list(table) == ["id", "row", "source", "score", "rating"]
     assert table["score"].dtype == np.int16
@@ -54,12 +55,37 @@ def test_scores_come_back_in_the_type_that_is_stored(tmp_path: Path) -> None:
     assert (read_report(tmp_path), read_distribution(tmp_path)) == (None, None)
 
 
-def test_of_several_raters_each_one_s_scores_come_back(tmp_path: Path) -> None:
-    by_rater = np.array([[2, 3], [0, 1], [-1, -1]], dtype=np.int16)
-    write_ratings(tmp_path, POOL, Ratings(SCORES, RATINGS, by_rater=by_rater))
-    assert read_rater_scores(tmp_path).dtype == np.int16
-    assert np.array_equal(read_rater_scores(tmp_path), by_rater)
+def test_of_several_raters_each_one_s_scores_and_names_come_back(tmp_path: Path) -> None:
+    columns = RaterScores(np.array([[2, 3], [0, 1], [-1, -1]], dtype=np.int16), ("a", "b"))
+    write_ratings(tmp_path, POOL, Ratings(SCORES, RATINGS, columns=columns))
+    back = read_rater_scores(tmp_path)
+    assert back is not None
+    assert (back.scores.dtype, back.raters, back.repeats) == (np.int16, ("a", "b"), False)
+    assert np.array_equal(back.scores, columns.scores)
     assert read_scores(tmp_path).tolist() == [2, 0, -1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("names", r"raters\.json is damaged: 3 raters of 2 columns"),
+        ("gone", r"raters\.json is damaged: there is no such file"),
+        ("half", r"ratings\.parquet is damaged: a score that is no whole number"),
+    ],
+)
+def test_columns_that_are_nobody_s_or_no_scores_are_damage(tmp_path: Path, damage: str, named: str) -> None:
+    columns = RaterScores(np.array([[2, 3], [0, 1], [-1, -1]], dtype=np.int16), ("a", "b"))
+    write_ratings(tmp_path, POOL, Ratings(SCORES, RATINGS, columns=columns))
+    if damage == "names":
+        (tmp_path / "raters.json").write_text('{"raters": ["a", "b", "c"]}')
+    elif damage == "gone":
+        (tmp_path / "raters.json").unlink()
+    else:
+        table = read_ratings(tmp_path).astype({"score_1": float})
+        table.loc[1, "score_1"] = 0.5
+        table.to_parquet(tmp_path / "ratings.parquet", index=False)
+    with pytest.raises(DamagedArtifact, match=named):
+        read_rater_scores(tmp_path)
 
 
 def test_what_came_of_a_language_model_s_answers_comes_back(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ NEEDED = {
     ("rater", "released"): ["rater.path=s.npy"],
     ("rater", "from_column"): ["rater.column=score"],
     ("rater", "several"): ["rater.columns=[a,b]"],
+    ("rater", "panel"): ["rater.raters=[truth,simulated_mistral_7b]"],
     ("rater", "openai_compatible"): ["rater.model=m"],
     ("rater", "azure_openai"): ["rater.model=deployment"],
     ("selection", "multi_rater"): ["rater.columns=[a,b]"],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -41,13 +42,11 @@ def test_recovers_planted_loadings_and_its_own_reliability():
     truth, scores = plant()
     panel = fit_panel(scores)
     assert np.abs(panel.model.loadings - LOADINGS).max() < 0.03
-    assert np.corrcoef(panel.score, truth)[0, 1] ** 2 == pytest.approx(panel.reliability, abs=0.02)
-    assert (
-        sum(r.loading_low <= lam <= r.loading_high for r, lam in zip(panel.raters, LOADINGS, strict=True))
-        >= 3
-    )
+    assert np.corrcoef(panel.score, truth)[0, 1] ** 2 == pytest.approx(panel.account.reliability, abs=0.02)
+    raters = panel.account.raters
+    assert sum(r.loading_low <= lam <= r.loading_high for r, lam in zip(raters, LOADINGS, strict=True)) >= 3
     assert follows(panel.score, truth) > follows(scores.mean(axis=1), truth) + 0.01
-    assert panel.noise == pytest.approx(np.std(panel.score - truth), abs=0.03)
+    assert panel.account.noise == pytest.approx(np.std(panel.score - truth), abs=0.03)
 
 
 def test_recovers_thresholds_and_severity():
@@ -55,7 +54,7 @@ def test_recovers_thresholds_and_severity():
     _, scores = plant(8000, shift=shift)
     panel = fit_panel(scores)
     cuts = (np.arange(5) + 0.5 - 2.5) / 1.2
-    for rater, by in zip(panel.raters, shift, strict=True):
+    for rater, by in zip(panel.account.raters, shift, strict=True):
         assert np.abs(np.array(rater.thresholds) - (cuts - by)).max() < 0.12
         assert rater.severity == pytest.approx(-1.2 * by, abs=0.1)
 
@@ -73,10 +72,10 @@ def test_a_useless_rater_gets_no_weight_and_costs_nothing():
     truth, scores = plant()
     noise = np.random.default_rng(1).integers(0, 6, (len(scores), 1))
     panel = fit_panel(np.concatenate([scores, noise], axis=1), names=["a", "b", "c", "d", "noise"])
-    useless = panel.raters[-1]
+    useless = panel.account.raters[-1]
     assert useless.weight < 0.02
     assert abs(useless.loss_without) < 0.002
-    assert "noise" in panel.spare
+    assert "noise" in panel.account.spare
     assert follows(panel.score, truth) > follows(fit_panel(scores).score, truth) - 0.003
 
 
@@ -84,20 +83,20 @@ def test_a_rater_that_scores_backwards_counts_for_nothing_and_is_named():
     _, scores = plant()
     scores[:, 3] = 5 - scores[:, 3]
     panel = fit_panel(scores, names=["a", "b", "c", "backwards"])
-    assert panel.raters[3].weight == 0
+    assert panel.account.raters[3].weight == 0
     assert any("backwards scores against the others" in line for line in panel.warnings)
 
 
 def test_independent_errors_show_no_residual_correlation_and_every_rater_counts():
     panel = fit_panel(plant(6000, [0.7] * 6)[1])
-    assert panel.independent_raters == pytest.approx(6, abs=0.4)
+    assert panel.account.independent_raters == pytest.approx(6, abs=0.4)
     assert np.abs(panel.residuals[~np.eye(6, dtype=bool)]).max() < 0.08
     assert not panel.warnings
 
 
 def test_twins_make_the_panel_worth_fewer_raters_and_are_named():
     panel = fit_panel(plant(6000, [0.7] * 6, shared=0.8)[1], names=[*"abcdef"])
-    assert panel.independent_raters < 3
+    assert panel.account.independent_raters < 3
     assert ["a and b agree more" in line for line in panel.warnings] == [True]
 
 
@@ -113,17 +112,18 @@ def test_the_next_rater_is_the_one_that_adds_most_for_its_price():
     information, alone = np.array([2.0, 1.0, 1.0]), np.eye(3)
     assert [r for r, _ in best_order(information, alone)] == [0, 1, 2]
     assert [r for r, _ in best_order(information, alone, np.array([100.0, 5.0, 1.0]))] == [2, 1, 0]
-    panel = fit_panel(plant()[1], names=["a", "b", "c", "d"], prices=[4.0, 1.0, 1.0, 1.0])
-    assert panel.order[-1].cost == pytest.approx(7.0)
-    assert panel.order[-1].reliability == pytest.approx(panel.reliability)
-    assert panel.saved == pytest.approx(sum(r.price for r in panel.raters if r.name in panel.spare))
-    assert json.loads(json.dumps(panel.to_dict()))["order"][0]["gain"] > 0
+    prices = {"a": 4.0, "b": 1.0, "c": 1.0, "d": 1.0}
+    panel = fit_panel(plant()[1], names=["a", "b", "c", "d"], prices=prices)
+    assert panel.account.order[-1].cost == pytest.approx(7.0)
+    assert panel.account.order[-1].reliability == pytest.approx(panel.account.reliability)
+    assert (panel.account.spare, panel.account.saved) == ([], None)
+    assert json.loads(json.dumps(asdict(panel.account)))["order"][0]["gain"] > 0
 
 
 def test_two_raters_count_alike_and_it_is_said():
     _, scores = plant(loadings=[0.9, 0.5])
     panel = fit_panel(scores)
-    assert panel.raters[0].loading == pytest.approx(panel.raters[1].loading, abs=0.02)
+    assert panel.account.raters[0].loading == pytest.approx(panel.account.raters[1].loading, abs=0.02)
     assert "count alike" in panel.warnings[0]
 
 
@@ -151,8 +151,8 @@ def test_levels_that_a_rater_never_uses_are_no_hindrance():
     truth, scores = plant()
     scores[:, 2] = np.where(scores[:, 2] > 2, 5, 1)
     panel = fit_panel(scores)
-    assert panel.raters[2].levels == [1, 5]
-    assert len(panel.raters[2].thresholds) == 1
+    assert panel.account.raters[2].levels == [1, 5]
+    assert len(panel.account.raters[2].thresholds) == 1
     assert follows(panel.score, truth) > 0.88
 
 
@@ -199,7 +199,7 @@ def broken(case: str) -> dict:
     elif case == "silent":
         scores[:, 1] = -1
     elif case == "prices":
-        given["prices"] = [1.0, 2.0]
+        given["prices"] = {"a": 1.0, "e": 2.0}
     elif case == "names":
         given["names"] = ["a"]
     return given
@@ -216,8 +216,8 @@ def broken(case: str) -> dict:
         ("vector", "at least 2 raters"),
         ("constant", "b gives every sample the score 3"),
         ("silent", "b rated nothing"),
-        ("prices", "prices must be 4 numbers"),
-        ("names", "1 names for 4 raters"),
+        ("prices", "prices: there is no rater e in the panel; there are: a, b, c, d"),
+        ("names", "1 names for 4 columns of scores"),
     ],
 )
 def test_a_panel_that_cannot_be_fused_is_refused_in_one_line(case, line):

@@ -58,6 +58,8 @@ def curate(
     features: ArrayLike | None = None,
     length: str = "as_rated",
     device: str = "cpu",
+    raters: Sequence[str] | None = None,
+    prices: Mapping[str, float] | None = None,
     anchors: Mapping[int, int] | None = None,
     anchor_weight: ArrayLike | None = None,
     rater_accuracy: float | Sequence[float] | None = None,
@@ -67,7 +69,7 @@ def curate(
 
     embeddings: (N, d) numbers, normalised here; may be left out where `graph` is given and long enough.
     scores: (N,) integers in 0..K-1 with -1 for unrated, or (N, R) for R raters (`refine`, `posterior`);
-    `refine` also takes numbers between (means of repeats, expected ratings). num_scores: K, 2 to 11.
+    of one rater `refine` also takes numbers between (expected ratings). num_scores: K, 2 to 11.
     method: `refine` (the default: the given score first; equal ones by the rater's student and the
     posterior: `result.refined`; give it texts), `rank` (the paper), `posterior` (one likelihood for matrix,
     prior and scores), `none` (scores stay as given).
@@ -79,6 +81,9 @@ def curate(
     tell nothing about a rater. texts, lengths: (N,), for the duplicate and length diagnostics; lengths
     default to words. `refine` also learns from texts (the rated parts) and from features, (N, f)
     columns of one's own; length: `ignore` takes length out of its order.
+    raters: of `refine` on several columns, the name of each one's rater; columns of one name are repeats of
+    one rater. prices: dollars that each rater's scores cost, by name. What the panel is worth and what each
+    rater adds is `result.diagnostics.panel`.
     anchors: {row: true score} that people gave, at least 20, for `refine` and `posterior`: they move an
     order only by what they show out of sample (`anchored`). anchor_weight: their design weights, in the
     mapping's order (`draw_anchors`); left out, they count as a plain random draw. rater_accuracy: how often
@@ -95,6 +100,8 @@ def curate(
     if method != "refine" and (features is not None or length != "as_rated"):
         raise UserError(f"features and length are for method='refine'; they have no meaning for {method!r}")
     given = check_scores(scores, num_scores, method)
+    if (raters is not None or prices is not None) and (method != "refine" or given.shape[1] == 1):
+        raise UserError("raters and prices are for method='refine' on several columns of scores, (N, R)")
     check_resampling(given, bootstrap)
     asked = check_told(anchors, anchor_weight, len(given), num_scores)
     stated = check_stated(rater_accuracy, transition, num_scores, given.shape[1])
@@ -103,7 +110,10 @@ def curate(
     if method == "refine":
         from ds2.method.curation.refined import run_refine
 
-        result = run_refine(inputs, scores, num_scores, texts, features, length=length, k=k, seed=seed)
+        result = run_refine(
+            inputs, scores, num_scores, texts, features, length=length, k=k, seed=seed, raters=raters,
+            prices=prices,
+        )  # fmt: skip
         if asked is not None:
             read = None if length == "ignore" else texts
             result = anchor_refined(result, inputs, asked, num_scores, read)
@@ -112,7 +122,7 @@ def curate(
             inputs, num_scores, method, k, confidence, seed, duplicate_pool, hoc_solver, hoc_rounds, rounds,
             asked, stated,
         )  # fmt: skip
-    result = _diagnose(result, inputs, num_scores, k, seed, texts)
+    result = _diagnose(result, inputs, num_scores, k, seed, texts, raters)
     if asked is None:
         result = _mind_uninformative(result, inputs.scores, on_uninformative)
     result = _conclude(result, inputs, told=stated is not None)
@@ -236,18 +246,26 @@ def _run(
 
 
 def _diagnose(
-    result: CurationResult, inputs: Inputs, K: int, k: int, seed: int, texts: Sequence[str] | None
+    result: CurationResult,
+    inputs: Inputs,
+    K: int,
+    k: int,
+    seed: int,
+    texts: Sequence[str] | None,
+    names: Sequence[str] | None,
 ) -> CurationResult:
     N, R = inputs.scores.shape
     said = list(result.diagnostics.warnings)
+    matrices = None if result.transition is None else result.transition.reshape(-1, K, K)
     raters = []
     for r in range(R):
-        T = None if result.transition is None else result.transition.reshape(-1, K, K)[r]
+        T = None if matrices is None or len(matrices) < R else matrices[r]
         rater = describe_rater(
             inputs.scores[:, r], K, inputs.graph, k=k, seed=seed, T=T, lengths=inputs.lengths
         )
         raters.append(rater)
-        said += rater_warnings(rater, "this rater" if R == 1 else f"rater {r}")
+        label = "this rater" if R == 1 else f"rater {r}" if names is None else _column_name(names, r)
+        said += rater_warnings(rater, label)
     repeats = None if texts is None else count_repeats(texts)
     copies = int((inputs.graph.distances[:, 0] < 1e-6).sum())
     if repeats:
@@ -273,6 +291,13 @@ def _diagnose(
         warnings=said,
     )
     return replace(result, diagnostics=diagnostics)
+
+
+def _column_name(names: Sequence[str], r: int) -> str:
+    """The r-th column's rater, and which of its repeats it is where there are several."""
+    name = str(names[r])
+    repeated = list(map(str, names)).count(name) > 1
+    return f"{name} (repeat {list(map(str, names[:r])).count(name) + 1})" if repeated else name
 
 
 def _mind_uninformative(result: CurationResult, scores: NDArray[np.int64], policy: str) -> CurationResult:

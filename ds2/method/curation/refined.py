@@ -4,7 +4,7 @@ plain words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from ds2.method.curation.posterior import fit_posterior
 from ds2.method.curation.result import CurationResult, Diagnostics
 from ds2.method.diversity import long_tail_scores
 from ds2.method.panel import fit_panel
-from ds2.method.panel_result import Panel
+from ds2.method.panel_result import Panel, PanelAccount
 from ds2.method.refine import Evidence, refine
 
 Array = NDArray[np.float64]
@@ -31,24 +31,29 @@ def run_refine(
     length: str,
     k: int,
     seed: int,
+    raters: Sequence[str] | None = None,
+    prices: Mapping[str, float] | None = None,
 ) -> CurationResult:
     """Refined order with bare diagnostics; curated is the given score, the posterior's argmax where there
-    is none.
+    is none. Of a panel, the posterior is of its fused score, rounded to a level.
 
     scores: as given and checked; where they lie between whole numbers, the posterior and `curated` see them
-    rounded.
+    rounded. raters, prices: the columns' raters and what each costs, as `fit_panel` takes them.
     """
     R = inputs.scores.shape[1]
-    panel = None if R == 1 else fit_panel(inputs.scores, num_scores=num_scores, seed=seed)
+    panel = None
+    if R > 1:
+        panel = fit_panel(inputs.scores, num_scores=num_scores, names=raters, prices=prices, seed=seed)
     given = lower_median(inputs.scores)
     noise = None
     if panel is None:
         plain = np.where(scores.mask, -1, scores.data) if isinstance(scores, np.ma.MaskedArray) else scores
         exact = np.asarray(plain, dtype=np.float64).reshape(len(given))
     else:
-        exact, unit = _panel_scores(panel, inputs.scores, num_scores)
-        noise = (panel.noise * unit, "the panel's own error")
-    fit = fit_posterior(inputs.graph, inputs.scores, num_scores, k=k, seed=seed)
+        exact, unit = _panel_scores(panel, num_scores)
+        noise = (panel.account.noise * unit, "the panel's own error")
+    one = inputs.scores if panel is None else np.rint(exact).astype(np.int64)[:, None]
+    fit = fit_posterior(inputs.graph, one, num_scores, k=k, seed=seed)
     refinement = refine(
         inputs.embeddings,
         exact,
@@ -66,14 +71,17 @@ def run_refine(
         method="refine",
         num_samples=len(given),
         raters=[],
-        fit=fit.summary,
+        fit=fit.summary if panel is None else None,
         evidence=refinement.evidence,
-        verdict=verdict(refinement.evidence) if panel is None else panel_verdict(panel, refinement.evidence),
-        warnings=[*fit.warnings, *([] if panel is None else panel.warnings), *refinement.warnings],
+        panel=None if panel is None else panel.account,
+        verdict=verdict(refinement.evidence)
+        if panel is None
+        else panel_verdict(panel.account, refinement.evidence),
+        warnings=[*(fit.warnings if panel is None else panel.warnings), *refinement.warnings],
     )
     return CurationResult(
-        transition=fit.T[0] if R == 1 else fit.T,
-        prior=fit.p,
+        transition=fit.T[0] if panel is None else None,
+        prior=fit.p if panel is None else None,
         curated=np.where(given >= 0, given, fit.posterior.argmax(axis=1)).astype(np.int64),
         confidence=fit.posterior.max(axis=1),
         flagged=refinement.flagged,
@@ -85,31 +93,38 @@ def run_refine(
     )
 
 
-def _panel_scores(panel: Panel, scores: NDArray[np.int64], num_scores: int) -> tuple[Array, float]:
+def _panel_scores(panel: Panel, num_scores: int) -> tuple[Array, float]:
     """The panel's score on the raters' scale, (N,), -1 where nobody rated: mean and spread of the plain
     mean; and the points that one standard deviation of quality is.
     """
-    rated = scores >= 0
-    mean = np.where(rated, scores, 0).sum(axis=1) / np.maximum(rated.sum(axis=1), 1)
-    anyone = rated.any(axis=1)
-    unit = float(mean[anyone].std()) / max(float(panel.score[anyone].std()), 1e-12)
-    on_scale = float(mean[anyone].mean()) + unit * (panel.score - float(panel.score[anyone].mean()))
+    anyone = np.isfinite(panel.mean)
+    unit = float(panel.mean[anyone].std()) / max(float(panel.score[anyone].std()), 1e-12)
+    on_scale = float(panel.mean[anyone].mean()) + unit * (panel.score - float(panel.score[anyone].mean()))
     return np.where(anyone, np.clip(on_scale, 0, num_scores - 1), -1.0), unit
 
 
-def panel_verdict(panel: Panel, evidence: Evidence) -> str:
+def panel_verdict(panel: PanelAccount, evidence: Evidence) -> str:
     """Three sentences: how the raters were fused and what the panel is worth; what it cannot tell; what
     would tell.
     """
     student = "" if evidence.student.refused else ", near-equal ones ordered by a student of the panel"
-    idle = f"; {', '.join(panel.spare)} could be left out" if panel.spare else ""
+    R = len(panel.raters)
+    if panel.repeats_of is not None:
+        return (
+            f"The {R} repeats of {panel.repeats_of} were fused into one score{student}: it follows "
+            f"the rater's own mean opinion with reliability {panel.reliability:.2f}. That takes the rater's "
+            "noise away and none of its errors, which every repeat shares. About a hundred scores by people "
+            "on the criterion you mean, or a second rater, would tell."
+        )
+    idle = ""
+    if panel.spare:
+        saving = f" and saves ${panel.saved:,.2f}" if panel.saved else ""
+        idle = f"; leaving out {', '.join(panel.spare)} costs next to nothing{saving}"
     return (
-        f"The scores of {len(panel.raters)} raters were fused by what they share{student}: together they are "
-        f"worth "
+        f"The scores of {R} raters were fused by what they share{student}: together they are worth "
         f"{panel.independent_raters:.1f} independent raters{idle}. Agreement between raters is not "
-        f"correctness: errors that all "
-        "of them share cannot be seen from inside. About a hundred scores by people on the criterion you "
-        "mean would tell."
+        "correctness: errors that all of them share cannot be seen from inside. About a hundred scores by "
+        "people on the criterion you mean would tell."
     )
 
 

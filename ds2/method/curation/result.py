@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ds2.method.anchor_judgement import Judgement
 from ds2.method.length import LengthOfOrders
+from ds2.method.panel_result import PanelAccount
 from ds2.method.refine import Evidence
 
 Array = NDArray[np.float64]
@@ -129,6 +130,8 @@ class Diagnostics:
     """What the given scores and the order owe to length; None without texts or lengths."""
     anchors: Judgement | None = None
     """What people's scores say of the rater and of the order; None without anchors."""
+    panel: PanelAccount | None = None
+    """`refine` of several raters: what they are worth, together and each."""
     verdict: str | None = None
     """What was done and on what evidence, what that cannot tell, and what would tell."""
     warnings: list[str] = field(default_factory=list)
@@ -163,9 +166,11 @@ class CurationResult:
     """Curated scores and what they rest on. N samples, K score levels, R raters."""
 
     transition: Array | None
-    """T[i, j] = P(rated j | true i), (K, K), or (R, K, K) for several raters; None for method `none`."""
+    """T[i, j] = P(rated j | true i), (K, K), or (R, K, K) for several raters; None for method `none`
+    and for a panel (`refine`).
+    """
     prior: Array | None
-    """P(true i), (K,); None for method `none`."""
+    """P(true i), (K,); None for method `none` and for a panel (`refine`)."""
     curated: NDArray[np.int64]
     """(N,) scores; -1 where unrated and the method says nothing about unrated samples (`rank`, `none`).
     `refine`: the given score, the posterior's argmax where there is none.

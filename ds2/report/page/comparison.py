@@ -67,13 +67,13 @@ class Comparison:
         told = [choice[name] for name in names if name in self.compared and choice[name] != NONE]
         return " · ".join(told) or choice["method"]
 
-    def artifacts(self, stage: str) -> list[Artifact]:
-        """Each artifact of a stage, once."""
+    def artifacts(self, stage: str, *, parts: bool = False) -> list[Artifact]:
+        """Each artifact of a stage, once; `parts`: those of a panel's raters too."""
         by_fingerprint: dict[str, Artifact] = {}
         for i, run in enumerate(self.runs):
-            if stage in run.stages:
-                made = run.stages[stage]
-                by_fingerprint.setdefault(made.fingerprint, Artifact(made, [])).runs.append(i)
+            for name, made in run.stages.items():
+                if name == stage or (parts and name.startswith(f"{stage}.")):
+                    by_fingerprint.setdefault(made.fingerprint, Artifact(made, [])).runs.append(i)
         return list(by_fingerprint.values())
 
     def seeds(self, places: Sequence[int]) -> list[int]:

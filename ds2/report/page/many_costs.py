@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ds2.artifacts.run import RunResult
 from ds2.config.stages import STAGES
 from ds2.report import facts
 from ds2.report.page.comparison import Comparison
@@ -43,7 +44,7 @@ def times(compared: Comparison) -> dict[str, Any]:
     rows = [
         {
             "label": run.name, "runs": [i],
-            "seconds": {name: _wall(stage) for name, stage in run.stages.items()},
+            "seconds": _seconds(run),
             "records": {name: compared.records.cite(stage) for name, stage in run.stages.items()},
         }
         for i, run in enumerate(compared.runs)
@@ -56,7 +57,7 @@ def totals(compared: Comparison) -> list[dict[str, Any]]:
     """What each stage cost over all runs: an artifact that runs share is counted once."""
     stages: list[dict[str, Any]] = []
     for name in STAGES:
-        artifacts = compared.artifacts(name)
+        artifacts = compared.artifacts(name, parts=True)
         if artifacts:
             walls = [_wall(artifact.stage) for artifact in artifacts]
             stages.append({
@@ -67,6 +68,15 @@ def totals(compared: Comparison) -> list[dict[str, Any]]:
             })  # fmt: skip
     longest = max((total["total"] for total in stages), default=0) or 1
     return [total | {"share": total["total"] / longest} for total in stages]
+
+
+def _seconds(run: RunResult) -> dict[str, float]:
+    """Stage -> wall time; of a panel `rate` has its raters' too."""
+    seconds: dict[str, float] = {}
+    for name, stage in run.stages.items():
+        whole = name.partition(".")[0]
+        seconds[whole] = seconds.get(whole, 0.0) + _wall(stage)
+    return seconds
 
 
 def _wall(stage: Any) -> float:

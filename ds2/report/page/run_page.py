@@ -13,7 +13,8 @@ from ds2.artifacts.training import read_metrics
 from ds2.base.dataclass_json import to_plain
 from ds2.base.words import percent
 from ds2.config.stages import choices
-from ds2.report import facts
+from ds2.method.panel_result import PanelAccount
+from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import in_words
 from ds2.report.page.html import Chart, page, shown
@@ -66,6 +67,7 @@ def render_run(run: RunResult) -> str:
         "tiles": _tiles(run),
         "scores": _scores(run, charts),
         "rating": rating_facts(run),
+        "panel": _panel(run, charts),
         "rated_share": rated_share(run, charts),
         "transition": facts.transition(run),
         "transitions": facts.transitions(run),
@@ -182,6 +184,25 @@ def _scores(run: RunResult, charts: list[Chart]) -> facts.Scores | None:
         series.append({"name": "curated", "y": scores.curated, "tone": "accent"})
     charts.append(bars("chart-scores", [str(k) for k in range(len(scores.raw))], series, "score", "samples"))
     return scores
+
+
+def _panel(run: RunResult, charts: list[Chart]) -> PanelAccount | None:
+    account = panel_facts.panel_account(run)
+    if account is None:
+        return None
+    charts.append({
+        "id": "chart-panel-loadings", "kind": "dots", "digits": 2, "plain": True,
+        "points": [
+            {"label": r.name, "value": r.loading, "error": (r.loading_high - r.loading_low) / 2}
+            for r in account.raters
+        ],
+    })  # fmt: skip
+    charts.append({
+        "id": "chart-panel-growth", "kind": "growth", "x": [step.rater for step in account.order],
+        "y": [step.reliability for step in account.order], "gain": [step.gain for step in account.order],
+        "cost": [step.cost for step in account.order],
+    })  # fmt: skip
+    return account
 
 
 def _diagnostics(run: RunResult) -> tuple[list[tuple[str, Any, str]], list[tuple[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,16 @@ from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.errors import MissingInput
 from ds2.base.paths import shown
-from ds2.config import CurationMethod
+from ds2.config import CurationMethod, LlmRaterConfig, RaterConfig
 from ds2.method.curation.api import curate
 from ds2.method.curation.verdict import TOP_TENTH, warning_of
 from ds2.method.length import lengths_of
+from ds2.method.panel import by_rater
 from ds2.pool.anchors_file import AnchorFile, answer_scale, read_anchors
 from ds2.runs.context import Context, identity
+
+PANEL = 1
+"""Raised where fusing several columns starts to give another result; one rater's stays."""
 
 
 def step(run: Context) -> Step:
@@ -30,9 +35,11 @@ def step(run: Context) -> Step:
         pool, scores = run.pool.load(), read_scores(run.path("rate"))
         answers = pool.answers()
         people = anchors_of(run)
+        given, raters = _given(run.path("rate"), config.method)
         result = curate(
             np.asarray(read_embeddings(run.path("embed"))),
-            read_rater_scores(run.path("rate")),
+            given,
+            raters=raters,
             graph=read_graph(run.path("knn")),
             num_scores=scale.num_scores,
             texts=answers if config.method is CurationMethod.refine else pool.contents(),
@@ -52,11 +59,14 @@ def step(run: Context) -> Step:
         )
         write_curation(folder, pool, scores, result, scale.num_scores)
         changed = int((result.curated != scores).sum())
-        counts: dict[str, int] = {
+        counts: dict[str, float] = {
             "samples": len(pool),
             "flagged": int(result.flagged.sum()),
             "changed": changed,
         }
+        if result.diagnostics.panel is not None:
+            panel = result.diagnostics.panel
+            counts |= {"independent_raters": panel.independent_raters, "reliability": panel.reliability}
         warnings = (*result.diagnostics.warnings, *_unscored(result.curated, config.method))
         if people is not None:
             counts |= {"anchors": len(people.rows)}
@@ -68,6 +78,8 @@ def step(run: Context) -> Step:
     values = identity(config, drop=config.without_say) | {"num_scores": scale.num_scores}
     if config.anchors is not None:
         values["anchors"] = run.hashes.of(anchors_path(config.anchors))
+    if config.method is CurationMethod.refine and _gives_columns(run.config.rater):
+        values |= {"panel": PANEL}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
     return Step("curate", 3, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
 
@@ -98,6 +110,24 @@ def _of_anchors(people: AnchorFile) -> tuple[str, ...]:
     if not people.drawn:
         said.append("the anchors have no weights (`ds2 anchors draw`): they count as a plain random draw")
     return tuple(said)
+
+
+def _gives_columns(rater: RaterConfig) -> bool:
+    """Whether there are several columns of scores to fuse: of several raters, or repeats of one."""
+    return rater.several or (isinstance(rater, LlmRaterConfig) and rater.repeats > 1)
+
+
+def _given(folder: Path, method: CurationMethod) -> tuple[NDArray[Any], list[str] | None]:
+    """Scores as the method takes them, and for `refine` whose each column is. Methods that know no repeats
+    get their mean.
+    """
+    columns = read_rater_scores(folder)
+    if columns is None or (columns.repeats and method is not CurationMethod.refine):
+        return read_scores(folder), None
+    if method is CurationMethod.refine:
+        return columns.scores, list(columns.raters)
+    _, values = by_rater(columns.scores.astype(np.int64), columns.raters)
+    return np.rint(values).astype(np.int64), None
 
 
 def _unscored(curated: NDArray[np.int64], method: CurationMethod) -> tuple[str, ...]:

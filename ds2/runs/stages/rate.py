@@ -1,4 +1,4 @@
-"""Stage `rate`: what a rater says of each sample."""
+"""Stage `rate` of one rater: what it says of each sample. Of a panel: `rate_panel`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def step(run: Context) -> Step:
     elif isinstance(rater, LlmRaterConfig):
         return _step_of_model(run, rater)
     elif isinstance(rater, ReleasedRaterConfig):
-        content, drop = {"file": run.hashes.of(Path(rater.path))}, (*drop, "path")
+        content = {"file": run.hashes.of(Path(rater.path))}
+        drop = (*drop, "path", *(["columns"] if rater.columns is None else []))
     elif isinstance(rater, SimulatedRaterConfig):
         matrix = transition_matrix(rater, scale.num_scores)
         content, drop = {"matrix": matrix.round(12).tolist()}, (*drop, "matrix")
@@ -38,11 +39,12 @@ def step(run: Context) -> Step:
         pool = run.pool.load()
         ratings = rate(rater, pool, scale)
         artifact.write_ratings(folder, pool, ratings)
-        return _outcome(run, pool, ratings)
+        return outcome_of(run, pool, ratings)
 
     values = {"rater": {**identity(rater, drop=drop), **content}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    return Step("rate", 1, slug, values, run.inputs(pool=True), compute, package=rater.package)
+    version = 2 if rater.several else 1  # whose each column is has been kept since 2
+    return Step("rate", version, slug, values, run.inputs(pool=True), compute, package=rater.package)
 
 
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
@@ -61,10 +63,7 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     if rater.batches == 1:
         drop = (*drop, "batches", "stop_when")
     by_model.check(rater, scale)
-    model: Mapping[str, str] = {"served": rater.model}
-    commit: str | None = None
-    if not rater.backend.served:
-        model, commit = run.named(rater.model, rater.revision)
+    model, commit = _model_of(run, rater)
     answers = Path(run.config.paths.artifacts) / by_model.FOLDER
 
     def compute(folder: Path) -> Outcome:
@@ -73,24 +72,44 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
             rater, pool, scale, model=model, revision=commit, folder=answers, progress=run.progress
         )
         artifact.write_ratings(folder, pool, ratings)
-        return _outcome(run, pool, ratings)
+        return outcome_of(run, pool, ratings)
 
     def forecast() -> list[str]:
-        pool = run.pool.load()
-        expected = planning.forecast(rater, pool, model=model, revision=commit, folder=answers)
-        return planning.lines(rater, len(pool), expected, run.config.curation.method)
+        size = len(run.pool.load())
+        return planning.lines(rater, size, forecast_of(run, rater), run.config.curation.method)
 
     values = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    return Step("rate", 3, slug, values, run.inputs(pool=True), compute, forecast)
+    version = 3 if rater.repeats == 1 else 4  # each repeat's scores have been kept since 4
+    return Step("rate", version, slug, values, run.inputs(pool=True), compute, forecast)
 
 
-def _outcome(run: Context, pool: Pool, ratings: Ratings) -> Outcome:
+def forecast_of(run: Context, rater: LlmRaterConfig) -> planning.Forecast:
+    """What is left to ask of the rater; remembered for the run."""
+    if rater.name not in run.forecasts:
+        model, commit = _model_of(run, rater)
+        answers = Path(run.config.paths.artifacts) / by_model.FOLDER
+        run.forecasts[rater.name] = planning.forecast(
+            rater, run.pool.load(), model=model, revision=commit, folder=answers
+        )
+    return run.forecasts[rater.name]
+
+
+def _model_of(run: Context, rater: LlmRaterConfig) -> tuple[Mapping[str, str], str | None]:
+    """What identifies the model, and its commit where it is on the hub."""
+    if rater.backend.served:
+        return {"served": rater.model}, None
+    return run.named(rater.model, rater.revision)
+
+
+def outcome_of(run: Context, pool: Pool, ratings: Ratings) -> Outcome:
     """What the ratings are, whoever gave them; what a person reads first comes first."""
     scores = ratings.scores[ratings.scores >= 0]
     asked = np.ones(len(pool), dtype=bool) if ratings.asked is None else ratings.asked
     rated = np.isfinite(ratings.ratings)
     first = {"samples": len(pool)}
+    if ratings.columns is not None and not ratings.columns.repeats:
+        first["raters"] = len(set(ratings.columns.raters))
     if ratings.details is not None:  # how many were repaired is in the model's report
         first = {"asked": int(asked.sum()), "rated": int((asked & rated).sum()), "repaired": 0}
     counts = {

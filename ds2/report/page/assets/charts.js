@@ -123,8 +123,23 @@ const KINDS = {
       hovertemplate: `%{y}<br>%{x:.${spec.digits ?? 4}f} ± %{customdata:.${spec.digits ?? 4}f}<extra></extra>`,
     }));
     return [traces, layout({
-      xaxis: axis({ ...range(points), nticks: 6, side: spec.fit ? "top" : "bottom" }), showlegend: false,
+      xaxis: axis({ ...range(points), ...(spec.plain ? { tickformat: ".2f" } : {}), nticks: 6, side: spec.fit ? "top" : "bottom" }), showlegend: false,
       yaxis: axis({ type: "category", categoryorder: "array", categoryarray: points.map(label), autorange: "reversed", tickfont: { size: narrow() ? 10.5 : 12.5 } }),
+    })];
+  },
+  growth(spec) {
+    const money = spec.cost.map((cost) => (cost === null ? "" : `<br>$${cost.toFixed(2)} so far`));
+    const label = spec.x.map((rater, i) => (i ? `+ ${rater}` : rater));
+    const trace = {
+      type: "scatter", mode: "lines+markers+text", x: spec.y, y: label, customdata: money, cliponaxis: false,
+      text: spec.gain.map((gain, i) => (i ? `${gain < 0 ? "" : "+"}${gain.toFixed(3)}` : spec.y[0].toFixed(3))), textposition: "top center", textfont: { size: 11 },
+      line: { color: colour("accent"), width: 2 }, marker: { size: 9, color: colour("accent") },
+      hovertemplate: "%{y}<br>reliability %{x:.3f}%{customdata}<extra></extra>",
+    };
+    const low = Math.min(...spec.y), high = Math.max(...spec.y), pad = 0.12 * (high - low) || 0.02;
+    return [[trace], layout({
+      xaxis: axis({ title: "reliability of the panel", range: [low - pad, high + pad], nticks: 6 }), showlegend: false,
+      yaxis: axis({ type: "category", autorange: "reversed", tickfont: { size: narrow() ? 10.5 : 12.5 } }),
     })];
   },
   budgets(spec) {
@@ -180,6 +195,7 @@ function numbersTable(spec) {
     line: () => [["step", "loss"], spec.x.map((x, i) => [x, fixed(spec.y[i])])],
     tradeoff: () => [["", spec.xTitle, spec.yTitle], spec.series.flatMap((s) => s.x.map((x, i) => [s.notes[i].split(":")[0], fixed(x), fixed(s.y[i])]))],
     dots: () => [["", "value", "±"], pointsOf(spec).map((point) => [point.label, ...point.at.map(fixed)])],
+    growth: () => [["", "reliability", "gain", "US $ so far"], spec.x.map((rater, i) => [rater, fixed(spec.y[i]), fixed(spec.gain[i]), spec.cost[i] === null ? "–" : spec.cost[i].toFixed(2)])],
     budgets: () => [["", "budget", "value", "±"], pointsOf(spec).map((point) => [point.series, point.x.toLocaleString(), ...point.at.map(fixed)])],
     curves: () => [["run", "first loss", "last loss", "steps"], spec.series.filter(shown).map((s) => [s.name, fixed(s.y[0]), fixed(s.y.at(-1)), s.x.at(-1).toLocaleString()])],
     times: () => [["run", ...spec.stages], spec.rows.filter(shown).map((row) => [row.label, ...spec.stages.map((stage) => duration(row.seconds[stage]))])],
