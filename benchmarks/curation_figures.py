@@ -21,6 +21,7 @@ from curation import DATA, PRIOR, PUBLISHED, alpaca, embed  # noqa: E402
 
 import ds2  # noqa: E402
 from ds2.method.curation.planted import PlantedPool, ordinal_transition  # noqa: E402
+from ds2.method.panel import fit_panel  # noqa: E402
 from ds2.report import figures as plots  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,6 +104,8 @@ if (DATA / "pools" / "ds2_67k.jsonl.gz").exists():
         plots.transition_heatmap(real.transition, real.prior, title="Estimated T", note=about),
     )
     draw("flow_real", plots.score_flow(given, real.curated, 6, title="Score flow", note=about))
+    panel = fit_panel(scores, names=["GPT-4o-mini", "Llama-3.1-8B", "Mistral-7B"])
+    draw("panel", plots.panel_worth(panel.account, title=f"Three raters, {len(given):,} Alpaca samples"))
     draw("long_tail_real", plots.long_tail_by_score(
         real.long_tail, real.curated, 6, title="Long-tail score by curated score", note=about
     ))  # fmt: skip

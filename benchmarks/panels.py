@@ -2,7 +2,8 @@
 time.
 
     python benchmarks/panels.py --sets DIR          every part
-    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, speed (needs no sets)
+    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, repeats; speed and curate,
+                                                    which need no sets
 
 DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
 "human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv
@@ -32,7 +33,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from ds2.method.curation.api import curate  # noqa: E402
 from ds2.method.embedding import tfidf_svd, unit_rows  # noqa: E402
-from ds2.method.panel import Panel, fit_panel  # noqa: E402
+from ds2.method.knn import KnnGraph, knn_graph  # noqa: E402
+from ds2.method.panel import fit_panel  # noqa: E402
+from ds2.method.panel_result import Panel  # noqa: E402
+from ds2.method.refine import refine  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 ONE_SCALE = ("asap_essays_set4", "cebab_stars", "conala_code_usefulness", "trec_dl19_relevance")
@@ -257,6 +261,96 @@ def run_speed(_: Path | None) -> tuple[list[dict[str, Any]], str]:
     )
 
 
+def run_curate(_: Path | None) -> tuple[list[dict[str, Any]], str]:
+    """`curate(method="refine")` of 10 and 3 planted raters on 52,002 rows of 128 dimensions after the graph,
+    which is made up: what is timed reads neighbours, whatever they are.
+    """
+    N, rows = 52_002, []
+    rng = np.random.default_rng(0)
+    group = np.sort(rng.integers(0, 300, N))
+    x = rng.normal(size=(300, 128))[group] + 0.8 * rng.normal(size=(N, 128))
+    truth = 0.7 * rng.normal(size=300)[group] + 0.7 * rng.normal(size=N)
+    near = ((np.arange(N)[:, None] + 1 + np.arange(20)) % N).astype(np.int32)
+    graph = KnnGraph(near, np.tile(np.linspace(0.3, 0.6, 20, dtype=np.float32), (N, 1)))
+    for R in (3, 10):
+        lam = np.linspace(0.4, 0.9, R)
+        seen = lam * truth[:, None] + np.sqrt(1 - lam**2) * rng.normal(size=(N, R))
+        scores = np.clip(np.round(1.2 * seen + 2.5), 0, 5).astype(np.int64)
+        start, used = time.perf_counter(), time.process_time()
+        fit_panel(scores)
+        panel, start = time.process_time() - used, time.perf_counter()
+        used = time.process_time()
+        curate(x.astype(np.float32), scores, graph=graph, method="refine")
+        rows.append(
+            {
+                "samples": N, "raters": R, "factor_cpu_seconds": panel,
+                "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - used,
+                "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            }
+        )  # fmt: skip
+    return rows, (
+        "Everything of `curate(scores (N, R), method='refine')` after the graph, without texts. Where the "
+        "machine has other work, processor seconds are the steadier figure."
+    )
+
+
+def run_repeats(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """Five repeats of one rater: the first, their mean, the mean refined with the noise that they show, and
+    the repeats fused as columns and refined.
+    """
+    rows = []
+    for file in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            samples = [row for row in map(json.loads, lines) if row["human"] is not None]
+        for rater in dict.fromkeys(name for row in samples for name in row["llm"]):
+            found = _repeated(samples, rater)
+            if found is not None:
+                rows.append({"set": file.name.removesuffix(".jsonl.gz"), "rater": rater} | _by_order(*found))
+    keys = list(rows[0])[3:]
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in keys}
+    rows.append({"set": "mean", "rater": "", "rows": "", **mean})
+    return rows, (
+        "Raters with five ratings of a row (rounded to whole ones), rows that have all five. `refined_mean`: "
+        "`refine` of the mean with the noise of the repeats; `refined_columns`: `curate(scores (N, 5), "
+        "raters=[name] * 5, method='refine')`, what the chain does with `rater.repeats=5`."
+    )
+
+
+def _repeated(samples: list[dict[str, Any]], rater: str) -> tuple[list[dict[str, Any]], np.ndarray] | None:
+    """Rows with five ratings by the rater, and these as scores (n, 5) from 0; None where they are few."""
+    given = [row["llm"].get(rater) for row in samples]
+    given = [[v for v in values if v is not None] if isinstance(values, list) else [] for values in given]
+    kept = [n for n, values in enumerate(given) if len(values) >= 5]
+    if len(kept) < 200:
+        return None
+    scores = np.rint([given[n][:5] for n in kept]).astype(np.int64)
+    scores -= scores.min()
+    return ([samples[n] for n in kept], scores) if scores.max() <= 10 else None
+
+
+def _by_order(samples: list[dict[str, Any]], scores: np.ndarray) -> dict[str, Any]:
+    K = int(scores.max()) + 1
+    human = np.array([row["human"] for row in samples], dtype=float)
+    x = unit_rows(tfidf_svd([row["text"] for row in samples], dimensions=128, min_df=2)).vectors
+    texts = [row.get("rated") or row["text"] for row in samples]
+    graph = knn_graph(x, 20)
+    mean = scores.mean(axis=1)
+    about: dict[str, Any] = {"graph": graph, "num_scores": K, "texts": texts}
+    soft = curate(x, np.rint(mean).astype(int), graph=graph, num_scores=K, method="posterior").posterior_mean
+    orders = {
+        "first": scores[:, 0],
+        "mean": mean,
+        "refined_first": curate(x, scores[:, 0], method="refine", **about).refined,
+        "refined_mean": refine(x, mean, repeats=scores, posterior_mean=soft, **about).refined,
+        "refined_columns": curate(x, scores, method="refine", raters=["one"] * 5, **about).refined,
+    }
+    row: dict[str, Any] = {"rows": len(human)}
+    for name, order in orders.items():
+        values = people(np.asarray(order, dtype=float), human)
+        row |= dict(zip((f"{name}_spearman", f"{name}_top10", f"{name}_top30"), values, strict=True))
+    return row
+
+
 def fuse(found: RatedSet, rows: np.ndarray) -> Panel:
     return fit_panel(found.scores[rows], num_scores=found.num_scores, names=found.raters)
 
@@ -300,7 +394,11 @@ def run_student(folder: Path) -> tuple[list[dict[str, Any]], str]:
     )
 
 
-PARTS = {"sets": run_sets, "student": run_student, "useless": run_useless, "speed": run_speed}
+PARTS = {
+    "sets": run_sets, "student": run_student, "useless": run_useless, "repeats": run_repeats,
+    "speed": run_speed, "curate": run_curate,
+}  # fmt: skip
+WITHOUT_SETS = ("speed", "curate")
 
 
 def write_table(name: str, part: str, rows: list[dict[str, Any]], said: str, seconds: float) -> None:
@@ -349,7 +447,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
     for part in given.parts or PARTS:
-        if part != "speed" and (given.sets is None or not given.sets.is_dir()):
+        if part not in WITHOUT_SETS and (given.sets is None or not given.sets.is_dir()):
             print(f"{part} skipped: --sets names no folder")
             continue
         start = time.perf_counter()

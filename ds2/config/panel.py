@@ -43,7 +43,9 @@ def with_members(panel: PanelRaterConfig, cfg: DictConfig) -> PanelRaterConfig:
 
 def _prices(prices: Any, names: list[str]) -> dict[str, float]:
     if not isinstance(prices, Mapping) or not all(isinstance(p, int | float) for p in prices.values()):
-        raise UserError(f"rater.prices={prices} is no mapping of names to dollars: rater.prices={{NAME: 3.5}}")
+        raise UserError(
+            f"rater.prices={prices} is no mapping of names to dollars: rater.prices={{NAME: 3.5}}"
+        )
     unknown = [name for name in prices if name not in names]
     if unknown:
         raise UserError(f"rater.prices: no rater is called {unknown[0]}; there are: {', '.join(names)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.planted_panel import make_panel_run
 from helpers.synthetic_run import make_run
 
 from ds2.artifacts.evaluation import Evaluation, Result
@@ -21,7 +22,7 @@ from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
 from ds2.rating.outcomes import RatingReport
-from ds2.report import facts
+from ds2.report import facts, panel_facts
 from ds2.report.tracking import Tracker, _costs, _scores, settings_of
 
 
@@ -237,3 +238,18 @@ UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curatio
 def test_what_workspaces_filter_by_keeps_its_values(overrides, differ):
     papers = [] if "selection=" in overrides else ["selection=ds2"]
     assert settings_of(compose(["experiment=mini", *papers, *overrides.split()])) == MINI | differ
+
+
+def test_a_panel_is_tracked_with_its_raters_order_worth_and_cost(tmp_path):
+    run = make_panel_run(tmp_path)
+    assert track(run) == []
+    logged = inspect(tmp_path / "wandb" / "wandb")["logged"]
+    account = panel_facts.panel_account(run)
+    assert account is not None
+    assert logged["curate/panel.independent_raters"] == pytest.approx(account.independent_raters)
+    assert logged["curate/panel.loading.good"] == pytest.approx(account.raters[0].loading)
+    assert logged["curate/panel.spare_usd"] == pytest.approx(1.4)
+    assert logged["cost/usd"] == pytest.approx(2.8)
+    assert logged["rate.good/prompt_tokens"] == 10_000
+    for name in ("curate/panel", "curate/panel_raters", "curate/panel_order"):
+        assert "path" in logged[name]

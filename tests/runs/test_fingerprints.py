@@ -38,6 +38,8 @@ RUNS = {
     f"selection=ds2 {TINY}",
     "several_raters": "pool=jsonl pool.path=POOL rater=several rater.columns=[a,b] "
     f"selection=multi_rater {TINY}",
+    "panel": "pool=jsonl pool.path=POOL rater=panel "
+    f"rater.raters=[truth,{{rater:from_column,column:a}},gpt_4o_mini] {TINY}",
     "served_rater": f"pool=jsonl pool.path=POOL rater=gpt_4o_mini curation=none selection=ds2 {TINY}",
     "local_rater": "pool=jsonl pool.path=POOL rater=llama_3_1_8b rater.model=MODEL curation.k=8 "
     f"selection=ds2 {TINY}",
@@ -102,7 +104,7 @@ def identities(overrides: str, inputs: dict[str, Path]) -> dict[str, Any]:
     fixed = ["tracking=none", f"paths.artifacts={inputs['STORE']}", "runtime.offline=true"]
     chain = Chain(compose([*overrides.split(), *fixed]))
     fingerprints = {
-        step.stage: {"version": step.version, "identity": step.identity, "fingerprint": step.fingerprint}
+        step.name: {"version": step.version, "identity": step.identity, "fingerprint": step.fingerprint}
         for step in chain.steps
     }
     return json.loads(json.dumps(fingerprints))

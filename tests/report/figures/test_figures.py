@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from helpers.planted_panel import planted_account
 
+from ds2.method.panel_account import priced
 from ds2.report import figures as plots
 
 MATRIX = [[0.9, 0.1], [0.25, 0.75]]
@@ -37,6 +39,19 @@ def test_words_of_data_are_no_formulas():
     figure.canvas.draw()  # a formula of this kind cannot be drawn
     axes = figure.axes[0]
     assert (axes.get_xticklabels()[0].get_text(), axes.get_title("left")) == ("a $x^$ b", "$\\nope$")
+
+
+def test_a_panel_shows_each_loading_and_what_each_next_rater_adds_and_costs():
+    account = planted_account()
+    left, right = plots.panel_worth(account).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["good", "fair", "twin", "noise"]
+    dots = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    assert dots == [rater.loading for rater in account.raters]
+    assert list(right.lines[0].get_ydata()) == [step.reliability for step in account.order]
+    assert texts(right) == [f"{step.gain:+.3f}" for step in account.order[1:]]
+    dear = priced(account, {rater.name: 2.0 for rater in account.raters})
+    right = plots.panel_worth(dear).axes[1]
+    assert right.get_xticklabels()[-1].get_text() == f"+ {dear.order[-1].rater}\n$8.00"
 
 
 @pytest.mark.parametrize("name", ["curve", "heatmap"])
