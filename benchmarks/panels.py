@@ -2,8 +2,8 @@
 time.
 
     python benchmarks/panels.py --sets DIR          every part
-    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, repeats; speed and curate,
-                                                    which need no sets
+    python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, repeats; without
+                                                    sets: speed, curate
 
 DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
 "human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv

@@ -16,6 +16,7 @@ from ds2.artifacts.curation import RaterErrors, read_curation
 from ds2.artifacts.ratings import read_rater_scores, read_ratings
 from ds2.base.errors import UserError
 from ds2.config.compose import compose
+from ds2.config.compose_cache import compose_all
 from ds2.models.chat import Answer
 from ds2.rating import by_model
 from ds2.report import facts, panel_facts
@@ -145,6 +146,17 @@ def test_a_defect_in_one_rater_is_printed_whole_and_keeps_the_others(chain, monk
     (line,) = lines_of(chain("rater=panel", THREE.replace("LAST", SERVED.format("m1", "retries: 1"))))
     assert line == "the panel goes on without m1: RuntimeError: out of memory"
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_rater_s_file_is_found_from_another_folder(overrides, pool, monkeypatch):
+    monkeypatch.chdir(pool.parent)
+    np.save("mine.npy", np.arange(240) % 6)
+    lists = overrides("rater=panel", THREE.replace("LAST", "{rater: released, path: mine.npy, name: mine}"))
+    config = compose(lists)
+    monkeypatch.chdir("/")
+    assert config.rater.members[2].path == str(pool.parent / "mine.npy")
+    assert compose_all([lists], memory=pool.parent) == compose_all([lists], memory=pool.parent)
+    assert Chain(config).run().stages["rate.mine"].record["counts"]["unrated"] == 0
 
 
 def test_a_panel_of_which_fewer_than_two_are_left_fails_with_the_reasons(chain):

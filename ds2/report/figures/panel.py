@@ -25,7 +25,7 @@ def panel_worth(panel: PanelAccount, *, title: str = "") -> Figure:
         tone = WARM if rater.name in panel.spare else ACCENT
         left.plot([rater.loading_low, rater.loading_high], [y, y], color=tone, linewidth=1.6)
         left.plot(rater.loading, y, "o", color=tone, markersize=6.5, markeredgecolor="white")
-    left.set_yticks(at, [rater.name for rater in panel.raters])
+    left.set_yticks(at, [rater.name for rater in panel.raters], parse_math=False)
     left.set_ylim(-0.6, R - 0.4)
     left.set_xlim(0, 1)
     left.grid(axis="x", color=MUTED, linewidth=0.5, alpha=0.6)
@@ -43,7 +43,8 @@ def panel_worth(panel: PanelAccount, *, title: str = "") -> Figure:
             )  # fmt: skip
     ticks = [step.rater if not i else f"+ {step.rater}" for i, step in enumerate(panel.order)]
     paid = [f"\n${step.cost:,.2f}" if step.cost is not None else "" for step in panel.order]
-    right.set_xticks(x, [name + cost for name, cost in zip(ticks, paid, strict=True)], fontsize=8.5)
+    labels = [name + cost for name, cost in zip(ticks, paid, strict=True)]
+    right.set_xticks(x, labels, fontsize=8.5, parse_math=False)
     right.tick_params(axis="x", rotation=0 if R < 4 else 30)
     low, high = min(reached), max(reached)
     right.set_ylim(low - 0.15 * (high - low) - 0.01, high + 0.25 * (high - low) + 0.01)
