@@ -76,6 +76,10 @@ def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedR
         except UserError as error:
             offline = offline or isinstance(error, NotKnownOffline)
             expected.append(ExpectedRun(overrides, config, State.unknown, str(error)))
+            continue
+        if chain.lost:  # it has the smaller panel's fingerprint and is not that run
+            reasons = "; ".join(f"{rater}: {reason}" for rater, reason in chain.lost.items())
+            expected.append(ExpectedRun(overrides, config, State.unknown, f"of its panel, {reasons}"))
         else:
             found = _look(overrides, config, chain, records)
             expected.append(replace(found, fingerprint=chain.fingerprint))
@@ -91,9 +95,6 @@ def _distinct(expected: Sequence[ExpectedRun]) -> list[ExpectedRun]:
 
 
 def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Ledger) -> ExpectedRun:
-    if chain.lost:
-        reasons = "; ".join(f"{rater}: {reason}" for rater, reason in chain.lost.items())
-        return ExpectedRun(overrides, config, State.unknown, f"of its panel, {reasons}")
     if chain.fingerprint in records.running:
         return ExpectedRun(overrides, config, State.running)
     try:

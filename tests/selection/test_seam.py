@@ -154,7 +154,7 @@ def test_the_multi_rater_selection_runs_the_chain(planted_pool, chain):
 
 def test_several_raters_under_a_curation_of_one_are_refused(planted_pool, chain):
     rated_by_three(planted_pool)
-    with pytest.raises(UserError, match="several raters need method='refine' or 'posterior'"):
+    with pytest.raises(UserError, match="curation=rank takes one rater, and rater=several gives"):
         chain("selection=ds2", "rater=several", "rater.columns=[r.a,r.b]").run()
     with pytest.raises(UserError, match=r"rater\.columns must name at least two different columns"):
         chain("selection=alpagasus", "rater=several", "rater.columns=[r.a,r.a]").run()
