@@ -25,7 +25,18 @@ from ds2.config import PanelRaterConfig, RunConfig, TrackingMode
 from ds2.config.stages import check, run_name, slug_of, stages_of
 from ds2.pool import PoolSource
 from ds2.runs.context import Context
-from ds2.runs.stages import curate, embed, evaluate, finetune, knn, measure, model, rate_panel, report, select
+from ds2.runs.stages import (
+    curate,
+    embed,
+    evaluate,
+    finetune,
+    knn,
+    measure,
+    model,
+    rate_panel,
+    report,
+    select,
+)
 from ds2.selection import resolve_budget
 
 if TYPE_CHECKING:

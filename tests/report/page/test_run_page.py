@@ -166,6 +166,7 @@ def test_a_panel_is_told_rater_by_rater_with_what_leaving_one_out_saves(tmp_path
     assert account.residuals[1][2] is not None
     assert f"{account.residuals[1][2]:+.2f}" in html
     page, errors = open_page(browser, html, tmp_path)
+    page.locator("#panel").scroll_into_view_if_needed()
     page.locator("#chart-panel-growth .scatterlayer .trace").wait_for(state="attached")
     page.locator("#chart-panel-loadings .scatterlayer .trace").wait_for(state="attached")
     page.locator("[data-chart=chart-panel-growth] summary").click()
