@@ -47,11 +47,11 @@ def heading(text: str) -> None:
     _out.print(f"[bold]{escape(text)}[/]")
 
 
-def reporter(chain: Chain) -> Reporter:
-    """Prints each stage of a run as it ends, with its warnings."""
+def reporter(chain: Chain | None = None) -> Reporter:
+    """Prints each stage of a run as it ends, with its warnings; `chain`: as wide as its names are."""
     from ds2.runs.chain import Reporter
 
-    wide = _width(chain)
+    wide = 9 if chain is None else _width(chain)
     return Reporter(stage=partial(_stage, wide), waiting=partial(_waiting, wide), warning=warning)
 
 

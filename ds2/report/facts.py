@@ -24,8 +24,8 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
-from ds2.report.panel_facts import panel_verdict_of
 from ds2.report.anchors import anchored
+from ds2.report.panel_facts import panel_verdict_of
 
 _SAID_ELSEWHERE = ("warnings", "anchors", "panel")
 """Parts of a curation's diagnostics that have a place of their own."""

@@ -208,7 +208,8 @@ def gather(config: RunConfig, reporter: Reporter) -> Orders:
     orders = {REFINED: _column(table, "refined")}
     posterior = read_curation(_curate(config, CurationMethod.posterior, reporter).stages["curate"].path)
     orders[POSTERIOR] = _column(posterior, "posterior_mean")
-    if read_rater_scores(rate).ndim == 1:  # `rank` is of one rater
+    columns = read_rater_scores(rate)
+    if columns is None or columns.repeats:  # `rank` is of one rater
         ranked = read_curation(_curate(config, CurationMethod.rank, reporter).stages["curate"].path)
         orders[PAPER] = _column(ranked, "curated") + _column(ranked, "long_tail")  # a long tail is below 1
     evidence = {
