@@ -31,6 +31,7 @@ from ds2.pool.pool import Pool, walk
 from ds2.pool.samples import Place, Sample, StoredSamples
 from ds2.pool.shapes import NO_SHAPE, Reading, read_row
 
+DUPLICATE = "duplicate id"
 BAD_ROWS = "bad rows were left out"
 _SAID = 8
 """Notes on how rows were read that are said; of more, the rest is counted."""
@@ -80,7 +81,10 @@ class Tally:
             lines.append(f"fields of turns that are left out: {names}")
         if self.dropped:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.most_common())
-            lines.append(f"{self.dropped.total()} {BAD_ROWS}: {reasons}")
+            remedy = (
+                "; pool.on_duplicate_ids=prefix or number keeps those" if DUPLICATE in self.dropped else ""
+            )
+            lines.append(f"{self.dropped.total()} {BAD_ROWS}: {reasons}{remedy}")
         return lines
 
 
@@ -190,7 +194,7 @@ class _Intake:
             "id",
             f"duplicate id {given!r}, first seen at {first.place}; for shards that each count from 0 set "
             "pool.on_duplicate_ids=prefix, for others pool.on_duplicate_ids=number",
-            "duplicate id",
+            DUPLICATE,
         )
 
     def _numbered(self, wanted: str, mark: str) -> str:

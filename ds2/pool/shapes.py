@@ -86,7 +86,11 @@ def read_row(raw: Mapping[str, Any], format: PoolFormat, turns: TurnReader) -> R
         return Reading(PoolFormat.messages, turns.read(raw["messages"], "messages"), ("messages",))
     fields = Fields(raw)
     for name in MEDIA:
-        if name in fields and not isinstance(fields[name], str | int | float) and len(fields[name]) > 0:
+        if (
+            name in fields
+            and not isinstance(fields[name], str | int | float)
+            and fields[name] not in ([], {})
+        ):
             raise BadRow(fields.name(name), "holds media; DS2 reads text", f"{name} in the row")
     shape = _shape(fields) if format is PoolFormat.auto else format
     if shape is None:
@@ -109,7 +113,7 @@ def _shape(fields: Fields) -> PoolFormat | None:
     turns = fields.first(TURNS)
     if turns is not None and _holds_turns(fields[turns]):
         return PoolFormat.messages if turns == "messages" else PoolFormat.sharegpt
-    if "chosen" in fields:
+    if fields.first(_PREFERRED) is not None:
         return PoolFormat.preference
     question = fields.first(QUESTIONS)
     if question is not None and fields.first(ANSWERS, but=(question,)) is not None:
@@ -150,20 +154,24 @@ def _from_turns(fields: Fields, turns: TurnReader) -> Reading:
     return Reading(shape, messages, tuple(used), tuple(notes))
 
 
+_PREFERRED = ("chosen", "preferred_output")
+"""The second is OpenAI's, whose prompt is `{"input": {"messages": [...]}}`."""
 _CHOSEN = "preference rows: the chosen side is read, the rejected one is kept as a field"
 
 
 def _from_preference(fields: Fields, turns: TurnReader) -> Reading:
-    chosen = fields.get("chosen")
+    side = fields.first(_PREFERRED) or "chosen"
     question = fields.first(QUESTIONS)
-    notes, used = [_CHOSEN], [fields.name("chosen")]
-    answer = _conversation(chosen, "chosen", "assistant", turns)
+    notes, used = [_CHOSEN], [fields.name(side)]
+    answer = _conversation(fields.get(side), side, "assistant", turns)
     if question is not None and not any(message.role == "user" for message in answer):
         asked, taken = _question(fields, question, turns)
         answer = (*_history(fields, used), *asked, *answer)
         used += taken
     elif question is not None:  # the chosen side holds its prompt
         used.append(fields.name(question))
+    if question is not None and isinstance(fields[question], Mapping):
+        used.remove(fields.name(question))  # it may hold more than its messages, such as tools
     messages, used = _with_system(fields, answer, used, notes)
     return Reading(PoolFormat.preference, messages, tuple(used), tuple(notes))
 
@@ -183,6 +191,8 @@ def _from_pair(fields: Fields, turns: TurnReader, question: str | None, shape: P
     elif (question, answer) not in _PLAIN:
         context = f" and {' and '.join(used[1:])}" if used[1:] else ""
         notes.append(f"the question is read from {question}{context}, the answer from {answer}")
+    if any(fields.get(name) is False for name in _UNWANTED):
+        notes.append("a false label or kto_tag marks the answer as unwanted; it is read like the others")
     told = _conversation(fields[answer], fields.name(answer), "assistant", turns)
     used.append(fields.name(answer))
     messages: tuple[Message, ...] = (*_history(fields, used), *asked, *told)
@@ -190,6 +200,7 @@ def _from_pair(fields: Fields, turns: TurnReader, question: str | None, shape: P
     return Reading(shape, messages, tuple(used), tuple(notes))
 
 
+_UNWANTED = ("label", "kto_tag")
 _PLAIN = {("instruction", "output"), ("prompt", "completion")}
 """Pairs that nobody needs to be told of."""
 
@@ -213,7 +224,9 @@ def _from_text(fields: Fields, turns: TurnReader) -> Reading:
 
 def _conversation(value: Any, where: str, role: str, turns: TurnReader) -> tuple[Message, ...]:
     """A text as one message of a role, or a transcript or list of messages as it is."""
-    if isinstance(value, Mapping) and ("role" in value or "from" in value):
+    if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
+        value = value["messages"]
+    elif isinstance(value, Mapping) and ("role" in value or "from" in value):
         value = [value]
     if isinstance(value, list) and value and isinstance(value[0], Mapping) and "type" not in value[0]:
         return turns.read(value, where)

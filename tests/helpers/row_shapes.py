@@ -97,6 +97,12 @@ READ: list[tuple[str, Any, str]] = [
     ("preference as messages (TRL)", {"prompt": [U], "chosen": [A], "rejected": [A]}, QA),
     ("implicit prompt", {"chosen": [U, A], "rejected": [U, A]}, QA),
     ("LLaMA-Factory's preference", {"conversations": [H], "chosen": G, "rejected": G}, QA),
+    (
+        "OpenAI's preference",
+        {"input": {"messages": [U], "tools": []}, "preferred_output": [A], "non_preferred_output": [A]},
+        QA,
+    ),
+    ("TRL's KTO", {"prompt": "q", "completion": "a", "label": False}, QA),
     ("HH-RLHF", {"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}, QA),
     ("plain text", {"text": "t"}, "assistant `t`"),
     ("Guanaco", {"text": "### Human: q### Assistant: a".replace("###", "\n###").strip()}, QA),

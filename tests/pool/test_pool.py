@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.config import BadRows, FilesPoolConfig, MiniPoolConfig
+from ds2.config import BadRows, DuplicateIds, FilesPoolConfig, MiniPoolConfig, Turns
 from ds2.pool import Pool, PoolSource
 
 GOOD = {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
@@ -170,6 +170,19 @@ def test_moving_a_file_keeps_the_fingerprint_and_editing_it_does_not(tmp_path):
     assert source(moved).fingerprint == before
     write(moved, GOOD | {"id": "b"})
     assert source(moved).fingerprint != before
+
+
+def test_options_that_came_later_enter_the_fingerprint_only_where_they_are_set(tmp_path):
+    path = write(tmp_path / "p.jsonl", GOOD)
+    usual = source(path).fingerprint
+    assert source(path, columns=None, turns=Turns.all, max_row_bytes=64 * 1024**2).fingerprint == usual
+    for option in (
+        {"turns": Turns.last},
+        {"columns": {"id": "x"}},
+        {"on_duplicate_ids": DuplicateIds.number},
+        {"max_row_bytes": 10_000},
+    ):
+        assert source(path, **option).fingerprint != usual
 
 
 def test_a_limit_cuts_the_pool(tmp_path):

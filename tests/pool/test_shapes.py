@@ -129,3 +129,12 @@ def test_an_odd_value_anywhere_is_a_row_or_a_bad_row(name):
         row = {"instruction": "q", "output": "a", name: value}
         pool = read(row, {"messages": [U, A]}, on_bad_rows=BadRows.drop)
         assert len(pool) + sum(pool.dropped.values()) == 2
+
+
+def test_images_of_a_hub_data_set_are_refused_and_words_about_images_are_not():
+    class Picture:
+        """As `datasets` gives one."""
+
+    with pytest.raises(UserError, match="field image: holds media"):
+        read({"messages": [U, A], "image": Picture()})
+    assert len(read({"messages": [U, A], "image": "a.png", "images": [], "video": None})) == 1
