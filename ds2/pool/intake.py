@@ -81,9 +81,8 @@ class Tally:
             lines.append(f"fields of turns that are left out: {names}")
         if self.dropped:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.most_common())
-            remedy = (
-                "; pool.on_duplicate_ids=prefix or number keeps those" if DUPLICATE in self.dropped else ""
-            )
+            keeps = "; pool.on_duplicate_ids=prefix or number keeps those of one id"
+            remedy = keeps if DUPLICATE in self.dropped else ""
             lines.append(f"{self.dropped.total()} {BAD_ROWS}: {reasons}{remedy}")
         return lines
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from ds2.config import PoolFormat
 from ds2.pool.errors import BadRow
+from ds2.pool.fields import Fields
 from ds2.pool.messages import Message, TurnReader, text_of
 from ds2.pool.transcripts import read_transcript
 
@@ -51,31 +52,6 @@ class Reading:
     """What was guessed."""
 
 
-class Fields(Mapping[str, Any]):
-    """A row's fields that hold something, by their names in lower case."""
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self._raw = raw
-        self._names = {str(key).strip().lower(): key for key, value in raw.items() if value is not None}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._raw[self._names[name]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def name(self, name: str) -> str:
-        """As the row spells it."""
-        return self._names.get(name, name)
-
-    def first(self, names: tuple[str, ...], *, but: tuple[str | None, ...] = ()) -> str | None:
-        """The first of the names that the row has."""
-        return next((name for name in names if name in self._names and name not in but), None)
-
-
 def read_row(raw: Mapping[str, Any], format: PoolFormat, turns: TurnReader) -> Reading:
     """One row in the shape that it has, or in the one asked for.
 
@@ -86,11 +62,8 @@ def read_row(raw: Mapping[str, Any], format: PoolFormat, turns: TurnReader) -> R
         return Reading(PoolFormat.messages, turns.read(raw["messages"], "messages"), ("messages",))
     fields = Fields(raw)
     for name in MEDIA:
-        if (
-            name in fields
-            and not isinstance(fields[name], str | int | float)
-            and fields[name] not in ([], {})
-        ):
+        held = fields.get(name)
+        if not (held is None or held in ([], {}) or isinstance(held, str | int | float)):
             raise BadRow(fields.name(name), "holds media; DS2 reads text", f"{name} in the row")
     shape = _shape(fields) if format is PoolFormat.auto else format
     if shape is None:
