@@ -344,7 +344,7 @@ def run_posterior(found: list[Case]) -> tuple[list[Row], str]:
     """`posterior` on real raters with anchors, and with the accuracy stated."""
     rows = []
     for case in found:
-        if len(case.scores) > 3000:
+        if len(case.scores) > 1000:
             continue
         raw = top_mean(case.scores.astype(float), case.human, 0.1)
         right = float(np.clip((case.scores == case.answers).mean(), 1 / case.num_scores + 0.01, 0.98))
@@ -370,7 +370,7 @@ def run_posterior(found: list[Case]) -> tuple[list[Row], str]:
         rows.append(row)
     return [*rows, summed(rows, "mean")], (
         "Mean human z of the best 10 % by the posterior mean, less that of the given scores (`raw_top10`); "
-        "sets of at most 3,000 rows. `anchors_unasked`: among the samples nobody was asked about, so that "
+        "sets of at most 1,000 rows. `anchors_unasked`: among the samples nobody was asked about, so that "
         "clamped answers do not count themselves."
     )
 

@@ -169,11 +169,15 @@ def choices(config: RunConfig) -> dict[str, str | None]:
 
 
 def method_of(config: RunConfig) -> str:
-    """The selection, with the curation where that had a say and the selection's own name does not tell it."""
+    """The selection, with the curation where that had a say and the selection's own name does not tell it,
+    and with the mark of anchors.
+    """
     said = choices(config)
     selection, curation = str(said["selection"]), said["curation"]
     told = curation is None or config.selection.curation is not None or curation in selection
-    return selection if told else f"{selection} ({curation})"
+    anchored = curation is not None and config.curation.anchors is not None
+    marks = [*([] if told else [str(curation)]), *(["anchors"] if anchored else [])]
+    return " ".join([selection, *(f"({mark})" for mark in marks)])
 
 
 def key_of(config: RunConfig) -> Key:
@@ -186,7 +190,7 @@ def key_of(config: RunConfig) -> Key:
 def run_name(config: RunConfig) -> str:
     """What a run is called: pool, rater, method, budget, base model and seed, as far as they have a say."""
     said, trained = choices(config), {"finetune", "evaluate"} & set(stages_of(config))
-    method = re.sub(r" \((\w+)\)$", r"-\1", method_of(config))
+    method = re.sub(r" \((\w+)\)", r"-\1", method_of(config))
     last = [config.model.name, f"s{config.seed}"] if trained else []
     return "-".join(filter(None, [said["pool"], said["rater"], method, said["budget"], *last]))
 

@@ -7,13 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.pool.anchors_file import AnswerScale, format_anchors, read_anchors
+from ds2.config import (
+    ChatBackend,
+    ColumnRaterConfig,
+    LlmRaterConfig,
+    RatingUnit,
+    Reading,
+    ScaleConfig,
+    SimulatedRaterConfig,
+)
+from ds2.pool.anchors_file import AnswerScale, answer_scale, format_anchors, read_anchors
 
 IDS = [f"s{i}" for i in range(200)]
 ROWS = list(range(3, 123, 3))
 POOL = "0123456789abcdef"
 ANSWERS = {row: 1 + row % 6 for row in ROWS}
 SCALE = AnswerScale(1, 6, 1, 6)
+MODEL = {"backend": ChatBackend.openai, "model": "m"}
 
 
 def written(tmp_path, text=None, **changes):
@@ -138,3 +148,17 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"id,row\n\xe9,1\n")
     with pytest.raises(UserError, match="UTF-8"):
         read(tmp_path / "latin.csv")
+
+
+@pytest.mark.parametrize(
+    ("rater", "expected"),
+    [
+        (LlmRaterConfig(**MODEL), AnswerScale(1, 10, 4, 6)),
+        (LlmRaterConfig(**MODEL, reading=Reading.expected), AnswerScale(1, 9, 4, 6)),
+        (ColumnRaterConfig(unit=RatingUnit.ratings), AnswerScale(4, 9, 4, 6)),
+        (ColumnRaterConfig(), AnswerScale(0, 5, 0, 6)),
+        (SimulatedRaterConfig(), AnswerScale(0, 5, 0, 6)),
+    ],
+)
+def test_people_are_asked_on_the_rater_s_own_scale(rater, expected):
+    assert answer_scale(rater, ScaleConfig()) == expected

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ds2.base.errors import UserError
 from ds2.config import Reading
 from ds2.rating import prompt
 from ds2.rating.conversation import Room
@@ -116,3 +117,11 @@ def test_white_space_takes_no_long_time(text: str) -> None:
     started = time.process_time()
     assert prompt.as_data(text) == text
     assert time.process_time() - started < 1  # quadratic: half a minute
+
+
+def test_people_are_told_the_criteria_and_not_the_form_of_an_answer() -> None:
+    told = prompt.criteria()
+    assert all(word in told for word in ("Rarity", "Complexity", "Informativeness", "Overall rating"))
+    assert "JSON" not in told
+    with pytest.raises(UserError, match="prompt_version=9"):
+        prompt.criteria(9)

@@ -12,6 +12,7 @@ import pytest
 from ds2.artifacts.curation import read_asked, read_curation
 from ds2.base.errors import UserError
 from ds2.config.compose import compose
+from ds2.config.stages import key_of
 from ds2.report import facts, render
 from ds2.report.anchors import anchored, unasked_membership
 from ds2.runs.chain import Chain
@@ -63,7 +64,10 @@ def test_a_run_is_known_by_the_anchors_content_and_not_by_their_path(planted_poo
     other = anchors_file(planted_pool, count=50, name="other.csv")
     known = [chain_for(planted_pool, f"curation.anchors={path}").fingerprint for path in (first, copy, other)]
     assert known[0] == known[1] != known[2]
-    assert chain_for(planted_pool).fingerprint not in known
+    plain, with_anchors = chain_for(planted_pool), chain_for(planted_pool, f"curation.anchors={first}")
+    assert plain.fingerprint not in known
+    assert "ds2_refined-anchors" in with_anchors.name
+    assert key_of(plain.config) != key_of(with_anchors.config)
 
 
 @pytest.mark.parametrize("method", ["posterior", "refine"])

@@ -13,6 +13,7 @@ from ds2.method.agreement import lower_median
 from ds2.method.curation.inputs import Inputs
 from ds2.method.curation.posterior import fit_posterior
 from ds2.method.curation.result import CurationResult, Diagnostics
+from ds2.method.curation.verdict import ASK
 from ds2.method.diversity import long_tail_scores
 from ds2.method.panel import fit_panel
 from ds2.method.panel_result import Panel, PanelAccount
@@ -114,7 +115,7 @@ def panel_verdict(panel: PanelAccount, evidence: Evidence) -> str:
             f"The {R} repeats of {panel.repeats_of} were fused into one score{student}: it follows "
             f"the rater's own mean opinion with reliability {panel.reliability:.2f}. That takes the rater's "
             "noise away and none of its errors, which every repeat shares. About a hundred scores by people "
-            "on the criterion you mean, or a second rater, would tell."
+            f"on the criterion you mean ({ASK}), or a second rater, would tell."
         )
     idle = ""
     if panel.spare:
@@ -124,7 +125,7 @@ def panel_verdict(panel: PanelAccount, evidence: Evidence) -> str:
         f"The scores of {R} raters were fused by what they share{student}: together they are worth "
         f"{panel.independent_raters:.1f} independent raters{idle}. Agreement between raters is not "
         "correctness: errors that all of them share cannot be seen from inside. About a hundred scores by "
-        "people on the criterion you mean would tell."
+        f"people on the criterion you mean ({ASK}) would tell."
     )
 
 
@@ -152,6 +153,6 @@ def verdict(evidence: Evidence) -> str:
     return (
         f"{done}: {why}. That shows what this rater would say again, not that it is right: one rater's "
         "scores cannot tell a noisy rater from neighbours that differ, and its habits, such as liking "
-        "length, are learned with the rest. About a hundred scores by people on the criterion you mean, or "
-        "a second rater, would tell."
+        "length, are learned with the rest. About a hundred scores by people on the criterion you mean "
+        f"({ASK}), or a second rater, would tell."
     )

@@ -16,15 +16,15 @@ TOP_TENTH = {"rank": 0.484, "posterior": 0.759}
 """Method -> its own order."""
 PAPER, REFINED = 0.384, 0.923
 """The paper's method, `rank` and then the long tail; `refine`."""
+ASK = "`ds2 anchors draw`"
+"""The command that chooses whom to ask."""
 _CANNOT_TELL = (
     "One rater's scores cannot tell a noisy rater from neighbours that differ; about a hundred scores by "
-    "people on "
-    "the criterion you mean, or a second rater, would tell."
+    f"people on the criterion you mean ({ASK}), or a second rater, would tell."
 )
 _AGREEMENT = (
     "Agreement between raters is not correctness: errors that all of them share cannot be seen from inside; "
-    "about a "
-    "hundred scores by people on the criterion you mean would tell."
+    f"about a hundred scores by people on the criterion you mean ({ASK}) would tell."
 )
 
 
@@ -41,7 +41,7 @@ def verdict_of(method: str, num_raters: int, *, told: bool, kept_raw: bool) -> s
         return (
             "The scores were replaced by what their neighbours' scores and the accuracy stated of the rater "
             "make likely. Nothing here shows that this accuracy is right, nor that the order is better than "
-            "the given scores; about a hundred scores by people would tell."
+            f"the given scores; about a hundred scores by people ({ASK}) would tell."
         )
     if num_raters > 1:
         fused = f"The scores of {num_raters} raters were fused into one by a model of each one's errors."
