@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ds2.artifacts import adapter
+from ds2.artifacts.written_samples import present_fields
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json_lines
 from ds2.base.processes import deferred
@@ -162,9 +163,8 @@ def read_conversations(path: str | Path) -> list[Messages]:
     conversations: list[Messages] = []
     for number, row in read_json_lines(source):
         try:
-            turns = row["messages"]
-            conversations.append([{k: v for k, v in turn.items() if v is not None} for turn in turns])
-        except (KeyError, TypeError, AttributeError) as error:
+            conversations.append([present_fields(turn) for turn in row["messages"]])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{source}, line {number}: not a row with `messages`") from error
     if not conversations:
         raise UserError(f"{source}: the subset is empty: nothing to train on")

@@ -50,7 +50,7 @@ def _write_dataset(
     import pandas as pd
 
     table = pd.DataFrame([{k: v for k, v in row.items() if k != "position"} for row in rows])
-    table.insert(1, "messages", [form.messages(sample) for sample in chosen])
+    table.insert(1, "messages", [form.messages(sample, typed=True) for sample in chosen])
     for key in form.row_keys:
         table[key] = [form.fields(sample)[key] for sample in chosen]
     table.to_parquet(folder / "train.parquet", index=False)
@@ -134,5 +134,6 @@ _README = """\
 
 Where the pool has more, turns also hold `weight` (0: not to be trained), `name`, `tool_calls`, \
 `tool_call_id`, `reasoning_content`, and rows `tools` and `extra`: the source row's other fields as one JSON \
-string. All rows have the same keys.
+string. All rows have the same keys, an empty text where there is nothing. `tool_calls` are a JSON string here, \
+and lists, as chat templates want them, in `../dataset`.
 """

@@ -4,13 +4,17 @@ A turn holds role and content and, where any turn of the file has one of them, e
 
     weight             1 or 0 of an assistant turn, 0: not to be trained; null of the others
     name, tool_call_id, reasoning_content
-    tool_calls         OpenAI's form: [{id, type, function: {name, arguments}}], arguments a JSON string
+    tool_calls         OpenAI's form, [{id, type, function: {name, arguments}}]: in Parquet as it is, in JSON
+                       Lines as a JSON string
 
 A row holds, where any row of the file has one of them,
 
     tools              the tools that the conversation may call, a JSON string
     extra              every other field of the source row, a JSON string of one object: their kinds differ
                        from row to row, which no table takes
+
+What a turn or row lacks is an empty text and never null: a loader takes the kind of a column from the first
+block of a large file, where null says nothing.
 """
 
 from __future__ import annotations
@@ -33,22 +37,25 @@ class Layout:
     turn_keys: tuple[str, ...] = ()
     row_keys: tuple[str, ...] = ()
 
-    def messages(self, sample: Sample) -> list[dict[str, Any]]:
-        """The sample's turns."""
-        return [self._turn(message) for message in sample.messages]
+    def messages(self, sample: Sample, *, typed: bool = False) -> list[dict[str, Any]]:
+        """The sample's turns; `typed`: for a file that has a schema, where tool calls are lists."""
+        return [self._turn(message, typed) for message in sample.messages]
 
-    def _turn(self, message: Message) -> dict[str, Any]:
+    def _turn(self, message: Message, typed: bool) -> dict[str, Any]:
         turn: dict[str, Any] = {"role": message.role, "content": message.content}
         for key in self.turn_keys:
-            turn[key] = message.fields.get(key)
+            turn[key] = message.fields.get(key, "")
+        if "tool_calls" in turn:
+            calls = message.fields.get("tool_calls", [])
+            turn["tool_calls"] = calls if typed else _json(calls) if calls else ""
         if "weight" in self.turn_keys:
             turn["weight"] = int(message.trained) if message.role == "assistant" else None
         return turn
 
-    def fields(self, sample: Sample) -> dict[str, str | None]:
+    def fields(self, sample: Sample) -> dict[str, str]:
         """The row's fields beside its messages."""
         held = _fields(sample)
-        return {key: held.get(key) for key in self.row_keys}
+        return {key: held.get(key, "") for key in self.row_keys}
 
 
 def layout(samples: Iterable[Sample]) -> Layout:
@@ -67,8 +74,17 @@ def layout(samples: Iterable[Sample]) -> Layout:
 
 def read_turn(turn: Mapping[str, Any]) -> Message:
     """A written turn as the message that it was."""
-    fields = {key: turn[key] for key in _TURN_KEYS if turn.get(key) is not None}
+    told = present_fields(turn)
+    fields = {key: told[key] for key in _TURN_KEYS if key in told}
     return Message(turn["role"], turn["content"], turn.get("weight") != 0, fields)
+
+
+def present_fields(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A written turn without the fields that it lacks, its tool calls as a list."""
+    told = {k: v for k, v in turn.items() if k in ("role", "content") or v not in (None, "", [])}
+    if isinstance(told.get("tool_calls"), str):
+        told["tool_calls"] = json.loads(told["tool_calls"])
+    return told
 
 
 def _fields(sample: Sample) -> dict[str, str]:

@@ -50,13 +50,26 @@ def test_fields_of_all_kinds_are_kept_and_load(tmp_path):
             None, None, None, [{"type": "function", "function": {"name": "f"}}], [],
         ]  # fmt: skip
         assert [turn["weight"] for turn in loaded["messages"][2]] == [None, 0, None, 1]
-        assert loaded["messages"][3][1]["tool_calls"][0]["function"]["name"] == "f"
+        assert json.loads(loaded["messages"][3][1]["tool_calls"])[0]["function"]["name"] == "f"
         assert loaded["messages"][4][1]["reasoning_content"] == "why"
     whole = datasets.load_dataset(str(folder / "dataset"), cache_dir=str(tmp_path / "cache"))["train"]
     assert whole["extra"][:] == loaded["extra"][:]
+    assert whole["messages"][3][1]["tool_calls"][0]["function"]["name"] == "f"
+    assert whole["messages"][0][1]["tool_calls"] == []
     sharegpt = lines(folder / "exports" / "sharegpt.jsonl")[3]["conversations"]
     assert [turn["from"] for turn in sharegpt] == ["human", "function_call", "observation", "gpt"]
     assert json.loads(sharegpt[1]["value"]) == {"name": "f", "arguments": '{"x": 1}'}
+
+
+def test_what_comes_after_the_first_block_of_a_large_file_loads_too(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    long = [{"id": f"long{i}", "messages": [U, A | {"content": "x" * 100_000}]} for i in range(250)]
+    folder = subset(tmp_path / "subset", *long, *MIXED)
+    for name in ("subset.jsonl", "exports/messages.jsonl", "exports/sharegpt.jsonl"):
+        file, cache = str(folder / name), str(tmp_path / f"cache-{Path(name).stem}")
+        loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=cache)
+        assert len(loaded) == 255
+        assert loaded["tools"][-1] == "[]"
 
 
 def test_all_rows_have_the_same_keys_and_plain_pools_no_more_than_before(tmp_path):
