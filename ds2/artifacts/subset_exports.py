@@ -134,6 +134,6 @@ _README = """\
 
 Where the pool has more, turns also hold `weight` (0: not to be trained), `name`, `tool_calls`, \
 `tool_call_id`, `reasoning_content`, and rows `tools` and `extra`: the source row's other fields as one JSON \
-string. All rows have the same keys, an empty text where there is nothing. `tool_calls` are a JSON string here, \
-and lists, as chat templates want them, in `../dataset`.
+string. All rows have the same keys, an empty text where there is nothing. `tool_calls` are a JSON string \
+here, and lists, as chat templates want them, in `../dataset`.
 """
