@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         UserError: no path, an option of another group, or no usable row.
     """
-    paths = [a for a in arguments if "=" not in a or Path(a).exists()]
+    paths = [a for a in arguments if a == "-" or Path(a).exists() or not (a.startswith("-") or "=" in a)]
     options = parse([a for a in arguments if a not in paths])
     unknown = [o for o in (*options.overrides, *options.options) if not o.startswith(("pool.", "plugins="))]
     if unknown or options.sweep:

@@ -68,5 +68,7 @@ def test_look_reads_several_files_and_takes_no_option_of_a_run(tmp_path, capsys)
         path.write_text(json.dumps({"id": i, "messages": [U, A]}) + "\n")
     assert run(["look", *map(str, paths)]) == 0
     assert "2 rows, 2 samples (2 files" in capsys.readouterr().out
+    assert run(["look", str(paths[0]), "--hepl"]) == 2
+    assert "--hepl: no such option" in capsys.readouterr().err
     assert run(["look", str(paths[0]), "rater=truth"]) == 2
     assert "ds2 look takes no rater=truth" in capsys.readouterr().err
