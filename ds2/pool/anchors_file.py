@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import LlmRaterConfig, RaterConfig, RatingUnit, Reading, ScaleConfig
+from ds2.config.rating import raters_of
 from ds2.method.stated import FEWEST_ANCHORS
 
 COLUMNS = ("id", "row", "score", "weight", "pool")
@@ -50,9 +51,12 @@ class AnswerScale:
 
 def answer_scale(rater: RaterConfig, scale: ScaleConfig) -> AnswerScale:
     """The rater's own: a language model's ratings, a column's as far as the scale tells them apart, or
-    scores.
+    scores; a panel's where all of it have one, else scores.
     """
     K = scale.num_scores
+    if len(raters_of(rater)) > 1:
+        own = {answer_scale(member, scale) for member in raters_of(rater)}
+        return own.pop() if len(own) == 1 else AnswerScale(0, K - 1, 0, K)
     if isinstance(rater, LlmRaterConfig):
         return AnswerScale(1, 9 if rater.reading is Reading.expected else 10, scale.low, K)
     if getattr(rater, "unit", RatingUnit.scores) is RatingUnit.ratings:

@@ -33,6 +33,7 @@ from ds2.config import (
     Until,
 )
 from ds2.config.compose import compose
+from ds2.config.rating import raters_of
 from ds2.method.anchor_judgement import Judgement, judge_anchors
 from ds2.method.anchors import draw_anchors
 from ds2.method.curation.anchored import LENGTH, NEIGHBORS, POSTERIOR_TOO, REFINED, REFINED_TOO, STUDENT
@@ -272,8 +273,12 @@ def _column(table: pd.DataFrame, name: str) -> Array:
 
 
 def _criteria(rater: RaterConfig) -> str | None:
-    """What a language model was asked to judge."""
-    return prompt.criteria(rater.prompt_version) if isinstance(rater, LlmRaterConfig) else None
+    """What a language model, or each of a panel, was asked to judge."""
+    asked = {
+        prompt.criteria(one.prompt_version) if isinstance(one, LlmRaterConfig) else None
+        for one in raters_of(rater)
+    }
+    return asked.pop() if len(asked) == 1 else None
 
 
 def _once(reporter: Reporter) -> Reporter:

@@ -103,7 +103,9 @@ def anchor_refined(
     told = replace(
         result.diagnostics,
         anchors=said,
-        verdict=anchored_verdict("refine", said, found.gain, against=found.slope <= 0),
+        verdict=anchored_verdict(
+            "refine", said, found.gain, against=found.slope <= 0, raters=inputs.scores.shape[1]
+        ),
     )
     return replace(result, refined=refined, curated=curated, asked=asked, diagnostics=told)
 
@@ -161,7 +163,7 @@ def anchor_posterior(
         result.diagnostics,
         anchors=said,
         kept_raw=not shown,
-        verdict=anchored_verdict("posterior", said, gain),
+        verdict=anchored_verdict("posterior", said, gain, raters=inputs.scores.shape[1]),
     )
     result = replace(result, asked=asked, diagnostics=told)
     return result if shown else _keeping(result, given, anchors, num_scores)

@@ -70,15 +70,17 @@ def said_of_the_paper() -> str:
     )
 
 
-def anchored_verdict(method: str, said: Judgement, gain: float, *, against: bool = False) -> str:
+def anchored_verdict(
+    method: str, said: Judgement, gain: float, *, against: bool = False, raters: int = 1
+) -> str:
     """What `refine` or `posterior` did with anchors, and what these show.
 
     gain: share of the squared error that it removes, out of sample. against: people score against the
-    rater's order.
+    rater's order. raters: how many there are.
     """
     shown = [test for test in said.evidence if test.shown]
     tried = in_words([test.name for test in said.evidence], "or")
-    parts = [rater_sentence(said.rater)]
+    parts = [rater_sentence(said.rater, raters)]
     if method == "posterior" and shown:
         parts.append(
             "The posterior mean predicts people better than the given scores "
@@ -104,21 +106,23 @@ def anchored_verdict(method: str, said: Judgement, gain: float, *, against: bool
     else:
         parts.append(
             f"That {tried} adds to the refined order cannot be shown on samples left out: such a correction "
-            "was refused, and the given score still comes first, equal ones by the rater's student."
+            "was refused, and the order stays as it was: the "
+            f"{'given score' if raters == 1 else 'panel score'} first, equal ones by its student."
         )
     parts.append("This holds for samples like this pool's and for what these people were asked.")
     return " ".join(parts)
 
 
-def rater_sentence(rater: RaterJudgement) -> str:
-    """How often the rater is right, and whether it is lenient."""
+def rater_sentence(rater: RaterJudgement, raters: int = 1) -> str:
+    """How often the rater (of several, the median of their scores) is right, and whether it is lenient."""
+    whose = "the rater" if raters == 1 else "the raters' median"
     a, b = rater.accuracy, rater.bias
     lean = f"scores {abs(b.value):.2f} points too {'high' if b.value > 0 else 'low'} on average"
     if b.low is None or b.high is None or b.low <= 0 <= b.high:
         lean = "is not shown to be lenient or severe"
     ends = "" if a.low is None or a.high is None else f" ({percent(a.low, 0)} to {percent(a.high, 0)})"
     return (
-        f"By {rater.num_anchors} human scores the rater is right {percent(a.value, 0)} of the time{ends} and "
+        f"By {rater.num_anchors} human scores {whose} is right {percent(a.value, 0)} of the time{ends} and "
         f"{lean}."
     )
 
