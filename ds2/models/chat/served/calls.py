@@ -21,7 +21,7 @@ from ds2.models.chat.served.listing import Listing
 from ds2.models.chat.served.loop import SteppedLoop
 from ds2.models.chat.served.policy import Fate, Fault
 from ds2.models.chat.served.terms import SCHEMA, Terms
-from ds2.models.chat.served.trouble import FAILURES, unreached
+from ds2.models.chat.served.trouble import FAILURES, refusal, unreached
 from ds2.models.chat.served.words import is_page, text_of, value_of
 
 PLAIN = ChatRequest("", ({"role": "user", "content": "Answer with the digit 5."},))
@@ -108,24 +108,13 @@ class ChatCalls:
 
     def refused(self, fault: Fault) -> UserError:
         """What the user has to change where nothing can be asked."""
-        connection = self._connection
-        name, group, reason = connection.name, connection.group, fault.reason
-        if fault.page:
-            return UserError(f"what answers at {name} is {fault.words}, no API: check {group}.base_url")
-        if fault.hopeless:
-            return UserError(f"{name} cannot be used: {fault.words}")
-        if fault.status == 402 or fault.code == "insufficient_quota":
-            return UserError(f"{name} has no credit left for this key ({reason})")
-        if fault.status == 429:
-            return UserError(f"{name} answers no more for now ({reason})")
-        if fault.status in (401, 403) or fault.fate(heard=False) is Fate.run:
-            unset = ": none is set" if connection.key is None else ""
-            return UserError(f"{name} refuses the key in {connection.variable} ({reason}){unset}")
-        has = self._others()
-        if fault.status == 404:
-            elsewhere = "" if has else f"; or nothing answers there nor below /v1: check {group}.base_url"
-            return UserError(f"{name} has no model {self._format.model} ({reason}){has or elsewhere}")
-        return UserError(f"{name} refuses every question: {reason}{has}")
+        form = self._format.form
+        if form.tokens and "logprob" in fault.words:
+            return UserError(
+                f"{form.option} needs token probabilities (logprobs), which {self._connection.name} refuses "
+                f"({fault.reason}); {form.otherwise}"
+            )
+        return refusal(fault, self._connection, self._format.model, self._others())
 
     def _others(self) -> str:
         """The models that the server lists, where it does not list this one."""
@@ -167,24 +156,24 @@ class ChatCalls:
             if isinstance(answer, Answer):
                 self._adopt(tried, first)
                 return answer
-        return await self._without_schema(request, first)
+        return await self._without_schema(request, answer, tried)
 
-    async def _without_schema(self, request: ChatRequest, refusal: Fault) -> Answer | Fault:
+    async def _without_schema(self, request: ChatRequest, refusal: Fault, tried: Terms) -> Answer | Fault:
         """Once more without the schema, where that may be what is refused."""
         fate = refusal.fate(heard=True)
         broken = refusal.status == 500 and refusal.wait is None and not self._schema_passed
         lacking = refusal.status == 404 and "parameter" in refusal.words  # OpenRouter
         asked = fate is Fate.row and (refusal.status in (400, 422, 501) or lacking) and not refusal.too_long
-        if not self._terms.with_schema() or not (asked or broken):
+        if not tried.with_schema() or not (asked or broken):
             return refusal
-        terms = self._terms.without(SCHEMA)
+        terms = tried.without(SCHEMA)
         answer = await self._post(request, terms)
         if not isinstance(answer, Answer):
             return refusal
         self._unschemed += 1
         alone = False
         if asked and not self._schema_passed and self._terms.with_schema():
-            alone = isinstance(await self._post(PLAIN, self._terms), Fault)
+            alone = isinstance(await self._post(PLAIN, tried), Fault)
             self._schema_passed = not alone
         if alone or self._unschemed == _UNSCHEMED:
             self._adopt(terms, refusal)
