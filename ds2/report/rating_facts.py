@@ -18,6 +18,7 @@ MEASURES = {
     "prompt_tokens": "Prompt tokens",
     "cached_tokens": "of them from the server's cache",
     "completion_tokens": "Completion tokens",
+    "answers_without_tokens": "Answers whose tokens the server did not tell",
     "repeats_exact": "Repeats that agree exactly",
     "repeats_kappa": "Agreement of repeats (weighted kappa)",
 }
@@ -59,15 +60,15 @@ def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
         ["source", *outcomes],
         rows,
         ["all", *(whole[name] for name in outcomes)],
-        {label: numbers[name] for name, label in MEASURES.items() if name in numbers},
+        {label: _told(numbers[name]) for name, label in MEASURES.items() if name in numbers},
         report.reasons.most_common(6),
         dict(report.models),
     )
 
 
 def rating_dollars(run: RunResult) -> float | None:
-    """US dollars that the answers of a language-model rater cost, at list price; None where its price is not
-    known, or no language model was asked.
+    """US dollars that the answers of a language-model rater cost, at list price; None where its price or
+    some of its tokens are not known, or no language model was asked.
     """
     from ds2.rating.cost import price_of
 
@@ -76,4 +77,10 @@ def rating_dollars(run: RunResult) -> float | None:
     if stage is None or price is None:
         return None
     counts = stage.record["counts"]
+    if counts["prompt_tokens"] is None or counts.get("answers_without_tokens"):
+        return None  # a cost without what was not told is none
     return price.of(*(counts[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens")))
+
+
+def _told(value: Any) -> Any:
+    return "not told" if value is None else value

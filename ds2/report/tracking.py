@@ -276,7 +276,7 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
 
 def _costs(run: RunResult) -> dict[str, float]:
     """cost/seconds of every stage; cost/usd of the answers of a language-model rater, absent where its price
-    is not known.
+    or some of its tokens are not known.
     """
     costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
     rater, rated = run.config.rater, run.stages.get("rate")
