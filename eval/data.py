@@ -13,6 +13,8 @@ Each is called with the task's metadata and the evaluation's settings (`data_sam
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -92,6 +94,26 @@ def tydiqa(
     return _splits(train=rows[: len(train)], test=rows[len(train) :], validation=rows[len(train) :])
 
 
+def missing_files(tasks: Iterable[str], folder: Path) -> list[str]:
+    """Files that these tasks read from `data_dir` and that it does not hold."""
+    needed: list[str] = []
+    for task in tasks:
+        if task == "paper_gsm8k":
+            needed.append("gsm8k_test.jsonl")
+        elif task == "paper_truthfulqa":
+            needed.append("truthfulqa.jsonl")
+        elif task == "paper_bbh":
+            needed += [f"bbh/{subject}.json" for subject in _bbh_subjects()]
+        elif task == "paper_tydiqa" and not _tydiqa_tests(folder):
+            needed.append("tydiqa.jsonl")
+    return [name for name in needed if not (folder / name).is_file()]
+
+
+def _bbh_subjects() -> list[str]:
+    task = Path(__file__).parent / "tasks" / "paper" / "paper_bbh.yaml"
+    return re.findall(r"\bsubject: (\w+)", task.read_text(encoding="utf-8"))
+
+
 def _mini(kind: str, samples: int, seed: int, pool_seed: int) -> dict[str, Any]:
     from ds2.mini import generate_questions
 
@@ -128,14 +150,17 @@ def _jsonl(path: Path) -> Rows:
 
 
 def _tydiqa_files(folder: Path, language: str) -> tuple[Rows, Rows]:
-    training = folder / "tydiqa_train.jsonl"
-    files = [path for path in sorted(folder.glob("tydiqa*.jsonl")) if path != training]
+    training, files = folder / "tydiqa_train.jsonl", _tydiqa_tests(folder)
     test = [
         row for path in files or [folder / "tydiqa.jsonl"] for row in _jsonl(path) if row["lang"] == language
     ]
     if training.is_file():
         return [row for row in _jsonl(training) if row["lang"] == language], test
     return test[:1], test[1:]
+
+
+def _tydiqa_tests(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("tydiqa*.jsonl")) if path.name != "tydiqa_train.jsonl"]
 
 
 def _tydiqa_hub(language: str) -> tuple[Rows, Rows]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ds2.artifacts.adapter import BaseMark
+from ds2.base.checks import refuse
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import EvalBackend
 from ds2.models.digest import base_digest, stored_digest
+from ds2.models.turns import stop_ids, turn_end
+from eval.checks import engine_problems
 from eval.spec import EvalSpec
 
 REQUESTS = ("generate_until", "loglikelihood", "loglikelihood_rolling")
@@ -20,9 +24,10 @@ MAX_LORA_RANK = 64
 def load_engine(spec: EvalSpec) -> Any:
     """The LM; `lm.tokenizer` is the adapter's where there is one, with the chat template it was trained with.
 
-    Raises UserError where the adapter is missing, belongs to another base model or does not fit it, and
-    MissingInput where the base model is not there.
+    Raises UserError for settings that cannot work, and where the adapter is missing, belongs to another base
+    model or does not fit it; MissingInput where the base model is not there.
     """
+    refuse(engine_problems(spec.config))
     adapter = _adapter_config(spec.adapter) if spec.adapter else None
     try:
         lm = _vllm(spec, adapter) if spec.config.backend is EvalBackend.vllm else _transformers(spec)
@@ -36,7 +41,38 @@ def load_engine(spec: EvalSpec) -> Any:
         ) from error
     for name in REQUESTS:
         setattr(lm, name, partial(getattr(lm, name), disable_tqdm=not spec.progress))
+    _stop_at_turn_end(lm)
     return lm
+
+
+def _stop_at_turn_end(lm: Any) -> None:
+    """The token that ends an assistant's turn in the chat template ends every answer, as the tokenizer's end
+    of sequence does.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        end = turn_end(lm.tokenizer)
+    except TemplateError as error:
+        raise UserError(f"the model's chat template refuses a conversation: {_first_line(error)}") from error
+    if end is None:
+        return  # no chat template, or one whose turns no token ends: the end of sequence has to do
+    settings = getattr(getattr(lm, "model", None), "generation_config", None)
+    if settings is not None:  # generation ends there in transformers, and each row of a batch by itself
+        settings.eos_token_id = stop_ids(lm.tokenizer)
+    generate = lm.generate_until
+
+    def generate_until(requests: list[Any], **options: Any) -> Any:
+        return generate([_ended_by(request, end.text) for request in requests], **options)
+
+    lm.generate_until = generate_until
+
+
+def _ended_by(request: Any, mark: str) -> Any:
+    prompt, options = request.args
+    until = options.get("until") or []
+    stops = [*([until] if isinstance(until, str) else until), mark]
+    return replace(request, arguments=(prompt, {**options, "until": stops}))
 
 
 def has_chat_template(lm: Any) -> bool:
@@ -70,10 +106,6 @@ def _transformers(spec: EvalSpec) -> Any:
 
 
 def _vllm(spec: EvalSpec, adapter: dict[str, Any] | None) -> Any:
-    from importlib.util import find_spec
-
-    if find_spec("vllm") is None:
-        raise MissingInput("eval.backend=vllm needs vLLM: pip install 'ds2[vllm]', or use eval.backend=hf")
     from lm_eval.models.vllm_causallms import VLLM
 
     rank = int(adapter["r"]) if adapter else MAX_LORA_RANK

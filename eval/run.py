@@ -18,17 +18,23 @@ from typing import Any
 import numpy as np
 
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
-from ds2.base.errors import MissingInput, UserError
+from ds2.base.checks import refuse
+from ds2.base.errors import UserError
 from ds2.models.quiet import quiet_transformers
 from eval import truthful
+from eval.checks import TASKS, config_problems, unknown_task
 from eval.engines import has_chat_template, load_engine
+from eval.prompts import Fitting, TooLong
 from eval.results import answered_questions, metric_results
 from eval.spec import EvalSpec
 
-TASKS = Path(__file__).parent / "tasks"
 PAPER_FOLDERS = ("gsm8k", "bbh/cot_fewshot", "tydiqa", "mmlu/default", "truthfulqa")
 """Folders of lm-eval's tasks on which `eval/tasks/paper/` builds."""
 MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval.backend=vllm"
+
+
+class OutOfMemory(UserError):
+    """Too little memory for a task: it would be so for the others."""
 
 
 def evaluate(spec: EvalSpec) -> Evaluation:
@@ -39,21 +45,26 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     one's first metric; None where one of them failed. A task that fails is named in `missing`, its reason in
     `errors`, and does not lose the others.
 
-    Raises UserError for an unknown task, an adapter of another base model, too little memory, or when no task
-    succeeds.
+    Raises UserError for wrong settings (all of them named), an unknown task, an adapter of another base
+    model, too little memory, a prompt that does not fit (`on_long_prompts=fail`), or when no task succeeds.
     """
     began = time.perf_counter()
+    refuse(config_problems(spec.config))
     results: dict[str, list[Result]] = {}
     answered: dict[str, list[AnsweredQuestion]] = {}
     questions: dict[str, list[str]] = {}
+    cut: dict[str, int] = {}
+    shortened: dict[str, int] = {}
     errors: dict[str, str] = {}
     with _quiet():
         manager = task_manager(spec)
         lm = load_engine(spec)
-        chat = has_chat_template(lm)
+        chat, context = has_chat_template(lm), lm.max_length
         for task in [*spec.config.tasks, *spec.config.companions]:
             with _one_task(task, errors):
-                output = _run_task(task, lm, manager, spec, chat=chat)
+                fitting = Fitting(lm, task, spec.config.on_long_prompts)
+                output = _run_task(task, fitting, manager, spec, chat=chat)
+                cut[task], shortened[task] = fitting.cut, fitting.shortened
                 results[task] = metric_results(task, output)
                 answered[task] = list(answered_questions(output))
                 if task == truthful.TASK:
@@ -79,6 +90,9 @@ def evaluate(spec: EvalSpec) -> Evaluation:
         missing=list(errors),
         errors=errors,
         chat_template=chat,
+        context_tokens=int(context),
+        cut_prompts={task: count for task, count in cut.items() if count},
+        shortened_prompts={task: count for task, count in shortened.items() if count},
         harness_version=version("lm_eval"),
         wall_seconds=time.perf_counter() - began,
     )
@@ -101,8 +115,6 @@ def task_manager(spec: EvalSpec) -> Any:
 
     config = spec.config
     asked = [*config.tasks, *config.companions]
-    if not config.tasks:
-        raise UserError("eval.tasks is empty: name a task, or use eval=none")
     built_in = Path(lm_eval.tasks.__file__).parent
     mini = [str(TASKS / "mini")]
     paper = [str(TASKS), *(str(built_in / folder) for folder in PAPER_FOLDERS)]
@@ -111,7 +123,7 @@ def task_manager(spec: EvalSpec) -> Any:
         unknown = [task for task in asked if task not in manager.all_tasks]
         if not unknown:
             return manager
-    raise UserError(f"eval.tasks: {', '.join(unknown)} is neither a task of eval/tasks/ nor one of lm-eval's")
+    raise UserError("; ".join(unknown_task(task, manager.all_tasks) for task in unknown))
 
 
 def _settings(spec: EvalSpec) -> dict[str, Any]:
@@ -128,7 +140,7 @@ def _settings(spec: EvalSpec) -> dict[str, Any]:
     }
 
 
-def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -> Any:
+def _run_task(task: str, fitting: Fitting, manager: Any, spec: EvalSpec, *, chat: bool) -> Any:
     import torch
     from lm_eval.evaluator import evaluate as run
 
@@ -137,19 +149,20 @@ def _run_task(task: str, lm: Any, manager: Any, spec: EvalSpec, *, chat: bool) -
         if member.get_config("num_fewshot") is None:
             member.set_config(key="num_fewshot", value=0)
         member.set_fewshot_seed(seed=spec.config.data_seed)
+        fitting.watch(member)
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     torch.manual_seed(spec.seed)
     try:
         return run(
-            lm,
+            fitting.lm,
             task_dict=loaded,
             limit=spec.config.limit,
             apply_chat_template=chat,
             fewshot_as_multiturn=chat and spec.config.fewshot_as_multiturn,
         )
     except torch.OutOfMemoryError as error:
-        raise UserError(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
+        raise OutOfMemory(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
 
 
 @contextmanager
@@ -157,10 +170,10 @@ def _one_task(task: str, errors: dict[str, str]) -> Iterator[None]:
     """Whatever a task's data or code does, the others go on."""
     try:
         yield
-    except MissingInput as error:
+    except (OutOfMemory, TooLong):
+        raise  # it would be so for the other tasks, or the person wants to be told
+    except UserError as error:
         errors[task] = str(error)
-    except UserError:
-        raise  # too little memory: it would be so for the other tasks
     except Exception as error:  # noqa: BLE001
         errors[task] = f"{type(error).__name__}: {error}"
 

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tqdm import tqdm
-
 from ds2.artifacts.evaluation import AnsweredQuestion, Result
 from ds2.base.errors import MissingInput
+from ds2.base.progress import Bar
 from eval.spec import EvalSpec
 
 TASK = "paper_truthfulqa"
@@ -59,7 +58,7 @@ def ask_judge(judge: str, question_mark: str, pairs: Sequence[tuple[str, str]], 
         raise MissingInput(f"judge model {judge} cannot be loaded: {str(error).splitlines()[0]}") from error
     model.to(device).eval()
     verdicts = []
-    for question, answer in tqdm(pairs, desc=f"judge {question_mark}", disable=not spec.progress):
+    for question, answer in Bar(pairs, desc=f"judge {question_mark}", disable=not spec.progress):
         verdicts.append(_says_yes(model, tokenizer, f"Q: {question}\nA: {answer}\n{question_mark}"))
     return verdicts
 

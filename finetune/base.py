@@ -6,8 +6,7 @@ from typing import Any
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import FinetuneConfig, Quantization
-
-DTYPES = ("float32", "bfloat16", "float16")
+from ds2.models.lora_targets import Targets, trained_names
 
 
 def load_tokenizer(name: str, revision: str | None) -> Any:
@@ -29,8 +28,6 @@ def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    if config.dtype not in DTYPES:
-        raise UserError(f"finetune.dtype={config.dtype} is unknown: use one of {', '.join(DTYPES)}")
     options: dict[str, Any] = {
         "dtype": getattr(torch, config.dtype),
         "attn_implementation": config.runtime.attention,
@@ -45,8 +42,11 @@ def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
     return model
 
 
-def add_lora(model: Any, config: FinetuneConfig) -> Any:
-    """The model with trainable LoRA matrices A, B on its target modules: W + (alpha / rank) B A."""
+def add_lora(model: Any, config: FinetuneConfig, targets: Targets) -> Any:
+    """The model with trainable LoRA matrices A, B on its target layers: W + (alpha / rank) B A.
+
+    Raises UserError for what PEFT refuses, or leaves untrained.
+    """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if config.quantization is Quantization.nf4:
@@ -59,14 +59,25 @@ def add_lora(model: Any, config: FinetuneConfig) -> Any:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
+        target_modules=list(targets.modules),
+        target_parameters=list(targets.parameters) or None,
         bias="none",
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, lora)
+        tuned = get_peft_model(model, lora)
     except ValueError as error:
         raise UserError(f"LoRA does not fit the base model: {_first_line(error)}") from error
+    trained = trained_names(tuned)
+    passed_over = [
+        name for name in targets.names if not any(f".{one}".endswith(f".{name}") for one in trained)
+    ]
+    if passed_over:
+        raise UserError(
+            f"PEFT leaves {', '.join(passed_over)} of this base model ({model.config.model_type}) untrained: "
+            "leave it out of finetune.target_modules"
+        )
+    return tuned
 
 
 def check_packing(model: Any) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from tqdm import tqdm
 from transformers import TrainerCallback
 
 from ds2.base.errors import UserError
 from ds2.base.processes import StopRequest
+from ds2.base.progress import Bar
 from finetune import checkpoints
 
 
@@ -48,7 +48,7 @@ class ProgressBar(TrainerCallback):  # type: ignore[misc]
     """One bar over optimiser steps, with the loss."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="fine-tune", unit="step")
+        self._bar = Bar(total=state.max_steps, initial=state.global_step, desc="fine-tune", unit="step")
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if "loss" in state.log_history[-1]:

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
+from ds2.models.turns import turn_end
 
 Messages = Sequence[dict[str, Any]]
 TEMPLATES = Path(__file__).parent / "templates"
+OWN_TEMPLATE = "model"
+"""In place of a file of `TEMPLATES`: the base model's own template."""
 CHUNK = 512
 """Conversations tokenised at a time."""
 
@@ -36,28 +39,30 @@ class EncodedSamples:
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 
 
+def known_templates() -> tuple[str, ...]:
+    """Names of the files of `TEMPLATES`, and `model` last."""
+    return (*sorted(path.stem for path in TEMPLATES.glob("*.jinja")), OWN_TEMPLATE)
+
+
 def set_template(tokenizer: Any, template: str) -> None:
     """Give the tokenizer a chat template: a file of `finetune/templates/`, or its own for `model`.
 
-    Raises UserError where the template does not exist, or needs a token that the base model's tokenizer
-    lacks.
+    Raises UserError where the template does not exist, needs a token that the base model's tokenizer lacks,
+    or ends an assistant's turn with no token: a model trained in it would never stop.
     """
     name = getattr(tokenizer, "name_or_path", "")
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"the tokenizer of {name} gives no character offsets: a tokenizer.json is needed")
     if tokenizer.eos_token is None:
         raise UserError(f"the tokenizer of {name} has no end-of-sequence token: an answer could not end")
-    if template == "model":
+    if template == OWN_TEMPLATE:
         if tokenizer.chat_template is None:
             raise UserError(f"{name} has no chat template of its own: use finetune.template=tulu")
+        _end_of_turn(tokenizer)
         return
-    path = TEMPLATES / f"{template}.jinja"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in TEMPLATES.glob("*.jinja")))
-        raise UserError(
-            f"finetune.template={template} is unknown: use {known}, or `model` for the base model's own"
-        )
-    tokenizer.chat_template = path.read_text(encoding="utf-8").rstrip("\n")
+    if template not in known_templates():
+        raise UserError(f"finetune.template={template} is unknown: use one of {', '.join(known_templates())}")
+    tokenizer.chat_template = (TEMPLATES / f"{template}.jinja").read_text(encoding="utf-8").rstrip("\n")
 
 
 def with_native_calls(messages: Messages) -> Messages:
@@ -79,14 +84,20 @@ def _native(call: dict[str, Any]) -> dict[str, Any]:
     return call | {"function": function | {"arguments": arguments}}
 
 
-def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
+def trained_spans(
+    tokenizer: Any, messages: Messages, end: str | None = None
+) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character ranges of its trained assistant contents, each with its end
     token.
 
     A range begins where generation would begin, after the assistant's opening mark, so that training and
-    inference see the same prompt. White space after an end token is not part of it.
+    inference see the same prompt, and ends with the token that ends the turn: what a template puts after that
+    is not the assistant's.
+
+    Args:
+        end: text of that token, where it is known already.
     """
-    text = _render(tokenizer, messages)
+    text, end = _render(tokenizer, messages), end or _end_of_turn(tokenizer)
     spans = []
     for i, message in enumerate(messages):
         if message["role"] != "assistant" or message.get("weight") == 0:
@@ -97,12 +108,15 @@ def trained_spans(tokenizer: Any, messages: Messages) -> tuple[str, list[tuple[i
         else:
             before = _render(tokenizer, messages[:i], add_generation_prompt=True)
             start = len(before) if text.startswith(before) else -1
-        through = _render(tokenizer, messages[: i + 1]).rstrip()
-        if start < 0 or not text.startswith(through):
+        through = _render(tokenizer, messages[: i + 1])
+        place = through.rfind(end, max(start, 0))
+        # A turn that calls a tool may end in another token than one that answers.
+        stop = place + len(end) if place >= 0 else len(through.rstrip())
+        if start < 0 or not text.startswith(through[:stop]):
             raise UserError(
                 "the base model's chat template rewrites earlier turns: use finetune.template=tulu"
             )
-        spans.append((start, len(through)))
+        spans.append((start, stop))
     return text, spans
 
 
@@ -113,9 +127,9 @@ def encode_samples(
 
     `progress`, where given, is called with the number of conversations done after each chunk.
     """
-    encoded = EncodedSamples()
+    encoded, end = EncodedSamples(), _end_of_turn(tokenizer)
     for at in range(0, len(conversations), CHUNK):
-        rendered = [trained_spans(tokenizer, messages) for messages in conversations[at : at + CHUNK]]
+        rendered = [trained_spans(tokenizer, messages, end) for messages in conversations[at : at + CHUNK]]
         tokens = tokenizer(
             [text for text, _ in rendered],
             add_special_tokens=False,
@@ -164,6 +178,21 @@ def _render(tokenizer: Any, messages: Messages, add_generation_prompt: bool = Fa
     except TemplateError as error:
         raise UserError(f"the chat template refuses a conversation: {error}") from error
     return text
+
+
+def _end_of_turn(tokenizer: Any) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        end = turn_end(tokenizer)
+    except TemplateError as error:
+        raise UserError(f"the chat template refuses a conversation: {error}") from error
+    if end is None:
+        raise UserError(
+            f"the chat template of {tokenizer.name_or_path} ends an assistant's turn with no token of its "
+            "tokenizer: a model trained in it would never stop; use finetune.template=tulu"
+        )
+    return end.text
 
 
 def _generation_prompt(tokenizer: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts import adapter
+from ds2.models.turns import stop_ids
 from finetune.spec import FinetuneSpec
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
@@ -33,8 +34,11 @@ def merge_adapter(spec: FinetuneSpec, *, probe: NDArray[np.int32]) -> float:
     base = AutoModelForCausalLM.from_pretrained(spec.base_model, revision=spec.revision, dtype=dtype)
     tuned = PeftModel.from_pretrained(base, weights).eval()
     before = _logits(tuned, probe)
-    tuned.merge_and_unload().save_pretrained(merged)
-    AutoTokenizer.from_pretrained(weights).save_pretrained(merged)
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    whole = tuned.merge_and_unload()
+    whole.generation_config.eos_token_id = stop_ids(tokenizer)  # an answer ends where its turn does
+    whole.save_pretrained(merged)
+    tokenizer.save_pretrained(merged)
     after = _logits(AutoModelForCausalLM.from_pretrained(merged, dtype=dtype).eval(), probe)
     error = float((after - before).abs().max())
     allowed = TOLERANCE[spec.config.dtype] * float(before.abs().max())

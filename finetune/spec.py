@@ -23,6 +23,10 @@ class FinetuneSpec:
     seed: int
     """LoRA initialisation, dropout and sample order."""
     config: FinetuneConfig
+    base_name: str | None = None
+    """What the base model is called in the adapter's mark; None: as `base_model` says. A model that a run
+    makes lies in its store: its short name is the same in every store.
+    """
     progress: bool = True
     """Show progress bars."""
 

@@ -26,7 +26,7 @@ Sample = tuple[NDArray[np.int32], NDArray[np.bool_]]
 
 def count_steps(samples: int, *, epochs: float, max_steps: int | None, total_batch: int) -> int:
     """Optimiser steps: `max_steps` where given, else enough full batches for `epochs` passes."""
-    return max_steps if max_steps is not None else max(1, math.ceil(epochs * samples / total_batch))
+    return max_steps if max_steps is not None else math.ceil(epochs * samples / total_batch)
 
 
 def sample_order(lengths: NDArray[np.int64], *, steps: int, total_batch: int, seed: int) -> NDArray[np.int64]:

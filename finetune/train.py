@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +21,17 @@ from tqdm import tqdm
 
 from ds2.artifacts import adapter
 from ds2.artifacts.written_samples import present_fields
+from ds2.base.checks import refuse
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json_lines
+from ds2.base.paths import resolved_name
 from ds2.base.processes import deferred
 from ds2.config import FinetuneConfig
+from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
 from finetune.chat import EncodedSamples, Messages, encode_samples, set_template, with_native_calls
+from finetune.checks import TARGETS, config_problems, length_problems, shape_problems
 from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
 
@@ -49,6 +54,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     """
     began = time.perf_counter()
     config = spec.config
+    refuse(config_problems(config))
     devices = int(os.environ.get("WORLD_SIZE", "1"))
     batch, accumulation = device_batch(
         config.total_batch, devices=devices, wanted=config.runtime.device_batch
@@ -93,9 +99,17 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
 
     with quiet_transformers():
         base = load_base(spec.base_model, spec.revision, config)
-        mark = adapter.BaseMark(spec.base_model, base_digest(base)) if main_process else None
+        named = spec.base_name or resolved_name(spec.base_model)
+        mark = adapter.BaseMark(named, base_digest(base)) if main_process else None
         set_seed(spec.seed)
-        model = add_lora(base, config)
+        longest = int(samples.lengths.max())
+        refuse(shape_problems(config, base) + length_problems(config, base, longest))
+        targets = find_targets(base, config.target_modules, option=TARGETS)
+        model = add_lora(base, config, targets)
+    trained, parameters = model.get_nb_trainable_parameters()
+    if progress:
+        share = f"{100 * trained / parameters:.2g} % of {parameters:,} parameters"
+        tqdm.write(f"LoRA on {', '.join(targets.names)}: {share}", file=sys.stderr)
 
     trainer = Trainer(
         model=model,
@@ -125,6 +139,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         (weights / unwanted).unlink(missing_ok=True)
     assert mark is not None
     mark.write(weights)
+    adapter.settle(weights, spec.base_model)
     curve = _curve(trainer.state.log_history, config.total_batch / len(samples.ids))
     adapter.write_curve(output, curve)
     metrics = {
@@ -139,7 +154,9 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         "parallelism": trainer.accelerator.distributed_type.value,
         "device_batch": batch,
         "accumulation": accumulation,
-        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "target_modules": list(targets.names),
+        "trainable_parameters": trained,
+        "parameters": parameters,
         "peak_memory_bytes": peak_memory(),
         "resumed_from_step": checkpoints.step_of(resume) if resume else 0,
         "wall_seconds": time.perf_counter() - began,

@@ -11,11 +11,15 @@ from pathlib import Path
 from ds2.artifacts.reading import read_dataclass
 from ds2.artifacts.training import read_curve, read_metrics, write_curve, write_metrics
 from ds2.base.dataclass_json import to_plain
-from ds2.base.json_files import write_json
+from ds2.base.json_files import read_json, write_json
+from ds2.base.paths import resolved_name
 
-__all__ = ["BaseMark", "merged", "read_curve", "read_metrics", "weights", "write_curve", "write_metrics"]
+__all__ = [
+    "BaseMark", "merged", "read_curve", "read_metrics", "settle", "weights", "write_curve", "write_metrics",
+]  # fmt: skip
 
 _MARK = "base.json"
+_CONFIG = "adapter_config.json"
 
 
 def weights(folder: Path) -> Path:
@@ -28,12 +32,25 @@ def merged(folder: Path) -> Path:
     return folder / "merged"
 
 
+def settle(adapter: Path, base_model: str) -> None:
+    """Make the folder that PEFT loads the same for the same training: names of layers in order, and the base
+    model by a name that loads from any folder.
+    """
+    path = adapter / _CONFIG
+    config = read_json(path)
+    for key in ("target_modules", "target_parameters"):
+        if isinstance(config.get(key), list):
+            config[key] = sorted(config[key])
+    config["base_model_name_or_path"] = resolved_name(base_model)
+    write_json(path, config)
+
+
 @dataclass(frozen=True)
 class BaseMark:
     """Which base model an adapter belongs to: among the adapter's files, so that a copy of them keeps it."""
 
     name: str
-    """Hub name or local directory, as it was asked for."""
+    """Name on the hub, absolute path of a local folder, or the short name of a model that a run made."""
     digest: str
     """See `ds2.models.digest`."""
 

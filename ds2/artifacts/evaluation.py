@@ -53,6 +53,12 @@ class Evaluation:
     """Task -> why it gave none."""
     chat_template: bool | None = None
     """Whether questions were put in the model's chat format."""
+    context_tokens: int | None = None
+    """The most tokens that the model takes, prompt and answer together; None: not told."""
+    cut_prompts: dict[str, int] = field(default_factory=dict)
+    """Task -> prompts that were longer than the model takes and lost their beginning; no task where none."""
+    shortened_prompts: dict[str, int] = field(default_factory=dict)
+    """Task -> prompts that were asked with fewer examples than the task has, to fit; no task where none."""
     harness_version: str = ""
     """lm-eval's version."""
     wall_seconds: float | None = None

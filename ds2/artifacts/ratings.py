@@ -154,9 +154,10 @@ def read_report(folder: Path) -> RatingReport | None:
         answers=kept.answers,
         replayed=kept.replayed,
         changes=Counter(kept.changes),
-        prompt_tokens=kept.prompt_tokens,
-        cached_tokens=kept.cached_tokens,
-        completion_tokens=kept.completion_tokens,
+        prompt_tokens=kept.prompt_tokens or 0,
+        cached_tokens=kept.cached_tokens or 0,
+        completion_tokens=kept.completion_tokens or 0,
+        untold=kept.answers_without_tokens,
         models=Counter(kept.models),
         largest_share=kept.largest_share,
         most_common=kept.most_common_score,
@@ -172,9 +173,11 @@ class _Report:
     answers: int
     replayed: int = 0
     changes: dict[str, int] = field(default_factory=dict)
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = 0
+    """None: the server told of no answer."""
+    cached_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    answers_without_tokens: int = 0
     largest_share: float = 0.0
     repeats_pairs: int | None = None
     repeats_exact: float | None = None

@@ -11,6 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.errors import UserError
 
 
+def refuse(problems: Sequence[str]) -> None:
+    """Raise UserError where there are problems: all of them, in one line."""
+    if problems:
+        raise UserError("; ".join(problems))
+
+
 def whole_number(name: str, value: Any, low: int) -> int:
     """`value` as an int of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):

@@ -94,13 +94,17 @@ class FinetuneConfig:
     alpha: int = 16
     """LoRA scaling numerator."""
     dropout: float = 0.1
-    target_modules: list[str] = field(
-        default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    )
+    target_modules: list[str] = field(default_factory=lambda: ["all-linear"])
+    """Layers that LoRA trains, by the last part of their names; `[all-linear]`: every linear layer and expert
+    but the output head and the routers, which in LLaMA and Mistral are the paper's seven projections.
+    """
     learning_rate: float = 1e-4
     schedule: str = "linear"
-    """A transformers scheduler name."""
+    """linear, cosine, cosine_with_restarts, polynomial, constant, constant_with_warmup or inverse_sqrt, as in
+    transformers.
+    """
     warmup_ratio: float = 0.03
+    """Share of the steps over which the learning rate rises to its full height."""
     weight_decay: float = 0.0
     epochs: float = 5.0
     max_steps: int | None = None
@@ -123,6 +127,17 @@ class FinetuneConfig:
 class EvalBackend(Enum):
     hf = "hf"
     vllm = "vllm"
+
+
+class LongPrompts(Enum):
+    """What is done with a prompt that is longer than the model takes."""
+
+    warn = "warn"
+    """It loses its beginning; how many did is counted by task, and the stage warns."""
+    drop_shots = "drop_shots"
+    """It is asked with as many examples as fit, counted likewise; cut where it is too long without any."""
+    fail = "fail"
+    """The evaluation stops."""
 
 
 @dataclass
@@ -159,6 +174,10 @@ class EvalConfig:
     """Folder of benchmark files read in place of the hub's data sets (`gsm8k_test.jsonl`, `bbh/`, ...)."""
     fewshot_as_multiturn: bool = False
     """Examples as turns of their own; otherwise all in one user turn, as the paper's harness has them."""
+    on_long_prompts: LongPrompts = LongPrompts.warn
+    """What is done with prompts longer than the model's context, less what may be generated: `warn`,
+    `drop_shots` or `fail`.
+    """
     truth_judge: str = name_or_path_field("allenai/truthfulqa-truth-judge-llama2-7B")
     """Model that says whether an answer to TruthfulQA is true (task `paper_truthfulqa`)."""
     info_judge: str = name_or_path_field("allenai/truthfulqa-info-judge-llama2-7B")

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from ds2.base.errors import UserError
+from ds2.base.progress import Bar
 from ds2.mini.corpus import Document, make_batches, open_chat, open_textbook
 from ds2.mini.language import FAMILIES
 from ds2.mini.muon import Muon
@@ -155,25 +155,24 @@ def _train(
     losses: list[float] = []
     tokens = clock_led = 0
     started, cpu_started = time.perf_counter(), time.process_time()
-    bar = tqdm(total=steps, desc="pre-training", unit="step", disable=not progress)
-    while len(losses) < steps:
-        elapsed = (time.perf_counter() - started) / max_seconds
-        share = schedule_share(len(losses) / steps, elapsed)
-        if share >= 1 and losses:
-            break
-        clock_led += share > len(losses) / steps
-        for optimizer, peak in optimizers:
-            optimizer.param_groups[0]["lr"] = peak * rate_factor(share + 1 / steps)
-        inputs, weights = _collate(next(batches))
-        loss = _loss(model, inputs, weights)
-        loss.backward()
-        for optimizer, _ in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        tokens += inputs.numel()
-        bar.update()
-    bar.close()
+    with Bar(total=steps, desc="pre-training", unit="step", disable=not progress) as bar:
+        while len(losses) < steps:
+            elapsed = (time.perf_counter() - started) / max_seconds
+            share = schedule_share(len(losses) / steps, elapsed)
+            if share >= 1 and losses:
+                break
+            clock_led += share > len(losses) / steps
+            for optimizer, peak in optimizers:
+                optimizer.param_groups[0]["lr"] = peak * rate_factor(share + 1 / steps)
+            inputs, weights = _collate(next(batches))
+            loss = _loss(model, inputs, weights)
+            loss.backward()
+            for optimizer, _ in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.item())
+            tokens += inputs.numel()
+            bar.update()
     curve = [
         {"step": min(i + CURVE_EVERY, len(losses)), "loss": _mean(losses[i : i + CURVE_EVERY])}
         for i in range(0, len(losses), CURVE_EVERY)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.progress import Bar
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.pool import Message, Sample
 
@@ -191,11 +192,10 @@ def in_parts(
 ) -> NDArray[np.float64]:
     """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed,
     the next time."""
-    from tqdm import tqdm
 
     folder.mkdir(exist_ok=True)
     results = []
-    with tqdm(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
+    with Bar(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
         for at in range(0, len(samples), PART):
             path = folder / f"{at:09d}.npy"
             if not path.exists():

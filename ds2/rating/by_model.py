@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ds2.base.errors import UserError
+from ds2.base.progress import Bar
 from ds2.config import LlmRaterConfig, Reading, ScaleConfig
 from ds2.method.agreement import between_repeats
 from ds2.models.chat import Answer, Backend, ChatRequest, Place, open_backend
@@ -111,7 +112,7 @@ def rate(
     form = prompt.answer_form(config.reading, rubric_of(config.prompt))
     with (
         AnswerLog(folder) as log,
-        tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
+        Bar(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
         open_backend(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)

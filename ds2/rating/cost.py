@@ -71,13 +71,16 @@ def price_of(config: LlmRaterConfig) -> Price | None:
 
 def dollars_of(rater: RaterConfig, counts: Mapping[str, Any]) -> float | None:
     """What a rating cost, in US dollars, from the counts of its record; 0 for a model on this machine, None
-    where no price is known: of a served model without one, and of scores that came from elsewhere.
+    where no price is known, or the tokens of some answers are not: of a served model, and of scores that
+    came from elsewhere.
     """
     if not isinstance(rater, LlmRaterConfig):
         return None
     price = price_of(rater)
     if price is None:
         return None if rater.backend.served else 0.0
+    if counts["prompt_tokens"] is None or counts.get("answers_without_tokens"):
+        return None  # a cost without what was not told is none
     return price.of(counts["prompt_tokens"], counts["completion_tokens"], counts["cached_tokens"])
 
 

@@ -65,6 +65,8 @@ class RatingReport:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    untold: int = 0
+    """Answers whose tokens the server did not tell; the sums above are without them."""
     models: Counter[str] = field(default_factory=Counter)
     """The model as the server names it -> answers."""
     largest_share: float = 0.0
@@ -82,6 +84,7 @@ class RatingReport:
         self.prompt_tokens += answer.prompt_tokens
         self.cached_tokens += answer.cached_tokens
         self.completion_tokens += answer.completion_tokens
+        self.untold += answer.prompt_tokens == 0  # a question has some, whatever the server says
         if answer.model:
             self.models[answer.model] += 1
 
@@ -116,7 +119,8 @@ class RatingReport:
         return tuple(said)
 
     def counts(self) -> dict[str, Any]:
-        """The numbers of the stage's record."""
+        """The numbers of the stage's record; tokens are None where the server told them of no answer."""
+        told = self.untold < self.answers or not self.answers
         agreement = {} if self.agreement is None else asdict(self.agreement)
         return {
             **self.total,
@@ -124,9 +128,10 @@ class RatingReport:
             "answers": self.answers,
             "replayed": self.replayed,
             "changes": dict(self.changes),
-            "prompt_tokens": self.prompt_tokens,
-            "cached_tokens": self.cached_tokens,
-            "completion_tokens": self.completion_tokens,
+            "prompt_tokens": self.prompt_tokens if told else None,
+            "cached_tokens": self.cached_tokens if told else None,
+            "completion_tokens": self.completion_tokens if told else None,
+            "answers_without_tokens": self.untold,
             "largest_share": self.largest_share,
             **{f"repeats_{name}": value for name, value in agreement.items()},
         }

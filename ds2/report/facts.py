@@ -29,6 +29,8 @@ from ds2.report.panel_facts import panel_verdict_of
 
 _SAID_ELSEWHERE = ("warnings", "anchors", "panel")
 """Parts of a curation's diagnostics that have a place of their own."""
+MUCH_CUT = 0.05
+"""Share of a fine-tuning's samples above which the verdict says that they were cut."""
 NO_SOURCE = "(no source)"
 """Shown for samples whose pool names none."""
 
@@ -146,14 +148,38 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
 
 
 def verdict(run: RunResult) -> str | None:
-    """What people say of the selection, what was done with the scores, what that cannot tell and what
-    would; None where nothing was curated, and of a curation from before verdicts were given.
+    """What people say of the selection, what was done with the scores, what that cannot tell and what would,
+    and that a fine-tuning saw a good part of its samples cut. None where nothing is to be said: nothing was
+    curated (or before verdicts were given) and nothing much was cut.
     """
+    said = [_of_curation(run), _cut_while_training(run)]
+    return " ".join(filter(None, said)) or None
+
+
+def _of_curation(run: RunResult) -> str | None:
     if "curate" not in run.stages:
         return None
     said = panel_verdict_of(run) or RaterErrors.read(run.stages["curate"].path).diagnostics.verdict
     asked = anchored(run)
     return said if said is None or asked is None else " ".join(filter(None, [asked.sentence, said]))
+
+
+def _cut_while_training(run: RunResult) -> str | None:
+    """One sentence where more than `MUCH_CUT` of the samples were cut or left out."""
+    stage = run.stages.get("finetune")
+    if stage is None:
+        return None
+    counts = stage.record["counts"]
+    dropped, cut = counts.get("dropped_without_assistant", 0), counts.get("truncated", 0)
+    given = counts.get("samples", 0) + dropped
+    if cut + dropped <= MUCH_CUT * given:
+        return None
+    return (
+        f"The fine-tune did not see all of {cut + dropped:,} of its {given:,} samples "
+        f"({(cut + dropped) / given:.0%}): finetune.max_tokens={run.config.finetune.max_tokens} cut {cut:,} "
+        f"and left {dropped:,} without a word of the assistant; the results are those of "
+        "the samples as cut."
+    )
 
 
 def subset_report(run: RunResult) -> SubsetReport | None:

@@ -17,6 +17,7 @@ MEASURES = {
     "prompt_tokens": "Prompt tokens",
     "cached_tokens": "of them from the server's cache",
     "completion_tokens": "Completion tokens",
+    "answers_without_tokens": "Answers whose tokens the server did not tell",
     "repeats_exact": "Repeats that agree exactly",
     "repeats_kappa": "Agreement of repeats (weighted kappa)",
 }
@@ -58,17 +59,21 @@ def rating_facts(run: RunResult, *, most: int = 14) -> RatingFacts | None:
         ["source", *outcomes],
         rows,
         ["all", *(whole[name] for name in outcomes)],
-        {label: numbers[name] for name, label in MEASURES.items() if name in numbers},
+        {label: _told(numbers[name]) for name, label in MEASURES.items() if name in numbers},
         report.reasons.most_common(6),
         dict(report.models),
     )
 
 
 def rating_dollars(run: RunResult) -> float | None:
-    """US dollars that the answers of a language-model rater cost, at list price; None where its price is not
-    known, or no served model was asked.
+    """US dollars that the answers of a language-model rater cost, at list price; None where its price or
+    some of its tokens are not known, or no served model was asked.
     """
     from ds2.rating.cost import dollars_of
 
     stage = run.stages.get("rate")
     return None if stage is None else dollars_of(run.config.rater, stage.record["counts"]) or None
+
+
+def _told(value: Any) -> Any:
+    return "not told" if value is None else value

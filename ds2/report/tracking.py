@@ -289,8 +289,8 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
 
 
 def _costs(run: RunResult) -> dict[str, float]:
-    """cost/seconds of every stage; cost/usd of the answers of language-model raters, absent where a price is
-    not known.
+    """cost/seconds of every stage; cost/usd of the answers of language-model raters, absent where a price or
+    some of the tokens are not known.
     """
     costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
     spent = panel_facts.rating_costs(run)

@@ -32,6 +32,7 @@ _LAST_WORDS = 25.0
 def finetune(
     *,
     base_model: str,
+    base_name: str | None,
     revision: str | None,
     train_file: Path,
     output_dir: Path,
@@ -43,6 +44,7 @@ def finetune(
 
     Args:
         base_model: hub name or local folder; `revision` is its commit on the hub.
+        base_name: what the adapter calls it, where that is another name.
         train_file: JSONL of rows that hold `id` and `messages`.
     """
     make_importable()
@@ -50,7 +52,7 @@ def finetune(
 
     spec = FinetuneSpec(
         base_model=base_model, revision=revision, train_file=str(train_file), output_dir=str(output_dir),
-        seed=seed, config=config, progress=runtime.progress,
+        seed=seed, config=config, base_name=base_name, progress=runtime.progress,
     )  # fmt: skip
     execution = config.runtime
     _run("finetune", _finetune_here, spec, runtime, execution.devices, execution.accelerate_config)
@@ -82,6 +84,36 @@ def evaluate(
         output_dir=str(output_dir), seed=seed, config=config, pool_seed=pool_seed, progress=runtime.progress,
     )  # fmt: skip
     _run("eval", _evaluate_here, spec, runtime, 1)
+
+
+def finetune_problems(config: FinetuneConfig, *, base_model: str | None, revision: str | None) -> list[str]:
+    """What would stop a fine-tuning, a line each, told without a run.
+
+    Args:
+        base_model: hub name or local folder, whose configuration and tokenizer are read (transformers is
+            imported); None: the run makes its base model.
+    """
+    make_importable()
+    from finetune import checks
+
+    problems: list[str] = checks.config_problems(config)
+    problems += checks.machine_problems(config, gpus=_gpu_count())
+    if base_model is None:
+        problems += checks.made_model_problems(config)
+    else:
+        problems += checks.model_problems(config, base_model, revision)
+    return problems
+
+
+def evaluation_problems(config: EvalConfig) -> list[str]:
+    """What would stop an evaluation, a line each, told without a run: 10 s or more where a task is neither
+    ours nor the paper's.
+    """
+    make_importable()
+    from eval import checks
+
+    problems: list[str] = checks.config_problems(config)
+    return problems + list(checks.task_problems(config))
 
 
 def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from eval.spec import EvalSpec
 def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
     """Greedy answers to every prompt; written as JSONL with `answers` beside `turns`, and returned.
 
-    Raises UserError for a model without a chat template, which has no notion of a turn.
+    A prompt longer than the model takes beside its answer loses its beginning; how many did is said on
+    stderr.
+
+    Raises UserError for a model without a chat template, which has no notion of a turn, and for more new
+    tokens than the model takes.
     """
     rows = read_rows(spec.prompts)
     lm = load_engine(
@@ -34,15 +39,35 @@ def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
         raise UserError(
             f"{spec.adapter or spec.base_model} has no chat template: it cannot be asked in turns"
         )
+    room = _room(lm, spec)
     answers: list[list[str]] = [[] for _ in rows]
+    cut = 0
     for turn in range(max(len(row["turns"]) for row in rows)):
         asked = [i for i, row in enumerate(rows) if len(row["turns"]) > turn]
         prompts = [lm.apply_chat_template(_history(rows[i]["turns"][: turn + 1], answers[i])) for i in asked]
+        cut += sum(len(lm.tok_encode(prompt)) > room for prompt in prompts)
         for i, reply in zip(asked, _generate(lm, prompts, spec.max_new_tokens), strict=True):
             answers[i].append(reply.strip())
+    if cut:
+        print(
+            f"eval: {cut} of {sum(map(len, answers))} prompts are longer than the {room} tokens that "
+            f"max_new_tokens={spec.max_new_tokens} leaves of {lm.max_length}, and lost their beginning",
+            file=sys.stderr,
+        )
     answered = [{**row, "answers": given} for row, given in zip(rows, answers, strict=True)]
     write_json_lines(Path(spec.output), answered)
     return answered
+
+
+def _room(lm: Any, spec: AnswerSpec) -> int:
+    """Tokens that are left to a prompt."""
+    room = int(lm.max_length) - spec.max_new_tokens
+    if spec.max_new_tokens < 1 or room < 1:
+        raise UserError(
+            f"max_new_tokens={spec.max_new_tokens} must be at least 1 and below the {lm.max_length} tokens "
+            f"that {spec.adapter or spec.base_model} takes"
+        )
+    return room
 
 
 def _history(users: list[str], answers: list[str]) -> list[dict[str, str]]:

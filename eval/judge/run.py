@@ -6,11 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
 from ds2.base.json_files import read_json_lines, write_json
+from ds2.base.progress import Bar
 from ds2.models.chat import Answer, AnswerForm, Chat, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served.address import check_address
@@ -113,7 +112,7 @@ def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path
         if spec.judge.backend.served:
             check_address(spec.judge.base_url, spec.judge.group)
         with (
-            tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
+            Bar(total=len(missing), desc="judge", disable=not spec.progress) as bar,
             open_backend(spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write)) as backend,
         ):
             requests = (ChatRequest(key, chat, seed=spec.judge.seed) for key, chat in missing.items())

@@ -180,7 +180,7 @@ def test_vllm_missing_is_one_clear_line(make_spec: MakeSpec) -> None:
 
     if find_spec("vllm"):
         pytest.skip("vLLM is installed")
-    with pytest.raises(MissingInput, match=r"pip install 'ds2\[vllm\]'"):
+    with pytest.raises(UserError, match=r"pip install 'ds2\[vllm\]'"):
         evaluate(make_spec(backend=EvalBackend.vllm))
 
 

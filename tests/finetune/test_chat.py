@@ -14,6 +14,12 @@ AGAIN = {"role": "user", "content": "Another, in 日本語?"}
 ASH = {"role": "assistant", "content": "Ash 🌳 – トネリコ"}
 
 
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
 def decoded(tokenizer: Any, messages: list[dict[str, str]], max_tokens: int = 1000) -> list[str]:
     return list(decode_trained(tokenizer, encode_samples(tokenizer, [messages], max_tokens=max_tokens)))
 
@@ -66,12 +72,26 @@ def test_what_precedes_a_trained_span_is_the_prompt_that_inference_gives(tulu: A
 
 
 def test_the_end_token_of_the_models_own_template_is_trained_and_its_newline_is_not(tokenizer: Any) -> None:
-    tokenizer.chat_template = (
-        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
+    tokenizer.chat_template = CHATML
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
     set_template(tokenizer, "model")
     assert decoded(tokenizer, [ASK, OAK, AGAIN, ASH]) == ["An oak.<|im_end|>Ash 🌳 – トネリコ<|im_end|>"]
+
+
+def test_what_a_template_puts_after_the_turns_end_is_not_trained(tokenizer: Any) -> None:
+    tokenizer.chat_template = CHATML + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}"
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"])
+    set_template(tokenizer, "model")
+    assert decoded(tokenizer, [ASK, OAK, AGAIN, ASH]) == ["An oak.<|im_end|>Ash 🌳 – トネリコ<|im_end|>"]
+
+
+@pytest.mark.parametrize("ending", ["\n\n", "<|im_end|>\n"])
+def test_a_template_that_ends_a_turn_with_no_token_is_refused(tokenizer: Any, ending: str) -> None:
+    tokenizer.chat_template = (
+        "{% for m in messages %}### {{ m['role'] }}:\n{{ m['content'] }}" + ending + "{% endfor %}"
+    )
+    with pytest.raises(UserError, match=r"ends an assistant's turn with no token .* would never stop; use"):
+        set_template(tokenizer, "model")
 
 
 def test_long_samples_are_cut_and_those_left_without_an_answer_are_dropped_and_counted(tulu: Any) -> None:
@@ -98,7 +118,7 @@ def test_a_base_model_without_chat_template_is_one_clear_line(tokenizer: Any) ->
 
 
 def test_an_unknown_template_is_named_with_the_known_ones(tokenizer: Any) -> None:
-    with pytest.raises(UserError, match=r"finetune\.template=alpaca is unknown: use tulu"):
+    with pytest.raises(UserError, match=r"finetune\.template=alpaca is unknown: use one of tulu, model"):
         set_template(tokenizer, "alpaca")
 
 
@@ -114,7 +134,9 @@ def test_an_unknown_role_is_one_clear_line(tulu: Any) -> None:
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
-    tokenizer.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    tokenizer.chat_template = (
+        "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    )
     set_template(tokenizer, "model")
     with pytest.raises(UserError, match="rewrites earlier turns"):
         encode_samples(tokenizer, [[ASK, OAK]], max_tokens=99)

@@ -71,6 +71,35 @@ def test_the_adapter_loads_as_it_is_and_changes_the_model(make_spec: MakeSpec) -
     assert (tuned(**prompt).logits - base(**prompt).logits).abs().max() > 0.1
 
 
+def test_the_adapter_names_a_base_that_loads_from_any_folder_and_nothing_that_varies(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peft import AutoPeftModelForCausalLM
+
+    written = []
+    for name, names in (("one", ["v_proj", "q_proj", "up_proj"]), ("other", ["up_proj", "v_proj", "q_proj"])):
+        spec = make_spec(output=name, max_steps=1, target_modules=names)
+        monkeypatch.chdir(Path(spec.base_model).parent)
+        spec.base_model = Path(spec.base_model).name
+        train(spec)
+        adapter = Path(spec.output_dir) / "adapter"
+        written.append([(adapter / file).read_bytes() for file in ("adapter_config.json", "base.json")])
+    assert written[0] == written[1]
+    assert json.loads(written[0][0])["target_modules"] == ["q_proj", "up_proj", "v_proj"]
+    monkeypatch.chdir(tmp_path)
+    assert AutoPeftModelForCausalLM.from_pretrained(adapter)
+
+
+def test_the_share_of_parameters_trained_is_told(
+    make_spec: MakeSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = make_spec(max_steps=1, target_modules=["q_proj"])
+    spec.progress = True
+    metrics = train(spec)
+    assert (metrics["target_modules"], metrics["trainable_parameters"]) == (["q_proj"], 2 * 2 * 64 * 4)
+    assert f"LoRA on q_proj: 0.88 % of {metrics['parameters']:,} parameters" in capsys.readouterr().err
+
+
 def test_the_result_does_not_depend_on_the_device_batch(make_spec: MakeSpec) -> None:
     whole, parts = make_spec(output="whole", device_batch=8), make_spec(output="parts", device_batch=2)
     first, second = train(whole), train(parts)
@@ -134,8 +163,8 @@ def test_warm_up_and_schedule_are_obeyed(make_spec: MakeSpec) -> None:
             "none of 2 samples has an assistant turn",
         ),
         ({"dtype": "int8"}, r"finetune\.dtype=int8 is unknown"),
-        ({"target_modules": ["nowhere"]}, "LoRA does not fit"),
-        ({"learning_rate": float("inf")}, r"lower finetune\.learning_rate"),
+        ({"target_modules": ["nowhere"]}, "nowhere is no layer of this base model"),
+        ({"learning_rate": 1e30}, r"lower finetune\.learning_rate"),
     ],
 )
 def test_what_cannot_work_is_one_clear_line(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from helpers.synthetic_run import make_run
 
-from ds2.artifacts.ratings import write_report
+from ds2.artifacts.ratings import read_report, write_report
+from ds2.models.chat import Answer
 from ds2.rating.outcomes import RatingReport
 from ds2.report import render
 from ds2.report.rating_facts import rating_facts
@@ -43,3 +45,20 @@ def test_the_page_shows_the_outcomes_and_runs_no_name(tmp_path):
 
 def test_a_rater_that_asks_no_model_has_no_such_section(tmp_path):
     assert "How the ratings came about" not in render(make_run(tmp_path, stages=("rate",)))
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "untold"),
+    [([True, True], 200, 0), ([False, False], "not told", 2), ([True, False], 100, 1)],
+)
+def test_tokens_that_the_server_does_not_tell_are_not_zero(tmp_path, told, shown, untold):
+    run, report = make_run(tmp_path, stages=("rate",)), RatingReport({"s": Counter(parsed=2)})
+    for i, known in enumerate(told):
+        tokens = {"prompt_tokens": 100, "completion_tokens": 20} if known else {}
+        report.count_answer(Answer(str(i), "3", **tokens), replayed=False)
+    write_report(run.stages["rate"].path, report)
+    assert read_report(run.stages["rate"].path) == report
+    measures = rating_facts(run).measures
+    assert measures["Prompt tokens"] == shown
+    assert measures["Answers whose tokens the server did not tell"] == untold
+    assert (report.counts()["prompt_tokens"] is None) == (shown == "not told")

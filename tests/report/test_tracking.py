@@ -154,6 +154,15 @@ def test_dollars_are_the_price_of_the_rater_s_tokens(tmp_path):
         assert _costs(rated).get("cost/usd") == dollars
 
 
+def test_tokens_that_are_not_told_cost_nothing_that_is_known(tmp_path):
+    run = make_run(tmp_path, stages=("rate",))
+    config = replace(run.config, rater=compose(["rater=gpt_4o_mini"]).rater)
+    known = {"prompt_tokens": 30, "completion_tokens": 1, "cached_tokens": 0, "answers_without_tokens": 4}
+    for counts in (known, dict.fromkeys(known)):
+        stage = replace(run.stages["rate"], record={**run.stages["rate"].record, "counts": counts})
+        assert "cost/usd" not in _costs(replace(run, config=config, stages={"rate": stage}))
+
+
 def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path):
     run = make_run(tmp_path)
     online = replace(run.config, tracking=replace(run.config.tracking, mode=TrackingMode.online))

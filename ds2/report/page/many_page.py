@@ -133,7 +133,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
     points = []
     for row in rows:
         known = {task: cell for task, cell in row["cells"].items() if cell is not None}
-        values = {task: [cell["mean"], cell["spread"] or 0] for task, cell in known.items()}
+        values = {task: [cell["mean"], cell["spread"]] for task, cell in known.items()}
         records = sorted({place for cell in known.values() for place in cell["records"]})
         points.append({"label": row["label"], "runs": row["runs"], "values": values, "records": records})
     charts: list[dict[str, Any]] = [

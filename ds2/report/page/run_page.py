@@ -264,7 +264,7 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
         charts.append({
             "id": "chart-eval", "kind": "dots", "wrap": True,
             "points": [
-                {"label": f"{share.task} · {share.metric}", "value": share.value, "error": share.stderr or 0}
+                {"label": f"{share.task} · {share.metric}", "value": share.value, "error": share.stderr}
                 for share in shares
             ],
         })  # fmt: skip

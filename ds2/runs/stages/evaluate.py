@@ -34,13 +34,26 @@ def step(run: Context) -> Step:
             runtime=run.config.runtime,
         )
         evaluation = Evaluation.read(folder)
-        missing = tuple(
-            f"task {name} gave no result: {evaluation.errors[name]}" for name in evaluation.missing
-        )
-        return Outcome({**evaluation.scores, "average": evaluation.average}, missing)
+        return Outcome({**evaluation.scores, "average": evaluation.average}, _warnings(evaluation))
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
-    return Step("evaluate", 1, slug, values, run.inputs("model", "finetune"), compute)
+    return Step("evaluate", 2, slug, values, run.inputs("model", "finetune"), compute)
+
+
+def _warnings(evaluation: Evaluation) -> tuple[str, ...]:
+    lines = [f"task {name} gave no result: {evaluation.errors[name]}" for name in evaluation.missing]
+    takes = f"than the model takes ({evaluation.context_tokens} tokens with the answer)"
+    for task, count in evaluation.cut_prompts.items():
+        lines.append(
+            f"{count} of {evaluation.result(task).n} prompts of {task} are longer {takes} and lost their "
+            "beginning; eval.on_long_prompts=drop_shots leaves out examples instead"
+        )
+    for task, count in evaluation.shortened_prompts.items():
+        lines.append(
+            f"{count} of {evaluation.result(task).n} prompts of {task} are longer {takes} and were asked "
+            "with fewer examples"
+        )
+    return tuple(lines)
 
 
 def _identity(run: Context) -> dict[str, Any]:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ds2.artifacts import adapter, subset
 from ds2.artifacts.store import Outcome, Step
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
+
+
+def cut_samples(metrics: Mapping[str, Any], max_tokens: int) -> tuple[str, ...]:
+    """What a fine-tuning did not see of its samples, a line each."""
+    dropped = metrics["dropped_without_assistant"]
+    given = metrics["samples"] + dropped
+    lines = []
+    if metrics["truncated"]:
+        lines.append(
+            f"{metrics['truncated']:,} of {given:,} samples are longer than finetune.max_tokens={max_tokens} "
+            "and were cut there"
+        )
+    if dropped:
+        lines.append(
+            f"{dropped:,} of {given:,} samples have no word of the assistant within "
+            f"finetune.max_tokens={max_tokens} and were left out"
+        )
+    return tuple(lines)
 
 
 def step(run: Context) -> Step:
@@ -19,6 +39,7 @@ def step(run: Context) -> Step:
     def compute(folder: Path) -> Outcome:
         launcher.finetune(
             base_model=base.locate(),
+            base_name=base.made,
             revision=base.revision,
             train_file=subset.conversations(run.path("select")),
             output_dir=folder,
@@ -26,7 +47,8 @@ def step(run: Context) -> Step:
             config=config,
             runtime=run.config.runtime,
         )
-        return Outcome(adapter.read_metrics(folder))
+        metrics = adapter.read_metrics(folder)
+        return Outcome(metrics, cut_samples(metrics, config.max_tokens))
 
     values = {"finetune": identity(config), "seed": run.config.seed, **base.identity}
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"

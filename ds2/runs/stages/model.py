@@ -55,6 +55,8 @@ class BaseModel:
     identity: Mapping[str, Any]
     locate: Callable[[], str]
     revision: str | None
+    made: str | None = None
+    """Short name of a model that the run makes; None: it was there before."""
 
 
 def base_model(run: Context) -> BaseModel:
@@ -63,4 +65,4 @@ def base_model(run: Context) -> BaseModel:
     if isinstance(config, HubModelConfig):
         model, commit = run.named(config.path, config.revision)
         return BaseModel({"model": model}, lambda: config.path, commit)
-    return BaseModel({}, lambda: str(artifact.weights(run.path("model"))), None)
+    return BaseModel({}, lambda: str(artifact.weights(run.path("model"))), None, config.name)

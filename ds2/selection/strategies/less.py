@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
+from ds2.base.progress import Bar
 from ds2.config.selection import LessSelectionConfig
 from ds2.models import reader
 from ds2.models.reader import PART, Encoded, LanguageModel
@@ -56,7 +57,6 @@ def measure(
     Raises:
         UserError: a warm-up that is impossible, or a target without an answer.
     """
-    from tqdm import tqdm
 
     _check(config)
     lm = reader.load(model, revision, config)
@@ -65,7 +65,7 @@ def measure(
     checkpoints = warm_up(lm, _drawn(pool, lm, config), config, workspace.warm_up)
     sketch = Sketch(num_trained(lm), config.projection, config.warmup_seed)
     influence = np.zeros((len(pool), len(target)))
-    with tqdm(total=len(pool) * config.epochs, desc="influence", unit="sample", disable=not progress) as bar:
+    with Bar(total=len(pool) * config.epochs, desc="influence", unit="sample", disable=not progress) as bar:
         for epoch, checkpoint in enumerate(checkpoints):
             restore(lm, checkpoint)
             wanted = np.stack([_mean_gradient(lm, group, sketch) for group in target])

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.selection import LessSelectionConfig
+from ds2.models.lora_targets import find_targets
 from ds2.models.reader import Encoded, LanguageModel
 
 _BETAS, _EPS = (0.9, 0.999), 1e-8
@@ -42,15 +43,14 @@ class Checkpoint:
 
 
 def add_lora(lm: LanguageModel, config: LessSelectionConfig) -> LanguageModel:
-    """The same model with trainable LoRA matrices. Raises UserError where it has none of the target
-    modules.
-    """
+    """The same model with trainable LoRA matrices. Raises UserError for a target that is no layer of it."""
     import torch
     from peft import LoraConfig, get_peft_model
 
+    targets = find_targets(lm.model, config.target_modules, option="selection.target_modules")
     lora = LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=list(config.target_modules),
-        task_type="CAUSAL_LM",
+        r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=list(targets.modules),
+        target_parameters=list(targets.parameters) or None, task_type="CAUSAL_LM",
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.warmup_seed)

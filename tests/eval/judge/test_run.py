@@ -225,6 +225,34 @@ def answer_spec(model: Path, adapter: Path | None, prompts: str, output: Path) -
     )
 
 
+@pytest.mark.parametrize("wanted", [0, 4096, 10_000])
+def test_more_new_tokens_than_the_model_takes_is_one_clear_line(
+    tiny_model: Path, adapter: Path, tmp_path: Path, wanted: int
+) -> None:
+    prompts = write(tmp_path / "p.jsonl", [{"id": 1, "turns": ["one"]}])
+    spec = replace(answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl"), max_new_tokens=wanted)
+    with pytest.raises(
+        UserError, match=rf"max_new_tokens={wanted} must be at least 1 and below the 4096 tok"
+    ):
+        write_answers(spec)
+    spec.config.dtype = "float12"
+    with pytest.raises(UserError, match=r"eval\.dtype=float12 is unknown"):
+        write_answers(spec)
+
+
+def test_prompts_that_lose_their_beginning_are_counted(
+    tiny_model: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": 1, "turns": ["x" * 100]}, {"id": 2, "turns": ["short"]}]
+    prompts = write(tmp_path / "p.jsonl", rows)
+    spec = answer_spec(tiny_model, adapter, prompts, tmp_path / "a.jsonl")
+    write_answers(replace(spec, max_new_tokens=4096 - 100))
+    assert (
+        "eval: 1 of 2 prompts are longer than the 100 tokens that max_new_tokens=3996"
+        in capsys.readouterr().err
+    )
+
+
 def test_a_later_turn_sees_the_models_own_earlier_answer(
     tiny_model: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from ds2.artifacts.subset_text import worth_in_words
 from ds2.config.compose import compose
 from ds2.rating.outcomes import RatingReport
 from ds2.report import facts, panel_facts, render
+from ds2.report.page import run_page
 from ds2.report.page.html import pack, script_safe_json
 
 SECTIONS = (
@@ -60,6 +61,26 @@ def test_sections_appear_where_their_stage_is(tmp_path, stages, absent):
     html = render(make_run(tmp_path, stages=stages))
     assert not sections(html) & absent
     assert "scores" in sections(html)
+
+
+@pytest.mark.parametrize(("truncated", "dropped", "said"), [(3, 1, None), (3, 2, "5 of its 81 samples (6%)")])
+def test_the_verdict_says_that_a_fine_tune_saw_samples_cut(tmp_path, truncated, dropped, said):
+    run = make_run(tmp_path, stages=("select", "model", "finetune"))
+    counts = {"samples": 81 - dropped, "truncated": truncated, "dropped_without_assistant": dropped}
+    stage = replace(run.stages["finetune"], record={**run.stages["finetune"].record, "counts": counts})
+    cut = replace(run, stages={**run.stages, "finetune": stage})
+    assert facts.verdict(cut) is None if said is None else said in facts.verdict(cut)
+    assert ('class="verdict"' in render(cut)) == (said is not None)
+
+
+def test_a_missing_standard_error_is_not_charted_as_zero(tmp_path):
+    run = make_run(tmp_path)
+    found = Evaluation.read(run.stages["evaluate"].path)
+    results = [replace(result, stderr=None) for result in found.results]
+    replace(found, results=results).write(run.stages["evaluate"].path)
+    charts = []
+    run_page._evaluation(run, charts)
+    assert {point["error"] for point in charts[0]["points"]} == {None}
 
 
 def test_choices_without_a_say_are_not_shown(tmp_path):

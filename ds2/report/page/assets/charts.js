@@ -53,6 +53,11 @@ function grouped(items) {
 
 const task = () => $("#task")?.value;
 
+/** " ± 0.02"; nothing where there is no standard error. */
+function spread(error, digits) {
+  return error == null ? "" : ` ± ${error.toFixed(digits)}`;
+}
+
 /** [value, error] of the points with a result in the chosen task; best first where they are compared. */
 function pointsOf(spec) {
   const points = spec.points.filter(shown).map((point) => ({ ...point, at: point.values ? point.values[task()] : [point.value, point.error] }));
@@ -117,10 +122,10 @@ const KINDS = {
     const points = pointsOf(spec);
     const label = (point) => (spec.wrap || narrow() ? point.label.replaceAll(" · ", "<br>") : point.label);
     const traces = [...grouped(points)].map(([name, own]) => ({
-      type: "scatter", mode: "markers", name, meta: { each: own.map((point) => point.records) }, x: own.map(({ at }) => at[0]), y: own.map(label), customdata: own.map(({ at }) => at[1]),
+      type: "scatter", mode: "markers", name, meta: { each: own.map((point) => point.records) }, x: own.map(({ at }) => at[0]), y: own.map(label), customdata: own.map(({ at }) => spread(at[1], spec.digits ?? 4)),
       marker: { color: colour(toneOf(name)), size: 10 },
       error_x: { type: "data", array: own.map(({ at }) => at[1]), color: colour(toneOf(name)), thickness: 1.6, width: 5 },
-      hovertemplate: `%{y}<br>%{x:.${spec.digits ?? 4}f} ± %{customdata:.${spec.digits ?? 4}f}<extra></extra>`,
+      hovertemplate: `%{y}<br>%{x:.${spec.digits ?? 4}f}%{customdata}<extra></extra>`,
     }));
     return [traces, layout({
       xaxis: axis({ ...range(points), ...(spec.plain ? { tickformat: ".2f" } : {}), nticks: 6, side: spec.fit ? "top" : "bottom" }), showlegend: false,
@@ -152,9 +157,9 @@ const KINDS = {
       const at = shape(sorted[0]);
       return {
         type: "scatter", mode: "lines+markers", name, meta: { each: sorted.map((point) => point.records) }, x: sorted.map((point) => point.x), y: sorted.map(({ at }) => at[0]),
-        customdata: sorted.map(({ at }) => at[1]), line: { color: tone, width: 2, dash: DASHES[at % DASHES.length] }, marker: { size: 8, symbol: SYMBOLS[at % SYMBOLS.length] },
+        customdata: sorted.map(({ at }) => spread(at[1], 2)), line: { color: tone, width: 2, dash: DASHES[at % DASHES.length] }, marker: { size: 8, symbol: SYMBOLS[at % SYMBOLS.length] },
         error_y: { type: "data", array: sorted.map(({ at }) => at[1]), color: tone, thickness: 1.2, width: 4 },
-        hovertemplate: `${name}<br>budget %{x:,}<br>%{y:.2f} ± %{customdata:.2f}<extra></extra>`,
+        hovertemplate: `${name}<br>budget %{x:,}<br>%{y:.2f}%{customdata}<extra></extra>`,
       };
     });
     const text = ticks.map((value) => (value < 1 ? `${+(100 * value).toPrecision(3)} %` : value.toLocaleString()));
