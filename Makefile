@@ -14,7 +14,7 @@ VLLM_READY := .venv-vllm/.ready
 .PHONY: demo test test-vllm lint docs docs-serve clean
 
 demo: $(READY)
-	$(BIN)/ds2 sweep=demo
+	$(BIN)/ds2 demo
 
 # Two workers, a file of tests on one of them: its fixtures are made once.
 test: $(READY)

@@ -1,5 +1,5 @@
-"""The door: answers `--help` and `--version` without loading anything, opens the experiments, leaves the rest
-to `ds2.cli`.
+"""The door: answers `ds2` alone, `--help` and `--version` without loading anything, opens the experiments,
+leaves the rest to `ds2.cli`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,16 @@ from collections.abc import Sequence
 def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
-    if arguments and (arguments[0] in ("-h", "--help") or arguments == ["help"]):
+    if not arguments:
+        from ds2.cli.usage import WELCOME
+
+        print(WELCOME)
+        return
+    asks = arguments[0] != "experiments" and {"-h", "--help"} & set(arguments)
+    if arguments == ["help"] or asks:
         from ds2.cli.usage import usage
 
-        print(usage(arguments[1:]))
+        print(usage([a for a in arguments if a.lstrip("+").startswith("plugins=")]))
         return
     if arguments == ["--version"]:
         from ds2 import __version__
@@ -24,7 +30,7 @@ def main() -> None:
         return
     from ds2.cli.main import answer, run
 
-    if arguments and arguments[0] == "experiments":
+    if arguments[0] == "experiments":
         sys.exit(answer(lambda: experiments(arguments[1:])))
     sys.exit(run(arguments))
 

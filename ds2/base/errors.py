@@ -1,8 +1,22 @@
 """What a person did or gave that cannot work, said in one line that names what to change."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class UserError(ValueError):
-    """Shown without a traceback by the command; a ValueError to users of the library."""
+    """Shown without a traceback by the command, a line for each argument; a ValueError to users of the
+    library.
+    """
+
+    def __str__(self) -> str:
+        return "; ".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to change: one thing a line."""
+        return tuple(map(str, self.args))
 
 
 class MissingInput(UserError):
@@ -15,3 +29,12 @@ class NotKnownOffline(MissingInput):
 
 class DamagedArtifact(UserError):
     """A file of an artifact no longer matches the checksum in its record."""
+
+
+def refuse(errors: Sequence[UserError]) -> None:
+    """Raise these errors as one, of the class that all of them are; do nothing where there is none."""
+    if not errors:
+        return
+    classes = (NotKnownOffline, MissingInput, DamagedArtifact, UserError)
+    kind = next(kind for kind in classes if all(isinstance(error, kind) for error in errors))
+    raise kind(*dict.fromkeys(line for error in errors for line in error.lines)) from errors[0]

@@ -35,12 +35,23 @@ def absent(extra: str) -> list[str]:
 def advice(error: ModuleNotFoundError) -> str | None:
     """What to install for a failed import; None where no extra would help."""
     module = (error.name or "").split(".")[0]
+    extra = _bringing(module)
+    return f"this needs the package {module}: {install_line(module)}" if extra else None
+
+
+def install_line(module: str) -> str:
+    """What to type to have a module."""
+    extra = _bringing(module)
+    return f"pip install 'ds2[{extra}]'" if extra else f"pip install {module.replace('_', '-')}"
+
+
+def _bringing(module: str) -> str | None:
+    """The extra that brings a module; None where none does."""
     asked = [extra for extra, names in extras().items() if module in map(_module, names)]
     # The smallest that has it: `eval` includes `train`, and `dev` includes a bit of each.
-    extra = min(
+    return min(
         asked, key=lambda name: (name == "dev", len(extras()[name])), default=_BROUGHT_ALONG.get(module)
     )
-    return f"this needs the package {module}: pip install 'ds2[{extra}]'" if extra else None
 
 
 def _module(package: str) -> str:

@@ -45,7 +45,12 @@ def resolve(name: str, revision: str | None, *, kind: str, offline: bool) -> str
 def _ask_hub(name: str, revision: str | None, kind: str) -> str:
     import httpx2
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     try:
         info = HfApi().repo_info(name, revision=revision, repo_type=kind, timeout=10)
@@ -57,6 +62,8 @@ def _ask_hub(name: str, revision: str | None, kind: str) -> str:
         raise MissingInput(
             f"{kind} {name} does not exist on the hub, or needs a login (hf auth login)"
         ) from error
+    except HFValidationError as error:
+        raise MissingInput(f"{kind} {name}: no such folder, and no name on the hub") from error
     except OfflineModeIsEnabled as error:
         raise OSError("HF_HUB_OFFLINE is set") from error
     except httpx2.HTTPError as error:

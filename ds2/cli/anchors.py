@@ -55,13 +55,14 @@ def _draw(given: Sequence[str]) -> int:
     out = Path(resolved(own.get("out", "anchors.csv")))
     if not own.get("n", "100").isdigit():
         raise UserError(f"n={own['n']} must be a whole number: how many samples to ask about")
-    drawn = anchors.draw(
-        overrides,
-        n=int(own.get("n", "100")),
-        out=out,
-        criteria=_text(own.get("criteria")),
-        reporter=console.reporter(),
-    )
+    with console.reporting() as reporter:
+        drawn = anchors.draw(
+            overrides,
+            n=int(own.get("n", "100")),
+            out=out,
+            criteria=_text(own.get("criteria")),
+            reporter=reporter,
+        )
     counted = ", ".join(f"{count} given {score}" for score, count in drawn.by_score.items())
     file, form = shown(drawn.file), shown(drawn.form)
     console.line(f"{sum(drawn.by_score.values())} samples to ask people about: {counted}")
@@ -104,7 +105,8 @@ def _text(given: str | None) -> str | None:
 
 def _judge(file: Path, overrides: Sequence[str]) -> int:
     root = artifacts_root(overrides)
-    found = anchors.judge(file, _without_paths(overrides), root=root, reporter=console.reporter())
+    with console.reporting() as reporter:
+        found = anchors.judge(file, _without_paths(overrides), root=root, reporter=reporter)
     for table in _tables(found):
         console.show(table)
     told, choice = verdict(found.judgement, found.refused)

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
-from ds2.cli import console
+from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
-from ds2.config.run import RunConfig
+from ds2.config.compose_cache import compose_all
+from ds2.config.run import OnWarning, RunConfig
+from ds2.config.sweep import combinations
 from ds2.runs import jobs
 from ds2.runs.chain import Chain
+from ds2.runs.preflight import Preflight
 from ds2.runs.prepare import prepare
 
 
@@ -27,17 +32,55 @@ def run_command(command: CommandLine) -> int:
     if command.only_shows:
         _call_hydra(command.options, command.overrides)
         return 0
-    with jobs.recorded(compose.artifacts_root(command.overrides)) as record:
-        launch(command.overrides, record, options=command.options, many=command.many)
-    return console.summary_of_jobs(record.read())
+    root = compose.artifacts_root(command.overrides)
+    wanted = combinations(command.overrides) if command.many else [command.overrides]
+    if command.many:
+        preflight(wanted, compose_all(wanted, memory=root), fail_fast=command.fail_fast)
+    with jobs.recorded(root) as record:
+        launch(command.overrides, record, command, many=command.many)
+    return ending.summary(record.read(), expected=len(wanted), many=command.many)
+
+
+def preflight(
+    runs: Sequence[Sequence[str]], configs: Sequence[RunConfig], *, fail_fast: bool = False
+) -> None:
+    """Say what can be known of several runs before any starts; the others start all the same.
+
+    Raises:
+        UserError: none can start, or with `fail_fast`, not all can.
+    """
+    if not configs or any(config.plan or config.prepare for config in configs):
+        return
+    check, lines = Preflight(), dict[str, int]()
+    refused = 0
+    for config in configs:
+        _, found = check.look(config)
+        refused += bool(found.problems)
+        for line in found.problems:
+            lines[line] = lines.get(line, 0) + 1
+    said = [line if n == len(runs) else f"{n} of {len(runs)} runs: {line}" for line, n in lines.items()]
+    if refused and (fail_fast or refused == len(runs)):
+        raise UserError(*said)
+    for line in said:
+        console.error(line)
 
 
 def launch(
-    overrides: Sequence[str], record: jobs.JobRecord, *, options: Sequence[str] = (), many: bool = False
+    overrides: Sequence[str], record: jobs.JobRecord, command: CommandLine, *, many: bool = True
 ) -> None:
     """Run these by Hydra, or with `many` every combination by its launcher; the jobs go on record."""
-    first = ["--multirun", *options] if many else options
-    _call_hydra(first, [record.hydra_argument, *overrides])
+    options = ["--multirun", *command.options] if many else command.options
+    told = record.hydra_arguments(fail_fast=command.fail_fast and many)
+    try:
+        _call_hydra(options, [*told, *overrides])
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        # Jobs end in their records; this is a launcher whose worker died, in whatever words it has for it.
+        if not many:
+            raise
+        line = next(iter(str(error).splitlines()), "")
+        console.error(f"the launcher stopped: {type(error).__name__}: {line}")
 
 
 def _call_hydra(options: Sequence[str], overrides: Sequence[str]) -> None:
@@ -55,30 +98,51 @@ def _call_hydra(options: Sequence[str], overrides: Sequence[str]) -> None:
 def _main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     many = hydra_config.mode is RunMode.MULTIRUN
-    with jobs.job(list(hydra_config.overrides.task), keep_going=many, say=console.error) as job:
-        _run(compose.to_config(cfg), many, job)
+    given = list(hydra_config.overrides.task)
+    with jobs.job(given, keep_going=many, say=console.error) as job:
+        job.go_on()
+        _run(compose.to_config(cfg), given, many, job)
 
 
-def _run(config: RunConfig, many: bool, job: jobs.Handle) -> None:
+def _run(config: RunConfig, given: Sequence[str], many: bool, job: jobs.Handle) -> None:
     if config.prepare or config.plan:
         job.only_asks()
     if config.prepare:
         prepare(config, console.line)
         return
-    chain = Chain(config)
-    if config.plan:
+    chain, found = Preflight().look(config)
+    if config.plan and chain is not None:
         console.plan(chain)
+    elif chain is not None:
+        job.identify(chain.fingerprint)
+    for line in found.warnings:
+        console.warning(line)
+    found.refuse()
+    if chain is None or config.plan:
         return
-    job.identify(chain.fingerprint)
     console.heading(chain.name)
-    result = chain.run(console.reporter(chain))
-    console.result(result, brief=many)
+    with console.reporting(chain) as reporter:
+        result = chain.run(reporter)
+        if "report" not in result.stages:
+            reporter.stage(chain.report())
+            result = chain.result()
+    job.came_to(*ending.came_to(result))
+    ending.show(result, given, brief=many)
     if chain.lost:
         left_out = "; ".join(f"{rater}: {reason}" for rater, reason in chain.lost.items())
         line = f"this is the panel without {left_out}; run the same command again to ask anew"
         if many:
             raise UserError(line)  # a table must not show the smaller panel as the one that was asked for
         console.warning(line)
-    evaluation = result.stages.get("evaluate")
+    _judge(config, chain)
+
+
+def _judge(config: RunConfig, chain: Chain) -> None:
+    """Raises UserError where the run is finished and yet not what was asked for."""
+    stages = chain.result().stages
+    evaluation = stages.get("evaluate")
     if evaluation and evaluation.record["warnings"]:
         raise UserError(f"{evaluation.record['warnings'][0]}; delete {evaluation.path} to evaluate again")
+    warned = [f"{stage}: {line}" for stage, each in stages.items() for line in each.record["warnings"]]
+    if config.on_warning is OnWarning.fail and warned:
+        raise UserError(*(f"{line} (on_warning=fail)" for line in warned))

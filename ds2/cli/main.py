@@ -40,15 +40,18 @@ def answer(command: Callable[[], int]) -> int:
         with terminable():
             return command()
     except UserError as error:
-        console.error(str(error))
+        for line in error.lines:
+            console.error(line)
         return 2
     except (HydraException, OmegaConfBaseException) as error:
         console.error(explain(error))
         return 2
     except KeyboardInterrupt:
+        console.end_of_bar()
         console.error(f"interrupted; {_KEPT}")
         return 130
     except Terminated as end:
+        console.end_of_bar()
         console.error(f"asked to end by {end}; {_KEPT}")
         return end.exit_code
 
@@ -63,14 +66,14 @@ def _run_command(arguments: Sequence[str]) -> int:
         return store.run(word, parse(arguments[1:]))
     if word == "anchors":
         return anchors.run(parse(arguments[1:]))
-    command = parse(arguments)
+    command = parse(["sweep=demo", *arguments[1:]] if word == "demo" else arguments)
     if command.words:
         raise UserError(_unknown(command.words[0]))
     return run_command(command) if command.sweep is None else run_sweep(command)
 
 
 def _unknown(word: str) -> str:
-    known = ["look", "anchors", *store.COMMANDS, "experiments", "help"]
+    known = ["demo", "look", "anchors", *store.COMMANDS, "experiments", "help"]
     close = difflib.get_close_matches(word, known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{word} is neither key=value nor a command{hint}; there are: {', '.join(known)}"

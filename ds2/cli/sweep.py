@@ -9,8 +9,9 @@ from ds2.artifacts import page as page_artifact
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
-from ds2.cli import console
+from ds2.cli import console, ending
 from ds2.cli.app import launch as launch_by_hydra
+from ds2.cli.app import preflight
 from ds2.config import plugins
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
@@ -43,11 +44,27 @@ def run_sweep(command: CommandLine) -> int:
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):
         console.line(f"{len(expected) - len(wanted)} of {len(expected)} runs need nothing")
-    code = launch(sweep, extra, wanted, root)
+    code = _start(sweep, command, wanted, root, some_done=len(wanted) < len(expected))
     if _only_asks(expected):
         return code
     show(sweep, look(sweep, extra, root), root)
     return code
+
+
+def _start(
+    sweep: Sweep, command: CommandLine, wanted: Sequence[ExpectedRun], root: Path, *, some_done: bool
+) -> int:
+    """Launch what can start; the exit code. Raises UserError where nothing can and nothing is done."""
+    overrides, configs = [each.overrides for each in wanted], [each.config for each in wanted]
+    try:
+        preflight(overrides, configs, fail_fast=command.fail_fast)
+    except UserError as error:
+        if not some_done:
+            raise
+        for line in error.lines:
+            console.error(line)
+        return 2
+    return launch(sweep, command.overrides, wanted, root, fail_fast=command.fail_fast)
 
 
 def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[ExpectedRun]:
@@ -55,14 +72,16 @@ def look(sweep: Sweep, extra: Sequence[str], root: Path) -> list[ExpectedRun]:
     return expected_runs.look(sweep.runs(extra), root)
 
 
-def launch(sweep: Sweep, extra: Sequence[str], wanted: Sequence[ExpectedRun], root: Path) -> int:
+def launch(
+    sweep: Sweep, extra: Sequence[str], wanted: Sequence[ExpectedRun], root: Path, *, fail_fast: bool = False
+) -> int:
     """Run these with Hydra's launcher; one that fails does not stop the others. The exit code."""
     if not wanted:
         return 0
     with jobs.recorded(root) as record:
         for arguments in sweep.multiruns(extra, [each.overrides for each in wanted]):
-            launch_by_hydra(arguments, record, many=True)
-    return console.summary_of_jobs(record.read())
+            launch_by_hydra(arguments, record, CommandLine(fail_fast=fail_fast))
+    return ending.summary(record.read(), expected=len(wanted), many=True)
 
 
 def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:

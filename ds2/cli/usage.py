@@ -13,13 +13,27 @@ GROUPS = (
 )  # fmt: skip
 """Groups of choices, in the order of the chain."""
 
+WELCOME = """\
+ds2 selects instruction-tuning data: it rates, corrects the ratings, keeps the best and the rare; on request
+fine-tunes on the subset and evaluates.
+
+  ds2 demo                                          the paper's main table in miniature: 2 CPU cores, minutes
+  ds2 pool=jsonl pool.path=mine.jsonl rater=from_column rater.column=score budget=10k until=select
+                                                    the best 10,000 rows of a file, by its column `score`
+  ds2 experiment=paper rater=mistral_7b_v0_3 model=llama_3_1_8b plan=true
+                                                    what one cell of the paper's Table 3 would compute
+
+Go on with: ds2 --help (every switch and choice), README.md, docs/. `ds2 doctor` looks at this machine."""
+"""What `ds2` alone prints."""
+
 _TEXT = """\
 ds2: select instruction-tuning data (rate, curate, select, fine-tune, evaluate)
 
 usage
-  ds2 [key=value ...]               run one chain; finished stages are reused
+  ds2 key=value ...                 run one chain; finished stages are reused
   ds2 -m key=a,b other=c,d ...      run every combination
   ds2 sweep=NAME [key=value ...]    run a named grid and print its table
+  ds2 demo                          the same as sweep=demo: the paper's main table in miniature
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
   ds2 look FILE [pool.key=value]    what is in a file: shapes, scores, duplicates, bad rows, five samples
   ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
@@ -35,6 +49,8 @@ switches
   prepare=true    fetch what the run needs, for machines without network
   seed=N          fine-tuning and random choices
   plugins=[PKG]   packages of your own that add choices (docs/plugins.md)
+  on_warning=fail a warning makes the run fail
+  --fail-fast     of several runs: stop at the first that fails
   --cfg job       print the composed configuration
 
 examples

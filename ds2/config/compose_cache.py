@@ -133,8 +133,9 @@ def _pack(value: Any) -> dict[str, Any]:
 
 def _unpacked(packed: dict[str, Any]) -> RunConfig:
     values = {name: _unpack(v) if isinstance(v, dict) else v for name, v in packed.items()}
-    until = get_type_hints(RunConfig)["until"]
-    return RunConfig(**values | {"until": until(values["until"])})
+    hints = get_type_hints(RunConfig)
+    enums = {name: hints[name](values[name]) for name in ("until", "on_warning")}
+    return RunConfig(**values | enums)
 
 
 def _unpack(packed: dict[str, Any]) -> Any:

@@ -73,8 +73,14 @@ class PathsConfig:
     """
 
 
+class OnWarning(Enum):
+    warn = "warn"
+    fail = "fail"
+    """A warning before the first stage stops the run, one of a stage makes it fail: for a CI."""
+
+
 class Until(Enum):
-    """Last stage to run."""
+    """Last stage to run; the command adds a report of what there is."""
 
     rate = "rate"
     embed = "embed"
@@ -107,6 +113,7 @@ class RunConfig:
     seed: int = 42
     """Fine-tuning and random choices only, so a seed sweep reuses everything up to selection."""
     until: Until = Until.report
+    on_warning: OnWarning = OnWarning.warn
     plan: bool = False
     """Print the chain with what is cached, and exit."""
     prepare: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 from ds2.base.errors import UserError
 from ds2.config.curation import CurationConfig
@@ -66,17 +66,25 @@ def _with_ancestors(stages: Iterable[str]) -> list[str]:
 
 
 def check(config: RunConfig) -> None:
-    """Refuse choices that contradict each other, before anything runs."""
+    """Refuse choices that contradict each other, before anything runs: all of them at once."""
+    lines = list(_contradictions(config))
+    if lines:
+        raise UserError(*lines)
+
+
+def _contradictions(config: RunConfig) -> Iterator[str]:
     presumed = config.selection
-    _check_strategy(presumed)
+    wrong = _wrong_strategy(presumed)
+    if wrong:
+        yield wrong
     if presumed.curation is not None and presumed.curation is not config.curation.method:
-        raise UserError(
+        yield (
             f"selection={presumed.name} presumes curation={presumed.curation.value}, not "
             f"{config.curation.method.value}; leave curation= out or choose another selection, such as "
             "selection=ds2, which takes any"
         )
     if presumed.rater is not None and presumed.rater != config.rater.name:
-        raise UserError(
+        yield (
             f"selection={presumed.name} presumes rater={presumed.rater}, not {config.rater.name}; leave "
             "rater= out or choose another selection"
         )
@@ -88,44 +96,48 @@ def check(config: RunConfig) -> None:
             "people's ratings put below it), or one of the raters"
         )
     if not 2 <= config.scale.num_scores <= 11:
-        raise UserError(
+        yield (
             f"scale.low={config.scale.low} and scale.high={config.scale.high} give "
             f"{config.scale.num_scores} score levels; 2 to 11 are supported"
         )
-    _check_knowledge(config.curation)
-    check_budget(config.budget.samples)
+    yield from _wrong_knowledge(config.curation)
+    try:
+        check_budget(config.budget.samples)
+    except UserError as error:
+        yield str(error)
     if config.seed < 0:
-        raise UserError(f"seed={config.seed} must not be negative")
+        yield f"seed={config.seed} must not be negative"
 
 
-def _check_knowledge(curation: CurationConfig) -> None:
-    """What people state of the truth, where the method can make use of it."""
+def _wrong_knowledge(curation: CurationConfig) -> Iterator[str]:
+    """What people state of the truth, where the method cannot make use of it."""
     method = curation.method
     if curation.anchors is not None and method not in (CurationMethod.refine, CurationMethod.posterior):
-        raise UserError(
+        yield (
             f"curation.anchors is for curation=refine and curation=posterior, not curation={method.value}; "
             "`ds2 anchors judge FILE` judges every order"
         )
     if curation.rater_accuracy is not None and method is not CurationMethod.posterior:
-        raise UserError(
+        yield (
             f"curation.rater_accuracy is for curation=posterior, not curation={method.value}, which has no "
             "model of the rater to hold at it"
         )
 
 
-def _check_strategy(selection: SelectionConfig) -> None:
+def _wrong_strategy(selection: SelectionConfig) -> str | None:
     if selection.implementation is not None:  # a plugin's, whose class says where it is
-        return
+        return None
     if selection.strategy not in STRATEGIES:
-        raise UserError(
+        return (
             f"selection.strategy={selection.strategy} is unknown; there are: {', '.join(sorted(STRATEGIES))}"
         )
     kind = STRATEGIES[selection.strategy]
-    if not isinstance(selection, kind):
-        raise UserError(
-            f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a "
-            "selection= whose strategy it is instead of setting selection.strategy"
-        )
+    if isinstance(selection, kind):
+        return None
+    return (
+        f"selection.strategy={selection.strategy} takes the fields of {kind.__name__}; choose a "
+        "selection= whose strategy it is instead of setting selection.strategy"
+    )
 
 
 def check_budget(budget: float) -> None:

@@ -71,6 +71,24 @@ class Sweep:
         return [*(o for o in self.overrides if _key(o) not in replaced), *group]
 
 
+def combinations(overrides: Sequence[str]) -> list[list[str]]:
+    """Overrides of every single run of a multirun, in their order, without those that say how to launch."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser, columns = OverridesParser.create(), []
+    for override in (o for o in overrides if not _launches(o)):
+        parsed = parser.parse_override(override)
+        swept = parsed.is_discrete_sweep()
+        key = parsed.get_key_element()
+        columns.append([f"{key}={v}" for v in parsed.sweep_string_iterator()] if swept else [override])
+    return [list(run) for run in itertools.product(*columns)]
+
+
+def _launches(override: str) -> bool:
+    """Whether it is one of Hydra's own settings, which are no part of a run; where YAML is found is one."""
+    return override.startswith("hydra") and not override.startswith("hydra.searchpath=")
+
+
 @dataclass(frozen=True)
 class _Extra:
     """What a person adds to a sweep."""
@@ -88,7 +106,7 @@ class _Extra:
 def _parse(extra: Sequence[str]) -> _Extra:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    launcher = [o for o in extra if o.startswith("hydra") and not o.startswith("hydra.searchpath=")]
+    launcher = [o for o in extra if _launches(o)]
     swept, fixed = {}, []
     parser = OverridesParser.create()
     for override in extra:

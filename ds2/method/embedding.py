@@ -54,16 +54,47 @@ def tfidf_svd(
             sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32
         ).fit_transform(texts)
     except ValueError as error:
-        raise UserError(
-            f"embedder=tfidf_svd finds no vocabulary in the pool between embedder.min_df={min_df} and "
-            f"embedder.max_df={max_df}: {error}"
-        ) from error
+        raise UserError(_no_vocabulary(min_df, max_df, error)) from error
     if min(terms.shape) <= dimensions:  # nothing to reduce
         return np.asarray(terms.toarray(), dtype=np.float32)
     # With more threads, sums are rounded otherwise, and the power iterations make of it differences up to
     # 4e-4.
     with one_blas_thread():
         return np.asarray(TruncatedSVD(dimensions, random_state=0).fit_transform(terms), dtype=np.float32)
+
+
+def check_vocabulary(texts: Sequence[str] | None, count: int, min_df: int, max_df: float) -> None:
+    """Refuse document frequencies that leave no term, before anything is computed.
+
+    Args:
+        texts: the texts, whose words are counted; None: only the bounds are compared.
+        count: number of texts.
+
+    Raises:
+        UserError: bounds that exclude every term, or these texts' terms.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    if count < _SMALL_POOL:
+        min_df, max_df = 1, 1.0
+    if min_df < 1 or not 0 < max_df <= 1 or max_df * count < min_df:
+        raise UserError(
+            f"embedder.min_df={min_df} and embedder.max_df={max_df:g} leave no term of {count} texts: a "
+            "term must be in at least min_df texts, and in at most a share max_df of them"
+        )
+    if texts is None:
+        return
+    try:
+        CountVectorizer(min_df=min_df, max_df=max_df, binary=True).fit(texts)
+    except ValueError as error:
+        raise UserError(_no_vocabulary(min_df, max_df, error)) from error
+
+
+def _no_vocabulary(min_df: int, max_df: float, error: ValueError) -> str:
+    return (
+        f"embedder=tfidf_svd finds no vocabulary in the pool between embedder.min_df={min_df} and "
+        f"embedder.max_df={max_df}: {error}"
+    )
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> Embeddings:

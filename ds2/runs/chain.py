@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Step, open_store
 from ds2.base import extras
-from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.errors import DamagedArtifact, UserError, refuse
 from ds2.base.hashes import content_hashes
 from ds2.config import PanelRaterConfig, RunConfig, TrackingMode
 from ds2.config.stages import check, run_name, slug_of, stages_of
@@ -158,9 +158,19 @@ class Chain:
         tracked = self.config.tracking.mode is TrackingMode.none or self._tracked.exists()
         return tracked and all(self.store.find(step) for step in self.steps)
 
+    def report(self) -> StageResult:
+        """The page of the stages that are finished, also where the run ends before it."""
+        step = self._context.steps.get("report") or self._report_step()
+        self._context.results["report"] = page = self.store.obtain(step)
+        return page
+
+    def _report_step(self) -> Step:
+        return report.step(self._context, slug_of(self.config), self.result)
+
     def result(self) -> RunResult:
         results = self._context.results
-        stages = {step.name: results[step.name] for step in self.steps if step.name in results}
+        names = dict.fromkeys([*(step.name for step in self.steps), "report"])
+        stages = {name: results[name] for name in names if name in results}
         return RunResult(self.config, self.name, self.fingerprint, stages)
 
     def plan(self) -> list[tuple[Step, Path | None]]:
@@ -236,15 +246,17 @@ class Chain:
         return self.store.root / ".tracked" / f"{self.fingerprint}-{project}"
 
     def _build(self) -> None:
-        run = self._context
+        """Every step that can be built; then, one refusal for those that cannot."""
+        run, errors = self._context, list[UserError]()
         for stage in stages_of(self.config):
-            step = (
-                STEPS[stage](run)
-                if stage != "report"
-                else report.step(run, slug_of(self.config), self.result)
-            )
+            try:
+                step = STEPS[stage](run) if stage != "report" else self._report_step()
+            except UserError as error:
+                errors.append(error)
+                continue
             if step is not None:
                 run.steps[stage] = step
+        refuse(errors)
 
 
 def _goes_on_without(rater: str, reason: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ds2.artifacts.store import StageResult, Step
 from ds2.base.dataclass_json import to_plain
+from ds2.base.errors import MissingInput
 from ds2.base.hashes import ContentHashes
 from ds2.base.hub import resolve
 from ds2.config import RaterConfig, RunConfig
@@ -55,8 +56,10 @@ class Context:
 
     def named(self, name: str, revision: str | None) -> tuple[Mapping[str, str], str | None]:
         """Identity of a local model folder (its content) or of a hub name (its commit), and that commit."""
-        if Path(name).expanduser().exists():
+        if Path(name).exists():
             return {"content": self.hashes.of(Path(name))}, None
+        if Path(name).is_absolute():
+            raise MissingInput(f"model {name}: no such folder")
         commit = resolve(name, revision, kind="model", offline=self.config.runtime.offline)
         return {"name": name, "commit": commit}, commit
 

@@ -31,6 +31,7 @@ from ds2.base.processes import Terminated, end_with_parent
 
 FOLDER = ".jobs"
 _VARIABLE = "DS2_JOBS"
+_FAIL_FAST = "DS2_FAIL_FAST"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Job:
 
     overrides: list[str]
     state: str
-    """running, done, refused (a user's error), failed, or died (its process ended without a word)."""
+    """running, done, refused (a user's error), failed, died (its process ended without a word), or not
+    started (`--fail-fast`).
+    """
     reason: str = ""
     fingerprint: str | None = None
     """The run's; None: it failed before that was known."""
@@ -47,6 +50,12 @@ class Job:
     """Whether a failure stays on record; a plan's does not."""
     started: str = ""
     host: str = ""
+    seconds: float | None = None
+    """How long it took; None: it has not ended."""
+    result: str = ""
+    """What came of it, in a few words."""
+    path: str = ""
+    """What to look at."""
 
     @property
     def failed(self) -> bool:
@@ -66,11 +75,13 @@ class JobRecord:
         self._new_root = not folder.parents[1].exists()
         self._jobs: list[Job] | None = None
 
-    @property
-    def hydra_argument(self) -> str:
-        """Tells the jobs that Hydra starts, wherever they run, where their records belong."""
+    def hydra_arguments(self, *, fail_fast: bool = False) -> list[str]:
+        """Tell the jobs that Hydra starts, wherever they run, where their records belong and what to do after
+        a failure.
+        """
         quoted = QuotedString(str(self._folder).replace("${", "\\${"), Quote.single).with_quotes()
-        return f"+hydra.job.env_set.{_VARIABLE}={quoted}"
+        told = [f"+hydra.job.env_set.{_VARIABLE}={quoted}"]
+        return [*told, f"+hydra.job.env_set.{_FAIL_FAST}='1'"] if fail_fast else told
 
     def read(self) -> list[Job]:
         """All jobs, in the order in which they started."""
@@ -101,6 +112,11 @@ class Handle:
         self._job = job
         self._write()
 
+    def go_on(self) -> None:
+        """Raises NotStarted, which ends the job quietly, where another run failed under `--fail-fast`."""
+        if os.environ.get(_FAIL_FAST) and any(job.failed for job in _jobs_in(self._path.parent).values()):
+            raise NotStarted
+
     def identify(self, fingerprint: str) -> None:
         """Which run this is."""
         self._change(fingerprint=fingerprint)
@@ -109,8 +125,13 @@ class Handle:
         """It plans or prepares; its failure says nothing of the run."""
         self._change(kept=False)
 
+    def came_to(self, result: str, path: str) -> None:
+        """What the table of the command's runs says of it."""
+        self._change(result=result, path=path)
+
     def end(self, state: str, reason: str = "") -> None:
-        self._change(state=state, reason=reason)
+        began = datetime.fromisoformat(self._job.started)
+        self._change(state=state, reason=reason, seconds=(datetime.now(UTC) - began).total_seconds())
 
     def _change(self, **changes: object) -> None:
         self._job = replace(self._job, **changes)  # type: ignore[arg-type]
@@ -131,6 +152,10 @@ def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
         yield record
     finally:
         record.close()
+
+
+class NotStarted(Exception):
+    """Another run of the command failed, and this one is not to be started (`--fail-fast`)."""
 
 
 @contextmanager
@@ -166,7 +191,9 @@ def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iter
     try:
         yield
     except UserError as error:
-        _refuse(handle, str(error), say if keep_going else None)
+        _refuse(handle, "\n".join(error.lines), say if keep_going else None)
+    except NotStarted:
+        handle.end("not started", "another run failed (--fail-fast)")
     except ModuleNotFoundError as error:
         line = extras.advice(error)
         if line is None:
@@ -190,7 +217,8 @@ def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iter
 def _refuse(handle: Handle, reason: str, say: Callable[[str], None] | None) -> None:
     handle.end("refused", reason)
     if say is not None:
-        say(reason)
+        for line in reason.splitlines():
+            say(line)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
+ISOLATE = ("auto", "true", "false")
+"""What `runtime.isolate` takes."""
 _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
 _CHILD = ("-m", "ds2.runs.child")
@@ -162,8 +164,8 @@ def _gpu_count() -> int:
 
 def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
     choice = runtime.isolate.lower()
-    if choice not in ("auto", "true", "false"):
-        raise UserError(f"runtime.isolate={runtime.isolate} is none of auto, true, false")
+    if choice not in ISOLATE:
+        raise UserError(f"runtime.isolate={runtime.isolate} is none of {', '.join(ISOLATE)}")
     return gpus > 0 if choice == "auto" else choice == "true"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ds2.cli import console
+from ds2.cli import ending
 from ds2.cli import main as cli
 
 
@@ -24,11 +25,26 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
     first = capsys.readouterr().out
     assert cli.run(arguments) == 0
     second = capsys.readouterr().out
-    for stage in ("rate", "embed", "knn", "curate", "select"):
+    for stage in ("rate", "embed", "knn", "curate", "select", "report"):
         assert any(line.split()[:2] == [stage, "computed"] for line in first.splitlines())
-        assert any(line.split()[:2] == [stage, "reused"] for line in second.splitlines())
-    assert "subset.jsonl" in first
+    reused = [line for line in second.splitlines() if line.split()[:1] == ["reused"]]
+    assert len(reused) == 1
+    assert "rate, embed, knn, curate, select, report" in reused[0]
     assert sorted(p.name for p in Path().iterdir()) == ["artifacts", "planted.jsonl"]
+
+
+def test_a_part_of_the_chain_ends_with_what_it_left_and_what_to_do_next(arguments, capsys):
+    assert cli.run([*arguments, "rater=truth"]) == 0
+    said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    file, rest = said["subset"].split("  (")
+    assert len(Path(file).read_text().splitlines()) == 20
+    assert "20 of 240 samples" in rest
+    assert Path(said["report"]).is_file()
+    assert shlex.split(said["next"]) == ["ds2", "pool=jsonl", arguments[1], "tracking=none",
+        "budget.samples=20", "runtime.progress=false", "rater=truth", "model=local", "model.path=FOLDER",
+        "finetune=paper", "eval=none"]  # fmt: skip
+    assert cli.run([*arguments, "until=rate"]) == 0
+    assert "until=select" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -58,8 +74,8 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
 def test_a_user_s_error_is_one_line_and_exit_code_2(arguments, capsys, change, message):
     assert cli.run([*arguments, *change.split()]) == 2
     err = capsys.readouterr().err.strip()
-    assert err.startswith("error ")
-    assert len(err.splitlines()) == 1
+    assert all(line.startswith("error ") for line in err.splitlines())
+    assert len(err.splitlines()) == (2 if change == "rater=llama_3_1_8b" else 1), "vLLM is missing too"
     assert "Traceback" not in err
     assert any(part in err for part in message.split("|")), err
 
@@ -96,11 +112,7 @@ def test_a_failing_job_does_not_stop_the_others_and_is_named(arguments, capsys):
     assert cli.run(["-m", *arguments, "budget.samples=10,9999,20"]) == 1
     captured = capsys.readouterr()
     assert "2 of 3 runs done" in captured.out
-    failed = [
-        line
-        for line in captured.err.splitlines()
-        if "budget.samples=9999 " in line and "runtime.progress" in line
-    ]
+    failed = [line for line in captured.err.splitlines() if line.startswith("error budget.samples=9999: ")]
     assert len(failed) == 1
     assert "more than the pool's 240 samples" in failed[0]
 
@@ -167,18 +179,18 @@ def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
     capsys.readouterr()
     assert cli.run(["list"]) == 0
     listed = capsys.readouterr().out
-    assert "5 artifacts" in listed
+    assert "6 artifacts" in listed
     assert cli.run(["list", "knn"]) == 0
     assert "1 artifacts" in capsys.readouterr().out
     embed = next(Path("artifacts/embed").iterdir())
     assert cli.run(["show", embed.name.rpartition("-")[2][:6]]) == 0
     assert '"stage": "embed"' in capsys.readouterr().out
     assert cli.run(["doctor"]) == 0
-    assert "5 sound artifacts" in capsys.readouterr().out
+    assert "6 sound artifacts" in capsys.readouterr().out
     (embed / "embeddings.npy").write_bytes(b"x")
     assert cli.run(["doctor"]) == 1
     captured = capsys.readouterr()
-    assert "4 sound artifacts" in captured.out
+    assert "5 sound artifacts" in captured.out
     assert "embeddings.npy does not match" in captured.err
 
 
@@ -215,17 +227,17 @@ def test_a_failed_run_is_found_where_an_interpolation_puts_it(arguments, capsys,
     rooted = [*arguments, "paths.artifacts=${oc.env:MYROOT}/a"]
     assert cli.run([*rooted, "budget.samples=5000"]) == 2
     assert "more than the pool's 240 samples" in capsys.readouterr().err
-    assert cli.run([*rooted[:3], "-m", *rooted[3:], "budget.samples=5000,5001"]) == 1
-    assert "0 of 2 runs done" in capsys.readouterr().out
+    assert cli.run([*rooted[:3], "-m", *rooted[3:], "budget.samples=5000,10", "until=rate"]) == 0
+    assert cli.run([*rooted[:3], "-m", *rooted[3:], "budget.samples=5000,5001"]) == 2
     assert cli.run([*rooted, "-m", "until=rate", "rater.seed=1,3"]) == 0
     capsys.readouterr()
     assert cli.run(["list", "rate", rooted[-1]]) == 0
-    assert "2 artifacts" in capsys.readouterr().out
+    assert "3 artifacts" in capsys.readouterr().out
     assert sorted(p.name for p in Path().iterdir()) == ["planted.jsonl", "r"]
 
 
 def test_a_command_without_a_record_has_failed(capsys):
-    assert console.summary_of_jobs([]) == 1
+    assert ending.summary([], expected=1, many=False) == 1
     assert "no run left a record" in capsys.readouterr().err
 
 
@@ -237,7 +249,66 @@ def test_a_pool_is_read_whatever_its_file_is_called(arguments, capsys, name):
     assert "2 of 2 runs done" in capsys.readouterr().out
 
 
-def test_hydra_s_information_can_be_asked_for(arguments, capsys):
-    assert cli.run(["--info", "searchpath", *arguments]) == 0
-    assert "main" in capsys.readouterr().out
+def test_hydra_s_information_can_be_asked_for(arguments):
+    command = [sys.executable, "-m", "ds2", "--info", "searchpath", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "main" in run.stdout
+    assert not Path("artifacts").exists()
+
+
+def test_everything_wrong_is_said_at_once_and_a_plan_says_the_same(arguments, capsys):
+    wrong = [*arguments, "knn.k=0", "budget.samples=999", "rater=from_column", "rater.column=nope"]
+    assert cli.run(wrong) == 2
+    said = capsys.readouterr()
+    assert len(said.err.strip().splitlines()) == 3
+    assert not list(Path("artifacts").glob("[!.]*"))
+    assert cli.run([*wrong, "plan=true"]) == 2
+    planned = capsys.readouterr()
+    assert planned.err == said.err
+    assert "compute" in planned.out
+
+
+def test_several_runs_are_looked_at_before_any_starts(arguments, capsys):
+    swept = [*arguments, "until=rate", "rater=from_column", "-m", "rater.column=nope,true_score"]
+    assert cli.run(swept) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("error 1 of 2 runs: rater.column=nope")
+    assert "1 of 2 runs done" in said.out
+    assert cli.run([*swept, "--fail-fast"]) == 2
+    assert cli.run([*swept, "rater.column=nope,neither"]) == 2
+    assert "runs done" not in capsys.readouterr().out
+
+
+def test_after_a_failure_under_fail_fast_nothing_more_is_started(arguments, capsys, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("ds2.runs.stages.rate.rate", broken)
+    assert cli.run([*arguments, "until=rate", "-m", "rater.seed=1,2,3", "--fail-fast"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("not started") == 2
+    assert "0 of 3 runs done" in out
+
+
+def test_a_multirun_ends_with_a_table_of_its_runs(arguments, capsys):
+    assert cli.run([*arguments, "selection=random", "-m", "budget.samples=10,20"]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if "subset.jsonl" in line]
+    assert len(table) == 2
+    for line, count in zip(table, (10, 20), strict=True):
+        assert f"budget.samples={count}" in line
+        assert f"{count} of 240 selected" in line
+        path = next(word for word in line.split() if word.endswith("subset.jsonl"))
+        assert len(Path(path).read_text().splitlines()) == count
+
+
+def test_warnings_fail_where_that_is_asked_for(arguments, capsys):
+    chosen = [*arguments, "rater=truth", "on_warning=fail"]
+    assert cli.run([*chosen, "until=embed"]) == 0
+    assert cli.run(chosen) == 2
+    assert "curate: " in capsys.readouterr().err
+
+
+def test_ds2_alone_shows_what_it_does():
+    run = subprocess.run([sys.executable, "-m", "ds2"], capture_output=True, text=True, check=True)
+    assert run.stdout.count("\n  ds2 ") == 3
     assert not Path("artifacts").exists()

@@ -65,7 +65,7 @@ def test_twelve_runs_on_four_workers_compute_each_distinct_stage_once(arguments)
     run = ds2("-m", *arguments, *swept, *LAUNCHERS["joblib"])
     assert run.returncode == 0, run.stderr
     assert "12 of 12 runs done" in run.stdout
-    assert computations(run.stdout) == COUNTS
+    assert computations(run.stdout) == {**COUNTS, "report": 12}
     assert artifacts() == COUNTS
 
 
@@ -130,7 +130,7 @@ def test_cells_that_fall_together_are_one_run(arguments, sweep_folder, capfd):
     sweep_folder("grids:\n  - rater: [truth, simulated_mistral_7b]\n  - selection: [length]\n")
     assert cli.run(["sweep=small", *arguments, "selection=random", "budget.samples=9"]) == 0
     out = capfd.readouterr().out
-    assert computations(out) == {"select": 1}
+    assert computations(out) == {"select": 1, "report": 1}
     assert "1 runs: 1 done" in out
 
 

@@ -15,7 +15,7 @@ from ds2.runs import jobs
 def a_job(root: Path, overrides: tuple[str, ...] = ()) -> Iterator[tuple[jobs.JobRecord, jobs.Handle]]:
     """One job of one command, its environment set as Hydra sets it."""
     with jobs.recorded(root) as record, pytest.MonkeyPatch.context() as patch:
-        name, _, value = record.hydra_argument.removeprefix("+hydra.job.env_set.").partition("=")
+        name, _, value = record.hydra_arguments()[0].removeprefix("+hydra.job.env_set.").partition("=")
         patch.setenv(name, value.strip("'"))
         with jobs.job(overrides, keep_going=True, say=print) as job:
             yield record, job

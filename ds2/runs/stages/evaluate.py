@@ -8,6 +8,7 @@ from typing import Any
 from ds2.artifacts import adapter
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.store import Outcome, Step
+from ds2.base.errors import MissingInput
 from ds2.config import MiniPoolConfig
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
@@ -61,6 +62,8 @@ def _identity(run: Context) -> dict[str, Any]:
     config = run.config.eval
     values = identity(config, drop=("data_dir", "truth_judge", "info_judge"))
     if config.data_dir is not None:
+        if not Path(config.data_dir).is_dir():
+            raise MissingInput(f"eval.data_dir={config.data_dir}: no such folder")
         values["data"] = run.hashes.of(Path(config.data_dir))
     if "paper_truthfulqa" in [*config.tasks, *config.companions]:
         values["judges"] = [run.named(judge, None)[0] for judge in (config.truth_judge, config.info_judge)]

@@ -1,0 +1,144 @@
+"""What a command says when its runs have ended: what came of each, where it is, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from ds2.artifacts import page, subset
+from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult
+from ds2.artifacts.subset_text import length_in_words
+from ds2.base.paths import shown
+from ds2.base.words import NOTHING, duration, size
+from ds2.cli import console
+from ds2.config.run import RunConfig
+from ds2.report import facts
+from ds2.report.people import people_say
+from ds2.runs.jobs import Job
+
+_SOURCES_SHOWN = 4
+_COLOURS = {"done": "green", "running": "yellow"}
+
+
+def show(run: RunResult, given: Sequence[str], *, brief: bool) -> None:
+    """The evaluation's table, the verdict, and where to look; of one run of several, only the average."""
+    evaluation = run.stages.get("evaluate")
+    if brief:
+        if evaluation:
+            console.line(f"  average {_average(Evaluation.read(evaluation.path))}")
+        return
+    if evaluation:
+        console.show(evaluation_table(evaluation))
+    verdict = facts.verdict(run)
+    if verdict is not None:
+        console.line(verdict)
+    for said in people_say([run.config]):
+        console.line(said)
+    made = facts.subset_report(run)
+    if made is not None and made.length is not None:
+        console.line(length_in_words(made.length))
+    if "select" in run.stages:
+        file = subset.conversations(run.stages["select"].path)
+        console.line(f"subset: {shown(file)}  ({size(file.stat().st_size)}; {_composition(run)})")
+    if "report" in run.stages:
+        console.line(f"report: {shown(page.html(run.stages['report'].path))}")
+    after = next_command(run.config, given, run)
+    if after:
+        console.line(f"next: {after}")
+
+
+def _composition(run: RunResult) -> str:
+    """`20 of 240 samples: web 12, books 8`."""
+    counts = run.stages["select"].record["counts"]
+    text = f"{counts['selected']:,} of {counts['pool']:,} samples"
+    origin = facts.sources(run, most=_SOURCES_SHOWN + 1)
+    if origin is None or len(origin.labels) < 2:
+        return text
+    parts = zip(origin.labels, origin.subset, strict=True)
+    return f"{text}: {', '.join(f'{label} {count:,}' for label, count in parts if count)}"
+
+
+def next_command(config: RunConfig, given: Sequence[str], run: RunResult) -> str | None:
+    """What goes on from here; None where the chain is whole."""
+    if "finetune" in run.stages or config.selection.strategy == "base":
+        return None
+    if "select" not in run.stages:
+        return shlex.join(["ds2", *(o for o in given if not o.startswith("until=")), "until=select"])
+    train = ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"]
+    left_out = ("until=", "model=", "model.", "finetune=", "finetune.", "eval=", "eval.")
+    return shlex.join(["ds2", *(o for o in given if not o.startswith(left_out)), *train])
+
+
+def evaluation_table(evaluation: StageResult) -> Table:
+    """Task, metric, value, standard error and number of questions."""
+    table = Table("task", "metric", title_justify="left")
+    for name in ("value", "stderr", "n"):
+        table.add_column(name, justify="right")
+    content = Evaluation.read(evaluation.path)
+    for row in content.results:
+        table.add_row(row.task, row.metric, _share(row.value), _share(row.stderr), str(row.n))
+    table.add_row("[bold]average[/]", "", f"[bold]{_average(content)}[/]", "", "")
+    return table
+
+
+def _average(evaluation: Evaluation) -> str:
+    return _share(evaluation.average) or "needs every task"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def came_to(run: RunResult) -> tuple[str, str]:
+    """What the table of several runs says of one: its result in a few words, and where it is."""
+    last = list(run.stages.values())[-1]
+    where = page.html(last.path) if last.name == "report" else last.path
+    if "select" in run.stages:
+        where = subset.conversations(run.stages["select"].path) if "evaluate" not in run.stages else where
+    if "evaluate" in run.stages:
+        return f"average {_average(Evaluation.read(run.stages['evaluate'].path))}", str(where)
+    if "select" in run.stages:
+        counts = run.stages["select"].record["counts"]
+        return f"{counts['selected']:,} of {counts['pool']:,} selected", str(where)
+    return "", str(where)
+
+
+def summary(jobs: Sequence[Job], *, expected: int, many: bool) -> int:
+    """Says what became of the runs of a command; the exit code."""
+    if not jobs:
+        console.error("no run left a record of itself: what was asked for was not done")
+        return 1
+    failed = [job for job in jobs if job.state != "done"]
+    if many:
+        labels = _labels(jobs)
+        console.show(_table(jobs, labels))
+        console.line(f"{len(jobs) - len(failed)} of {max(expected, len(jobs))} runs done")
+        for job, label in zip(jobs, labels, strict=True):
+            for line in (job.reason or "its process died").splitlines() if job in failed else ():
+                console.error(f"{label}: {line}")
+        return 1 if failed or len(jobs) < expected else 0
+    for job in failed:
+        for line in (job.reason or "its process died").splitlines():
+            console.error(line)
+    return 0 if not failed else 2 if failed[0].state == "refused" else 1
+
+
+def _labels(jobs: Sequence[Job]) -> list[str]:
+    """What tells each run from the others."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    return [" ".join(o for o in job.overrides if o not in common) or " ".join(job.overrides) for job in jobs]
+
+
+def _table(jobs: Sequence[Job], labels: Sequence[str]) -> Table:
+    table = Table("run", "state", "result", title_justify="left")
+    table.add_column("time", justify="right")
+    table.add_column("path")
+    for job, label in zip(jobs, labels, strict=True):
+        colour = _COLOURS.get(job.state, "red")
+        where = shown(job.path) if job.path else NOTHING
+        table.add_row(label, f"[{colour}]{job.state}[/]", job.result or NOTHING, duration(job.seconds), where)
+    return table

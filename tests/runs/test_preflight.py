@@ -1,0 +1,132 @@
+"""What would fail late is said before the first stage, each wrong choice by one line that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ds2.config import RunConfig
+from ds2.config.command_line import as_they_stand
+from ds2.config.compose import compose
+from ds2.runs.preflight import Preflight, machine
+
+POOL = ["pool=jsonl", "rater=from_column", "rater.column=true_score", "selection=ds2", "tracking=none",
+        "budget.samples=20", "knn.k=20"]  # fmt: skip
+TRAIN = "model=tiny finetune=tiny finetune.max_steps=2 eval=tiny".split()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    import json
+
+    from helpers.planted import planted_rows
+
+    folder = tmp_path_factory.mktemp("preflight")
+    rows = [{**row, "word": "x"} for row in planted_rows(240, 6)]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def chosen(folder: Path, choices: str) -> RunConfig:
+    paths = [f"pool.path={folder}/pool.jsonl", f"paths.artifacts={folder}/artifacts"]
+    return compose(as_they_stand([*POOL, *TRAIN, *paths, *choices.split()]))
+
+
+def problems(folder: Path, choices: str) -> list[str]:
+    return list(Preflight().look(chosen(folder, choices))[1].problems)
+
+
+def test_a_run_that_can_work_has_no_problem(folder):
+    chain, found = Preflight().look(chosen(folder, ""))
+    assert chain is not None
+    assert found.problems == found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("choices", "start"),
+    [
+        ("eval.data_dir=/nowhere eval.tasks=[paper_gsm8k]", "eval.data_dir=/nowhere: no such folder"),
+        ("runtime.isolate=maybe", "runtime.isolate=maybe is none of"),
+        ("knn.k=0", "knn.k=0 must be at least 1"),
+        ("curation.k=50", "curation.k=50 reads 49 neighbours"),
+        ("curation.confidence=2", "curation.confidence must be in 0..1"),
+        ("curation.bootstrap=-1", "curation.bootstrap=-1 must not be negative"),
+        ("embedder.min_df=500", "embedder.min_df=500 and embedder.max_df=0.2 leave no term"),
+        ("embedder.min_df=1 embedder.max_df=0.004", "embedder=tfidf_svd finds no vocabulary|embedder.min_df"),
+        ("embedder.dimensions=0", "embedder.dimensions=0 must be"),
+        ("rater.column=nope", "rater.column=nope: no row of the pool has the column"),
+        ("rater.column=word", "rater.column=word: row 0 has 'x', not a number"),
+        ("budget.samples=241", "budget.samples=241 is more than the pool's 240 samples"),
+        ("tracking=wandb", "tracking=wandb: nobody is logged in"),
+        ("selection=ds2_refined selection.diversity_weight=3", "selection.diversity_weight=3"),
+        ("selection=knn selection.k=90", "selection.k=90: the graph stores 20"),
+        ("selection=random selection.filter.near_duplicates=2", "selection.filter.near_duplicates=2 must"),
+        ("selection=random selection.filter.source_cap=-1", "selection.filter.source_cap=-1 must"),
+        ("selection=less selection.target=/no/file.jsonl", "/no/file.jsonl: no such file"),
+        ("model=local model.path=/no/where", "model /no/where: no such folder"),
+        ("model=local model.path=a/b/c", "model a/b/c"),
+    ],
+)
+def test_a_wrong_choice_is_one_line(folder, choices, start, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    found = problems(folder, choices)
+    assert len(found) == 1, found
+    assert found[0].startswith(tuple(start.split("|"))), found[0]
+
+
+def test_all_that_is_wrong_is_found_at_once(folder):
+    wrong = "seed=-1 knn.k=0 curation.confidence=2 rater.column=nope runtime.isolate=maybe"
+    found = problems(folder, f"{wrong} model=local model.path=/no/where")
+    for start in ("seed=-1", "knn.k=0", "curation.confidence", "rater.column=nope", "runtime.isolate"):
+        assert any(line.startswith(start) for line in found), (start, found)
+
+
+def test_a_server_that_does_not_answer_stops_a_run_and_is_a_warning_of_a_plan(folder):
+    pytest.importorskip("openai")
+    served = [*(o for o in POOL if not o.startswith("rater")), f"pool.path={folder}/pool.jsonl", "until=rate",
+              f"paths.artifacts={folder}/artifacts", "rater=openai_compatible", "rater.model=m",
+              "rater.base_url=http://127.0.0.1:9/v1"]  # fmt: skip
+    found = Preflight().look(compose(served))[1]
+    assert "no server answers" in found.problems[0]
+    planned = Preflight().look(compose([*served, "plan=true"]))[1]
+    assert planned.problems == ()
+    assert planned.warnings == found.problems
+    strict = Preflight().look(compose([*served, "plan=true", "on_warning=fail"]))[1]
+    assert strict.problems == (f"{found.problems[0]} (on_warning=fail)",)
+
+
+def test_a_disk_without_room_is_refused_before_it_is_full(folder, monkeypatch):
+    class Usage:
+        free = 50_000
+
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: Usage)
+    (line,) = problems(folder, "")
+    assert "this run writes about" in line
+    assert "48.8 KiB are free" in line
+
+
+def test_a_package_that_is_not_there_is_named_with_what_installs_it(folder, monkeypatch):
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "peft" else object())
+    (line,) = problems(folder, "")
+    assert line.startswith("finetune=tiny needs the package peft: pip install ")
+
+
+def test_what_is_in_the_store_is_not_looked_at_again(folder):
+    done = "until=rate rater=from_column rater.column=true_score"
+    chain, _ = Preflight().look(chosen(folder, done))
+    assert chain is not None
+    chain.run()
+    look = Preflight()
+    assert look.look(chosen(folder, done))[1].problems == ()
+    assert not any(key.startswith(b'["rate"') for key in look._known)
+
+
+def test_runs_that_agree_are_looked_at_once(folder, monkeypatch):
+    look = Preflight()
+    look.look(chosen(folder, ""))
+    before = dict(look._known)
+    assert before
+    look.look(chosen(folder, "seed=7"))
+    assert look._known == before
