@@ -26,6 +26,7 @@ from ds2.config.pool import (
     PoolFormat,
     RowsPoolConfig,
     Turns,
+    World,
 )
 from ds2.config.rating import (
     ColumnRaterConfig,
@@ -130,6 +131,7 @@ __all__ = [
     "Turns",
     "Unrated",
     "Until",
+    "World",
     "register",
     "register_schemas",
 ]
