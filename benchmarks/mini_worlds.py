@@ -15,8 +15,8 @@ chain makes them. All values are correlations but the shares:
   errors (same rater), with another rater's error on the same sample, with another rater's on a neighbour, and
   with log characters of the rated part
 - one score: share of a rater's commonest score
-- low as low, high as high, low as high, high as low: share of the lowest (highest) third of samples by people that
-  is in the lowest (highest) third by the rater; ties divided
+- low as low, high as high, low as high, high as low: share of the lowest (highest) third of samples by people
+  that is in the lowest (highest) third by the rater; ties divided
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ def worlds() -> Iterator[Row]:
                     ]
                 )
             )  # fmt: skip
-        yield {"set or world": world, **{key: float(np.mean([row[key] for row in found])) for key in found[0]}}
+        yield {
+            "set or world": world,
+            **{key: float(np.mean([row[key] for row in found])) for key in found[0]},
+        }
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,9 @@ def _of_rater(r: Rated, near: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _of_pair(a: Rated, b: Rated, neighbors: Callable[[np.ndarray, list[str]], np.ndarray]) -> tuple[float, float]:
+def _of_pair(
+    a: Rated, b: Rated, neighbors: Callable[[np.ndarray, list[str]], np.ndarray]
+) -> tuple[float, float]:
     """Correlation of two raters' errors on the same samples, and of one's with the other's on neighbours."""
     rows, at_a, at_b = np.intersect1d(a.truth_rows, b.truth_rows, return_indices=True)
     x, y = standardised(a.error[at_a]), standardised(b.error[at_b])

@@ -1,4 +1,4 @@
-"""The impure world: neighbours and raters as sets of texts show them that real models rated and people rated too.
+"""The impure world: neighbours and raters as real sets show them, whose texts both models and people rated.
 
 In the pure world a cluster's samples have its level, and a simulated rater errs anew on every sample. Here a
 sample has its cluster's level with probability `PURITY`, otherwise that of any cluster, and raters err
@@ -23,7 +23,9 @@ from typing import Final
 PURITY: Final = 0.45
 """Share of a cluster's samples that have its level for certain."""
 AGREEMENT: Final[Mapping[str, float]] = {"good": 0.74, "fair": 0.58, "poor": 0.48}
-"""a_r: the upper quartile, median and lower quartile of real raters, and what cutting into levels takes away."""
+"""a_r: correlations with people of real raters at their quartiles (.70, .53, .45), raised by what cutting
+into levels takes away.
+"""
 LENGTH, CLUSTER, OWN_CLUSTER, SAMPLE = 0.02, 0.24, 0.1, 0.27
 """Shares of the error's variance, in the order of the formula; chance has the rest."""
 SCORE_SHARES: Final = (0.05, 0.12, 0.15, 0.45, 0.20, 0.03)
