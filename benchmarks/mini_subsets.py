@@ -2,7 +2,7 @@
 
     python benchmarks/mini_subsets.py [key=value ...]    paths.artifacts=FOLDER of an earlier sweep
 
-Both worlds, the raters of `sweep=mini_table`, seeds 11 to 15, 400 of 4,000 samples. Nothing is trained. Writes
+Both worlds, raters of `sweep=mini_table`, seeds 11 to 15, 400 of 4,000 samples; nothing is trained. Writes
 benchmarks/results/mini_subsets.md: the mean true score of the selected, in standard deviations of the pool's,
 mean ± standard deviation over seeds, and its difference to the given scores by the same rater.
 """
@@ -88,7 +88,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         rows.append({
             "pool": pool, "rater": rater, "selection": selection,
             "true score": f"{values.mean():.2f} ± {values.std():.2f}", "to the given scores": shown,
-            "best level": f"{part['best level'].mean():.2f}", "lower half": f"{part['lower half'].mean():.2f}",
+            "best level": f"{part['best level'].mean():.2f}",
+            "lower half": f"{part['lower half'].mean():.2f}",
         })  # fmt: skip
     return pd.DataFrame(rows)
 
