@@ -2,7 +2,7 @@
 
     python benchmarks/mini_subsets.py [key=value ...]    paths.artifacts=FOLDER of an earlier sweep
 
-Both worlds, raters of `sweep=mini_table`, seeds 11 to 15, 400 of 4,000 samples; nothing is trained. Writes
+Both worlds, raters and panels of `sweep=mini_table`, seeds 11 to 15, 400 of 4,000 samples; nothing is trained. Writes
 benchmarks/results/mini_subsets.md: the mean true score of the selected, in standard deviations of the pool's,
 mean ± standard deviation over seeds, and its difference to the given scores by the same rater.
 """
@@ -31,6 +31,7 @@ RATERS = {
     "mini": ("simulated_gpt_4o_mini", "simulated_llama_3_1_8b", "simulated_mistral_7b"),
     "mini_impure": ("impure_good", "impure_fair", "impure_poor"),
 }
+PANELS = {"mini": "mini_panel", "mini_impure": "impure_panel"}
 SEEDS = (11, 12, 13, 14, 15)
 
 
@@ -52,6 +53,7 @@ def main(extra: Sequence[str]) -> None:
             true = read_ratings(oracle.stages["rate"].path, "id", "score").set_index("id")["score"]
             z = (true - true.mean()) / true.std()
             runs = [(None, name) for name in UNRATED] + [(r, name) for r in raters for name in SELECTIONS]
+            runs.append((PANELS[pool], "ds2_refined"))
             for rater, selection in runs:
                 subset = read_subset(chain(pool, rater, selection, seed, extra).stages["select"].path, "id")
                 chosen = subset["id"]
