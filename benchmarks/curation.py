@@ -2,11 +2,13 @@
 
     python benchmarks/curation.py                 everything, each part in a process of its own
     python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
-                                                  real, share, speed, stage, curve, approximate, million
+                                                  real, share, speed, stage, curve, refine, approximate,
+                                                  million
 
 Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`,
-`share` and `stage` need the fixtures and the real pool (folder in DS2_DATA, by default ../shared beside the
-repository); parts without their data are skipped aloud. `planted` also runs cleanlab where it is installed.
+`share`, `stage` and `refine` need the fixtures and the real pool (folder in DS2_DATA, by default ../shared
+beside the repository); parts without their data are skipped aloud. `planted` also runs cleanlab where it is
+installed.
 """
 
 from __future__ import annotations
@@ -516,6 +518,64 @@ def curve() -> Iterator[dict[str, Any]]:
     yield {"N": "exponent", **dict(zip(names, slope, strict=True)), "peak GiB": ""}
 
 
+def refine() -> Iterator[dict[str, Any]]:
+    """Everything of `refine` after the graph, posterior and long tail included: Alpaca with its texts (prompt
+    and answer), then against N without texts; the ridge alone; best of some runs.
+
+    The machine may have other work: processor seconds are the steadier figure. The graphs against N are made
+    up: what is timed reads neighbours, whatever they are.
+    """
+    from ds2.method.knn import unit_rows
+    from ds2.method.student.columns import make_blocks
+    from ds2.method.student.features import count_terms
+    from ds2.method.student.ridge import cross_fitted_ridge
+
+    texts, given = alpaca()
+    x, own = unit_rows(embed(texts)), given[:, 0]
+    for n, runs, most in ((3_000, 5, 3.0), (len(own), 3, 12.0)):
+        graph = ds2.knn_graph(x[:n], 64)
+        call = partial(ds2.curate, x[:n], own[:n], graph=graph, method="refine", texts=texts[:n])
+        yield _row_of_time("with texts, d = 128", n, [_wall_and_cpu(call) for _ in range(runs)], most)
+    blocks = make_blocks(x, texts, count_terms(texts), None, lengths=True, seed=0)
+    columns = np.concatenate(list(blocks.values()), axis=1)
+    fold = np.random.default_rng(0).permutation(len(own)) % 5
+    call = partial(cross_fitted_ridge, columns, own.astype(float), fold)
+    name = f"of it: the ridge, {columns.shape[1]} columns, 5 folds"
+    yield _row_of_time(name, len(own), [_wall_and_cpu(call) for _ in range(3)], 1.0)
+    del texts, blocks, columns
+    sizes, times = (62_500, 250_000, 1_000_000), []
+    for n in sizes:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((n, 64), dtype=np.float32)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        s = np.clip(np.round(2.5 + 8 * x[:, 0] + rng.normal(size=n)), 0, 5).astype(int)
+        near = ((np.arange(n)[:, None] + 1 + np.arange(10)) % n).astype(np.int32)
+        graph = ds2.KnnGraph(near, np.tile(np.linspace(0.3, 0.6, 10, dtype=np.float32), (n, 1)))
+        call = partial(ds2.curate, x, s, graph=graph, method="refine")
+        times.append(_wall_and_cpu(call))
+        yield _row_of_time("without texts, d = 64", n, times[-1:], 300.0 if n == sizes[-1] else None)
+    slope = [float(np.polyfit(np.log(sizes), np.log(t), 1)[0]) for t in np.transpose(times)]
+    yield {
+        "what": "exponent of N in these", "N": "", "seconds": slope[0], "CPU seconds": slope[1],
+        "peak GiB": "", "aim, seconds": "at most 1",
+    }  # fmt: skip
+
+
+def _row_of_time(what: str, n: int, runs: list[tuple[float, float]], most: float | None) -> dict[str, Any]:
+    return {
+        "what": what, "N": n,
+        "seconds": min(wall for wall, _ in runs), "CPU seconds": min(cpu for _, cpu in runs),
+        "peak GiB": peak_gib(), "aim, seconds": "" if most is None else f"at most {most:g}",
+    }  # fmt: skip
+
+
+def _wall_and_cpu(call: Callable[[], Any]) -> tuple[float, float]:
+    """Wall-clock and processor seconds."""
+    start, used = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - start, time.process_time() - used
+
+
 def uneven_pool(n: int) -> PlantedPool:
     """Planted pools from small tight clusters to large wide ones in one, d = 64, on axes that shrink as those
     of text do.
@@ -613,6 +673,7 @@ PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         speed,
         stage,
         curve,
+        refine,
         approximate,
         million,
     )

@@ -1,12 +1,12 @@
-"""Measured claims about `refine` beside human truth (that is benchmarks/human_truth.py): planted pools, a
-rated share, time and memory.
+"""Measured claims about `refine` beside human truth (that is benchmarks/human_truth.py): planted pools and a
+rated share. Time and memory: benchmarks/curation.py refine.
 
-    python benchmarks/refine.py                 everything, each part in a process of its own
-    python benchmarks/refine.py planted speed   some parts: planted, share, speed, curve
+    python benchmarks/refine.py            everything, each part in a process of its own
+    python benchmarks/refine.py planted    one part: planted, share
 
 Writes benchmarks/results/refine-PART.json and .md, with machine, versions and date; `--docs` copies them
-into docs/truth.md. `share` needs the truth sets and `speed` the real pool (folder in DS2_DATA, by default
-../shared beside the repository); parts without their data are skipped aloud.
+into docs/truth.md. `share` needs the truth sets (folder in DS2_DATA, by default ../shared beside the
+repository) and is skipped aloud without them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ import platform
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,6 @@ from truth_orders import among_equals  # noqa: E402
 
 import ds2  # noqa: E402
 from ds2.method.curation.planted import ordinal_transition, plant_pool  # noqa: E402
-from ds2.method.refine import refine  # noqa: E402
 from ds2.method.student.fit import FEWEST  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -193,57 +190,7 @@ def share() -> Iterator[dict[str, Any]]:
         yield row
 
 
-def speed() -> Iterator[dict[str, Any]]:
-    """`refine` after the graph and the posterior: real texts (52,002 Alpaca rows, prompt and answer), 128
-    dimensions, best of three.
-    """
-    full = shared.DATA / "pools" / "ds2_67k.jsonl.gz"
-    if not full.exists():
-        raise FileNotFoundError(f"needs {full}")
-    texts, scores = shared.alpaca()
-    x, own = shared.embed(texts), scores[:, 0]
-    for n in (3_000, len(own)):
-        graph = ds2.knn_graph(x[:n], 64)
-        for with_texts in (True, False):
-            call = partial(
-                refine, x[:n], own[:n], graph=graph, num_scores=6, texts=texts[:n] if with_texts else None
-            )
-            seconds = [_timed_twice(call) for _ in range(3)]
-            yield {
-                "N": n, "texts": "yes" if with_texts else "no", "seconds": min(s for s, _ in seconds),
-                "CPU seconds": min(c for _, c in seconds), "peak GiB": shared.peak_gib(),
-            }  # fmt: skip
-
-
-def _timed_twice(call: Callable[[], Any]) -> tuple[float, float]:
-    """Wall-clock and processor seconds: where other programs use the machine, the second is the steadier."""
-    start, used = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start, time.process_time() - used
-
-
-def curve() -> Iterator[dict[str, Any]]:
-    """Time against N without texts, d = 64, with the exponent of a line through the logarithms. The graph
-    is made up: what is timed reads neighbours, whatever they are.
-    """
-    sizes, times = (62_500, 250_000, 1_000_000), []
-    for n in sizes:
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((n, 64), dtype=np.float32)
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-        s = np.clip(np.round(2.5 + 8 * x[:, 0] + rng.normal(size=n)), 0, 5)
-        near = ((np.arange(n)[:, None] + 1 + np.arange(10)) % n).astype(np.int32)
-        graph = ds2.KnnGraph(near, np.tile(np.linspace(0.3, 0.6, 10, dtype=np.float32), (n, 1)))
-        wall, used = _timed_twice(lambda x=x, s=s, g=graph: refine(x, s, graph=g, num_scores=6))
-        times.append((wall, used))
-        yield {"N": n, "seconds": wall, "CPU seconds": used, "peak GiB": shared.peak_gib()}
-    slope = [float(np.polyfit(np.log(sizes), np.log(t), 1)[0]) for t in np.transpose(times)]
-    yield {"N": "exponent", "seconds": slope[0], "CPU seconds": slope[1], "peak GiB": ""}
-
-
-PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-    f.__name__: f for f in (planted, share, speed, curve)
-}
+PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {f.__name__: f for f in (planted, share)}
 
 if __name__ == "__main__":
     main()

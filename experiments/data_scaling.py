@@ -13,7 +13,6 @@ from ds2.report.answers import AVERAGE
 from ds2.report.figures.canvas import ACCENT, MUTED, SOFT, WARM, new_figure, set_title
 from ds2.report.table import ResultTable
 from experiments import grid, published_cells
-from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ def run(options: Options) -> Result:
     answer = grid.result(
         swept, caption=CAPTION_MINI if options.mini else CAPTION, published=printed, name="data_scaling"
     )
-    known = curves(swept.table(printed), printed)
+    known = curves(swept.table(printed))
     return replace(answer, figures={} if known.empty else {"data_scaling": draw(known)})
 
 
-def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
+def curves(table: ResultTable) -> pd.DataFrame:
     """method, rater, budget (samples, or a share of the pool), mean and std in points, origin (`ours`,
     `paper`).
     """
@@ -54,9 +53,9 @@ def curves(table: ResultTable, printed: PublishedCells | None) -> pd.DataFrame:
     averages = summary[(summary["task"] == AVERAGE) & summary["budget"].notna()].assign(origin="ours")
     columns = ["method", "rater", "budget", "mean", "std", "origin"]
     parts = [averages[columns].dropna(subset="mean")]
-    for (key, task), cell in (printed.values if printed else {}).items():
-        _, budget, method, rater = key
-        if task == AVERAGE and budget is not None and key in table.by_key:
+    for (key, task), cell in table.published.items():
+        _, _, budget, method, rater = key
+        if task == AVERAGE and budget is not None:
             parts.append(
                 pd.DataFrame([[method, rater, budget, cell.value, cell.std, "paper"]], columns=columns)
             )

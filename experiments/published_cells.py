@@ -1,4 +1,6 @@
-"""The authors' numbers as cells of our tables: by model, budget, method, rater and task."""
+"""The authors' numbers as cells of our tables: by model, budget, method, rater and task, whatever the pool is
+called.
+"""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from ds2.config.pool import (
     PoolFormat,
     RowsPoolConfig,
     Turns,
+    World,
 )
 from ds2.config.rating import (
     ColumnRaterConfig,
@@ -134,6 +135,7 @@ __all__ = [
     "Turns",
     "Unrated",
     "Until",
+    "World",
     "register",
     "register_schemas",
 ]

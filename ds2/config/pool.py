@@ -54,6 +54,15 @@ class DuplicateIds(Enum):
     """Each row's id gets the name of its file before it, so that shards may each count from 0."""
 
 
+class World(Enum):
+    """How far neighbours share the true score in a generated pool, and how its raters err."""
+
+    pure = "pure"
+    """A cluster's samples have its level or one beside it; raters are simulated from published matrices."""
+    impure = "impure"
+    """Both as real sets show them (`ds2.mini.impure`); the raters' scores come with the rows."""
+
+
 class BadRows(Enum):
     fail = "fail"
     drop = "drop"
@@ -141,3 +150,4 @@ class MiniPoolConfig(PoolConfig):
     samples: int = MISSING
     """Number of samples generated."""
     seed: int = 0
+    world: World = World.pure

@@ -31,7 +31,7 @@ STAGES = tuple(READS)
 """Every stage, in chain order."""
 BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
-CHOICES = ("model", "budget", "method", "rater")
+CHOICES = ("pool", "model", "budget", "method", "rater")
 """What distinguishes rows; a column with one value wherever it has any is left out."""
 Key = tuple[Hashable, ...]
 """A row's choices, in the order of `CHOICES`."""
@@ -196,7 +196,8 @@ def key_of(config: RunConfig) -> Key:
     """A run's row: its choices, None where a choice has no say."""
     said = choices(config)
     presumed = config.selection.rater is not None
-    return (config.model.name, said["budget"], method_of(config), None if presumed else said["rater"])
+    rater = None if presumed else said["rater"]
+    return (said["pool"], config.model.name, said["budget"], method_of(config), rater)
 
 
 def run_name(config: RunConfig) -> str:

@@ -3,7 +3,7 @@
 A pool has 12 **sources**, one a topic. A source writes with its own style and asks for each of the 8 task
 families in its own phrasing: source x family is a **cluster** (96 of them). Sources differ in quality; a
 cluster's level lies near its source's; most samples of a cluster have its level. So neighbours tend to share
-the true score, by design.
+the true score, by design; in the impure world (`ds2.mini.impure`) no more than they do in real sets.
 
 The true score y in 0..K-1 governs how good an answer is: it is right with probability `right_probability(y,
 K)`, and wrong in the cluster's own way otherwise.
@@ -16,6 +16,8 @@ from random import Random
 from typing import Any, Final
 
 from ds2.base.errors import UserError
+from ds2.config.pool import World
+from ds2.mini import impure
 from ds2.mini.language import (
     ERRORS,
     FAMILIES,
@@ -82,10 +84,13 @@ def make_clusters(seed: int) -> list[Cluster]:
     return clusters
 
 
-def generate_pool(*, samples: int, seed: int, num_scores: int) -> list[dict[str, Any]]:
+def generate_pool(
+    *, samples: int, seed: int, num_scores: int, world: World = World.pure
+) -> list[dict[str, Any]]:
     """A pool of `samples` conversations with planted true scores, the same on every machine.
 
-    Rows hold id, source, messages, true_score (0..num_scores-1), family, cluster, answer_right.
+    Rows hold id, source, messages, true_score (0..num_scores-1), family, cluster, answer_right; in the impure
+    world also scores (rater -> score).
     """
     if samples < 1:
         raise UserError(f"pool.samples={samples}: at least one sample is needed")
@@ -96,7 +101,24 @@ def generate_pool(*, samples: int, seed: int, num_scores: int) -> list[dict[str,
     order = [clusters[i % len(clusters)] for i in range(samples)]
     rng.shuffle(order)
     used: set[str] = set()
-    return [_make_row(i, cluster, num_scores, used, rng) for i, cluster in enumerate(order)]
+    if world is World.pure:
+        return [
+            _make_row(i, cluster, _draw_score(cluster.quality, num_scores, rng), num_scores, used, rng)
+            for i, cluster in enumerate(order)
+        ]
+    rows = []
+    for i, cluster in enumerate(order):
+        alike = rng.random() < impure.PURITY
+        quality = (cluster if alike else rng.choice(clusters)).quality
+        rows.append(_make_row(i, cluster, _level(quality, num_scores), num_scores, used, rng))
+    scores = impure.rate_together(
+        [row["true_score"] for row in rows],
+        [row["cluster"] for row in rows],
+        [len(row["messages"][1]["content"]) for row in rows],
+        num_scores,
+        Random(f"ds2 mini raters {seed} {num_scores}"),
+    )
+    return [{**row, "scores": said} for row, said in zip(rows, scores, strict=True)]
 
 
 def generate_questions(kind: str, *, samples: int, seed: int, pool_seed: int) -> list[dict[str, str]]:
@@ -122,8 +144,9 @@ def generate_questions(kind: str, *, samples: int, seed: int, pool_seed: int) ->
     return questions
 
 
-def _make_row(i: int, cluster: Cluster, num_scores: int, used: set[str], rng: Random) -> dict[str, Any]:
-    true_score = _draw_score(cluster.quality, num_scores, rng)
+def _make_row(
+    i: int, cluster: Cluster, true_score: int, num_scores: int, used: set[str], rng: Random
+) -> dict[str, Any]:
     problem, prompt = _draw(cluster.family, cluster, used, rng, held_out=False)
     right = rng.random() < right_probability(true_score, num_scores)
     answer = problem.answer if right else wrong_answer(problem, cluster.error, rng)
@@ -138,9 +161,13 @@ def _make_row(i: int, cluster: Cluster, num_scores: int, used: set[str], rng: Ra
     }
 
 
+def _level(quality: float, num_scores: int) -> int:
+    return int(quality * (num_scores - 1) + 0.5)
+
+
 def _draw_score(quality: float, num_scores: int, rng: Random) -> int:
     top = num_scores - 1
-    level = int(quality * top + 0.5)
+    level = _level(quality, num_scores)
     if rng.random() < PURITY:
         return level
     neighbours = [score for score in (level - 1, level + 1) if 0 <= score <= top]

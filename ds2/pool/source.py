@@ -17,7 +17,7 @@ from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json, file_sha256, fingerprint
 from ds2.base.load import load_function
-from ds2.config import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig, RowsPoolConfig
+from ds2.config import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig, RowsPoolConfig, World
 from ds2.pool import hub
 from ds2.pool.columns import Renaming
 from ds2.pool.files import Found, find_files
@@ -99,7 +99,7 @@ class PoolSource:
             return {"kind": type(config).__name__} | config.implementation_identity() | fields | content
         if isinstance(config, MiniPoolConfig):
             # The rows are cheap to make, so their content is the identity: a changed generator is a new pool.
-            return {"rows": _mini_content(config.samples, config.seed, self.num_scores)}
+            return {"rows": _mini_content(config.samples, config.seed, self.num_scores, config.world)}
         assert isinstance(config, RowsPoolConfig)
         kept = to_plain(config)
         content = {key: kept[key] for key in ("format", "on_bad_rows", "limit", "source")}
@@ -143,7 +143,7 @@ class PoolSource:
             read = cast(Iterable[Any], load_function(config.implementation)(config))
             yield from ((Place(str(config.implementation), i), row) for i, row in enumerate(read, 1))
         elif isinstance(config, MiniPoolConfig):
-            rows = _mini_rows(config.samples, config.seed, self.num_scores)
+            rows = _mini_rows(config.samples, config.seed, self.num_scores, config.world)
             yield from ((Place("mini pool", i), row) for i, row in enumerate(rows, 1))
         elif isinstance(config, FilesPoolConfig):
             with self._meter() as meter:
@@ -156,17 +156,18 @@ class PoolSource:
             raise TypeError(f"unknown kind of pool: {type(config).__name__}")
 
 
-def _mini_rows(samples: int, seed: int, num_scores: int) -> list[dict[str, Any]]:
+def _mini_rows(samples: int, seed: int, num_scores: int, world: World) -> list[dict[str, Any]]:
     from ds2.mini import generate_pool
 
     if samples < 1:
         raise UserError(f"pool.samples={samples} must be at least 1")
-    return generate_pool(samples=samples, seed=seed, num_scores=num_scores)
+    return generate_pool(samples=samples, seed=seed, num_scores=num_scores, world=world)
 
 
 @cache
-def _mini_content(samples: int, seed: int, num_scores: int) -> str:
-    return fingerprint([canonical_json(row).decode() for row in _mini_rows(samples, seed, num_scores)])
+def _mini_content(samples: int, seed: int, num_scores: int, world: World) -> str:
+    rows = _mini_rows(samples, seed, num_scores, world)
+    return fingerprint([canonical_json(row).decode() for row in rows])
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,7 @@ class ResultTable:
         runs: those that are evaluated.
         waiting: configuration and state ("missing", "running", ...) of those that are not.
         baselines: see `BASELINES`.
-        published: what the authors printed, by row and task.
+        published: what the authors printed, by row and task; rows of any pool (a key without its first).
 
     Raises:
         UserError: two different runs claim one cell.
@@ -52,7 +52,6 @@ class ResultTable:
         published: Mapping[tuple[Key, str], Published] | None = None,
     ) -> None:
         self._baselines = BASELINES if baselines is None else baselines
-        self.published = published or {}
         self.by_key: dict[Key, Row] = {}
         order = [(run.config, run) for run in runs] + [(config, state) for config, state in waiting]
         for config, what in order:
@@ -62,6 +61,13 @@ class ResultTable:
             else:
                 row.add(what)
         self.by_key = _ordered(self.by_key)
+        self.published = {
+            (key, task): printed
+            for (row, task), printed in (published or {}).items()
+            for key in self.by_key
+            if key[1:] == row
+        }
+        """What is printed for rows of this table, by key and task."""
 
     def frame(self) -> pd.DataFrame:
         """One row a run and task: the choices, seed, task, value (a share), stderr, n."""
@@ -118,7 +124,7 @@ class ResultTable:
         answered = [
             task for row in self.by_key.values() for a in row.answers.values() for task in a.evaluation.scores
         ]
-        printed = [task for key, task in self.published if key in self.by_key]
+        printed = [task for _, task in self.published]
         return [*(task for task in dict.fromkeys([*answered, *printed]) if task != AVERAGE), AVERAGE]
 
     def baseline(self, key: Key) -> str | None:
@@ -142,14 +148,14 @@ class ResultTable:
 
     @cached_property
     def marks(self) -> dict[tuple[Key, str], str]:
-        """The best of each model and budget, and what cannot be told apart from it; where there are two or
-        more to compare.
+        """The best of each pool, model and budget, and what cannot be told apart from it; where there are
+        two or more to compare.
         """
         marks = {}
         groups: dict[Key, list[Key]] = {}
         for key, row in self.by_key.items():
             if row.runs and dict(zip(CHOICES, key, strict=True))["method"] not in REFERENCES:
-                groups.setdefault(key[:2], []).append(key)
+                groups.setdefault(key[:3], []).append(key)
         for keys in groups.values():
             for task in self.tasks if len(keys) > 1 else []:
                 means = {key: m for key in keys if (m := self._cell(self.by_key[key], task)[0]) is not None}
@@ -206,14 +212,14 @@ class ResultTable:
                 "paired bootstrap over "
                 f"{' or '.join(over)}."
             )
-        printed = [self.published[key, task] for key, task in self.published if key in self.by_key]
+        printed = list(self.published.values())
         if printed:
             second_hand = "; *: second-hand" if any(cell.second_hand for cell in printed) else ""
             lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
         if self.marks:
             lines.append(
-                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one model and "
-                "budget."
+                f"In the running for the best: everything but {', '.join(REFERENCES)}, within one pool, "
+                "model and budget."
             )
         return lines
 
@@ -223,15 +229,15 @@ class ResultTable:
         """
         if method is None:
             return None
-        model, budget, _, rater = key
+        pool, model, budget, _, rater = key
         candidates = [
-            (model, budget, method, rater),
-            (model, budget, method, None),
-            (model, None, method, None),
+            (pool, model, budget, method, rater),
+            (pool, model, budget, method, None),
+            (pool, model, None, method, None),
         ]
         if budget is None:  # nothing selected: beside the only budget there is
-            budgets = {k[1] for k in self.by_key if k[0] == model and k[2] == method}
-            candidates += [(model, b, method, None) for b in budgets if len(budgets) == 1]
+            budgets = {k[2] for k in self.by_key if k[:2] == (pool, model) and k[3] == method}
+            candidates += [(pool, model, b, method, None) for b in budgets if len(budgets) == 1]
         return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
 
     @cached_property
@@ -270,15 +276,20 @@ class ResultTable:
 
 
 def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
-    """By model, rater and method, each in the order of its first appearance, and by budget; what has no rater
-    comes first.
+    """By pool, model, rater and method, each in the order of its first appearance, and by budget; what has no
+    rater comes first.
     """
     seen: list[dict[Hashable, int]] = [{} for _ in CHOICES]
     for key in rows:
         for places, value in zip(seen, key, strict=True):
             places.setdefault(value, -1 if value is None else len(places))
-    model, _, method, rater = seen
-    ranks = {key: (model[key[0]], rater[key[3]], method[key[2]], float(str(key[1] or 0))) for key in rows}
+    pools, models, _, methods, raters = seen
+    ranks = {}
+    for key in rows:
+        pool, model, budget, method, rater = key
+        ranks[key] = (
+            pools[pool], models[model], raters[rater], methods[method], float(str(budget or 0)),
+        )  # fmt: skip
     return {key: rows[key] for key in sorted(rows, key=ranks.__getitem__)}
 
 

@@ -71,7 +71,7 @@ def test_rows_without_a_seed_in_common_cannot_be_told_apart(tmp_path):
     ]
     waiting = [(replace(run.config, seed=3), "missing") for run in runs]
     table = ResultTable(runs, waiting)
-    assert {key[2]: mark for (key, task), mark in table.marks.items() if task == "a"} == {
+    assert {key[3]: mark for (key, task), mark in table.marks.items() if task == "a"} == {
         "length": BEST,
         "random": TIED,
     }
@@ -136,7 +136,7 @@ def test_the_published_value_stands_beside_ours_and_a_second_hand_one_is_marked(
         evaluated(tmp_path, {"a": 0.5}, "selection=random"),
         evaluated(tmp_path, {"a": 0.6}, "selection=length"),
     ]
-    keys = [key_of(run.config) for run in runs]
+    keys = [key_of(run.config)[1:] for run in runs]
     published = {
         (keys[0], "average"): Published(58.1, 0.4),
         (keys[1], "average"): Published(59.0, second_hand=True),
@@ -148,7 +148,9 @@ def test_the_published_value_stands_beside_ours_and_a_second_hand_one_is_marked(
 
 def test_a_table_without_any_run_still_shows_what_is_published(tmp_path):
     config = evaluated(tmp_path, {"a": 0.5}, "selection=random").config
-    table = ResultTable([], [(config, "missing")], published={(key_of(config), "average"): Published(58.1)})
+    table = ResultTable(
+        [], [(config, "missing")], published={(key_of(config)[1:], "average"): Published(58.1)}
+    )
     assert text(table).to_numpy().tolist() == [["random", "missing [58.1]", "0 of 1"]]
     assert "method" in markdown(table.table("t"))
 
@@ -158,10 +160,26 @@ def test_rows_of_one_rater_stand_together_after_those_without_one(tmp_path):
     choices = [(s, r) for s in ("ds2_without_curation", "ds2") for r in raters]
     runs = [evaluated(tmp_path, {"a": 0.5}, f"selection={s}", f"rater={r}") for s, r in choices]
     table = ResultTable([*runs, evaluated(tmp_path, {"a": 0.5}, "selection=base")])
-    assert [(key[2], key[3]) for key in table.by_key] == [
+    assert [(key[3], key[4]) for key in table.by_key] == [
         ("base", None),
         *((method, rater) for rater in raters for method in ("ds2_without_curation", "ds2 (rank)")),
     ]
+
+
+def test_rows_of_two_pools_stand_apart_each_beside_its_own_baseline(tmp_path):
+    runs = [
+        evaluated(tmp_path, {"a": value}, f"selection={selection}", f"pool.name={pool}")
+        for pool, values in (("pure", (0.5, 0.9)), ("impure", (0.4, 0.5)))
+        for selection, value in zip(("random", "length"), values, strict=True)
+    ]
+    table = ResultTable(runs)
+    shown = text(table)
+    assert shown["pool"].tolist() == ["pure", "pure", "impure", "impure"]
+    for key in table.by_key:
+        baseline = table.row_of(key, "random")
+        assert baseline is not None
+        assert all(run.config.pool.name == key[0] for run in baseline.runs.values())
+    assert [key[0] for key, task in table.marks if task == "a"].count("impure") == 2
 
 
 def answers(rng: np.random.Generator, share: float) -> list[float]:
@@ -184,13 +202,13 @@ def compared(tmp_path):
 
 
 def test_the_best_and_what_cannot_be_told_from_it_are_marked_references_aside(compared):
-    by_method = {str(key[2]): mark for (key, task), mark in compared.marks.items() if task == "a"}
+    by_method = {str(key[3]): mark for (key, task), mark in compared.marks.items() if task == "a"}
     assert sorted(by_method) == ["knn", "length"]
     assert sorted(by_method.values()) == [BEST, TIED]
 
 
 def test_differences_to_the_baseline_come_with_an_interval_and_what_was_resampled(compared):
-    gaps = {str(key[2]): gap for (key, task), gap in compared.differences.items() if task == "average"}
+    gaps = {str(key[3]): gap for (key, task), gap in compared.differences.items() if task == "average"}
     assert sorted(gaps) == ["knn", "length", "oracle"]
     assert gaps["oracle"].over == "seeds and questions"
     assert gaps["oracle"].low < 0.6 < gaps["oracle"].high + 0.05
@@ -209,4 +227,4 @@ def test_a_method_may_have_its_own_baseline(compared):
     table = ResultTable(
         [run for row in compared.by_key.values() for run in row.runs.values()], baselines={"knn": "length"}
     )
-    assert {str(key[2]) for key, _ in table.differences} == {"knn"}
+    assert {str(key[3]) for key, _ in table.differences} == {"knn"}

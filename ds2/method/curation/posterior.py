@@ -45,7 +45,7 @@ from ds2.method.curation.composition import (
 from ds2.method.curation.evidence import BINS, Evidence, both_ways, gather_evidence, neighbor_edges
 from ds2.method.curation.result import FitSummary
 from ds2.method.curation.smoothing import smoothed_prior
-from ds2.method.curation.transition import best_naming
+from ds2.method.curation.transition import best_naming, misses
 from ds2.method.knn import KnnGraph
 from ds2.method.stated import transition_from_anchors
 
@@ -61,9 +61,10 @@ NEAR = 2e-3
 """Objectives this close, per sample, count as equally good."""
 ANCHOR_WEIGHT = 30.0
 """Rows that one anchor counts as; planted pools like 10 to 50 alike."""
-AMBIGUOUS = 0.55
-"""Share of a pair's right scores that trading names may cost and still be called possible: with
-GPT-4o-mini's published matrix, where a true 5 is rated 4 half of the time and 5 hardly ever, it costs half.
+AMBIGUOUS = 0.2
+"""Share of what trading the names of two scores would add to the misses of an infallible rater, up to which
+trading is called possible: with GPT-4o-mini's published matrix, where a true 5 is rated 4 half of the time
+and 5 hardly ever, it adds a twentieth.
 """
 
 
@@ -115,7 +116,7 @@ def fit_posterior(
     pairs = "" if told else ", ".join(f"{i} and {j}" for i, j in close_namings(model))
     warnings = (
         (
-            f"true scores {pairs} could trade names: only the assumption that raters are right as often as "
+            f"true scores {pairs} could trade names: only the assumption that raters miss by as little as "
             "possible tells them apart",
         )
         if pairs
@@ -184,11 +185,13 @@ def name_scores(model: Composition) -> Composition:
 
 
 def close_namings(model: Composition) -> list[tuple[int, int]]:
-    """Pairs of true scores that could trade names at a small loss (AMBIGUOUS) of rightness."""
-    gain = true_share(model)[:, None] * model.T.mean(axis=0)
-    right = np.diag(gain)
-    loss = right[:, None] + right[None, :] - gain - gain.T
-    i, j = np.nonzero(np.triu(loss < AMBIGUOUS * (right[:, None] + right[None, :]), 1))
+    """Pairs of true scores that could trade names at a small cost (AMBIGUOUS)."""
+    share = true_share(model)
+    missed = misses(share[:, None] * model.T.mean(axis=0))
+    own = np.diag(missed)
+    cost = missed + missed.T - own[:, None] - own[None, :]
+    gap = np.abs(np.subtract.outer(np.arange(len(share)), np.arange(len(share))))
+    i, j = np.nonzero(np.triu(cost < AMBIGUOUS * gap * (share[:, None] + share[None, :]), 1))
     return [(int(a), int(b)) for a, b in zip(i, j, strict=True)]
 
 

@@ -40,7 +40,7 @@ class Comparison:
         self.table = table or ResultTable(self.runs)
         self.keys = [key_of(run.config) for run in self.runs]
         self.choices = [in_words(dict(zip(CHOICES, key, strict=True))) for key in self.keys]
-        """Model, budget, method and rater of each run, as words."""
+        """What `CHOICES` names, of each run, as words."""
 
     @cached_property
     def facets(self) -> list[dict[str, Any]]:

@@ -91,7 +91,8 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
         rows.append({
             "labels": labels, "label": compared.label(labels), "cells": shown, "state": row.state,
             "seeds": row.seeds,
-            "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key], "budget": key[1],
+            "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key],
+            "budget": key[CHOICES.index("budget")],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
             "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
             "gap_value": gap and gap.value, "baseline": baseline,
@@ -140,7 +141,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
         {"id": "chart-results", "kind": "dots", "points": points, "tasks": tasks, "fit": True, "digits": 2}
     ]
     if "budget" in compared.compared:
-        named = ("model", "method", "rater")
+        named = tuple(name for name in CHOICES if name != "budget")
         by_budget = [
             point | {"x": float(row["budget"]), "series": compared.label(row["labels"], named)}
             for row, point in zip(rows, points, strict=True)

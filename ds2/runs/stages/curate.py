@@ -81,7 +81,7 @@ def step(run: Context) -> Step:
     if config.method is CurationMethod.refine and _gives_columns(run.config.rater):
         values |= {"panel": PANEL}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
-    return Step("curate", 3, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
+    return Step("curate", 4, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
 
 
 def anchors_path(given: str) -> Path:
