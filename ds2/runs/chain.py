@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult, Step, open_store
 from ds2.base import extras
-from ds2.base.errors import DamagedArtifact, UserError, refuse
+from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError, refuse
 from ds2.base.hashes import content_hashes
 from ds2.config import PanelRaterConfig, RunConfig, TrackingMode
 from ds2.config.stages import check, run_name, slug_of, stages_of
@@ -253,6 +253,8 @@ class Chain:
                 step = STEPS[stage](run) if stage != "report" else self._report_step()
             except UserError as error:
                 errors.append(error)
+                if isinstance(error, NotKnownOffline):
+                    run.offline()  # one answer is enough to know that the hub cannot be reached
                 continue
             if step is not None:
                 run.steps[stage] = step

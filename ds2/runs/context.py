@@ -45,6 +45,11 @@ class Context:
         """Whether to show progress bars."""
         return self.config.runtime.progress
 
+    def offline(self) -> None:
+        """Ask the hub nothing more."""
+        self.config = replace(self.config, runtime=replace(self.config.runtime, offline=True))
+        self.pool.offline = True
+
     def path(self, stage: str) -> Path:
         """Folder of a finished input."""
         return self.results[stage].path

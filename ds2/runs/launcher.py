@@ -88,12 +88,17 @@ def evaluate(
     _run("eval", _evaluate_here, spec, runtime, 1)
 
 
-def finetune_problems(config: FinetuneConfig, *, base_model: str | None, revision: str | None) -> list[str]:
+_UNKNOWN = "unknown"
+
+
+def finetune_problems(
+    config: FinetuneConfig, *, base_model: str | None = _UNKNOWN, revision: str | None = None
+) -> list[str]:
     """What would stop a fine-tuning, a line each, told without a run.
 
     Args:
         base_model: hub name or local folder, whose configuration and tokenizer are read (transformers is
-            imported); None: the run makes its base model.
+            imported); None: the run makes its base model. Left out: not known, and not looked at.
     """
     make_importable()
     from finetune import checks
@@ -102,7 +107,7 @@ def finetune_problems(config: FinetuneConfig, *, base_model: str | None, revisio
     problems += checks.machine_problems(config, gpus=_gpu_count())
     if base_model is None:
         problems += checks.made_model_problems(config)
-    else:
+    elif base_model is not _UNKNOWN:
         problems += checks.model_problems(config, base_model, revision)
     return problems
 

@@ -55,6 +55,8 @@ CHECKS = (
     Check(stages.knn, ("knn",), ("knn",)),
     Check(stages.curate, ("curation", "scale", "knn"), ("curate",)),
     Check(stages.select, ("selection", "knn"), ("select", "measure")),
+    Check(stages.finetune, ("finetune", "model"), ("finetune",)),
+    Check(stages.evaluate, ("eval",), ("evaluate",)),
     Check(stages.isolate, ("runtime",), ("finetune", "evaluate")),
     Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model")),
     Check(machine.room, ("pool", "embedder", "knn", "budget", "finetune", "model", "paths")),

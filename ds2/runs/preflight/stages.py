@@ -12,6 +12,7 @@ from ds2.base.errors import UserError
 from ds2.config import (
     ChatBackend,
     ColumnRaterConfig,
+    HubModelConfig,
     KnnMethod,
     LlmRaterConfig,
     SentenceEmbedderConfig,
@@ -189,6 +190,23 @@ def select(run: Run) -> Iterator[Finding]:
         dtype = dtype_problem("selection.dtype", config.dtype)
         if dtype:
             yield problem(dtype)
+
+
+def finetune(run: Run) -> Iterator[Finding]:
+    """What the recipe would refuse, and what does not fit the base model."""
+    model, config = run.config.model, run.config.finetune
+    if not isinstance(model, HubModelConfig):
+        lines = launcher.finetune_problems(config, base_model=None, revision=None)
+    elif run.model_known:
+        lines = launcher.finetune_problems(config, base_model=model.path, revision=model.revision)
+    else:
+        lines = launcher.finetune_problems(config)
+    yield from map(problem, lines)
+
+
+def evaluate(run: Run) -> Iterator[Finding]:
+    """Tasks, their data, and how they are run."""
+    yield from map(problem, launcher.evaluation_problems(run.config.eval))
 
 
 def isolate(run: Run) -> Iterator[Finding]:
