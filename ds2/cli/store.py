@@ -17,6 +17,7 @@ from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
 from ds2.base.words import duration, size
 from ds2.cli import console
+from ds2.cli.doctor import examine_rater
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
 from ds2.config.command_line import CommandLine
@@ -26,6 +27,8 @@ from ds2.config.stages import STAGES
 
 def run(command: str, given: CommandLine) -> int:
     """One subcommand; its exit code. Raises UserError for words, keys and options it does not know."""
+    if command == "doctor" and any(o.startswith("rater") for o in given.overrides) and not given.words:
+        return examine_rater(given.overrides)
     choices = command == "list" and given.words[:1] == ["choices"]
     allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
     refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options]

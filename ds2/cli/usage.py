@@ -25,6 +25,7 @@ usage
   ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
+  ds2 doctor rater=NAME [key=value ...]   ask the rater's model twice: what it can do, and what it costs
   ds2 help GROUP | GROUP=CHOICE     what can be chosen, and what of a choice can be set
   ds2 --help | --version
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib.util import find_spec
 from typing import ClassVar
 
-from ds2.config.base import NAME_OR_PATH, PATH
+from ds2.config.base import NAME_OR_PATH, PATH, path_field
 
 
 class ChatBackend(Enum):
@@ -14,11 +15,20 @@ class ChatBackend(Enum):
     openai = "openai"
     openai_batch = "openai_batch"
     transformers = "transformers"
+    local = "local"
+    """vLLM where it is installed, else transformers: identity is which of them it was."""
 
     @property
     def served(self) -> bool:
         """Whether it knows a model by its name at a server, not by its weights."""
         return self in (ChatBackend.openai, ChatBackend.openai_batch)
+
+    @property
+    def here(self) -> ChatBackend:
+        """The back end that works on this machine."""
+        if self is not ChatBackend.local:
+            return self
+        return ChatBackend.vllm if find_spec("vllm") is not None else ChatBackend.transformers
 
 
 @dataclass
@@ -62,7 +72,7 @@ class ChatConfig:
     """Branch, tag or commit of a hub model; enters the fingerprint as its commit."""
     base_url: str | None = None
     """Root of an OpenAI-compatible server; none: OpenAI. Where a model is served is not identity."""
-    ca_file: str | None = None
+    ca_file: str | None = path_field(None)
     """PEM file of a certificate to trust besides the known ones: a server's own, or its authority's."""
     api_version: str | None = None
     """Set for an Azure OpenAI resource, whose address is `base_url` and whose deployment is `model`."""

@@ -33,6 +33,7 @@ NEEDED = {
     ("rater", "panel"): ["rater.raters=[truth,simulated_mistral_7b]"],
     ("rater", "openai_compatible"): ["rater.model=m"],
     ("rater", "azure_openai"): ["rater.model=deployment"],
+    ("rater", "local"): ["rater.model=org/model"],
     ("selection", "multi_rater"): ["rater.columns=[a,b]"],
     ("selection", "precomputed"): ["selection.path=influence.npy"],
     ("selection", "less"): ["selection.target=target.jsonl"],

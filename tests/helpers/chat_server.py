@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -136,17 +137,17 @@ class ChatServer:
 
 
 @contextmanager
-def running(server: ChatServer) -> Iterator[ChatServer]:
-    """The server, in a thread of this process."""
+def running(server: ChatServer, secure: ssl.SSLContext | None = None) -> Iterator[ChatServer]:
+    """The server, in a thread of this process; `secure`: over TLS."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def start() -> asyncio.Server:
-        return await asyncio.start_server(server.handle, "127.0.0.1", 0, limit=2**22)
+        return await asyncio.start_server(server.handle, "127.0.0.1", 0, limit=2**22, ssl=secure)
 
     listening = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+    server.url = f"http{'s' if secure else ''}://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
     try:
         yield server
     finally:

@@ -114,7 +114,7 @@ def test_the_key_is_nowhere_in_what_is_written_or_said(tmp_path, monkeypatch, ca
     holding = [str(path) for path in files if KEY.encode() in path.read_bytes()]
     assert not holding
     assert KEY not in said.out + said.err
-    assert sum(headers.get("authorization") == f"Bearer {KEY}" for headers in server.headers) == 1
+    assert sum(headers.get("authorization") == f"Bearer {KEY}" for headers in server.headers) == 2
 
 
 def test_what_the_stage_leaves_can_be_read(tmp_path, monkeypatch, capsys):

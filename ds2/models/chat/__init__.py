@@ -117,7 +117,7 @@ def open_backend(
         UserError: the model or server cannot be used.
         ModuleNotFoundError: the back end's extra is not installed.
     """
-    opener: Opener = import_module(_MODULES[config.backend]).open
+    opener: Opener = import_module(_MODULES[config.backend.here]).open
     return opener(config, form, revision, place)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from ds2.pool import Pool
 from ds2.rating import by_model, planning
 from ds2.rating.raters import Ratings, rate, transition_matrix
 from ds2.runs.context import Context, identity
+
+_NO_SAY = (
+    "model", "revision", "base_url", "ca_file", "api_version", "max_cost", "max_unrated", "confidence",
+)  # fmt: skip
+"""Of a language model as rater: named otherwise in its identity, or where and at what cost it is asked."""
 
 
 def step(run: Context) -> Step:
@@ -49,19 +55,8 @@ def step(run: Context) -> Step:
 
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     """Where a model is served, what it may cost and how it is run are no part of what it says."""
-    scale = run.config.scale
-    drop: tuple[str, ...] = (
-        "model",
-        "revision",
-        "base_url",
-        "ca_file",
-        "api_version",
-        "max_cost",
-        "max_unrated",
-        "confidence",
-    )
-    if rater.batches == 1:
-        drop = (*drop, "batches", "stop_when")
+    scale, rater = run.config.scale, replace(rater, backend=rater.backend.here)
+    drop = _NO_SAY if rater.batches > 1 else (*_NO_SAY, "batches", "stop_when")
     by_model.check(rater, scale)
     model, commit = _model_of(run, rater)
     answers = Path(run.config.paths.artifacts) / by_model.FOLDER

@@ -80,10 +80,14 @@ class Connection:
         return line.replace(self.key, "***") if self.key else line
 
     def trust(self) -> ssl.SSLContext:
-        """The certificates that are trusted: the known ones, and those of `ca_file`."""
+        """The certificates that are trusted: the known ones, and those of `ca_file`. Raises UserError."""
         context = httpx2.create_ssl_context()
         if self.ca_file is not None:
-            context.load_verify_locations(Path(self.ca_file).expanduser())
+            try:
+                context.load_verify_locations(Path(self.ca_file).expanduser())
+            except OSError as error:  # also what is no certificate
+                option = f"{self.group}.ca_file={self.ca_file}"
+                raise UserError(f"{option} cannot be read as PEM certificates: {error}") from error
         return context
 
     def client(self, timeout: float) -> openai.OpenAI:

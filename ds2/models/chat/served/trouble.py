@@ -27,9 +27,9 @@ def unreached(error: BaseException, connection: Connection, seconds: float) -> F
     """
     causes = list(_causes(error))
     option, url = f"{connection.group}.base_url", connection.base_url or ""
-    for cause in causes:
+    for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = cause.verify_message or "it cannot be verified"
+            why = getattr(cause, "verify_message", "") or "it cannot be verified"
             advice = f"{connection.group}.ca_file=FILE names a certificate to trust"
             return Fault(f"its certificate is not trusted ({why}): {advice}", hopeless=True)
     if any(_speaks_no_tls(cause) for cause in causes):
