@@ -6,7 +6,7 @@ rating                    float64, raw; NaN where there is none; of several rate
 score_0, score_1, ...     int16, where there are several raters, or repeats of one; a file beside says whose
                           each is
 rarity, complexity,       float64, where a language model was asked; NaN where it did not say
-  informativeness
+  informativeness         (or the criteria of rater.prompt, but the last)
 outcome                   a value of `Outcome`, or `NOT_ASKED`, where a language model was asked
 rating_0, rating_1, ...   float64, where it was asked several times
 """
@@ -49,7 +49,6 @@ _REPORT = "rating_report.json"
 _UNRATED = "unrated.jsonl"
 _DISTRIBUTION = "distribution.npy"
 _RATERS = "raters.json"
-_CRITERIA = ("rarity", "complexity", "informativeness")
 _MOST_REASONS = 50
 
 
@@ -192,7 +191,8 @@ def _columns_of_model(details: ModelRatings) -> dict[str, Any]:
     count = known.sum(axis=1)
     mean = np.where(known, details.criteria, 0.0).sum(axis=1) / np.maximum(count, 1)
     columns: dict[str, Any] = {
-        criterion: np.where(count[:, c] > 0, mean[:, c], np.nan) for c, criterion in enumerate(_CRITERIA)
+        criterion: np.where(count[:, c] > 0, mean[:, c], np.nan)
+        for c, criterion in enumerate(details.names[:-1])
     }
     columns["outcome"] = details.outcomes
     if details.criteria.shape[1] > 1:

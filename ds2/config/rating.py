@@ -205,6 +205,9 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     reading: Reading = Reading.answer
     prompt_version: int = 1
     """Version of the instructions in `ds2.rating.prompt`."""
+    prompt: str | None = path_field(None)
+    """YAML file of criteria, scale and examples of one's own (docs/rating.md); none: the paper's criteria.
+    What it says is identity, not where it is."""
     retries: int = 10
     """Further questions after an answer that cannot be read."""
     repeats: int = 1

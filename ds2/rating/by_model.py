@@ -26,10 +26,10 @@ from ds2.rating import prompt
 from ds2.rating.cost import Budget
 from ds2.rating.next_rows import batches
 from ds2.rating.outcomes import NOT_ASKED, ModelRatings, RatingReport, UnratedSample
-from ds2.rating.parse import THINKING, Outcome, Verdict, read
-from ds2.rating.prompt import DIGITS
+from ds2.rating.parse import THINKING, Outcome, Verdict
 from ds2.rating.questions import Ask, RatingQuestions
 from ds2.rating.raters import RaterScores, Ratings, apply_unrated
+from ds2.rating.rubric import rubric_of
 from ds2.rating.scale import compress
 
 FOLDER = "answers"
@@ -48,11 +48,19 @@ _CUT = 8
 
 def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
     """Refuse settings that cannot work, before anything is asked. Raises UserError."""
-    prompt.instructions(config.reading, config.prompt_version)
-    if config.reading is Reading.expected and scale.high > len(DIGITS):
+    rubric = rubric_of(config.prompt)
+    prompt.instructions(config.reading, config.prompt_version, rubric)
+    if config.prompt is not None and not rubric.low <= scale.low < scale.high <= rubric.high:
         raise UserError(
-            f"rater.reading=expected reads ratings 1..{len(DIGITS)}, scale.high={scale.high} is beyond; use "
-            "rater.reading=answer or a lower scale.high"
+            f"rater.prompt={config.prompt} asks for ratings {rubric.low}..{rubric.high}, "
+            f"scale.low={scale.low} and scale.high={scale.high} are not within: give "
+            f"scale.low={rubric.low} scale.high={rubric.high}"
+        )
+    digits = rubric.digits
+    if config.reading is Reading.expected and (not digits or scale.high > int(digits[-1])):
+        raise UserError(
+            f"rater.reading=expected reads ratings {digits[:1]}..{digits[-1:]}, scale.high={scale.high} is "
+            "beyond; use rater.reading=answer or a lower scale.high"
         )
     least = (
         ("retries", config.retries, 0),
@@ -100,7 +108,7 @@ def rate(
             unrated, or any under `unrated=fail`.
     """
     check(config, scale)
-    form = prompt.answer_form(config.reading)
+    form = prompt.answer_form(config.reading, rubric_of(config.prompt))
     with (
         AnswerLog(folder) as log,
         tqdm(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
@@ -122,10 +130,11 @@ class _Session:
         self._questions = RatingQuestions(config, pool, model, backend.count_tokens)
         self._budget = Budget(config, backend.count_tokens, tqdm.write)
         shape = (len(pool), config.repeats)
-        self._criteria = np.full((*shape, len(prompt.CRITERIA)), np.nan)
+        self._rubric = self._questions.rubric
+        self._criteria = np.full((*shape, len(self._rubric.keys)), np.nan)
         self._outcomes = np.full(shape, len(Outcome), dtype=np.int8)
         self._distribution = (
-            np.zeros((len(pool), len(DIGITS)), dtype=np.float32)
+            np.zeros((len(pool), len(self._rubric.digits)), dtype=np.float32)
             if config.reading is Reading.expected
             else None
         )
@@ -203,7 +212,7 @@ class _Session:
 
     def _take(self, asks: list[Ask], answer: Answer, *, last: bool, replayed: bool) -> Iterator[Ask]:
         """Read an answer; yields what has to be asked again."""
-        verdict = read(answer, self._config.reading)
+        verdict = self._questions.read(answer)
         if asks[0].attempt == 0:
             self._tried += 1
             self._read += verdict.outcome.rated
@@ -227,7 +236,8 @@ class _Session:
 
     def _settle(self, ask: Ask, key: str, verdict: Verdict) -> None:
         place = ask.position, ask.repeat
-        self._criteria[place] = verdict.criteria
+        if verdict.outcome.rated:
+            self._criteria[place] = verdict.criteria
         self._outcomes[place] = list(Outcome).index(verdict.outcome)
         if self._distribution is not None and verdict.distribution is not None:
             self._distribution[ask.position] += verdict.distribution
@@ -296,6 +306,7 @@ class _Session:
             tuple(self._unrated(int(i)) for i in np.flatnonzero(unrated)),
             self.report,
             distribution,
+            self._rubric.keys,
         )
         columns = None
         if self._config.repeats > 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ds2.base.errors import UserError
 from ds2.config import Reading
 from ds2.rating import prompt
+from ds2.rating.rubric import PAPER, Rubric
 
 CUT = "\n[... {left_out} characters left out ...]\n"
 _LEAST = 32
@@ -26,10 +27,11 @@ class Room:
     """
 
     def __init__(
-        self, max_prompt_tokens: int, count_tokens: Callable[[str], int], reading: Reading, version: int
-    ) -> None:
+        self, max_prompt_tokens: int, count_tokens: Callable[[str], int], reading: Reading, version: int,
+        rubric: Rubric = PAPER,
+    ) -> None:  # fmt: skip
         self._count = count_tokens
-        frame = count_tokens(prompt.chat("", reading, version)[0]["content"])
+        frame = count_tokens(prompt.chat("", reading, version, rubric)[0]["content"])
         self.tokens = max_prompt_tokens - frame
         """For the conversation."""
         if self.tokens < _LEAST:

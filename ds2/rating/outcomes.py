@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ds2.method.agreement import COLLAPSED, RepeatAgreement
 from ds2.models.chat import Answer
 from ds2.rating.parse import Outcome
+from ds2.rating.rubric import PAPER
 
 NOT_ASKED = "not asked"
 """The outcome of a sample outside `rater.sample`."""
@@ -33,13 +34,16 @@ class ModelRatings:
     """What a language model said of N samples, in full."""
 
     criteria: NDArray[np.float64]
-    """(N, R, 4) for each of R repeats, in the order of `prompt.CRITERIA`; NaN: unknown."""
+    """(N, R, C) for each of R repeats, in the order of `names`; NaN: unknown."""
     outcomes: tuple[str, ...]
     """(N,) values of `Outcome`, of repeats the best; `NOT_ASKED`."""
     unrated: tuple[UnratedSample, ...]
     report: RatingReport
     distribution: NDArray[np.float32] | None = None
-    """(N, 9) P(rating = 1..9), the mean over repeats, with `reading=expected`; NaN rows: unrated."""
+    """(N, 9) P(rating = 1..9), the mean over repeats, with `reading=expected`; NaN rows: unrated. By a
+    person's own rubric, a column for each digit of its scale."""
+    names: tuple[str, ...] = PAPER.keys
+    """Of the C criteria, the one that counts last."""
 
 
 @dataclass

@@ -17,15 +17,14 @@ from ds2.models.chat.served.batch_state import folder_of, sent
 from ds2.models.chat.tokens import estimate_tokens
 from ds2.pool import Pool
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
-from ds2.rating.prompt import CRITERIA
 from ds2.rating.questions import RatingQuestions
 from ds2.rating.rated_share import in_words
+from ds2.rating.rubric import Rubric
 
 _COUNTED = 200
 """Conversations whose tokens are counted, drawn at random, to stand for all."""
 _LATENCY = 2.0
 """Assumed seconds for one answer of a server."""
-_TYPICAL_ANSWER = "{" + ", ".join(f'"{name}": 5' for name in CRITERIA) + "}"
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,18 @@ def forecast(
     n = tally.open
     mean = sum(prompt_tokens(request, count_tokens) for request in drawn) / max(len(drawn), 1)
     longest = longest_answer(config)
-    typical = min(count_tokens(_TYPICAL_ANSWER) if config.reading is Reading.answer else 1, longest)
+    typical = min(
+        count_tokens(_typical(questions.rubric)) if config.reading is Reading.answer else 1, longest
+    )
     return Forecast(
         wanted, tally.answered, n, tally.waiting, n * mean, float(n * typical), float(n * longest),
         counted_by, price_of(config),
     )  # fmt: skip
+
+
+def _typical(rubric: Rubric) -> str:
+    """An answer in full."""
+    return "{" + ", ".join(f'"{name}": 5' for name in rubric.keys) + "}"
 
 
 class _Tally:

@@ -16,8 +16,9 @@ from ds2.pool import Message, Pool, Sample
 from ds2.rating import prompt
 from ds2.rating.by_model import check
 from ds2.rating.cost import price_of
-from ds2.rating.parse import Verdict, read
+from ds2.rating.parse import Verdict
 from ds2.rating.questions import Ask, RatingQuestions
+from ds2.rating.rubric import rubric_of
 
 _CONVERSATION = (
     Message("user", "Why is the sky blue?"),
@@ -68,12 +69,15 @@ def probe(
 def _ask(
     config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], revision: str | None, place: Place
 ) -> Probe:
-    with open_backend(config, prompt.answer_form(config.reading), revision, place) as backend:
-        request, _ = RatingQuestions(config, pool, model, backend.count_tokens).request(Ask(0, 0, 0))
+    with open_backend(
+        config, prompt.answer_form(config.reading, rubric_of(config.prompt)), revision, place
+    ) as backend:
+        questions = RatingQuestions(config, pool, model, backend.count_tokens)
+        request, _ = questions.request(Ask(0, 0, 0))
         begun = time.monotonic()
         (answer,) = backend.answers([request])
         seconds = time.monotonic() - begun
-    verdict = read(answer, config.reading)
+    verdict = questions.read(answer)
     why = "" if verdict.outcome.rated else f"{verdict.outcome.value}: {verdict.reason}"
     return Probe(config.reading, answer, verdict, why, seconds)
 

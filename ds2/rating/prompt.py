@@ -1,6 +1,7 @@
 """What a rater is asked, in one place: instructions first, then the conversation as data, then the demand.
 
-The criteria are the paper's (Rarity, Complexity, Informativeness, Overall rating), the words our own.
+The criteria are the paper's (Rarity, Complexity, Informativeness, Overall rating), the words our own; or a
+person's, from `rater.prompt` (`ds2.rating.rubric`).
 `VERSION` is part of every rating's identity: raise it with any change of a character here, and keep the older
 wordings while people use them. All requests share the instructions as their prefix. The whole question is one
 user message, because some chat templates have no system role.
@@ -14,20 +15,16 @@ by a space (`< |im_end|>`).
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.config import Reading
 from ds2.models.chat import AnswerForm, Chat
+from ds2.rating.rubric import PAPER, Rubric
 
 VERSION = 1
-CRITERIA = ("rarity", "complexity", "informativeness", "overall_rating")
-"""Keys of an answer; the last one is what counts."""
-LOWEST, HIGHEST = 1, 10
-DIGITS = "123456789"
-"""Ratings under `reading=expected`: one token each in every tokenizer; scores that end at 9 lose nothing."""
-
 _TASK = """\
 You assess training data for an assistant. You are shown one conversation that a language model could be \
 trained on. Judge how much the model would gain from it, by four criteria:
@@ -71,7 +68,20 @@ _LOOK_ALIKE = re.compile(
 )
 
 
-def instructions(reading: Reading, version: int = VERSION) -> str:
+_OWN_TASK = """\
+You assess training data for an assistant. You are shown one conversation that a language model could be \
+trained on."""
+_OWN_ANSWER = """\
+Give each criterion an integer from {low} (lowest) to {high} (highest). Use the whole range, and judge \
+strictly. Answer with one JSON object and nothing else, in this form:
+
+{form}"""
+_OWN_EXPECTED = """\
+Give only {key}, as one digit from {low} (lowest) to {high} (highest). Use the whole range, and judge \
+strictly."""
+
+
+def instructions(reading: Reading, version: int = VERSION, rubric: Rubric = PAPER) -> str:
     """The part that is the same for every conversation.
 
     Raises:
@@ -80,7 +90,24 @@ def instructions(reading: Reading, version: int = VERSION) -> str:
     if (version, reading) not in _WORDINGS:
         known = ", ".join(str(v) for v in sorted({v for v, _ in _WORDINGS}))
         raise UserError(f"rater.prompt_version={version} is unknown; there is: {known}")
-    return _WORDINGS[version, reading]
+    return _WORDINGS[version, reading] if rubric is PAPER else _own(reading, rubric)
+
+
+def _own(reading: Reading, rubric: Rubric) -> str:
+    """The instructions by a person's own rubric."""
+    listed = "\n".join(f"- {key}: {words}" for key, words in rubric.criteria.items())
+    if reading is Reading.expected:
+        digits = rubric.digits
+        demand = _OWN_EXPECTED.format(key=rubric.keys[-1], low=digits[0], high=digits[-1])
+    else:
+        form = "{" + ", ".join(f'"{key}": INTEGER' for key in rubric.keys) + "}"
+        demand = _OWN_ANSWER.format(low=rubric.low, high=rubric.high, form=form)
+    parts = [f"{rubric.task or _OWN_TASK} Judge it by these criteria:\n\n{listed}", demand, _DATA]
+    for example in rubric.examples:
+        last = min(example.ratings[rubric.keys[-1]], int(rubric.digits[-1]))
+        answer = str(last) if reading is Reading.expected else json.dumps(dict(example.ratings))
+        parts.append(f"An example:\n\n{_marked(as_data(example.conversation))}\n\n{answer}")
+    return "\n\n".join(parts) + "\n\n"
 
 
 def criteria(version: int = VERSION) -> str:
@@ -99,28 +126,32 @@ def as_data(conversation: str) -> str:
     return _LOOK_ALIKE.sub(lambda match: f"{match.group()} ", valid)
 
 
-def chat(data: str, reading: Reading, version: int = VERSION) -> Chat:
+def chat(data: str, reading: Reading, version: int = VERSION, rubric: Rubric = PAPER) -> Chat:
     """The messages that ask for the rating of one conversation, given as data and at its final length."""
+    question = f"{instructions(reading, version, rubric)}{_marked(data)}\n\n{_DEMANDS[reading]}"
+    return ({"role": "user", "content": question},)
+
+
+def _marked(data: str) -> str:
     mark = hashlib.sha256(data.encode()).hexdigest()[:8]
-    marked = f"<conversation {mark}>\n{data}\n</conversation {mark}>"
-    return ({"role": "user", "content": f"{instructions(reading, version)}{marked}\n\n{_DEMANDS[reading]}"},)
+    return f"<conversation {mark}>\n{data}\n</conversation {mark}>"
 
 
-def answer_form(reading: Reading) -> AnswerForm:
-    """What an answer has to be: an object with the four criteria, or one digit."""
+def answer_form(reading: Reading, rubric: Rubric = PAPER) -> AnswerForm:
+    """What an answer has to be: an object with the criteria, or one digit."""
     if reading is Reading.answer:
-        return AnswerForm("rating", schema=answer_schema())
+        return AnswerForm("rating", schema=answer_schema(rubric))
     return AnswerForm(
-        "rating", tokens=DIGITS, option="rater.reading=expected", otherwise="use rater.reading=answer"
+        "rating", tokens=rubric.digits, option="rater.reading=expected", otherwise="use rater.reading=answer"
     )
 
 
-def answer_schema() -> dict[str, Any]:
+def answer_schema(rubric: Rubric = PAPER) -> dict[str, Any]:
     """JSON schema of an answer, in words that every implementation of structured output knows."""
-    rating = {"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))}
+    rating = {"type": "integer", "enum": list(range(rubric.low, rubric.high + 1))}
     return {
         "type": "object",
-        "properties": dict.fromkeys(CRITERIA, rating),
-        "required": list(CRITERIA),
+        "properties": dict.fromkeys(rubric.keys, rating),
+        "required": list(rubric.keys),
         "additionalProperties": False,
     }

@@ -22,7 +22,8 @@ from ds2.models.chat.answer_log import AnswerLog
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.conversation import Room
-from ds2.rating.parse import Outcome, read
+from ds2.rating.parse import Outcome, Verdict, read
+from ds2.rating.rubric import rubric_of
 from ds2.rating.sample import drawn
 
 REFUSALS = 3
@@ -53,7 +54,10 @@ class RatingQuestions:
         self, config: LlmRaterConfig, pool: Pool, model: Mapping[str, Any], count_tokens: Callable[[str], int]
     ) -> None:
         self._config, self._pool = config, pool
-        self._room = Room(config.max_prompt_tokens, count_tokens, config.reading, config.prompt_version)
+        self.rubric = rubric_of(config.prompt)
+        self._room = Room(
+            config.max_prompt_tokens, count_tokens, config.reading, config.prompt_version, self.rubric
+        )
         decides = {
             "reading": config.reading,
             "temperature": config.temperature,
@@ -70,6 +74,10 @@ class RatingQuestions:
     def tries(self) -> int:
         """Questions about one rating, at most; probabilities are the same each time."""
         return 1 if self._config.reading is Reading.expected else self._config.retries + 1
+
+    def read(self, answer: Answer) -> Verdict:
+        """The rating in an answer."""
+        return read(answer, self._config.reading, self.rubric)
 
     def settled(self, attempt: int, outcome: Outcome) -> bool:
         """Whether a try's answer is the last: it has a rating, or the model would only decline again."""
@@ -90,7 +98,7 @@ class RatingQuestions:
         """The question, and whether its conversation had to be cut."""
         rendered = prompt.as_data(self._pool.conversation(ask.position))
         data, cut = self._room.fit(rendered)
-        chat = prompt.chat(data, self._config.reading, self._config.prompt_version)
+        chat = prompt.chat(data, self._config.reading, self._config.prompt_version, self.rubric)
         asked = self._hash.copy()
         asked.update(canonical_json([chat, ask.repeat, ask.attempt]))
         key = asked.hexdigest()[:32]
@@ -111,5 +119,5 @@ class RatingQuestions:
                 if request.key not in seen:
                     seen.add(request.key)
                     yield request, answer
-                if answer is None or self.settled(attempt, read(answer, self._config.reading).outcome):
+                if answer is None or self.settled(attempt, self.read(answer).outcome):
                     break

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ds2.config import Reading
 from ds2.models.chat import Answer
 from ds2.rating.parse import Outcome, Verdict, read
-from ds2.rating.prompt import CRITERIA
+from ds2.rating.rubric import PAPER
 
 GOOD = '{"rarity": 3, "complexity": 4, "informativeness": 5, "overall_rating": 6}'
 OPEN = GOOD[:-1]
@@ -173,7 +173,7 @@ def test_no_text_breaks_the_parser_and_no_rating_leaves_the_scale(text):
 
 
 @given(
-    st.fixed_dictionaries({name: st.integers(1, 10) | st.floats(1, 10) for name in CRITERIA}),
+    st.fixed_dictionaries({name: st.integers(1, 10) | st.floats(1, 10) for name in PAPER.keys}),
     st.text(alphabet=st.characters(exclude_characters="{}")),
     st.text(alphabet=st.characters(exclude_characters="{}")),
     st.randoms(),
@@ -183,7 +183,7 @@ def test_a_json_object_is_read_in_any_order_and_whatever_stands_around_it(rating
     rng.shuffle(names)
     written = {name.replace("_", rng.choice("_ -")).title(): ratings[name] for name in names}
     judged = verdict(f"{before}{json.dumps(written)}{after}".replace("</think>", ""))
-    assert judged.criteria == tuple(ratings[name] for name in CRITERIA)
+    assert judged.criteria == tuple(ratings[name] for name in PAPER.keys)
 
 
 @given(st.lists(st.floats(0, 1), min_size=9, max_size=9).filter(lambda shares: sum(shares) > 0.1))

@@ -13,6 +13,7 @@ from ds2.base.errors import UserError
 from ds2.config import Reading
 from ds2.rating import prompt
 from ds2.rating.conversation import Room
+from ds2.rating.rubric import PAPER
 
 READINGS = (Reading.answer, Reading.expected)
 INJECTIONS = [
@@ -91,8 +92,8 @@ def test_all_prompts_share_the_instructions_as_prefix():
 
 def test_the_answer_s_keys_are_named_in_prompt_and_schema():
     schema = prompt.answer_schema()
-    assert list(schema["properties"]) == schema["required"] == list(prompt.CRITERIA)
-    assert all(f'"{name}"' in prompt.instructions(Reading.answer) for name in prompt.CRITERIA)
+    assert list(schema["properties"]) == schema["required"] == list(PAPER.keys)
+    assert all(f'"{name}"' in prompt.instructions(Reading.answer) for name in PAPER.keys)
 
 
 def test_half_a_character_becomes_a_whole_one():

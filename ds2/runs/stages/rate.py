@@ -16,10 +16,12 @@ from ds2.config import LlmRaterConfig, ReleasedRaterConfig, SimulatedRaterConfig
 from ds2.pool import Pool
 from ds2.rating import by_model, planning
 from ds2.rating.raters import Ratings, rate, transition_matrix
+from ds2.rating.rubric import rubric_of
 from ds2.runs.context import Context, identity
 
 _NO_SAY = (
     "model", "revision", "base_url", "ca_file", "api_version", "max_cost", "max_unrated", "confidence",
+    "prompt",
 )  # fmt: skip
 """Of a language model as rater: named otherwise in its identity, or where and at what cost it is asked."""
 
@@ -73,7 +75,8 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
         size = len(run.pool.load())
         return planning.lines(rater, size, forecast_of(run, rater), run.config.curation.method)
 
-    values = {"rater": {**identity(rater, drop=drop), "model": model}, "scale": to_plain(scale)}
+    own = {} if rater.prompt is None else {"prompt": rubric_of(rater.prompt).digest}
+    values = {"rater": {**identity(rater, drop=drop), "model": model, **own}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
     version = 3 if rater.repeats == 1 else 4  # each repeat's scores have been kept since 4
     return Step("rate", version, slug, values, run.inputs(pool=True), compute, forecast)
