@@ -14,6 +14,7 @@ from ds2.config.curation import (
     KnnConfig,
     KnnRuntime,
     SentenceEmbedderConfig,
+    ServerEmbedderConfig,
     TfidfEmbedderConfig,
 )
 from ds2.config.pool import (
@@ -121,6 +122,7 @@ __all__ = [
     "Score",
     "SelectionConfig",
     "SentenceEmbedderConfig",
+    "ServerEmbedderConfig",
     "SeveralRatersConfig",
     "SimulatedRaterConfig",
     "TfidfEmbedderConfig",

@@ -34,6 +34,38 @@ class SentenceEmbedderConfig(EmbedderConfig):
     runtime: EmbedderRuntime = field(default_factory=EmbedderRuntime)
 
 
+@dataclass
+class ServerEmbedderRuntime:
+    concurrency: int = 8
+    """Requests in flight."""
+    batch_size: int = 32
+    """Texts in a request."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout: float = 120.0
+    """Seconds until a request counts as lost."""
+
+
+@register("embedder", "server_embedder")
+@dataclass
+class ServerEmbedderConfig(EmbedderConfig):
+    """A model behind OpenAI's embeddings API (vLLM, TEI, Ollama, a hosted one); the text is the whole
+    conversation, `### role: content` a message."""
+
+    model: str = MISSING
+    """Name at the server. Where it is served is not identity."""
+    base_url: str | None = None
+    """Root of the server; none: OpenAI. The key is in OPENAI_API_KEY."""
+    ca_file: str | None = path_field(None)
+    """PEM file of a certificate to trust besides the known ones."""
+    dimensions: int | None = None
+    """Width that the server is asked for, where its model has several; none: its own."""
+    max_tokens: int | None = None
+    """Cut of a text before embedding, by a cautious estimate; none: whole, and halved where the server
+    finds it too long."""
+    runtime: ServerEmbedderRuntime = field(default_factory=ServerEmbedderRuntime)
+
+
 @register("embedder", "tfidf_embedder")
 @dataclass
 class TfidfEmbedderConfig(EmbedderConfig):

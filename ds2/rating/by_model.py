@@ -77,7 +77,7 @@ def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:
             raise UserError(f"rater.runtime.{name}={value} must be positive")
     if config.backend.served:
-        check_address(config)
+        check_address(config.base_url, config.group)
 
 
 def _check_batches(config: LlmRaterConfig) -> None:

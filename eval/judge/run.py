@@ -111,7 +111,7 @@ def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path
     replies = {}
     try:
         if spec.judge.backend.served:
-            check_address(spec.judge)
+            check_address(spec.judge.base_url, spec.judge.group)
         with (
             tqdm(total=len(missing), desc="judge", disable=not spec.progress) as bar,
             open_backend(spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write)) as backend,

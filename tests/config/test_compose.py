@@ -34,6 +34,7 @@ NEEDED = {
     ("rater", "openai_compatible"): ["rater.model=m"],
     ("rater", "azure_openai"): ["rater.model=deployment"],
     ("rater", "local"): ["rater.model=org/model"],
+    ("embedder", "server"): ["embedder.model=m"],
     ("selection", "multi_rater"): ["rater.columns=[a,b]"],
     ("selection", "precomputed"): ["selection.path=influence.npy"],
     ("selection", "less"): ["selection.target=target.jsonl"],

@@ -1,57 +1,30 @@
 """Every raw answer of a chat model, on disk before it counts: what a rerun replays instead of asking again.
 
-One SQLite file (write-ahead log), shared by everything that asks into one folder and by all processes: an
-answer's key is the hash of everything that decides it. `add` returns when the operating system has the
-answer, so it survives the death of the process at any moment; a power failure may cost those since SQLite's
-last checkpoint. Raw text stays here, so that a better parser can read old answers anew.
+An answer's key is the hash of everything that decides it. Raw text stays here, so that a better parser can
+read old answers anew.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from ds2.base.errors import UserError
 from ds2.models.chat import Answer
+from ds2.models.kept_log import KeptLog
 
 FILE = "answers.sqlite"
 _COLUMNS = "key, text, finish, prompt_tokens, cached_tokens, completion_tokens, distribution, model, changes"
 _TYPED = _COLUMNS.replace("key,", "key TEXT PRIMARY KEY,")
 _SCHEMA = f"CREATE TABLE IF NOT EXISTS answers ({_TYPED}, received INTEGER DEFAULT (unixepoch()))"
-_WAIT = 120.0
-"""Seconds to wait for another process that is writing."""
 
 
-class AnswerLog:
-    """The log in one folder, open. Safe to share between processes; an instance belongs to one thread.
-
-    Raises:
-        UserError: the folder or the file cannot be written or read, then or later, or the file is not a log.
-    """
+class AnswerLog(KeptLog):
+    """The log in one folder, open: see `KeptLog`."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(_SCHEMA)
-            if "changes" not in {column[1] for column in self._db.execute("PRAGMA table_info(answers)")}:
-                self._db.execute("ALTER TABLE answers ADD COLUMN changes")  # a log of before there were any
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        self._db.close()
+        super().__init__(folder / FILE, _SCHEMA)
+        if "changes" not in {column[1] for column in self._execute("PRAGMA table_info(answers)")}:
+            self._execute("ALTER TABLE answers ADD COLUMN changes")  # a log of before there were any
 
     def get(self, key: str) -> Answer | None:
         """The answer with this key, if it was ever received."""
@@ -76,12 +49,3 @@ class AnswerLog:
             answer.key, text, answer.finish, answer.prompt_tokens, answer.cached_tokens,
             answer.completion_tokens, shares, answer.model, changes,
         )  # fmt: skip
-
-    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(statement, values)
-        except sqlite3.Error as error:  # a full disk, a damaged file
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> UserError:
-        return UserError(f"the answer log {self.path} cannot be used: {error}")

@@ -12,10 +12,11 @@ from ds2.artifacts import embeddings as artifact
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.errors import UserError
 from ds2.base.load import load_function
-from ds2.config import EmbedderConfig, SentenceEmbedderConfig, TfidfEmbedderConfig
+from ds2.config import EmbedderConfig, SentenceEmbedderConfig, ServerEmbedderConfig, TfidfEmbedderConfig
 from ds2.method.embedding import tfidf_svd, unit_rows
-from ds2.models import encoder
+from ds2.models import encoder, server_encoder
 from ds2.pool import Pool
+from ds2.rating import by_model
 from ds2.runs.context import Context, identity
 
 
@@ -30,9 +31,13 @@ def step(run: Context) -> Step:
     elif isinstance(embedder, SentenceEmbedderConfig):
         model, commit = run.named(embedder.model, embedder.revision)
         values = {**identity(embedder, drop=("model", "revision")), "model": model}
+    elif isinstance(embedder, ServerEmbedderConfig):
+        server_encoder.check(embedder)
+        values = identity(embedder, drop=("base_url", "ca_file"))
+    answers = Path(run.config.paths.artifacts) / by_model.FOLDER
 
     def compute(folder: Path) -> Outcome:
-        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, run.progress))
+        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, answers, run.progress))
         artifact.write_embeddings(folder, embeddings.vectors)
         count, width = embeddings.vectors.shape
         without = embeddings.without_terms
@@ -43,7 +48,9 @@ def step(run: Context) -> Step:
     return Step("embed", 2, slug, values, run.inputs(pool=True), compute, package=embedder.package)
 
 
-def _vectors(embedder: EmbedderConfig, pool: Pool, commit: str | None, progress: bool) -> NDArray[np.float32]:
+def _vectors(
+    embedder: EmbedderConfig, pool: Pool, commit: str | None, answers: Path, progress: bool
+) -> NDArray[np.float32]:
     if embedder.implementation is not None:
         vectors = np.asarray(load_function(embedder.implementation)(embedder, pool), dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(pool):
@@ -68,4 +75,6 @@ def _vectors(embedder: EmbedderConfig, pool: Pool, commit: str | None, progress:
             device=embedder.runtime.device,
             progress=progress,
         )
+    if isinstance(embedder, ServerEmbedderConfig):
+        return server_encoder.encode(embedder, pool.conversations(), folder=answers, progress=progress)
     raise TypeError(f"unknown kind of embedder: {type(embedder).__name__}")

@@ -25,7 +25,9 @@ def test_a_full_disk_is_one_line(tmp_path):
     with AnswerLog(tmp_path) as log:
         log.add(ANSWER)
         log._db.execute("PRAGMA max_page_count = 1")
-        with pytest.raises(UserError, match=r"the answer log .* cannot be used: database or disk is full"):
+        with pytest.raises(
+            UserError, match=r"the log .*answers.sqlite cannot be used: database or disk is full"
+        ):
             log.add(Answer("large", "text" * 10_000))
 
 

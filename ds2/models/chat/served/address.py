@@ -6,7 +6,6 @@ import os
 from urllib.parse import urlsplit
 
 from ds2.base.errors import UserError
-from ds2.config import ChatConfig
 
 _VARIABLE = "OPENAI_BASE_URL"
 
@@ -26,11 +25,11 @@ def root_of(base_url: str) -> str:
     return root.removesuffix(call).rstrip("/")
 
 
-def check_address(config: ChatConfig) -> None:
+def check_address(base_url: str | None, group: str) -> None:
     """Refuse an address that cannot be one, or that holds a secret. Raises UserError."""
     given = (
-        (f"{config.group}.base_url", config.base_url),
-        (_VARIABLE, os.environ.get(_VARIABLE) if config.base_url is None else None),
+        (f"{group}.base_url", base_url),
+        (_VARIABLE, os.environ.get(_VARIABLE) if base_url is None else None),
     )
     for option, text in given:
         if text is None or (option == _VARIABLE and not text):

@@ -21,7 +21,7 @@ from ds2.models.chat.served.listing import Listing
 from ds2.models.chat.served.loop import SteppedLoop
 from ds2.models.chat.served.policy import Fate, Fault
 from ds2.models.chat.served.terms import SCHEMA, Terms
-from ds2.models.chat.served.trouble import FAILURES, unreached
+from ds2.models.chat.served.trouble import FAILURES, refusal, unreached
 from ds2.models.chat.served.words import is_page, text_of, value_of
 
 PLAIN = ChatRequest("", ({"role": "user", "content": "Answer with the digit 5."},))
@@ -108,24 +108,7 @@ class ChatCalls:
 
     def refused(self, fault: Fault) -> UserError:
         """What the user has to change where nothing can be asked."""
-        connection = self._connection
-        name, group, reason = connection.name, connection.group, fault.reason
-        if fault.page:
-            return UserError(f"what answers at {name} is {fault.words}, no API: check {group}.base_url")
-        if fault.hopeless:
-            return UserError(f"{name} cannot be used: {fault.words}")
-        if fault.status == 402 or fault.code == "insufficient_quota":
-            return UserError(f"{name} has no credit left for this key ({reason})")
-        if fault.status == 429:
-            return UserError(f"{name} answers no more for now ({reason})")
-        if fault.status in (401, 403) or fault.fate(heard=False) is Fate.run:
-            unset = ": none is set" if connection.key is None else ""
-            return UserError(f"{name} refuses the key in {connection.variable} ({reason}){unset}")
-        has = self._others()
-        if fault.status == 404:
-            elsewhere = "" if has else f"; or nothing answers there nor below /v1: check {group}.base_url"
-            return UserError(f"{name} has no model {self._format.model} ({reason}){has or elsewhere}")
-        return UserError(f"{name} refuses every question: {reason}{has}")
+        return refusal(fault, self._connection, self._format.model, self._others())
 
     def _others(self) -> str:
         """The models that the server lists, where it does not list this one."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ds2.base.errors import UserError
-from ds2.config import ChatRuntime
 from ds2.models.chat import Place
 from ds2.models.chat.served import pace
 from ds2.models.chat.served.loop import SteppedLoop
@@ -45,6 +44,14 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 Q_in = TypeVar("Q_in", contravariant=True)
 A_out = TypeVar("A_out", covariant=True)
+
+
+class Pace(Protocol):
+    """How fast to ask: `runtime` of whoever asks."""
+
+    concurrency: int
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
 
 
 class Calls(Protocol[Q_in, A_out]):
@@ -72,7 +79,7 @@ class Courier(Generic[Q, A]):
     """
 
     def __init__(
-        self, calls: Calls[Q, A], loop: SteppedLoop, runtime: ChatRuntime, place: Place, name: str,
+        self, calls: Calls[Q, A], loop: SteppedLoop, runtime: Pace, place: Place, name: str,
         tokens: Callable[[Q], float], used: Callable[[A], float],
     ) -> None:  # fmt: skip
         self._calls, self._runtime, self._place, self._name = calls, runtime, place, name

@@ -1,4 +1,4 @@
-"""Why a server could not be reached, in words that say what to change."""
+"""Why a server cannot be reached, or answers nothing, in words that say what to change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import aiohttp
 import httpx2
 import openai
 
+from ds2.base.errors import UserError
 from ds2.models.chat.served.format import Connection
-from ds2.models.chat.served.policy import Fault
+from ds2.models.chat.served.policy import Fate, Fault
 
 FAILURES = (openai.APIConnectionError, aiohttp.ClientError, httpx2.HTTPError, TimeoutError)
 """What a call raises where no response came, or none that can be read."""
@@ -89,4 +90,28 @@ def maybe_tls(error: BaseException, connection: Connection) -> bool:
     return plain and any(isinstance(cause, (*broke, ConnectionResetError)) for cause in _causes(error))
 
 
-__all__ = ["FAILURES", "maybe_tls", "unreached"]
+def refusal(fault: Fault, connection: Connection, model: str, has: str = "") -> UserError:
+    """What the user has to change where nothing can be asked.
+
+    Args:
+        has: which models the server lists instead, for the end of the line.
+    """
+    name, group, reason = connection.name, connection.group, fault.reason
+    if fault.page:
+        return UserError(f"what answers at {name} is {fault.words}, no API: check {group}.base_url")
+    if fault.hopeless:
+        return UserError(f"{name} cannot be used: {fault.words}")
+    if fault.status == 402 or fault.code == "insufficient_quota":
+        return UserError(f"{name} has no credit left for this key ({reason})")
+    if fault.status == 429:
+        return UserError(f"{name} answers no more for now ({reason})")
+    if fault.status in (401, 403) or fault.fate(heard=False) is Fate.run:
+        unset = ": none is set" if connection.key is None else ""
+        return UserError(f"{name} refuses the key in {connection.variable} ({reason}){unset}")
+    if fault.status == 404:
+        elsewhere = "" if has else f"; or nothing answers there nor below /v1: check {group}.base_url"
+        return UserError(f"{name} has no model {model} ({reason}){has or elsewhere}")
+    return UserError(f"{name} refuses every question: {reason}{has}")
+
+
+__all__ = ["FAILURES", "maybe_tls", "refusal", "unreached"]
