@@ -108,6 +108,12 @@ class ChatCalls:
 
     def refused(self, fault: Fault) -> UserError:
         """What the user has to change where nothing can be asked."""
+        form = self._format.form
+        if form.tokens and "logprob" in fault.words:
+            return UserError(
+                f"{form.option} needs token probabilities (logprobs), which {self._connection.name} refuses "
+                f"({fault.reason}); {form.otherwise}"
+            )
         return refusal(fault, self._connection, self._format.model, self._others())
 
     def _others(self) -> str:
@@ -150,24 +156,24 @@ class ChatCalls:
             if isinstance(answer, Answer):
                 self._adopt(tried, first)
                 return answer
-        return await self._without_schema(request, first)
+        return await self._without_schema(request, answer, tried)
 
-    async def _without_schema(self, request: ChatRequest, refusal: Fault) -> Answer | Fault:
+    async def _without_schema(self, request: ChatRequest, refusal: Fault, tried: Terms) -> Answer | Fault:
         """Once more without the schema, where that may be what is refused."""
         fate = refusal.fate(heard=True)
         broken = refusal.status == 500 and refusal.wait is None and not self._schema_passed
         lacking = refusal.status == 404 and "parameter" in refusal.words  # OpenRouter
         asked = fate is Fate.row and (refusal.status in (400, 422, 501) or lacking) and not refusal.too_long
-        if not self._terms.with_schema() or not (asked or broken):
+        if not tried.with_schema() or not (asked or broken):
             return refusal
-        terms = self._terms.without(SCHEMA)
+        terms = tried.without(SCHEMA)
         answer = await self._post(request, terms)
         if not isinstance(answer, Answer):
             return refusal
         self._unschemed += 1
         alone = False
         if asked and not self._schema_passed and self._terms.with_schema():
-            alone = isinstance(await self._post(PLAIN, self._terms), Fault)
+            alone = isinstance(await self._post(PLAIN, tried), Fault)
             self._schema_passed = not alone
         if alone or self._unschemed == _UNSCHEMED:
             self._adopt(terms, refusal)

@@ -143,6 +143,30 @@ def test_as_many_probabilities_are_asked_for_as_the_server_gives(tmp_path, words
     assert rated.details.report.changes == {f"top_logprobs={asked}": 30}
 
 
+def test_a_server_without_probabilities_says_so_at_the_first_question(tmp_path):
+    def say(body: dict[str, Any], times: int) -> Any:
+        limit = "max_tokens" in body
+        return error(400, "Unknown parameter: max_tokens" if limit else "logprobs are not supported")
+
+    server = ChatServer(say)
+    with pytest.raises(
+        UserError, match="needs token probabilities .logprobs., which .*use rater.reading=answer"
+    ):
+        rate(tmp_path, server, rows=100, reading=Reading.expected)
+    assert len(server.bodies) <= 8
+
+
+def test_a_schema_that_is_refused_after_a_limit_is_learnt_too(tmp_path):
+    def say(body: dict[str, Any], times: int) -> Any:
+        if "max_tokens" in body:
+            return error(400, "Unknown parameter: max_tokens")
+        return error(400, "no") if "response_format" in body else GOOD
+
+    server = ChatServer(say)
+    assert rate(tmp_path, server).ratings.tolist() == [6] * 30
+    assert len(server.bodies) <= 36
+
+
 def test_a_schema_that_no_endpoint_supports_is_left_out(tmp_path):
     server = refusing(
         "response_format", words="No endpoints found that support the requested parameters", status=404
