@@ -3,8 +3,9 @@
     python benchmarks/mini_subsets.py [key=value ...]    paths.artifacts=FOLDER of an earlier sweep
 
 Both worlds, raters and panels of `sweep=mini_table`, seeds 11 to 15, 400 of 4,000 samples; nothing is
-trained. Writes benchmarks/results/mini_subsets.md: the mean true score of the selected, in standard deviations
-of the pool's, mean ± standard deviation over seeds, and its difference to the given scores by the same rater.
+trained. Writes benchmarks/results/mini_subsets.md: the mean true score of the selected, in standard
+deviations of the pool's, mean ± standard deviation over seeds, and its difference to the given scores by the
+same rater.
 """
 
 from __future__ import annotations
