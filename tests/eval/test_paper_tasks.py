@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ds2.artifacts.evaluation import read_answered
+from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from eval import data
 from eval.run import evaluate, task_manager
@@ -134,12 +135,11 @@ def test_a_subset_is_the_same_each_time_and_full_means_all(tmp_path: Path) -> No
     assert len(data.gsm8k(data_dir=str(tmp_path), subsample=False)["test"]) == 300
 
 
-def test_a_missing_file_names_itself_and_does_not_lose_the_other_tasks(
-    make_spec: MakeSpec, tmp_path: Path
-) -> None:
-    results = evaluate(make_spec(tasks=["paper_gsm8k", "mini_new"], data_dir=str(tmp_path), limit=1))
-    assert results.missing == ["paper_gsm8k"]
-    assert "gsm8k_test.jsonl" in results.errors["paper_gsm8k"]
+def test_a_missing_file_is_named_before_any_task_is_asked(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec(tasks=["paper_gsm8k", "mini_new"], data_dir=str(tmp_path), limit=1)
+    with pytest.raises(UserError, match=r"eval\.data_dir=.* has no gsm8k_test\.jsonl"):
+        evaluate(spec)
+    assert not (Path(spec.output_dir) / "results.json").exists()  # a stage with a hole would be reused
 
 
 def test_companions_are_shown_and_left_out_of_the_average(
