@@ -170,7 +170,7 @@ class _Session:
             again: list[Ask] = []
             while asked:
                 asked = self._ask(asked, again, last=left == 0)
-            if again and self._tried >= _FEW and not self._read:
+            if again and self._tried >= _FEW and not self._read and self._config.max_unrated < 1:
                 raise UserError(self._hopeless())
             asked = again
 
