@@ -80,9 +80,9 @@ def test_the_report_holds_the_agreement_of_repeats(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("share", [0.1, 0.3])
 def test_the_posterior_fills_in_unrated_samples_far_better_than_the_majority_score(share: float) -> None:
-    """Measured: off by .53 and .52 where the majority score is by .91 and .90; rank correlation with the truth
-    .77 and .93, the rater's own .74. Exactly right are .62 and .50: at three tenths two scores trade names,
-    which the diagnostics say.
+    """Measured: off by .53 and .52 where the majority score is by .91 and .90; rank correlation with the
+    truth .77 and .93, the rater's own .74. Exactly right are .62 and .50: at three tenths two scores trade
+    names, which the diagnostics say.
     """
     pool = plant_pool(
         4000,
