@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ from ds2.config import plugins
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
+
+_WANDB = ("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY")
+"""Variables that decide where a run is tracked; none holds a secret."""
 
 
 def run(command: str, given: CommandLine) -> int:
@@ -102,6 +106,8 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
             f"{extra}: "
             + (f"missing {', '.join(missing)} (pip install 'ds2[{extra}]')" if missing else "installed")
         )
+    said = {name: os.environ[name] for name in _WANDB if name in os.environ}
+    console.line("W&B's variables: " + (", ".join(f"{k}={v}" for k, v in said.items()) or "none is set"))
     sound, damaged = 0, []
     for path in _artifacts(store):
         try:

@@ -27,8 +27,12 @@ from ds2.config.training import (
 
 
 class TrackingMode(Enum):
+    """Where runs are tracked."""
+
     offline = "offline"
     online = "online"
+    disabled = "disabled"
+    """W&B's word for `none`."""
     none = "none"
 
 
@@ -40,6 +44,12 @@ class TrackingConfig:
     entity: str | None = None
     group: str | None = None
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
+
+    @property
+    def off(self) -> bool:
+        """Whether nothing is tracked: by choice, or by W&B's own switch in the environment."""
+        switched_off = os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on")
+        return switched_off or self.mode in (TrackingMode.none, TrackingMode.disabled)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from ds2.artifacts.store import StageResult, Step, open_store
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError, refuse
 from ds2.base.hashes import content_hashes
-from ds2.config import PanelRaterConfig, RunConfig, TrackingMode
+from ds2.config import PanelRaterConfig, RunConfig
 from ds2.config.stages import check, run_name, slug_of, stages_of
 from ds2.pool import PoolSource
 from ds2.runs.context import Context
@@ -155,7 +155,7 @@ class Chain:
     @property
     def finished(self) -> bool:
         """Whether `run` would find every stage, and the run tracked as it asks for."""
-        tracked = self.config.tracking.mode is TrackingMode.none or self._tracked.exists()
+        tracked = self.config.tracking.off or self._tracked.exists()
         return tracked and all(self.store.find(step) for step in self.steps)
 
     def report(self) -> StageResult:
@@ -232,7 +232,7 @@ class Chain:
 
     def _tracker(self, reporter: Reporter) -> Tracker | None:
         """None where tracking is off, or where this run was tracked before."""
-        if self.config.tracking.mode is TrackingMode.none or self._tracked.exists():
+        if self.config.tracking.off or self._tracked.exists():
             return None
         from ds2.report.tracking import Tracker
 

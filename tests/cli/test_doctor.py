@@ -80,3 +80,12 @@ def test_a_local_model_is_asked_on_this_machine(tiny_model, capsys) -> None:
     said = capsys.readouterr().out
     assert "backend: transformers" in said or "backend: vllm" in said
     assert "cost: none, the model runs on this machine" in said
+
+
+def test_the_variables_that_decide_where_a_run_is_tracked_are_shown(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    assert cli.run(["doctor", f"paths.artifacts={tmp_path}"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("W&B's variables")]
+    assert "WANDB_PROJECT=mine" in line
+    assert "WANDB_MODE" not in line

@@ -117,7 +117,8 @@ def _weights(config: RunConfig) -> int:
 
 def tracking(run: Run) -> Iterator[Finding]:
     """Online tracking has a login: otherwise a whole chain would run untracked."""
-    if run.config.tracking.mode is TrackingMode.online and not _logged_in():
+    settings = run.config.tracking
+    if settings.mode is TrackingMode.online and not settings.off and not _logged_in():
         yield problem(
             "tracking=wandb: nobody is logged in to Weights & Biases (wandb login, or the variable "
             "WANDB_API_KEY); tracking=offline needs no account"
