@@ -45,7 +45,9 @@ def parent_at_work(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]
     (folder / "work.py").write_text(WORK)
     path = os.pathsep.join([str(folder), str(project_root())])
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(folder)], env={**os.environ, "PYTHONPATH": path}
+        [sys.executable, "-c", PARENT, str(folder)],
+        env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
     )
     try:
         wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
