@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ds2.method.knn import KnnGraph as KnnGraph
     from ds2.method.knn import knn_graph as knn_graph
     from ds2.method.ranking import select as select
+    from ds2.runs.library import FinishedRun as FinishedRun
+    from ds2.runs.library import run as run
 
 __version__ = "0.1.0"
 
@@ -29,11 +31,13 @@ _HOME = {
     "curate": "ds2.method.curation.api",
     "CurationResult": "ds2.method.curation.result",
     "Diagnostics": "ds2.method.curation.result",
+    "FinishedRun": "ds2.runs.library",
     "KnnGraph": "ds2.method.knn",
     "knn_graph": "ds2.method.knn",
     "leave_one_rater_out": "ds2.method.curation.validation",
     "PlantedPool": "ds2.method.curation.planted",
     "plant_pool": "ds2.method.curation.planted",
+    "run": "ds2.runs.library",
     "select": "ds2.method.ranking",
 }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -109,8 +111,22 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 def composed(overrides: Sequence[str]) -> DictConfig:
     """What Hydra makes of these overrides, interpolations unresolved."""
     admit(overrides)
-    with hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"):
+    with (
+        _other_hydra_aside(),
+        hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"),
+    ):
         return cast(DictConfig, hydra.compose("config", overrides=list(overrides)))
+
+
+@contextmanager
+def _other_hydra_aside() -> Iterator[None]:
+    """A program that uses Hydra itself gets its own back: there is one to a process."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def to_config(cfg: DictConfig) -> RunConfig:

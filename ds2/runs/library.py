@@ -1,0 +1,149 @@
+"""`ds2.run`: a chain from Python, in a notebook say, with what it left as paths and tables."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ds2.artifacts import adapter, curation, page, ratings, subset, training
+from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.run import RunResult
+from ds2.artifacts.store import StageResult
+from ds2.base.errors import MissingInput
+from ds2.config.compose import compose
+from ds2.report import facts
+from ds2.runs.preflight import Preflight
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ds2.config import RunConfig
+
+
+def run(overrides: Sequence[str] = ()) -> FinishedRun:
+    """Run a chain as `ds2 OVERRIDES` does; finished stages are reused.
+
+    overrides: `["pool=jsonl", "pool.path=mine.jsonl", ...]`, as on the command line. Nothing is printed but
+    progress bars (`runtime.progress=false`: nor they); no state of the process is changed.
+
+    Raises:
+        UserError: what is to be changed, each problem a line of it, before the first stage where it can be
+            known by then.
+    """
+    chain, found = Preflight().look(compose(overrides))
+    found.refuse()
+    assert chain is not None  # else there was a problem
+    result = chain.run()
+    if "report" not in result.stages:
+        chain.report()
+        result = chain.result()
+    return FinishedRun(result, found.warnings)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run: its configuration, the folders of its stages, and their content as tables."""
+
+    _result: RunResult
+    _found: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A name a person can read: pool, rater, selection, budget, model, seed."""
+        return self._result.name
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits, of the run's last stage."""
+        return self._result.fingerprint
+
+    @property
+    def config(self) -> RunConfig:
+        """All that was chosen."""
+        return self._result.config
+
+    @property
+    def stages(self) -> Mapping[str, StageResult]:
+        """Stage -> its folder (`path`), whether it was computed or reused (`status`), its record."""
+        return self._result.stages
+
+    def path(self, stage: str) -> Path:
+        """The folder of a stage. Raises MissingInput where the run has no such stage."""
+        if stage not in self.stages:
+            raise MissingInput(f"this run has no stage {stage}; it has: {', '.join(self.stages)}")
+        return self.stages[stage].path
+
+    @property
+    def subset(self) -> pd.DataFrame:
+        """Selected samples in order of choice: id, source, row in the pool, scores, reason."""
+        return subset.read_subset(self.path("select"))
+
+    @property
+    def subset_file(self) -> Path:
+        """JSONL of the selected conversations."""
+        return subset.conversations(self.path("select"))
+
+    @property
+    def ratings(self) -> pd.DataFrame:
+        """Scores of every sample of the pool, a row each."""
+        return ratings.read_ratings(self.path("rate"))
+
+    @property
+    def curation(self) -> pd.DataFrame:
+        """Curated scores, confidence and long-tail score of every sample, a row each."""
+        return curation.read_curation(self.path("curate"))
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Scores of the evaluation: task, metric, value, stderr, number of questions."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(result) for result in Evaluation.read(self.path("evaluate")).results])
+
+    @property
+    def learning_curve(self) -> pd.DataFrame | None:
+        """Loss and learning rate by optimiser step; None where there was no step."""
+        return training.read_curve(self.path("finetune"))
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the PEFT adapter."""
+        return adapter.weights(self.path("finetune"))
+
+    @property
+    def report(self) -> Path:
+        """The run's page."""
+        return page.html(self.path("report"))
+
+    @property
+    def verdict(self) -> str | None:
+        """What was done with the scores and on what evidence, what it cannot tell, what would."""
+        return facts.verdict(self._result)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the checks before the run and of its stages."""
+        of_stages = (f"{name}: {line}" for name, stage in self.stages.items() for line in _warnings(stage))
+        return (*self._found, *of_stages)
+
+    def __repr__(self) -> str:
+        return f"FinishedRun({self.name}: {', '.join(self.stages)})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{stage.status.value}</td>"
+            f"<td><code>{html.escape(str(stage.path))}</code></td></tr>"
+            for name, stage in self.stages.items()
+        )
+        verdict = f"<p>{html.escape(self.verdict)}</p>" if self.verdict else ""
+        return (
+            f"<p><b>{html.escape(self.name)}</b></p>{verdict}"
+            f"<table><tr><th>stage</th><th></th><th>folder</th></tr>{rows}</table>"
+        )
+
+
+def _warnings(stage: StageResult) -> Sequence[Any]:
+    return stage.record["warnings"]

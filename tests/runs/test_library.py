@@ -1,0 +1,85 @@
+"""`ds2.run`: a chain from Python."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import ds2
+from ds2.base.errors import MissingInput, UserError
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("library")
+    return ["pool.samples=300", "budget.samples=20", "tracking=none", "runtime.progress=false",
+            "finetune=none", "eval=none", f"paths.artifacts={folder}/artifacts"]  # fmt: skip
+
+
+def test_a_chain_gives_its_subset_and_what_is_known_of_it_as_tables_and_paths(overrides):
+    done = ds2.run(overrides)
+    assert len(done.subset) == len(done.subset_file.read_text().splitlines()) == 20
+    assert len(done.ratings) == len(done.curation) == 300
+    assert done.report.is_file()
+    assert "out of fold" in done.verdict
+    assert {stage.status.value for stage in done.stages.values()} == {"computed"}
+    assert done.name in done._repr_html_()
+    with pytest.raises(MissingInput, match="no stage finetune; it has: rate"):
+        done.path("finetune")
+
+
+def test_a_second_call_reuses_the_first_one_s_stages(overrides):
+    first, again = ds2.run(overrides), ds2.run(overrides)
+    assert first.fingerprint == again.fingerprint
+    assert {stage.status.value for stage in again.stages.values()} == {"reused"}
+
+
+def test_every_problem_is_said_before_the_first_stage(overrides):
+    with pytest.raises(UserError) as refused:
+        ds2.run([*overrides, "knn.k=0", "budget.samples=5000", "seed=5"])
+    assert any("knn.k=0" in line for line in refused.value.lines)
+    assert any("5,000" in line or "5000" in line for line in refused.value.lines)
+
+
+def state_of_the_process() -> dict[str, object]:
+    from hydra.core.global_hydra import GlobalHydra
+
+    return {
+        "hydra": GlobalHydra.instance().is_initialized(),
+        "logging": (logging.getLogger().level, list(logging.getLogger().handlers)),
+        "numpy": np.random.get_state()[1].tolist(),
+        "torch": (torch.random.get_rng_state().tolist(), torch.get_num_threads()),
+        "folder": Path.cwd(),
+        "path": list(sys.path),
+        "arguments": list(sys.argv),
+        "environment": dict(os.environ),
+        "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)],
+    }
+
+
+def test_nothing_of_the_process_is_changed(overrides):
+    ds2.run(overrides)  # what libraries set up when they are first loaded is not the run's
+    before = state_of_the_process()
+    ds2.run([*overrides, "pool.seed=3"])
+    assert state_of_the_process() == before
+
+
+def test_it_runs_inside_a_loop_and_inside_a_hydra_program(overrides, tmp_path):
+    import hydra
+
+    async def cell() -> str:
+        return ds2.run(overrides).name
+
+    name = asyncio.run(cell())
+    (tmp_path / "config.yaml").write_text("own: 1\n")
+    with hydra.initialize_config_dir(str(tmp_path), version_base="1.3"):
+        assert ds2.run(overrides).name == name
+        assert hydra.compose("config").own == 1
