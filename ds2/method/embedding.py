@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
 from ds2.base.threads import one_blas_thread
+from ds2.method.terms import analyzer_for, count_vectorizer, terms_of
 
 _SMALL_POOL = 100
 """Below this, document-frequency cuts would leave no vocabulary; they are lifted."""
@@ -51,10 +52,10 @@ def tfidf_svd(
         min_df, max_df = 1, 1.0
     try:
         terms = TfidfVectorizer(
-            sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32
+            analyzer=analyzer_for(texts), sublinear_tf=True, min_df=min_df, max_df=max_df, dtype=np.float32
         ).fit_transform(texts)
     except ValueError as error:
-        raise UserError(_no_vocabulary(min_df, max_df, error)) from error
+        raise UserError(_no_vocabulary(texts, min_df, max_df)) from error
     if min(terms.shape) <= dimensions:  # nothing to reduce
         return np.asarray(terms.toarray(), dtype=np.float32)
     # With more threads, sums are rounded otherwise, and the power iterations make of it differences up to
@@ -73,8 +74,6 @@ def check_vocabulary(texts: Sequence[str] | None, count: int, min_df: int, max_d
     Raises:
         UserError: bounds that exclude every term, or these texts' terms.
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-
     if count < _SMALL_POOL:
         min_df, max_df = 1, 1.0
     if min_df < 1 or not 0 < max_df <= 1 or max_df * count < min_df:
@@ -85,15 +84,26 @@ def check_vocabulary(texts: Sequence[str] | None, count: int, min_df: int, max_d
     if texts is None:
         return
     try:
-        CountVectorizer(min_df=min_df, max_df=max_df, binary=True).fit(texts)
+        count_vectorizer(texts, min_df=min_df, max_df=max_df, binary=True).fit(texts)
     except ValueError as error:
-        raise UserError(_no_vocabulary(min_df, max_df, error)) from error
+        raise UserError(_no_vocabulary(texts, min_df, max_df)) from error
 
 
-def _no_vocabulary(min_df: int, max_df: float, error: ValueError) -> str:
+def _no_vocabulary(texts: Sequence[str], min_df: int, max_df: float) -> str:
+    """Why these texts have no term to compare them by."""
+    several = len(set(texts))
+    if several == 1:
+        cause = f"all {len(texts)} texts are equal"
+    elif not any(map(terms_of, texts)):
+        cause = "no text has a word of two letters or more"
+    else:
+        cause = (
+            f"each of their terms is in fewer than embedder.min_df={min_df} texts or in more than a share "
+            f"embedder.max_df={max_df:g} of them"
+        )
     return (
-        f"embedder=tfidf_svd finds no vocabulary in the pool between embedder.min_df={min_df} and "
-        f"embedder.max_df={max_df}: {error}"
+        f"embedder=tfidf_svd finds no vocabulary in the pool: {cause}. embedder=sentence_transformers needs "
+        "none; selection=random and selection=length need no embeddings"
     )
 
 

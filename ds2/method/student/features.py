@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ds2.base.threads import one_blas_thread
 from ds2.method.student.work import side_by_side
+from ds2.method.terms import UNSPACED, count_vectorizer
 
 Array = NDArray[np.float64]
 
@@ -42,14 +43,13 @@ _BLOCK = 20_000
 
 
 def count_terms(texts: Sequence[str]) -> Any:
-    """Counts of every word of two letters or more, (N, terms) csr_array float32; no column where no text
-    has a word.
+    """Counts of every term (`ds2.method.terms`), (N, terms) csr_array float32; no column where no text has
+    one.
     """
     from scipy.sparse import csr_array
-    from sklearn.feature_extraction.text import CountVectorizer
 
     try:
-        return csr_array(CountVectorizer(dtype=np.float32).fit_transform(texts))
+        return csr_array(count_vectorizer(texts, dtype=np.float32).fit_transform(texts))
     except ValueError:  # scikit-learn's "empty vocabulary"
         return csr_array((len(texts), 0), dtype=np.float32)
 
@@ -69,7 +69,7 @@ def surface_features(texts: Sequence[str], counts: Any, *, lengths: bool = True)
     return np.stack(columns[0 if lengths else OF_LENGTH :], axis=1).astype(np.float64)
 
 
-_SPACE, _BREAK, _STOP, _DIGIT, _MARK = 1, 2, 4, 8, 16
+_SPACE, _BREAK, _STOP, _DIGIT, _MARK, _UNSPACED = 1, 2, 4, 8, 16, 32
 
 
 @cache
@@ -84,11 +84,15 @@ def _kinds() -> NDArray[np.uint8]:
         (string.punctuation, _MARK),
     ):
         table[[ord(c) for c in characters]] |= bit
+    for first, last in UNSPACED:
+        table[first : last + 1] |= _UNSPACED
     return table
 
 
 def _tally(texts: Sequence[str]) -> tuple[Array, ...]:
-    """Characters, words, line breaks, sentence ends, digits and punctuation marks of each text, (n,) each."""
+    """Characters, words, line breaks, sentence ends, digits and punctuation marks of each text, (n,) each. A
+    character of a script without spaces counts as a word.
+    """
     sizes = np.array([len(t) for t in texts], dtype=np.int64)
     code = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kind = _kinds()[np.minimum(code, 65_535)]
@@ -103,7 +107,7 @@ def _tally(texts: Sequence[str]) -> tuple[Array, ...]:
     opens[start[sizes > 0]], closes[end[sizes > 0] - 1] = True, True
     stop, rest = (kind & _STOP).astype(bool), (kind & bit for bit in (_DIGIT, _MARK))
     counted = []
-    for mask in (opens & ~space, kind & _BREAK, stop & closes, *rest):
+    for mask in ((opens & ~space) | ((kind & _UNSPACED) > 0), kind & _BREAK, stop & closes, *rest):
         so_far = np.zeros(len(code) + 1, dtype=np.int64)
         np.cumsum(mask != 0, out=so_far[1:])
         counted.append((so_far[end] - so_far[start]).astype(np.float64))

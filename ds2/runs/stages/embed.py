@@ -45,7 +45,7 @@ def step(run: Context) -> Step:
         return Outcome({"samples": count, "dimensions": width, "without_terms": without}, warnings)
 
     slug = f"{run.pool.name}-{embedder.name}"
-    return Step("embed", 2, slug, values, run.inputs(pool=True), compute, package=embedder.package)
+    return Step("embed", 3, slug, values, run.inputs(pool=True), compute, package=embedder.package)
 
 
 def _vectors(
