@@ -15,6 +15,7 @@ from ds2.artifacts.subset_text import length_in_words
 from ds2.base.paths import shown
 from ds2.base.words import NOTHING, duration, size
 from ds2.cli import console
+from ds2.config.command_line import as_typed
 from ds2.config.run import RunConfig
 from ds2.report import facts
 from ds2.report.people import people_say
@@ -66,6 +67,7 @@ def next_command(config: RunConfig, given: Sequence[str], run: RunResult) -> str
     """What goes on from here; None where the chain is whole."""
     if "finetune" in run.stages or config.selection.strategy == "base":
         return None
+    given = [as_typed(override) for override in given]
     if "select" not in run.stages:
         return shlex.join(["ds2", *(o for o in given if not o.startswith("until=")), "until=select"])
     train = ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"]

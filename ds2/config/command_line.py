@@ -131,6 +131,15 @@ def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
     return quoted
 
 
+def as_typed(override: str) -> str:
+    """An override as a person may type it: without quotes that `as_they_stand` puts where they are missing."""
+    key, _, value = override.partition("=")
+    if not (value.startswith("'") and value.endswith("'")):
+        return override
+    bare = f"{key}={value[1:-1]}"
+    return bare if as_they_stand([bare]) == [override] else override
+
+
 def _as_it_stands(override: str, keys: set[str], many: bool) -> str:
     key, _, value = override.partition("=")
     if not value:

@@ -8,7 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ds2.base.errors import UserError
-from ds2.config.command_line import CommandLine, as_they_stand, parse
+from ds2.config.command_line import CommandLine, as_they_stand, as_typed, parse
 
 NAMES = ["my file.jsonl",
          "é.jsonl", "[x].jsonl", "a=b.jsonl", "#1.jsonl", "it's.jsonl", 'say "so".jsonl', "1e3",
@@ -73,3 +73,9 @@ def test_folders_of_configuration_join_the_search_path(tmp_path, monkeypatch):
 def test_a_wrong_option_is_named(arguments, message):
     with pytest.raises(UserError, match=message):
         parse(arguments)
+
+
+@pytest.mark.parametrize("typed", ["pool.path=my file (1).jsonl", "pool.path=a.jsonl", "seed=3"])
+def test_a_command_that_is_shown_can_be_typed_without_quotes_in_quotes(typed):
+    (override,) = as_they_stand([typed])
+    assert as_typed(override) == typed
