@@ -132,7 +132,7 @@ def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
 
 
 def as_typed(override: str) -> str:
-    """An override as a person may type it: without quotes that `as_they_stand` puts where they are missing."""
+    """An override as a person may type it: without the quotes that `as_they_stand` adds where none stand."""
     key, _, value = override.partition("=")
     if not (value.startswith("'") and value.endswith("'")):
         return override
