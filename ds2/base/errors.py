@@ -31,6 +31,12 @@ class DamagedArtifact(UserError):
     """A file of an artifact no longer matches the checksum in its record."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, as far as a line holds it; its kind where it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0][:300] if said else type(error).__name__
+
+
 def refuse(errors: Sequence[UserError]) -> None:
     """Raise these errors as one, of the class that all of them are; do nothing where there is none."""
     if not errors:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.base.errors import MissingInput, UserError
+from ds2.base.errors import MissingInput, UserError, first_line
 
 
 def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:
@@ -18,43 +22,73 @@ def read_score_file(path: Path, key: str | None = None, *, option: str = "rater"
         (n,) values; NaN where the file says so.
 
     Raises:
-        UserError: no such file, another ending, no such array, or not one number a row.
+        UserError: no such file, another ending, cut off or damaged, no such array, or not one number a row.
     """
     if not path.is_file():
         raise MissingInput(f"{option}.path={path}: no such file")
-    if path.suffix == ".pt":
-        values = _read_pt(path)
-    elif path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            names = list(arrays.files)
-            if key is None and len(names) != 1:
-                raise UserError(
-                    f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}"
-                )
-            if key is not None and key not in names:
-                raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
-            values = arrays[key or names[0]]
-    elif path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
-    else:
+    readers: dict[str, Callable[[], Any]] = {
+        ".pt": lambda: _read_pt(path),
+        ".npz": lambda: _read_npz(path, key, option),
+        # Mapped, so that a header that promises more than the file holds asks for no memory.
+        ".npy": lambda: np.load(path, mmap_mode="r", allow_pickle=False),
+    }
+    if path.suffix not in readers:
         raise UserError(f"{option}.path={path} does not end in .pt, .npz or .npy")
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path} does not hold one number a row: {error}") from error
+        values = readers[path.suffix]()
+    except UserError:
+        raise
+    except _DAMAGED as error:
+        # numpy's own words advise to load the objects, and the code, that a file may hold.
+        said = "its bytes are no array of numbers" if "pickle" in str(error) else first_line(error)
+        raise UserError(f"{path} is not a whole {path.suffix} file of numbers: {said}") from error
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("the numbers are complex")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path} does not hold one number a row: {first_line(error)}") from error
     if array.ndim != 1:
         raise UserError(f"{path} holds an array of shape {array.shape}, not one number a row")
     return array
 
 
-def _read_pt(path: Path) -> Any:
-    import pickle
+_DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)
+"""What numpy and zipfile raise over the bytes of a damaged file."""
 
+
+def _read_npz(path: Path, key: str | None, option: str) -> Any:
+    with np.load(path, allow_pickle=False) as arrays:
+        names = list(arrays.files)
+        if key is None and len(names) != 1:
+            raise UserError(f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}")
+        if key is not None and key not in names:
+            raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
+        return arrays[key or names[0]]
+
+
+def _read_pt(path: Path) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        source = _checked_parts(path) if zipfile.is_zipfile(path) else path
+        values = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # The unpickler raises whatever damaged bytes make it do; its words advise to load the code as well.
+        said = str(error) if isinstance(error, zipfile.BadZipFile) else type(error).__name__
         raise UserError(
-            f"{path} is not a plain list or tensor of scores: {str(error).splitlines()[0]}"
+            f"{path} is not a plain list or tensor of scores ({said}): it is damaged, or holds code or other "
+            "objects, which are not loaded"
         ) from error
+    return values.detach().to_dense().double().numpy() if isinstance(values, torch.Tensor) else values
+
+
+def _checked_parts(path: Path) -> io.BytesIO:
+    """The parts of a zip file with their checksums verified, as a zip file: torch looks at none."""
+    copy = io.BytesIO()
+    with zipfile.ZipFile(path) as parts, zipfile.ZipFile(copy, "w") as sound:
+        for part in parts.infolist():
+            sound.writestr(part.filename, parts.read(part))
+    copy.seek(0)
+    return copy

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 NOTHING = "–"
 """Stands where a value is not known."""
+_COMMANDS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""Control codes other than tab and line feed, marks that turn the direction of text, half characters."""
+_SHOWN = 80
+"""Characters of a value that a message quotes."""
+
+
+def printable(text: str) -> str:
+    """Text from anywhere as a terminal may show it: what would command it is spelt out (`\\x1b`)."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def quoted(text: str) -> str:
+    """A value as a message quotes it: its beginning where it is long."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text):,} characters)"
 
 
 def duration(seconds: float | None) -> str:

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
 
 from ds2.artifacts.store import StageResult, Status, Step
 from ds2.base.paths import shown
-from ds2.base.words import duration, number
+from ds2.base.words import duration, number, printable
 
 if TYPE_CHECKING:
     from ds2.runs.chain import Chain, Reporter
 
+
+class _Console(Console):
+    """Text is text: control codes in what is shown are spelt out; the colours are the console's own."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):  # what came as rich's own Text
+            text = segment.text if segment.control else printable(segment.text)
+            yield Segment(text, segment.style, segment.control)
+
+
 _WIDTH = None if sys.stdout.isatty() else 400
 """A log file has no width: tables are as wide as they need."""
-_out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
+_out = _Console(highlight=False, soft_wrap=True, width=_WIDTH)
 _COUNTS_SHOWN = 4
 """A line holds so many of a stage's counts; its record holds all."""
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def line(text: str) -> None:

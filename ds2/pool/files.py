@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import glob
 import json
+import os
 import re
 import shutil
 import sys
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 
 from ds2.base.errors import MissingInput, UserError
@@ -29,6 +31,8 @@ STDIN = "-"
 _LOOKED_AT = 20
 """Rows of a folder's file that tell whether it holds conversations."""
 _NAMED = 6
+_PATIENCE = 10.0
+"""Seconds that a named pipe waits for whoever writes to it."""
 _SPLIT = re.compile(r"(train|training)|(test|testing|validation|valid|val|dev|eval|evaluation)")
 
 
@@ -67,25 +71,62 @@ def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Ite
         yield _standard_input()
         return
     root = Path(path).expanduser()
+    if root.is_symlink() and not _leads_somewhere(root):
+        raise MissingInput(f"pool.path={path} is a link to nothing")
     if root.is_dir():
         yield from _in_folder(root, has_shape, notes)
     elif root.is_file():
         yield root
-    elif root.exists():  # a pipe, as the shell's <(...) makes one: it can be read once only
-        with root.open("rb") as stream:
-            yield _copy(stream, root.name)
+    elif root.is_fifo():  # as the shell's <(...) makes one: it can be read once only
+        copy = _from_pipe(root, root.stat().st_ino)
+        if copy is None:
+            raise UserError(f"pool.path={path} is a pipe that nothing writes to (waited {_PATIENCE:.0f} s)")
+        yield copy
+    elif root.exists():
+        raise UserError(f"pool.path={path} is a device or a socket: no file, folder or pipe")
     else:
         # Not Path.glob: the pattern may be absolute.
         matching = sorted(glob.glob(str(root), recursive=True))  # noqa: PTH207
         for match in map(Path, matching):
             if match.is_dir():
                 yield from () if "**" in path else _in_folder(match, has_shape, notes)
+            elif reason := _no_file(match):
+                raise UserError(f"pool.path={path}: {match} is {reason}")
             else:
                 yield match
         if not matching:
             scheme = "://" in path and not path.startswith("file://")
             hint = "; DS2 reads files and hf://ORG/NAME" if scheme else ""
             raise MissingInput(f"pool.path={path}: no such file or folder, and no file matches it{hint}")
+
+
+def _leads_somewhere(link: Path) -> bool:
+    try:
+        link.stat()
+    except OSError:  # what it names is gone, or it leads to itself
+        return False
+    return True
+
+
+def _no_file(path: Path) -> str | None:
+    """What stands where a file of rows is expected; None: a file."""
+    if not _leads_somewhere(path):
+        return "a link to nothing"
+    return None if path.is_file() else "a pipe, device or socket, not a file"
+
+
+@cache
+def _from_pipe(path: Path, _inode: int) -> Path | None:
+    """What a pipe gives, as a file; None where nobody opens it for writing: opening it would never end."""
+    opened: list[IO[bytes]] = []
+    opening = Thread(target=lambda: opened.append(path.open("rb")), daemon=True)
+    opening.start()
+    opening.join(_PATIENCE)
+    if opening.is_alive():
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))  # a writer comes and goes: the thread ends
+        return None
+    with opened[0] as stream:
+        return _copy(stream, path.name)
 
 
 def _in_folder(root: Path, has_shape: Callable[[Any], bool], notes: list[str]) -> list[Path]:
@@ -152,6 +193,8 @@ def _why_not(file: Path, has_shape: Callable[[Any], bool]) -> str | None:
     """Why a folder's file is no part of the pool; None where it is."""
     if endings(file.name) not in (*JSON, *TABLES):
         return "another kind of file"
+    if reason := _no_file(file):
+        raise UserError(f"{file} is {reason}; remove it, or name the files to be read")
     try:
         rows = [row for _, row in islice(read_file(file), _LOOKED_AT)]
     except NoRows as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ds2.base.words import quoted
 from ds2.pool.errors import BadRow
 from ds2.pool.messages import Message
 
@@ -15,7 +16,7 @@ from ds2.pool.messages import Message
 def said_id(raw: Any) -> str:
     """The row's id, for an error."""
     given = _plain_id(raw.get("id")) if isinstance(raw, dict) else None
-    return "" if given is None else f" (id {given[:80]!r})"
+    return "" if given is None else f" (id {quoted(given)})"
 
 
 def _plain_id(value: Any) -> str | None:

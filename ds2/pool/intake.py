@@ -22,6 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.base.words import quoted
 from ds2.config import BadRows, DuplicateIds, PoolFormat, RowsPoolConfig, Turns
 from ds2.pool.columns import Renaming
 from ds2.pool.errors import BadRow, Unreadable
@@ -191,8 +192,8 @@ class _Intake:
             return apart
         raise BadRow(
             "id",
-            f"duplicate id {given!r}, first seen at {first.place}; for shards that each count from 0 set "
-            "pool.on_duplicate_ids=prefix, for others pool.on_duplicate_ids=number",
+            f"duplicate id {quoted(given)}, first seen at {first.place}; for shards that each count from 0 "
+            "set pool.on_duplicate_ids=prefix, for others pool.on_duplicate_ids=number",
             DUPLICATE,
         )
 

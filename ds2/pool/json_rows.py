@@ -21,6 +21,8 @@ HEAD = 1 << 16
 _HOLDER = re.compile(r"\s*\{\s*\"(?:%s)\"\s*:\s*\[\s*\{" % "|".join(HOLDERS))  # noqa: UP031
 _INDENTED = re.compile(r"\{\s*(\"[^\"]*\"\s*:\s*[\[{]?)?\s*|.*[,\[{]\s*")
 _BLOCK = 1 << 20
+_BLANK = 100_000
+"""More blank lines in a row are no pool: a few bytes, packed, unpack to any number of them."""
 
 
 def is_lines(head: bytes) -> bool | None:
@@ -60,14 +62,17 @@ def read_lines(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, 
     """
     with open_unpacked(path, meter) as content:
         lines = utf8_lines(content, _head(content))
-        number = 0
+        number = blank = 0
         try:
             while line := lines.readline(max_bytes + 1):
                 number += 1
+                blank = blank + 1 if line.isspace() else 0
+                if blank > _BLANK:
+                    raise UserError(f"{path}, row {number}: {_BLANK:,} blank lines; the file may be damaged")
                 if len(line) > max_bytes and not line.endswith(b"\n"):
                     count = len(line) + _skip_line(lines)
                     yield number, Unreadable(f"too long ({count:,} bytes; pool.max_row_bytes={max_bytes})")
-                elif not line.isspace():
+                elif not blank:
                     yield number, _row(line)
         except UnicodeDecodeError as error:
             raise UserError(f"{path}, row {number + 1}: not {error.encoding} ({error.reason})") from error

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 from ds2.base.errors import UserError
 
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
 _NOT_READ = {b"PK\x03\x04": "a zip archive: unpack it", b"%PDF": "a PDF", b"SQLite format 3": "a database"}
 
@@ -62,7 +62,7 @@ def open_unpacked(path: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]
     """
     packed = ""
     try:
-        with io.BufferedReader(_Counted(path, meter or Meter()), _BLOCK) as raw:
+        with io.BufferedReader(_Counted(path, meter or Meter()), BLOCK) as raw:
             head = raw.peek(16)[:16]
             for mark, what in _NOT_READ.items():
                 if head.startswith(mark):
@@ -84,13 +84,13 @@ def open_unpacked(path: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]
 
 def _unpacked(raw: IO[bytes], packed: str) -> IO[bytes]:
     if packed == "gzip":
-        return cast("IO[bytes]", io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=raw)), _BLOCK))
+        return cast("IO[bytes]", io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=raw)), BLOCK))
     if packed == "xz":
-        return cast("IO[bytes]", io.BufferedReader(cast(Any, lzma.LZMAFile(raw)), _BLOCK))
+        return cast("IO[bytes]", io.BufferedReader(cast(Any, lzma.LZMAFile(raw)), BLOCK))
     if packed == "bzip2":
-        return cast("IO[bytes]", io.BufferedReader(cast(Any, bz2.BZ2File(raw)), _BLOCK))
+        return cast("IO[bytes]", io.BufferedReader(cast(Any, bz2.BZ2File(raw)), BLOCK))
     if packed == "zstd":
-        return cast("IO[bytes]", io.BufferedReader(_Zstd(raw), _BLOCK))
+        return cast("IO[bytes]", io.BufferedReader(_Zstd(raw), BLOCK))
     return raw
 
 
@@ -111,6 +111,27 @@ class _Zstd(io.RawIOBase):
         return len(data)
 
 
+class LineGuard(io.RawIOBase):
+    """Content as it is, up to a line of more than `most` bytes, which is refused before it is in memory."""
+
+    def __init__(self, path: Path, content: IO[bytes], most: int) -> None:
+        self._path, self._content, self._most = path, content, most
+        self._since = 0
+        """Bytes since the last line feed."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._content.read(min(len(buffer), BLOCK))
+        end = block.rfind(b"\n")
+        self._since = self._since + len(block) if end < 0 else len(block) - end
+        if self._since > self._most:
+            raise UserError(f"{self._path} has a line that is too long (pool.max_row_bytes={self._most})")
+        buffer[: len(block)] = block
+        return len(block)
+
+
 def encoding_of(head: bytes) -> str:
     """`utf-8-sig`, or UTF-16 or UTF-32, by the first bytes: a mark, or the zeros between letters."""
     found = json.detect_encoding(head[:4]) if len(head) >= 4 else "utf-8"
@@ -124,7 +145,7 @@ def utf8_lines(content: IO[bytes], head: bytes) -> IO[bytes]:
         if head.startswith(codecs.BOM_UTF8):
             content.read(len(codecs.BOM_UTF8))
         return content
-    return cast("IO[bytes]", io.BufferedReader(_Recoded(content, encoding), _BLOCK))
+    return cast("IO[bytes]", io.BufferedReader(_Recoded(content, encoding), BLOCK))
 
 
 class _Recoded(io.RawIOBase):
@@ -140,7 +161,7 @@ class _Recoded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._rest:
-            data = self._content.read(_BLOCK)
+            data = self._content.read(BLOCK)
             self._rest = self._decoder.decode(data, final=not data).encode("utf-8", "surrogatepass")
             if not data:
                 break

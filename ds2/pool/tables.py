@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ds2.base.errors import UserError
+from ds2.base.errors import UserError, first_line
 from ds2.pool.errors import Unreadable
-from ds2.pool.opening import Meter, encoding_of, open_unpacked
+from ds2.pool.opening import BLOCK, LineGuard, Meter, encoding_of, open_unpacked
 
 _ROWS = 1024
 """Rows of a table made at a time."""
@@ -27,7 +27,8 @@ def read_csv(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, An
     csv.field_size_limit(max_bytes)
     with open_unpacked(path, meter) as content:
         encoding = encoding_of(content.peek(4)[:4])  # type: ignore[attr-defined]
-        text = io.TextIOWrapper(content, encoding=encoding, newline="")
+        guarded = io.BufferedReader(LineGuard(path, content, max_bytes), BLOCK)
+        text = io.TextIOWrapper(guarded, encoding=encoding, newline="")
         try:
             yield from _csv_rows(path, text)
         except UnicodeDecodeError as error:
@@ -60,7 +61,7 @@ def read_parquet(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path)
+        table = pq.ParquetFile(path, page_checksum_verification=True)
         count, size = max(table.metadata.num_rows, 1), path.stat().st_size
         number = 0
         for batch in table.iter_batches(batch_size=_ROWS):
@@ -68,8 +69,8 @@ def read_parquet(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
                 number += 1
                 yield number, row
             meter.add(size * len(batch) // count)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a Parquet file, or cut: {str(error).splitlines()[0]}") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a Parquet file, or cut or damaged: {first_line(error)}") from error
 
 
 def read_arrow(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
@@ -85,8 +86,8 @@ def read_arrow(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
                         number += 1
                         yield number, row
                 meter.add(batch.nbytes)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not an Arrow file, or cut: {str(error).splitlines()[0]}") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not an Arrow file, or cut or damaged: {first_line(error)}") from error
 
 
 def _batches(source: Any) -> Iterator[Any]:

@@ -45,3 +45,16 @@ def test_counts_and_numbers():
 def test_shares_and_measured_values():
     assert [words.percent(0.125), words.percent(0.125, 0), words.percent(None)] == ["12.5 %", "12 %", "–"]
     assert [words.measured(41.26, 0.54), words.measured(41.26, None)] == ["41.3 ± 0.5", "41.3"]
+
+
+def test_what_commands_a_terminal_is_spelt_out():
+    assert words.printable("\x1b[2J\x1b]0;x\x07 \x9b1m \u202eabc \ud83d") == (
+        r"\x1b[2J\x1b]0;x\x07 \x9b1m \u202eabc \ud83d"
+    )
+    plain = "Ein Satz.\n\tEingerückt, 中文, 👍🏽, عربي"
+    assert words.printable(plain) == plain
+
+
+def test_a_long_value_is_quoted_by_its_beginning():
+    assert words.quoted("a\n") == "'a\\n'"
+    assert words.quoted("x" * 1_000_000) == f"'{'x' * 80}'... (1,000,000 characters)"

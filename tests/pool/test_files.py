@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,36 @@ def test_a_hub_name_that_is_none_and_one_that_cannot_be_had_are_one_line():
     config = FilesPoolConfig(name="", path="hf://org/name")
     with pytest.raises(MissingInput, match=r"dataset org/name: revision main is not known .*prepare=true"):
         _ = PoolSource(config, num_scores=6, offline=True).fingerprint
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "a.jsonl").symlink_to("/nowhere/a.jsonl")
+    (tmp_path / "loop").symlink_to("loop")
+    shard(tmp_path / "b.jsonl", 1)
+    for name in ("a.jsonl", "loop"):
+        with pytest.raises(MissingInput, match=f"{name} is a link to nothing"):
+            source(str(tmp_path / name)).fingerprint  # noqa: B018
+    with pytest.raises(UserError, match=r"a\.jsonl is a link to nothing; remove it"):
+        source(str(tmp_path)).load()
+    with pytest.raises(UserError, match=r"a\.jsonl is a link to nothing"):
+        source(str(tmp_path / "*.jsonl")).load()
+
+
+def test_a_device_and_a_pipe_in_a_folder_are_refused(tmp_path):
+    (tmp_path / "zero.jsonl").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="is a device or a socket"):
+        source(str(tmp_path / "zero.jsonl")).load()
+    (tmp_path / "zero.jsonl").unlink()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(UserError, match=r"pipe\.jsonl is a pipe, device or socket"):
+        source(str(tmp_path)).load()
+
+
+def test_a_pipe_that_nothing_writes_to_is_refused_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PATIENCE", 0.3)
+    os.mkfifo(tmp_path / "pipe")
+    piped, before = source(str(tmp_path / "pipe")), time.perf_counter()
+    for _ in range(5):  # each stage of a run asks
+        with pytest.raises(UserError, match="is a pipe that nothing writes to"):
+            piped.fingerprint  # noqa: B018
+    assert time.perf_counter() - before < 1.2

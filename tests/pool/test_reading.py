@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,52 @@ def test_an_empty_file_has_no_rows(tmp_path):
     for name in ("p.jsonl", "p.json", "p.csv"):
         (tmp_path / name).write_bytes(b"")
         assert rows(tmp_path / name) == []
+
+
+def packed_zeros(path: Path, megabytes: int, start: bytes = b"", piece: bytes = b"0") -> Path:
+    with gzip.open(path, "wb", 1) as out:
+        out.write(start)
+        for _ in range(megabytes):
+            out.write(piece * (1 << 20))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "message"),
+    [
+        ("bomb.csv.gz", b"question,answer\n", "a line that is too long"),
+        ("header.csv.gz", b"", "a line that is too long"),
+        ("bomb.json.gz", b'["', "not JSON"),
+        ("blank.jsonl.gz", b"", "100,000 blank lines"),
+    ],
+)
+def test_what_unpacks_to_far_more_than_it_is_ends_early(tmp_path, name, start, message):
+    """40 MB in 40 KB, rows of at most 4 MB."""
+    path = packed_zeros(tmp_path / name, 40, start, b"\n" if "blank" in name else b"0")
+    tracemalloc.start()
+    with pytest.raises(UserError, match=message):
+        rows(path, max_bytes=4 << 20)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 30 << 20
+
+
+def test_a_bomb_of_one_line_is_one_bad_row(tmp_path):
+    (bad,) = rows(packed_zeros(tmp_path / "bomb.jsonl.gz", 20), max_bytes=4 << 20)
+    assert bad.message == "too long (20,971,520 bytes; pool.max_row_bytes=4194304)"
+
+
+def test_a_flipped_byte_of_a_parquet_file_is_a_refusal_by_name_or_a_row(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), path, write_page_checksum=True)
+    content, refused = path.read_bytes(), 0
+    for at in range(0, len(content), 17):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        try:
+            rows(path)
+        except UserError as error:
+            refused += "p.parquet" in str(error)
+    assert refused > 20

@@ -1,0 +1,97 @@
+"""Files of scores that people bring: read, or refused in one line, whatever their bytes are."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ds2.base.errors import UserError
+from ds2.base.number_files import read_score_file
+
+SCORES = [0.0, 3.0, 5.0] * 20
+
+
+class Code:
+    def __reduce__(self):
+        return os.mkdir, ("ran-code",)
+
+
+def npy_header(shape: str) -> bytes:
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape},), }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+def saved(path: Path) -> bytes:
+    if path.suffix == ".pt":
+        import torch
+
+        torch.save(torch.tensor(SCORES), path)
+    elif path.suffix == ".npz":
+        np.savez(path, scores=SCORES)
+    else:
+        np.save(path, SCORES)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".pt", ".npz", ".npy"])
+@pytest.mark.parametrize("content", [b"", b"hello" * 100, b"PK\x03\x04hello", pickle.dumps(Code())])
+def test_what_is_no_file_of_numbers_is_refused_by_name_and_runs_nothing(
+    tmp_path, monkeypatch, ending, content
+):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"scores{ending}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"scores{ending} is not a (plain|whole)") as refusal:
+        read_score_file(path)
+    assert "weights_only" not in str(refusal.value)
+    assert "allow_pickle" not in str(refusal.value)
+    assert not Path("ran-code").exists()
+
+
+@pytest.mark.parametrize("ending", [".pt", ".npz", ".npy"])
+def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path, ending):
+    path = tmp_path / f"scores{ending}"
+    content = saved(path)
+    for at in range(1, len(content), max(1, len(content) // 25)):
+        path.write_bytes(content[:at])
+        with pytest.raises(UserError, match=path.name):
+            read_score_file(path)
+
+
+@pytest.mark.parametrize("ending", [".pt", ".npz"])
+def test_a_flipped_byte_never_changes_a_score(tmp_path, ending):
+    path = tmp_path / f"scores{ending}"
+    content = saved(path)
+    refused = 0
+    for at in range(0, len(content), max(1, len(content) // 60)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        try:
+            assert read_score_file(path).tolist() == SCORES
+        except UserError:
+            refused += 1
+    assert refused > 10
+
+
+def test_a_header_that_promises_more_than_there_is_asks_for_no_memory(tmp_path):
+    path = tmp_path / "scores.npy"
+    path.write_bytes(npy_header("100_000_000_000".replace("_", "")))
+    with pytest.raises(UserError, match=r"scores\.npy is not a whole"):
+        read_score_file(path)
+
+
+def test_objects_text_and_complex_numbers_are_no_scores(tmp_path):
+    for name, values in {"o": [{}, 1], "t": ["a"], "c": [1j], "s": [[1, 2]]}.items():
+        np.save(tmp_path / f"{name}.npy", np.array(values, dtype=object if name == "o" else None))
+        with pytest.raises(UserError, match=rf"{name}\.npy"):
+            read_score_file(tmp_path / f"{name}.npy")
+
+
+def test_half_precision_of_torch_is_read(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.tensor(SCORES, dtype=torch.bfloat16), tmp_path / "s.pt")
+    assert read_score_file(tmp_path / "s.pt").tolist() == SCORES
