@@ -24,6 +24,7 @@ from ds2.config import plugins
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
+from ds2.runs import jobs
 
 _WANDB = ("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY")
 """Variables that decide where a run is tracked; none holds a secret."""
@@ -131,8 +132,12 @@ def _gc(store: ArtifactStore, words: Sequence[str]) -> int:
         if words:
             shutil.rmtree(path)
         console.line(f"{'deleted' if words else 'unfinished'} {shown(path)}")
+    records = list(jobs.leftovers(store.root))
+    for path in records if words else ():
+        jobs.forget(path)
     console.line(
-        f"{count} unfinished folders" + ("" if words or not count else "; ds2 gc delete removes them")
+        f"{count} unfinished folders, {len(records)} records of dead jobs"
+        + ("" if words or not count + len(records) else "; ds2 gc delete removes them")
     )
     return 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -18,8 +19,9 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from ds2.base.errors import UserError
+from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
+from ds2.base.secrets import holds_password, secret_option
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain
 from ds2.config.panel import with_members
@@ -86,9 +88,27 @@ def artifacts_root(overrides: Sequence[str]) -> Path:
 
 
 def admit(overrides: Sequence[str]) -> None:
-    """Import these overrides' plugins and check their choices, before Hydra sees them. Raises UserError."""
+    """Import these overrides' plugins and check their choices, before Hydra sees them or anything is written.
+    Raises UserError.
+    """
+    for override in overrides:
+        _refuse_secrets(override)
     plugins.activate(overrides)
     _check_choices(overrides)
+
+
+def _refuse_secrets(override: str) -> None:
+    option = secret_option(override)
+    if option is not None:
+        raise UserError(
+            f"{option}: no option takes a secret, for options are written into records; a key belongs into "
+            "the environment (OPENAI_API_KEY, HF_TOKEN, WANDB_API_KEY)"
+        )
+    if holds_password(override):
+        raise UserError(
+            f"{override.partition('=')[0]} must hold no user name, password or query: it is written into "
+            "records; a key belongs into the environment"
+        )
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
@@ -145,6 +165,22 @@ def as_written(cfg: DictConfig) -> RunConfig:
     if missing:
         raise UserError(f"{missing[0]} is missing: give {missing[0]}=VALUE")
     config = cast(RunConfig, OmegaConf.to_object(cfg))
+    refuse(_unknown(config))
     if isinstance(config.rater, PanelRaterConfig):
         config = replace(config, rater=with_members(config.rater, cfg))
     return config
+
+
+def _unknown(config: Any, where: str = "") -> list[UserError]:
+    """What was added with `+key=value` and no dataclass has: OmegaConf sets it as an attribute."""
+    errors = []
+    known = {field.name for field in fields(config)}
+    for name, value in vars(config).items():
+        key = f"{where}{name}"
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            errors.append(UserError(f"{key}: no such key{hint}; there are: {', '.join(sorted(known))}"))
+        elif is_dataclass(value):
+            errors += _unknown(value, f"{key}.")
+    return errors

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from platform import node
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -28,6 +29,7 @@ from ds2.base import extras
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, end_with_parent
+from ds2.base.secrets import masked
 
 FOLDER = ".jobs"
 _VARIABLE = "DS2_JOBS"
@@ -62,9 +64,10 @@ class Job:
         return self.state in ("refused", "failed", "died")
 
     @property
-    def same_run(self) -> str:
-        """Equal for two attempts at one run."""
-        return self.fingerprint or " ".join(sorted(self.overrides))
+    def names(self) -> tuple[str, ...]:
+        """What tells its run, the surest last: an attempt that died at once is known by its words alone."""
+        typed = " ".join(sorted(self.overrides))
+        return (typed, self.fingerprint) if self.fingerprint else (typed,)
 
 
 class JobRecord:
@@ -91,11 +94,11 @@ class JobRecord:
 
     def close(self) -> None:
         """Keep the failures, and forget those that earlier commands left of the same runs."""
-        ended = {job.same_run for job in self.read() if job.kept}
+        ended = {name for job in self.read() if job.kept for name in job.names}
         for folder in _folders(self._folder.parent):
             ours = folder == self._folder
             for path, job in _jobs_in(folder).items():
-                kept = job.failed and job.kept if ours else not (job.failed and job.same_run in ended)
+                kept = job.failed and job.kept if ours else not (job.failed and job.names[-1] in ended)
                 if not kept:
                     _forget(path)
         with suppress(OSError):  # other records or artifacts are there
@@ -138,20 +141,42 @@ class Handle:
         self._write()
 
     def _write(self) -> None:
-        with replacing(self._path) as draft:
-            draft.write_text(json.dumps(asdict(self._job)), encoding="utf-8")
+        told = replace(
+            self._job, overrides=list(map(masked, self._job.overrides)), reason=masked(self._job.reason)
+        )
+        content = json.dumps(asdict(told))
+        try:
+            with replacing(self._path) as draft:
+                draft.write_text(content, encoding="utf-8")
+        except OSError:
+            if not self._path.exists():
+                raise
+            with suppress(OSError):  # a full disk has room for no draft, and what it is full of is said
+                self._path.write_text(content, encoding="utf-8")
 
 
 @contextmanager
 def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
     """Collect the jobs that run inside; `artifacts` is the root of the artifact store."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    folder = Path(artifacts).absolute() / FOLDER / f"{moment}-{uuid.uuid4().hex[:8]}"
-    record = JobRecord(folder)
-    try:
-        yield record
-    finally:
-        record.close()
+    with _writable(Path(artifacts).absolute()) as root:
+        record = JobRecord(root / FOLDER / f"{moment}-{uuid.uuid4().hex[:8]}")
+        try:
+            yield record
+        finally:
+            record.close()
+
+
+@contextmanager
+def _writable(artifacts: Path) -> Iterator[Path]:
+    """The root, or, where it cannot be written to (what is finished there can be planned with and reused), a
+    folder that is gone when the command ends.
+    """
+    if not artifacts.exists() or os.access(artifacts, os.W_OK):
+        yield artifacts
+        return
+    with TemporaryDirectory(prefix="ds2-jobs-") as folder:
+        yield Path(folder)
 
 
 class NotStarted(Exception):
@@ -246,6 +271,26 @@ def ledger(artifacts: Path | str) -> Ledger:
     return Ledger(running, failures, damaged)
 
 
+def leftovers(artifacts: Path | str) -> Iterator[Path]:
+    """Records of jobs that died before it was known which run they were, records that cannot be read, and
+    locks and drafts without a record; those of living jobs are none.
+    """
+    for folder in _folders(Path(artifacts) / FOLDER):
+        damaged = list[Path]()
+        jobs = _jobs_in(folder, damaged)
+        yield from damaged
+        yield from (path for path, job in jobs.items() if job.state == "died" and job.fingerprint is None)
+        if not any(job.state == "running" for job in jobs.values()):
+            known = {path.stem for path in (*jobs, *damaged)}
+            others = (path for path in sorted(folder.iterdir()) if path.stem not in known)
+            yield from (path for path in others if path.suffix != ".lock" or not _lives(path))
+
+
+def forget(record: Path) -> None:
+    """Remove one of `leftovers`."""
+    _forget(record)
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("*") if path.is_dir())
 
@@ -261,7 +306,7 @@ def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]
                 job = replace(job, state="died") if job.state == "running" else job
         except FileNotFoundError:
             continue  # its command has just ended
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError, OSError):
             if damaged is not None:
                 damaged.append(path)
             continue

@@ -138,3 +138,28 @@ def test_a_wrong_choice_is_refused_in_one_line_that_names_it(overrides, message)
 def test_presets_set_the_curation_that_they_presume(selection):
     config = compose([f"selection={selection}"])
     assert config.selection.curation is config.curation.method
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("+foo=1", "foo: no such key"),
+        ("+rater.nonsense=1", r"rater\.nonsense: no such key; there are: "),
+        (
+            "+rater.runtime.concurency=1",
+            r"rater\.runtime\.concurency: no such key \(did you mean concurrency\?\)",
+        ),
+        ("++seeed=1", r"seeed: no such key \(did you mean seed\?\)"),
+        ("+rater.api_key=sk-1", r"rater\.api_key: no option takes a secret"),
+        ("rater.base_url=http://user:pw@host/v1", r"rater\.base_url must hold no user name"),
+    ],
+)
+def test_an_added_key_is_refused_like_a_typo_and_a_secret_is_not_repeated(given, message):
+    with pytest.raises(UserError, match=message) as refusal:
+        compose(["rater=openai_compatible", "rater.base_url=http://h/v1", "rater.model=m", given])
+    assert "sk-1" not in str(refusal.value)
+    assert "pw" not in str(refusal.value)
+
+
+def test_a_known_key_may_be_added():
+    assert compose(["++seed=7"]).seed == 7

@@ -93,7 +93,7 @@ def test_the_key_is_nowhere_in_what_is_written_or_said(tmp_path, monkeypatch, ca
             return f"{leak}, no rating"
         if number % 3 == 0 and not times:
             return error(500, leak)
-        return f"{GOOD} {KEY}" if number % 3 == 1 else GOOD
+        return completion(f"{GOOD} {KEY}") | {"model": f"m for {KEY}"} if number % 3 == 1 else GOOD
 
     with running(ChatServer(say)) as server:
         assert cli.run(command(tmp_path, server, "tracking=offline", "rater.retries=1")) == 0

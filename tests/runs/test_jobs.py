@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,6 +92,71 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
         ledger = jobs.ledger(tmp_path)
         assert ledger.damaged == [broken]
         assert ledger.failures == {"aa": "no such pool"}
+
+
+STILLBORN = SLEEPER.replace('    job.identify("aa")\n', "").replace("argv[1])", "argv[1]), ('seed=1',)")
+
+
+def killed_at_once(root: Path) -> None:
+    tests = Path(__file__).parents[1]
+    env = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    command = [sys.executable, "-c", STILLBORN, str(root)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait()
+
+
+def test_what_a_job_that_died_at_once_left_goes_with_the_next_success_or_gc(tmp_path):
+    killed_at_once(tmp_path)
+    assert len(list(jobs.leftovers(tmp_path))) == 1
+    attempt(tmp_path, "aa")  # of the same words
+    assert not (tmp_path / jobs.FOLDER).exists()
+
+    killed_at_once(tmp_path)
+    folder = next((tmp_path / jobs.FOLDER).iterdir())
+    for name in ("0.lock", ".1.json.abcd.draft", "2.json"):
+        (folder / name).write_text("")
+    with a_job(tmp_path, ("seed=3",)):
+        left = list(jobs.leftovers(tmp_path))
+        assert {path.parent for path in left} == {folder}
+        assert len(left) == 4
+        for path in left:
+            jobs.forget(path)
+    assert not (tmp_path / jobs.FOLDER).exists()
+
+
+def test_what_was_typed_is_kept_without_its_secrets(tmp_path, capsys):
+    typed = ("+rater.api_key=sk-planted", "rater.base_url=http://user:planted@host/v1")
+    with a_job(tmp_path, typed) as (record, _):
+        raise UserError("nothing at http://user:planted@host/v1")
+    (job,) = record.read()
+    assert "planted" not in next(tmp_path.rglob("*.json")).read_text()
+    assert job.overrides == ["+rater.api_key=***", "rater.base_url=http://***@host/v1"]
+    assert job.reason == "nothing at http://***@host/v1"
+
+
+def test_a_store_that_cannot_be_written_to_keeps_no_records(tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    store.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != store)
+    with a_job(store) as (record, _):
+        assert [job.state for job in record.read()] == ["running"]
+    assert not list(store.iterdir())
+
+
+def test_the_end_of_a_job_is_on_record_though_the_disk_is_full(tmp_path, monkeypatch):
+    @contextmanager
+    def full(path: Path) -> Iterator[Path]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield path
+
+    with a_job(tmp_path) as (record, _):
+        monkeypatch.setattr(jobs, "replacing", full)
+        raise UserError("no space left under paths.artifacts")
+    assert [(job.state, job.reason) for job in record.read()] == [
+        ("refused", "no space left under paths.artifacts")
+    ]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):

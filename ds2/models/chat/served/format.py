@@ -37,7 +37,7 @@ class Connection:
     """Where a server is and what opens it.
 
     Raises:
-        UserError: no key or no address where one is needed.
+        UserError: no key or no address where one is needed, or a key that none can be.
     """
 
     base_url: str | None
@@ -55,6 +55,8 @@ class Connection:
                 f"{self.group}.api_version is for an Azure resource: give its address as "
                 f"{self.group}.base_url"
             )
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            raise UserError(f"{self.variable} holds characters that no key has: set it anew")
         if self.base_url is None and self.key is None:
             raise UserError(
                 f"there is no key: set {self.variable} in the environment, or give {self.group}.base_url"
@@ -67,7 +69,8 @@ class Connection:
 
     @property
     def key(self) -> str | None:
-        return os.environ.get(self.variable) or None
+        """Without the line feed with which a secret that is mounted as a file ends."""
+        return os.environ.get(self.variable, "").strip() or None
 
     @property
     def name(self) -> str:
@@ -210,7 +213,7 @@ class ChatFormat:
             count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
             count(usage.get("completion_tokens")),
             self._distribution(choice) if self.form.tokens and not refusal else None,
-            str(whole.get("model") or ""),
+            self._clean(whole.get("model") or ""),
         )
 
     def _clean(self, text: object) -> str:

@@ -72,7 +72,8 @@ async def _listed(
     except (ValueError, RecursionError):
         return None
     entries = listed if isinstance(listed, list) else []
-    names = sorted(str(mapping(entry)["id"]) for entry in entries if "id" in mapping(entry))
+    ids = (mapping(entry)["id"] for entry in entries if "id" in mapping(entry))
+    names = sorted(map(connection.without_key, ids))
     return Listing(tuple(names)) if names else None
 
 

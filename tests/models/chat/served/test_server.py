@@ -275,6 +275,18 @@ def test_the_key_is_sent_and_a_server_without_one_works(tmp_path, monkeypatch):
     assert rate(tmp_path / "b", ChatServer(), ["one"]).ratings.tolist() == [6]
 
 
+def test_a_key_ends_before_its_line_feed_and_one_that_none_can_be_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    server = ChatServer()
+    rate(tmp_path, server, ["one"])
+    assert {headers["authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+    for key in ("schlüssel", "a\nb"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(UserError, match="OPENAI_API_KEY holds characters that no key has") as refusal:
+            rate(tmp_path / "c", ChatServer(), ["one"])
+        assert key not in str(refusal.value)
+
+
 def test_without_key_and_address_it_says_what_to_set(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(UserError, match="set OPENAI_API_KEY in the environment, or give rater.base_url"):
