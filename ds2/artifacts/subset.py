@@ -1,4 +1,4 @@
-"""The subset: the chosen conversations, best first, in the forms that people and training frameworks read.
+"""The subset: the chosen conversations, best first. `ds2.export` writes the forms that trainers read.
 
 Table and conversations have one row a chosen sample:
 
@@ -25,13 +25,12 @@ from numpy.typing import NDArray
 
 from ds2.artifacts.reading import damaged, read_dataclass, read_table, table_rows
 from ds2.artifacts.record import find_artifacts, read_record
-from ds2.artifacts.subset_exports import write_exports
 from ds2.artifacts.subset_report import KNOWN, SubsetReport, describe
 from ds2.artifacts.subset_text import markdown
-from ds2.artifacts.written_samples import layout
+from ds2.artifacts.written_samples import layout, read_turn
 from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import numbered_lines, parse_json_line, write_json, write_json_lines
-from ds2.pool import Pool
+from ds2.pool import Message, Pool
 from ds2.selection.request import Choice
 
 if TYPE_CHECKING:
@@ -54,29 +53,23 @@ def write_subset(
     known: Mapping[str, NDArray[Any]],
     *,
     title: str,
-    name: str,
     neighbors: NDArray[np.int32] | None = None,
 ) -> None:
-    """The chosen conversations, their table, report and exports.
+    """The chosen conversations, their table and report.
 
     Args:
         known: score, curated and long_tail of all N samples, where known.
-        title: of the report; `name`: of the subset in the frameworks' own files.
+        title: of the report.
         neighbors: (N, k), where the run has a graph: what subsets cover is told of it.
     """
-    rows = _write_rows(folder, pool, choice, known)
+    _write_rows(folder, pool, choice, known)
     report = describe(pool, choice, known, title=title, neighbors=neighbors)
     write_report(folder, report)
-    text = markdown(report)
-    (folder / _REPORT_TEXT).write_text(text, encoding="utf-8")
-    placed = [{**row, "position": p} for row, p in zip(rows, choice.positions.tolist(), strict=True)]
-    write_exports(folder, name, pool, placed, text)
+    (folder / _REPORT_TEXT).write_text(markdown(report), encoding="utf-8")
 
 
-def _write_rows(
-    folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]
-) -> list[dict[str, Any]]:
-    """Table and conversations. Returns the rows written, without their messages."""
+def _write_rows(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, NDArray[Any]]) -> None:
+    """Table and conversations."""
     import pandas as pd
 
     rows = []
@@ -94,7 +87,6 @@ def _write_rows(
         for sample, row in zip(chosen, rows, strict=True)
     )
     write_json_lines(conversations(folder), lines)
-    return rows
 
 
 def read_subset(folder: Path, *columns: str) -> pd.DataFrame:
@@ -105,6 +97,34 @@ def read_subset(folder: Path, *columns: str) -> pd.DataFrame:
 def subset_size(folder: Path) -> int:
     """How many samples were chosen. Raises DamagedArtifact."""
     return table_rows(folder / _TABLE)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A chosen sample, as it is written."""
+
+    id: str
+    source: str
+    messages: tuple[Message, ...]
+    tools: str
+    """The tools that it may call, JSON; empty where it has none."""
+    extra: str
+    """The source row's other fields, a JSON object; empty where it has none."""
+    columns: Mapping[str, Any]
+    """The table's other columns: rank, row, score and the like, reason."""
+
+
+def read_chosen(folder: Path) -> Iterator[Chosen]:
+    """The chosen samples, best first. Raises DamagedArtifact."""
+    path = conversations(folder)
+    for number, line in numbered_lines(path):
+        try:
+            row = parse_json_line(line)
+            messages = tuple(read_turn(turn) for turn in row.pop("messages"))
+            given = row.pop("id"), row.pop("source"), messages, row.pop("tools", ""), row.pop("extra", "")
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged(path, f"line {number} is not a chosen sample") from error
+        yield Chosen(*given, columns=row)
 
 
 def read_conversations(

@@ -4,8 +4,7 @@ A turn holds role and content and, where any turn of the file has one of them, e
 
     weight             1 or 0 of an assistant turn, 0: not to be trained; null of the others
     name, tool_call_id, reasoning_content
-    tool_calls         OpenAI's form, [{id, type, function: {name, arguments}}]: in Parquet as it is, in JSON
-                       Lines as a JSON string
+    tool_calls         OpenAI's form, [{id, type, function: {name, arguments}}], as a JSON string
 
 A row holds, where any row of the file has one of them,
 
@@ -27,7 +26,8 @@ from typing import Any
 
 from ds2.pool import Message, Sample
 
-_TURN_KEYS = ("name", "tool_calls", "tool_call_id", "reasoning_content")
+TURN_KEYS = ("name", "tool_calls", "tool_call_id", "reasoning_content")
+"""Keys of turns that only some have, in the order in which they are written."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Layout:
     turn_keys: tuple[str, ...] = ()
     row_keys: tuple[str, ...] = ()
 
-    def messages(self, sample: Sample, *, typed: bool = False) -> list[dict[str, Any]]:
-        """The sample's turns; `typed`: for a file that has a schema, where tool calls are lists."""
-        return [self._turn(message, typed) for message in sample.messages]
+    def messages(self, sample: Sample) -> list[dict[str, Any]]:
+        """The sample's turns."""
+        return [self._turn(message) for message in sample.messages]
 
-    def _turn(self, message: Message, typed: bool) -> dict[str, Any]:
+    def _turn(self, message: Message) -> dict[str, Any]:
         turn: dict[str, Any] = {"role": message.role, "content": message.content}
         for key in self.turn_keys:
             turn[key] = message.fields.get(key, "")
         if "tool_calls" in turn:
             calls = message.fields.get("tool_calls", [])
-            turn["tool_calls"] = calls if typed else _json(calls) if calls else ""
+            turn["tool_calls"] = _json(calls) if calls else ""
         if "weight" in self.turn_keys:
             turn["weight"] = int(message.trained) if message.role == "assistant" else None
         return turn
@@ -68,14 +68,14 @@ def layout(samples: Iterable[Sample]) -> Layout:
             turn_keys |= message.fields.keys()
             if not message.trained:
                 turn_keys.add("weight")
-    ordered = (key for key in ("weight", *_TURN_KEYS) if key in turn_keys)
+    ordered = (key for key in ("weight", *TURN_KEYS) if key in turn_keys)
     return Layout(tuple(ordered), tuple(key for key in ("tools", "extra") if key in row_keys))
 
 
 def read_turn(turn: Mapping[str, Any]) -> Message:
     """A written turn as the message that it was."""
     told = present_fields(turn)
-    fields = {key: told[key] for key in _TURN_KEYS if key in told}
+    fields = {key: told[key] for key in TURN_KEYS if key in told}
     return Message(turn["role"], turn["content"], turn.get("weight") != 0, fields)
 
 

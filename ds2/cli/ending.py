@@ -45,6 +45,9 @@ def show(run: RunResult, given: Sequence[str], *, brief: bool) -> None:
     if "select" in run.stages:
         file = subset.conversations(run.stages["select"].path)
         console.line(f"subset: {shown(file)}  ({size(file.stat().st_size)}; {_composition(run)})")
+    if "export" in run.stages:
+        exports = run.stages["export"]
+        console.line(f"exports: {shown(exports.path)}  ({', '.join(exports.record['counts'])})")
     if "report" in run.stages:
         console.line(f"report: {shown(page.html(run.stages['report'].path))}")
     after = next_command(run.config, given, run)

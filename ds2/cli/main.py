@@ -1,7 +1,7 @@
-"""The command: `look` says what is in a file, `anchors` asks people, `list`, `show`, `doctor` and `gc` look
-after the artifact store, `sweep=NAME` is turned into multiruns, everything else is Hydra's. Exit codes: 0
-when everything asked for was done, 1 when a run failed, 2 when the user has something to change, 130 when
-interrupted, 143 when asked to end by SIGTERM (129: SIGHUP).
+"""The command: `look` says what is in a file, `anchors` asks people, `export` writes a subset for a trainer,
+`list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns,
+everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed, 2 when
+the user has something to change, 130 when interrupted, 143 when asked to end by SIGTERM (129: SIGHUP).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, terminable
-from ds2.cli import anchors, console, help, look, store
+from ds2.cli import anchors, console, export, help, look, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
 from ds2.config.command_line import parse
@@ -62,6 +62,8 @@ def _run_command(arguments: Sequence[str]) -> int:
         return help.run(arguments[1:])
     if word == "look":
         return look.run(arguments[1:])
+    if word == "export":
+        return export.run(arguments[1:])
     if word in store.COMMANDS:
         return store.run(word, parse(arguments[1:]))
     if word == "anchors":
@@ -73,7 +75,7 @@ def _run_command(arguments: Sequence[str]) -> int:
 
 
 def _unknown(word: str) -> str:
-    known = ["demo", "look", "anchors", *store.COMMANDS, "experiments", "help"]
+    known = ["demo", "look", "anchors", "export", *store.COMMANDS, "experiments", "help"]
     close = difflib.get_close_matches(word, known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{word} is neither key=value nor a command{hint}; there are: {', '.join(known)}"

@@ -37,6 +37,8 @@ usage
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
   ds2 look FILE [pool.key=value]    what is in a file: shapes, scores, duplicates, bad rows, five samples
   ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
+  ds2 export SUBSET --to TRAINER [--out DIR] [--with-scores]       for llama_factory, axolotl, trl,
+                                    open_instruct, openai or hf, with what to paste into its configuration
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
   ds2 doctor rater=NAME [key=value ...]   ask the rater's model twice: what it can do, and what it costs

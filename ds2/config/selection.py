@@ -25,6 +25,22 @@ class Score(Enum):
     """Expected true score under the posterior."""
 
 
+class ExportForm(Enum):
+    llama_factory = "llama_factory"
+    axolotl = "axolotl"
+    trl = "trl"
+    open_instruct = "open_instruct"
+    openai = "openai"
+    """OpenAI's fine-tuning."""
+    hf = "hf"
+    """A folder for `datasets.load_dataset`."""
+
+    @property
+    def holds_scores(self) -> bool:
+        """Whether its rows have room for more than the conversation."""
+        return self is not ExportForm.openai
+
+
 @register("selection", "selection")
 @dataclass
 class SelectionConfig(Extensible):
@@ -38,6 +54,12 @@ class SelectionConfig(Extensible):
     """The curation this choice presumes; any other is refused before anything runs. None: any."""
     rater: str | None = None
     """The rater this choice presumes (`truth` for the oracle). None: any."""
+    export: list[ExportForm] = field(default_factory=list)
+    """Trainers for which the subset is also written, each in its own form (stage `export`): llama_factory,
+    axolotl, trl, open_instruct, openai, hf.
+    """
+    export_scores: bool = False
+    """Exports hold scores and the reason of each choice too."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
     """The stages whose artifacts the strategy always reads beside the pool."""

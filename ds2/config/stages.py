@@ -20,6 +20,7 @@ READS: dict[str, tuple[str, ...]] = {
     "curate": ("rate", "embed", "knn"),
     "measure": (),
     "select": (),
+    "export": ("select",),
     "finetune": ("model", "select"),
     "evaluate": ("model",),
     "report": (),
@@ -50,6 +51,8 @@ def stages_of(config: RunConfig) -> list[str]:
         selected = [*_with_ancestors(config.selection.needs), "select"]
         if config.selection.measures_with_base_model:
             selected = ["model", *selected]
+        if config.selection.export:
+            selected = [*selected, "export"]
         trained = ["model", "finetune"] if config.finetune.enabled else []
     chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
     if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
@@ -77,6 +80,11 @@ def _contradictions(config: RunConfig) -> Iterator[str]:
     wrong = _wrong_strategy(presumed)
     if wrong:
         yield wrong
+    if presumed.strategy == BASE and presumed.export:
+        yield f"selection={presumed.name} selects nothing that selection.export could write"
+    roomless = [form.value for form in presumed.export if presumed.export_scores and not form.holds_scores]
+    if roomless:
+        yield f"selection.export_scores=true: the rows of {', '.join(roomless)} have no room for scores"
     if presumed.curation is not None and presumed.curation is not config.curation.method:
         yield (
             f"selection={presumed.name} presumes curation={presumed.curation.value}, not "

@@ -2,6 +2,7 @@
 
     pool -> rate ---------+            (of a panel: rate.RATER of each, then rate)
          -> embed -> knn -+-> curate -> select -> finetune -> evaluate -> report
+                                           -> export
 
 A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains
 nothing.
@@ -29,6 +30,7 @@ from ds2.runs.stages import (
     curate,
     embed,
     evaluate,
+    export,
     finetune,
     knn,
     measure,
@@ -51,6 +53,7 @@ STEPS: dict[str, Callable[[Context], Step | None]] = {
     "curate": curate.step,
     "measure": measure.step,
     "select": select.step,
+    "export": export.step,
     "finetune": finetune.step,
     "evaluate": evaluate.step,
 }

@@ -62,4 +62,4 @@ def test_all_modules_of_nouns_are_told() -> None:
     told = NAMES.keys() | FOLDERS.keys()
     files = (Path(project_root()) / "ds2" / "artifacts").glob("*.py")
     spelling = {f.stem for f in files if re.search(r'"\w+\.(json|jsonl|npy|parquet|html)"', f.read_text())}
-    assert spelling - {"subset_exports"} == {*told} - {"base_model"}
+    assert spelling == {*told} - {"base_model"}

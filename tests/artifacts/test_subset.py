@@ -1,6 +1,4 @@
-"""What a subset leaves on disk: a data set, exports that frameworks read, and a report of what it is made
-of.
-"""
+"""What a subset leaves on disk: its conversations, and a report of what it is made of."""
 
 from __future__ import annotations
 
@@ -46,46 +44,6 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.open(encoding="utf-8")]
 
 
-def test_the_dataset_folder_loads_with_datasets(subset, tmp_path):
-    datasets = pytest.importorskip("datasets")
-    folder = subset()
-    loaded = datasets.load_dataset(str(folder / "dataset"), cache_dir=str(tmp_path / "cache"))["train"]
-    assert loaded["messages"][:] == [row["messages"] for row in lines(folder / "subset.jsonl")]
-    assert loaded["id"][:] == pd.read_parquet(folder / "subset.parquet")["id"].tolist()
-    card = (folder / "dataset" / "README.md").read_text()
-    assert card.startswith("---\n")
-    assert "20 of 240 samples" in card
-
-
-def test_both_exports_hold_the_chosen_conversations_in_order(subset):
-    folder = subset()
-    rows = lines(folder / "subset.jsonl")
-    messages, sharegpt = (
-        lines(folder / "exports" / "messages.jsonl"),
-        lines(folder / "exports" / "sharegpt.jsonl"),
-    )
-    assert [(r["id"], r["messages"], r["dataset"]) for r in messages] == [
-        (r["id"], r["messages"], r["source"]) for r in rows
-    ]
-    back = {"human": "user", "gpt": "assistant"}
-    turns = [[{"role": back[t["from"]], "content": t["value"]} for t in r["conversations"]] for r in sharegpt]
-    assert turns == [row["messages"] for row in rows]
-
-
-def test_the_framework_files_name_files_and_fields_that_exist(subset):
-    folder = subset() / "exports"
-    for entry in json.loads((folder / "dataset_info.json").read_text()).values():
-        first = lines(folder / entry["file_name"])[0]
-        turns = first[entry["columns"]["messages"]]
-        tags = entry.get("tags", {"role_tag": "from", "content_tag": "value", "user_tag": "human"})
-        assert turns[0][tags["role_tag"]] == tags["user_tag"]
-        assert turns[0][tags["content_tag"]]
-    yaml = pytest.importorskip("yaml")
-    (axolotl,) = yaml.safe_load((folder / "axolotl.yaml").read_text())["datasets"]
-    first = lines(folder / axolotl["path"])[0][axolotl["field_messages"]][0]
-    assert set(axolotl["message_property_mappings"].values()) <= set(first)
-
-
 def test_the_report_counts_pool_and_subset(subset, planted_pool):
     folder = subset("selection.filter.source_quota=[{source:s2,samples:15}]")
     report = json.loads((folder / "subset_report.json").read_text())
@@ -129,7 +87,7 @@ POOL = Pool([Sample(f"s{i}", i, "here", (Message("user", f"{i}?"),), {}) for i i
 def test_a_subset_comes_back_as_it_was_written(tmp_path):
     scores = np.array([5, 4, -1, 3], dtype=np.int16)
     choice = Choice(np.array([1, 0]), ["second", "first"], np.array([0.5, 0.25]), next_in_line=np.array([3]))
-    write_subset(tmp_path, POOL, choice, {"score": scores}, title="mine", name="mine")
+    write_subset(tmp_path, POOL, choice, {"score": scores}, title="mine")
     table = read_subset(tmp_path)
     assert list(table) == ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
     assert table["id"].tolist() == ["s1", "s0"]
@@ -148,13 +106,13 @@ def test_a_subset_comes_back_as_it_was_written(tmp_path):
 
 
 def test_what_is_not_known_of_a_sample_is_left_out_of_the_report_s_file(tmp_path):
-    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine", name="mine")
+    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine")
     (row,) = json.loads((tmp_path / "subset_report.json").read_text())["to_read"]
     assert list(row) == ["rank", "id", "source", "messages"]
 
 
 def test_a_damaged_subset_is_named_with_its_key_or_line(tmp_path):
-    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine", name="mine")
+    write_subset(tmp_path, POOL, Choice(np.array([1]), ["so"]), {}, title="mine")
     file = tmp_path / "subset_report.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"selected": "one"}))
     with pytest.raises(

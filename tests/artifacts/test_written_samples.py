@@ -1,4 +1,4 @@
-"""What a source row holds reaches the subset and its exports, in one schema that `datasets` reads."""
+"""What a source row holds reaches the subset, in one schema that `datasets` reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers.row_shapes import CALL, READ, A, U, read
 
-from ds2.artifacts.subset import read_conversations, write_subset
+from ds2.artifacts.subset import read_chosen, read_conversations, write_subset
 from ds2.artifacts.written_samples import layout, read_turn
 from ds2.selection.request import Choice
 
@@ -28,7 +28,7 @@ MIXED = [
 def subset(folder: Path, *rows: dict) -> Path:
     folder.mkdir()
     pool = read(*rows)
-    write_subset(folder, pool, Choice(np.arange(len(pool)), ["so"] * len(pool)), {}, title="t", name="mine")
+    write_subset(folder, pool, Choice(np.arange(len(pool)), ["so"] * len(pool)), {}, title="t")
     return folder
 
 
@@ -38,38 +38,26 @@ def lines(path: Path) -> list[dict]:
 
 def test_fields_of_all_kinds_are_kept_and_load(tmp_path):
     datasets = pytest.importorskip("datasets")
-    folder = subset(tmp_path / "subset", *MIXED)
-    files = [str(folder / "subset.jsonl"), str(folder / "exports" / "messages.jsonl")]
-    for number, file in enumerate(files):
-        cache = str(tmp_path / f"cache{number}")
-        loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=cache)
-        assert [json.loads(text or "{}") for text in loaded["extra"]] == [
-            {"meta": {"x": 1}, "n": 1, "tags": ["t"]}, {"meta": "text", "n": None}, {"n": None}, {}, {},
-        ]  # fmt: skip
-        assert [json.loads(text or "null") for text in loaded["tools"]] == [
-            None, None, None, [{"type": "function", "function": {"name": "f"}}], [],
-        ]  # fmt: skip
-        assert [turn["weight"] for turn in loaded["messages"][2]] == [None, 0, None, 1]
-        assert json.loads(loaded["messages"][3][1]["tool_calls"])[0]["function"]["name"] == "f"
-        assert loaded["messages"][4][1]["reasoning_content"] == "why"
-    whole = datasets.load_dataset(str(folder / "dataset"), cache_dir=str(tmp_path / "cache"))["train"]
-    assert whole["extra"][:] == loaded["extra"][:]
-    assert whole["messages"][3][1]["tool_calls"][0]["function"]["name"] == "f"
-    assert whole["messages"][0][1]["tool_calls"] == []
-    sharegpt = lines(folder / "exports" / "sharegpt.jsonl")[3]["conversations"]
-    assert [turn["from"] for turn in sharegpt] == ["human", "function_call", "observation", "gpt"]
-    assert json.loads(sharegpt[1]["value"]) == {"name": "f", "arguments": '{"x": 1}'}
+    file = str(subset(tmp_path / "subset", *MIXED) / "subset.jsonl")
+    loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
+    assert [json.loads(text or "{}") for text in loaded["extra"]] == [
+        {"meta": {"x": 1}, "n": 1, "tags": ["t"]}, {"meta": "text", "n": None}, {"n": None}, {}, {},
+    ]  # fmt: skip
+    assert [json.loads(text or "null") for text in loaded["tools"]] == [
+        None, None, None, [{"type": "function", "function": {"name": "f"}}], [],
+    ]  # fmt: skip
+    assert [turn["weight"] for turn in loaded["messages"][2]] == [None, 0, None, 1]
+    assert json.loads(loaded["messages"][3][1]["tool_calls"])[0]["function"]["name"] == "f"
+    assert loaded["messages"][4][1]["reasoning_content"] == "why"
 
 
 def test_what_comes_after_the_first_block_of_a_large_file_loads_too(tmp_path):
     datasets = pytest.importorskip("datasets")
     long = [{"id": f"long{i}", "messages": [U, A | {"content": "x" * 100_000}]} for i in range(250)]
-    folder = subset(tmp_path / "subset", *long, *MIXED)
-    for name in ("subset.jsonl", "exports/messages.jsonl", "exports/sharegpt.jsonl"):
-        file, cache = str(folder / name), str(tmp_path / f"cache-{Path(name).stem}")
-        loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=cache)
-        assert len(loaded) == 255
-        assert loaded["tools"][-1] == "[]"
+    file = str(subset(tmp_path / "subset", *long, *MIXED) / "subset.jsonl")
+    loaded = datasets.load_dataset("json", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(loaded) == 255
+    assert loaded["tools"][-1] == "[]"
 
 
 def test_all_rows_have_the_same_keys_and_plain_pools_no_more_than_before(tmp_path):
@@ -86,6 +74,7 @@ def test_a_written_turn_is_the_message_that_it_was(tmp_path):
     folder = subset(tmp_path / "subset", *rows)
     written = [tuple(map(read_turn, turns)) for _, turns in read_conversations(folder)]
     assert written == [sample.messages for sample in read(*rows).samples]
+    assert [row.messages for row in read_chosen(folder)] == written
 
 
 def test_the_source_is_not_said_twice():

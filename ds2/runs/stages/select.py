@@ -33,7 +33,7 @@ def step(run: Context) -> Step:
         title = f"{run.pool.name}: {config.name}, {len(choice.positions):,} of {len(pool):,} samples"
         write_subset(
             folder, pool, choice, _known(request, reads),
-            title=title, name=f"{run.pool.name}_{config.name}",
+            title=title,
             neighbors=read_graph(run.path("knn")).neighbors if "curate" in reads else None,
         )  # fmt: skip
         counts = {"selected": len(choice.positions), "pool": len(pool)}

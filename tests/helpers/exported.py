@@ -1,0 +1,100 @@
+"""Rows of every kind that trainers read in their own ways, as a finished subset, and exports of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from helpers.row_shapes import A, S, U, read
+
+from ds2.artifacts.store import ArtifactStore, Outcome, Step
+from ds2.artifacts.subset import write_subset
+from ds2.export import Exported, export
+from ds2.selection.request import Choice
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Add one",
+        "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]},
+    },
+}
+
+
+def call(identity: str, x: int = 1) -> dict[str, Any]:
+    return {
+        "id": identity, "type": "function",
+        "function": {"name": "add", "arguments": json.dumps({"x": x})},
+    }  # fmt: skip
+
+
+def result(identity: str, text: str) -> dict[str, Any]:
+    return {"role": "tool", "content": text, "tool_call_id": identity}
+
+
+def user(text: str) -> dict[str, Any]:
+    return U | {"content": text}
+
+
+def answer(text: str, **fields: Any) -> dict[str, Any]:
+    return A | {"content": text} | fields
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {"messages": [user("what?"), answer("that")]},
+    "system": {"messages": [S, user("what?"), answer("that")]},
+    "turns": {"messages": [user("one?"), answer("1"), user("two?"), answer("2")]},
+    "untrained": {"messages": [user("one?"), answer("wrong", weight=0), user("sure?"), answer("right")]},
+    "calls": {"messages": [user("1+1?"), answer("", tool_calls=[call("c1")]), result("c1", "2"),
+                           answer("two")], "tools": [TOOL]},
+    "two_calls": {"messages": [user("both?"), answer("let me see", tool_calls=[call("a"), call("b", 2)]),
+                               result("a", "2"), result("b", "3"), answer("2 and 3")], "tools": [TOOL]},
+    "reasoning": {"messages": [user("why?"), answer("so", reasoning_content="because")]},
+    "user_last": {"messages": [user("what?"), answer("that"), user("thanks")]},
+    "two_questions": {"messages": [user("what?"), user("and?"), answer("that")]},
+    "answer_first": {"messages": [answer("hello"), user("what?"), answer("that")]},
+    "system_later": {"messages": [user("what?"), answer("that"), S, user("so?"), answer("yes")]},
+}  # fmt: skip
+"""Id of a row -> the row."""
+SKIPPED = {
+    "two_questions": "two questions or two answers follow one another",
+    "answer_first": "an answer comes first",
+    "system_later": "a system turn after the first turn",
+}
+"""Rows that LLaMA-Factory skips -> why."""
+
+
+def rows(names: Iterable[str] = KINDS) -> list[dict[str, Any]]:
+    """The named rows, with fields of mixed kinds beside them."""
+    mixed = [{"meta": {"x": 1}}, {"meta": "text"}, {"n": 1.5}, {}]
+    return [{"id": name, "source": "web"} | KINDS[name] | mixed[i % 4] for i, name in enumerate(names)]
+
+
+def finished_subset(root: Path, given: Iterable[dict[str, Any]]) -> Path:
+    """The folder of a finished subset of these rows, in order, with their scores."""
+    pool = read(*given)
+
+    def compute(folder: Path) -> Outcome:
+        scores = np.arange(len(pool), dtype=np.int16)
+        choice = Choice(np.arange(len(pool)), ["so"] * len(pool), None)
+        write_subset(folder, pool, choice, {"score": scores}, title="the title")
+        return Outcome({"selected": len(pool), "pool": len(pool)})
+
+    step = Step("select", 1, "mine-score", {"ids": pool.ids}, {"pool": "0"}, compute)
+    return ArtifactStore(root).obtain(step).path
+
+
+def exported(
+    root: Path, form: str, given: Iterable[dict[str, Any]] | None = None, *, with_scores: bool = False
+) -> Exported:
+    """An export of these rows, or of every kind."""
+    subset = finished_subset(root / "store", rows() if given is None else given)
+    return export(subset, form, root / form, with_scores=with_scores)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.open(encoding="utf-8")]
