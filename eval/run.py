@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import logging
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,7 +47,6 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     Raises UserError for wrong settings (all of them named), an unknown task, an adapter of another base
     model, too little memory, a prompt that does not fit (`on_long_prompts=fail`), or when no task succeeds.
     """
-    began = time.perf_counter()
     refuse(config_problems(spec.config))
     results: dict[str, list[Result]] = {}
     answered: dict[str, list[AnsweredQuestion]] = {}
@@ -94,7 +92,6 @@ def evaluate(spec: EvalSpec) -> Evaluation:
         cut_prompts={task: count for task, count in cut.items() if count},
         shortened_prompts={task: count for task, count in shortened.items() if count},
         harness_version=version("lm_eval"),
-        wall_seconds=time.perf_counter() - began,
     )
     output_dir = Path(spec.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from finetune import checkpoints
 
 
 class StepRecorder(TrainerCallback):  # type: ignore[misc]
-    """Adds `tokens_per_second` and `memory_bytes` to each step's log entry, which checkpoints keep."""
+    """Adds `tokens_per_second` to each step's log entry, which checkpoints keep."""
 
     def __init__(self, tokens_of_step: NDArray[Any]) -> None:
         self._tokens = tokens_of_step
@@ -41,7 +41,6 @@ class StepRecorder(TrainerCallback):  # type: ignore[misc]
             )
         elapsed = max(time.perf_counter() - self._began, 1e-9)
         entry["tokens_per_second"] = float(self._tokens[entry["step"] - 1]) / elapsed
-        entry["memory_bytes"] = peak_memory()
 
 
 class ProgressBar(TrainerCallback):  # type: ignore[misc]

@@ -142,6 +142,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     adapter.settle(weights, spec.base_model)
     curve = _curve(trainer.state.log_history, config.total_batch / len(samples.ids))
     adapter.write_curve(output, curve)
+    pace = [entry["tokens_per_second"] for entry in trainer.state.log_history if "loss" in entry]
     metrics = {
         "train_loss": float(np.mean(curve["loss"])),
         "final_loss": float(np.mean(curve["loss"][-max(1, steps // 10) :])),
@@ -149,7 +150,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         "epochs": steps * config.total_batch / len(samples.ids),
         "samples": len(samples.ids),
         **_count_tokens(samples, order),
-        "tokens_per_second": float(np.median(curve["tokens_per_second"])),
+        "tokens_per_second": float(np.median(pace)),
         "devices": devices,
         "parallelism": trainer.accelerator.distributed_type.value,
         "device_batch": batch,
@@ -243,11 +244,8 @@ def _curve(log: list[dict[str, float]], epochs_per_step: float) -> dict[str, lis
     return {
         "step": [int(entry["step"]) for entry in entries],
         "epoch": [entry["step"] * epochs_per_step for entry in entries],
-        **{
-            name: [entry[name] for entry in entries]
-            for name in ("loss", "learning_rate", "tokens_per_second")
-        },
-        "memory_bytes": [int(entry["memory_bytes"]) for entry in entries],
+        "loss": [entry["loss"] for entry in entries],
+        "learning_rate": [entry["learning_rate"] for entry in entries],
     }
 
 

@@ -20,6 +20,7 @@ __all__ = [
 
 _MARK = "base.json"
 _CONFIG = "adapter_config.json"
+_BASE = "base_model_name_or_path"
 
 
 def weights(folder: Path) -> Path:
@@ -32,6 +33,10 @@ def merged(folder: Path) -> Path:
     return folder / "merged"
 
 
+NOT_RESULTS = {f"{weights(Path()) / _CONFIG}": frozenset({_BASE})}
+"""File -> keys that tell where the base model is, not what came out."""
+
+
 def settle(adapter: Path, base_model: str) -> None:
     """Make the folder that PEFT loads the same for the same training: names of layers in order, and the base
     model by a name that loads from any folder.
@@ -41,7 +46,7 @@ def settle(adapter: Path, base_model: str) -> None:
     for key in ("target_modules", "target_parameters"):
         if isinstance(config.get(key), list):
             config[key] = sorted(config[key])
-    config["base_model_name_or_path"] = resolved_name(base_model)
+    config[_BASE] = resolved_name(base_model)
     write_json(path, config)
 
 

@@ -62,6 +62,7 @@ class Evaluation:
     harness_version: str = ""
     """lm-eval's version."""
     wall_seconds: float | None = None
+    """In evaluations made before the record alone told it."""
 
     def result(self, task: str) -> Result:
         """A task's own score with its error and number of questions. Raises KeyError where it has none."""

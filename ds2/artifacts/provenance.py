@@ -36,6 +36,8 @@ class Provenance(TypedDict):
 
     versions: Mapping[str, str]
     """Package -> version, of those that shape results and are installed."""
+    packages: Mapping[str, str]
+    """Package -> version of all that is installed: what `pip freeze` says."""
     python: str
     git_commit: str | None
     """None outside a clone."""
@@ -53,10 +55,16 @@ def provenance(plugin: str | None = None) -> Provenance:
             continue
     return {
         "versions": versions,
+        "packages": _installed(),
         "python": platform.python_version(),
         "git_commit": _git_commit(),
         "host": {"name": platform.node(), "machine": platform.machine(), "system": platform.system()},
     }
+
+
+def _installed() -> dict[str, str]:
+    found = {str(each.metadata["Name"]): each.version for each in metadata.distributions()}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def _plugin_version(package: str) -> str:

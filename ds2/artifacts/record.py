@@ -45,6 +45,8 @@ class Record(Provenance):
     peak_memory_bytes: int | None
     finished: str
     """ISO 8601, UTC."""
+    run: Mapping[str, Any] | None
+    """The configuration of the run that computed it (`ds2.config.kept`); None: it was not told."""
     checksum: str
     """Hex SHA-256 of all the rest."""
 

@@ -9,7 +9,6 @@ processes that need a step, one computes and the others wait and reuse.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import shutil
@@ -27,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
-from ds2.base.drafts import remove_drafts, replacing
+from ds2.base.drafts import is_disk_full, remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256, fingerprint, stamp_of
 
@@ -145,11 +144,18 @@ class ArtifactStore:
             step.name, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
         )
 
-    def obtain(self, step: Step, *, on_wait: Callable[[], None] = lambda: None) -> StageResult:
+    def obtain(
+        self,
+        step: Step,
+        *,
+        on_wait: Callable[[], None] = lambda: None,
+        run: Mapping[str, Any] | None = None,
+    ) -> StageResult:
         """The step's artifact: reused where it is finished, computed otherwise.
 
         Args:
             on_wait: called once where another process is computing the same step.
+            run: the configuration that asks for it, for the record.
         """
         started = time.perf_counter()
         ready = self.load(step)
@@ -159,7 +165,7 @@ class ArtifactStore:
             ready = self.load(step)  # another process may have finished it while this one waited
             if ready is not None:
                 return ready
-            path, record = self._compute(step)
+            path, record = self._compute(step, run)
         return StageResult(
             step.name, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
         )
@@ -182,7 +188,7 @@ class ArtifactStore:
         finally:
             lock.release()
 
-    def _compute(self, step: Step) -> tuple[Path, Record]:
+    def _compute(self, step: Step, run: Mapping[str, Any] | None) -> tuple[Path, Record]:
         parent = self.root / step.stage
         partial = parent / f".partial-{step.fingerprint}"
         if partial.exists() and not step.resumable:
@@ -193,12 +199,12 @@ class ArtifactStore:
             remove_drafts(partial)
             with memory:
                 outcome = step.compute(partial)
-            record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes)
+            record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes, run)
             path = self._publish(step, partial, record)
         except BaseException as error:
             if not step.resumable:
                 shutil.rmtree(partial, ignore_errors=True)
-            if _is_disk_full(error):
+            if is_disk_full(error):
                 raise UserError(
                     f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; "
                     "free some and run the same command again"
@@ -207,7 +213,13 @@ class ArtifactStore:
         return path, record
 
     def _record(
-        self, step: Step, outcome: Outcome, folder: Path, seconds: float, memory: int | None
+        self,
+        step: Step,
+        outcome: Outcome,
+        folder: Path,
+        seconds: float,
+        memory: int | None,
+        run: Mapping[str, Any] | None,
     ) -> Record:
         files: dict[str, FileRecord] = {
             str(path.relative_to(folder)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
@@ -228,6 +240,7 @@ class ArtifactStore:
             "peak_memory_bytes": memory,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance(step.package),
+            "run": run,
             "checksum": "",
         }
         record["checksum"] = checksum(record)
@@ -286,11 +299,3 @@ def _stamps(path: Path, record: Record) -> list[list[int]]:
 
 def _safe(slug: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", slug)[:80]
-
-
-def _is_disk_full(error: BaseException) -> bool:
-    """Writers say it each in their way: an errno, the system's words in another exception, a short count."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return True
-    said = r"No space left on device|Disk quota exceeded|File too large|^\d+ requested and \d+ written"
-    return isinstance(error, Exception) and bool(re.search(said, str(error)))

@@ -1,7 +1,7 @@
 """What every stage that trains leaves beside its weights: the curve and the metrics.
 
-The curve has one row a logged step: step (int64), loss; of a fine-tuning also epoch, learning_rate,
-tokens_per_second and memory_bytes (int64, the peak so far).
+The curve has one row a logged step: step (int64), loss; of a fine-tuning also epoch and learning_rate. How
+fast it went is told by the metrics alone: the curve of the same training is the same file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _CURVE, _METRICS = "curve.parquet", "metrics.json"
 CURVE_COLUMNS = ("step", "loss")
 """Those that every curve has."""
+NOT_RESULTS = {
+    _METRICS: frozenset({
+        "wall_seconds", "seconds", "cpu_seconds", "tokens_per_second", "peak_memory_bytes",
+        "resumed_from_step",
+    })
+}  # fmt: skip
+"""File -> keys that tell of the machine and of the moment, not of what came out."""
 
 
 def write_curve(folder: Path, columns: Mapping[str, Sequence[float]]) -> None:

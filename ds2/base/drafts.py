@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +41,13 @@ def remove_drafts(folder: Path) -> None:
     """Remove what killed processes left below `folder`; no process may be writing there."""
     for draft in folder.rglob(f".*{_SUFFIX}"):
         draft.unlink()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full. Writers say it each in their way: an errno, the system's
+    words in another exception, a short count.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    said = r"No space left on device|Disk quota exceeded|File too large|^\d+ requested and \d+ written"
+    return isinstance(error, Exception) and bool(re.search(said, str(error)))

@@ -46,6 +46,11 @@ def line(text: str) -> None:
     _out.print(escape(text))
 
 
+def plain(text: str) -> None:
+    """Text as it is, for other programs."""
+    print(text)
+
+
 def error(text: str) -> None:
     """One line on standard error, marked."""
     _err.print(f"[bold red]error[/] {escape(' '.join(text.split()))}")
@@ -125,6 +130,11 @@ def _worth_a_line(name: str, value: object) -> bool:
 
 def _waiting(wide: int, step: Step) -> None:
     _out.print(f"  {step.name:<{wide}}[yellow]waiting[/]  another run is computing it")
+
+
+def outcome(name: str, state: str, colour: str, took: str, text: str) -> None:
+    """One line of what became of one of several things."""
+    _out.print(f"  {name:<11}[{colour}]{state:<9}[/]{took:>9}  {escape(text)}")
 
 
 def warning(text: str) -> None:

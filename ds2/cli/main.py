@@ -1,7 +1,8 @@
 """The command: `look` says what is in a file, `anchors` asks people, `export` writes a subset for a trainer,
-`list`, `show`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into multiruns,
-everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed, 2 when
-the user has something to change, 130 when interrupted, 143 when asked to end by SIGTERM (129: SIGHUP).
+`list`, `show`, `verify`, `diff`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into
+multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed
+or two differ, 2 when the user has something to change, 130 when interrupted, 143 when asked to end by SIGTERM
+(129: SIGHUP).
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ def _run_command(arguments: Sequence[str]) -> int:
     command = parse(["sweep=demo", *arguments[1:]] if word == "demo" else arguments)
     if command.words:
         raise UserError(_unknown(command.words[0]))
+    if command.as_json:
+        raise UserError("--json goes with ds2 diff")
     return run_command(command) if command.sweep is None else run_sweep(command)
 
 

@@ -1,4 +1,6 @@
-"""`ds2 list`, `show`, `doctor`, `gc`: what can be chosen, what is in the store, and whether it is sound."""
+"""`ds2 list`, `show`, `verify`, `diff`, `doctor`, `gc`: what can be chosen, what is in the store, and whether
+it is sound.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from ds2.artifacts.lineage import locate
 from ds2.artifacts.record import RECORD, find_artifacts, read_record
 from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
 from ds2.base.words import duration, size
-from ds2.cli import console
+from ds2.cli import console, diff, verify
 from ds2.cli.doctor import examine_rater
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
-from ds2.config.command_line import CommandLine
+from ds2.config.command_line import JSON, CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
 from ds2.runs import jobs
@@ -36,12 +40,16 @@ def run(command: str, given: CommandLine) -> int:
         return examine_rater(given.overrides)
     choices = command == "list" and given.words[:1] == ["choices"]
     allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
-    refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options]
+    as_json = [JSON] if given.as_json and command != "diff" else []
+    refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options, *as_json]
     if refused:
         raise UserError(f"ds2 {command} {' '.join(given.words)}".rstrip() + f" takes no {refused[0]}")
     if choices:
         return _choices(given.words[1:], given.overrides)
-    return COMMANDS[command](ArtifactStore(artifacts_root(given.overrides)), given.words)
+    store = ArtifactStore(artifacts_root(given.overrides))
+    if command == "diff":
+        return diff.run(store, given.words, as_json=given.as_json)
+    return COMMANDS[command](store, given.words)
 
 
 def _artifacts(store: ArtifactStore, stage: str | None = None) -> Iterator[Path]:
@@ -87,13 +95,12 @@ def _show(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 show FINGERPRINT: an artifact's record; the first digits are enough."""
     if len(words) != 1:
         raise UserError("ds2 show takes one fingerprint, or its first digits")
-    matching = [path for path in _artifacts(store) if path.name.rpartition("-")[2].startswith(words[0])]
-    if len(matching) != 1:
-        raise UserError(
-            f"ds2 show {words[0]}: {len(matching)} artifacts in {shown(store.root)} have such a fingerprint"
-        )
-    console.line(shown(matching[0]))
-    console.line(json.dumps(read_record(matching[0]), indent=2, ensure_ascii=False))
+    path = locate(store.root, words[0])
+    record: dict[str, Any] = {**read_record(path)}
+    if record.get("packages"):
+        record["packages"] = f"{len(record['packages'])}, named in {RECORD}"
+    console.line(shown(path))
+    console.line(json.dumps(record, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -157,6 +164,8 @@ def _leftovers(store: ArtifactStore) -> Iterator[Path]:
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
     "list": _list,
     "show": _show,
+    "verify": verify.run,
+    "diff": diff.run,
     "doctor": _doctor,
     "gc": _gc,
 }

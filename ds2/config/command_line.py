@@ -23,7 +23,8 @@ _SHORT = {
     "-m": "--multirun", "-c": "--cfg", "-p": "--package", "-i": "--info", "-r": "--run", "-h": "--help",
     "-cp": "--config-path", "-cn": "--config-name", "-cd": "--config-dir", "-sc": "--shell-completion",
 }  # fmt: skip
-_BARE = ("--multirun", "--resolve", "--run", "--hydra-help", "--shell-completion", "--fail-fast")
+JSON = "--json"
+_BARE = (JSON, "--multirun", "--resolve", "--run", "--hydra-help", "--shell-completion", "--fail-fast")
 _VALUED = ("--cfg", "--package", "--config-path", "--config-name", "--config-dir")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _ONLY_SHOWS = ("--cfg", "--info", "--hydra-help", "--shell-completion")
@@ -46,6 +47,8 @@ class CommandLine:
     """`--multirun`."""
     fail_fast: bool = False
     """`--fail-fast`: the first run that fails ends the command."""
+    as_json: bool = False
+    """`--json`: print for a program."""
 
     @property
     def only_shows(self) -> bool:
@@ -77,10 +80,11 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     return CommandLine(
         words,
         _with_folders(as_they_stand(overrides, many=many or bool(sweeps)), folders),
-        [o for o in options if o not in ("--multirun", "--fail-fast")],
+        [o for o in options if o not in ("--multirun", "--fail-fast", JSON)],
         sweeps[0] if sweeps else None,
         many,
         "--fail-fast" in options,
+        JSON in options,
     )
 
 

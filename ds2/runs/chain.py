@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult, Step, open_store
+from ds2.artifacts.store import Outcome, StageResult, Step, open_store
 from ds2.base import extras
-from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError, refuse
+from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
 from ds2.base.hashes import content_hashes
-from ds2.config import PanelRaterConfig, RunConfig
+from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
+from ds2.config.kept import keep
 from ds2.config.stages import check, run_name, slug_of, stages_of
 from ds2.pool import PoolSource
 from ds2.runs.context import Context
@@ -35,6 +36,7 @@ from ds2.runs.stages import (
     knn,
     measure,
     model,
+    rate,
     rate_panel,
     report,
     select,
@@ -164,8 +166,29 @@ class Chain:
     def report(self) -> StageResult:
         """The page of the stages that are finished, also where the run ends before it."""
         step = self._context.steps.get("report") or self._report_step()
-        self._context.results["report"] = page = self.store.obtain(step)
+        self._context.results["report"] = page = self.store.obtain(step, run=keep(self.config))
         return page
+
+    def recompute(self, step: Step, folder: Path) -> Outcome:
+        """Compute a step anew into a folder, from its inputs in the store. Raises MissingInput for one that
+        is not there, DamagedArtifact for one that is damaged.
+        """
+        for name, before in self._context.steps.items():
+            if before.fingerprint in step.inputs.values():
+                result = self.store.load(before)
+                if result is None:
+                    raise MissingInput(f"its input {name} ({before.fingerprint}) is not in the store")
+                self._context.results[name] = result
+        return step.compute(folder)
+
+    def unasked(self, step: Step) -> int:
+        """Questions that computing a step anew would put to a language model: no answer to them is kept."""
+        rater = self.config.rater
+        if isinstance(rater, PanelRaterConfig):
+            rater = next((each for each in rater.members if each.name == step.part), rater)
+        if step.stage != "rate" or not isinstance(rater, LlmRaterConfig):
+            return 0
+        return rate.forecast_of(self._context, rater).questions
 
     def _report_step(self) -> Step:
         return report.step(self._context, slug_of(self.config), self.result)
@@ -181,7 +204,7 @@ class Chain:
         return [(step, self.store.find(step)) for step in self.steps]
 
     def _obtain(self, step: Step, reporter: Reporter) -> StageResult:
-        result = self.store.obtain(step, on_wait=partial(reporter.waiting, step))
+        result = self.store.obtain(step, on_wait=partial(reporter.waiting, step), run=keep(self.config))
         self._context.results[step.name] = result
         reporter.stage(result)
         return result

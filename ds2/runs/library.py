@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from ds2.artifacts import adapter, curation, page, ratings, subset, training
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
-from ds2.base.errors import MissingInput
+from ds2.base.errors import MissingInput, UserError
+from ds2.config.command_line import as_they_stand
 from ds2.config.compose import compose
+from ds2.config.hydra_errors import explain
 from ds2.report import facts
 from ds2.runs.preflight import Preflight
 
@@ -33,7 +38,7 @@ def run(overrides: Sequence[str] = ()) -> FinishedRun:
         UserError: what is to be changed, each problem a line of it, before the first stage where it can be
             known by then.
     """
-    chain, found = Preflight().look(compose(overrides))
+    chain, found = Preflight().look(_configuration(overrides))
     found.refuse()
     assert chain is not None  # else there was a problem
     result = chain.run()
@@ -41,6 +46,13 @@ def run(overrides: Sequence[str] = ()) -> FinishedRun:
         chain.report()
         result = chain.result()
     return FinishedRun(result, found.warnings)
+
+
+def _configuration(overrides: Sequence[str]) -> RunConfig:
+    try:
+        return compose(as_they_stand(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error
 
 
 @dataclass(frozen=True)

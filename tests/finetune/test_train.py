@@ -43,10 +43,10 @@ def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(m
     assert (metrics["truncated"], metrics["dropped_without_assistant"], metrics["epochs"]) == (0, 0, 6.0)
     assert 0 < metrics["trained_tokens"] < metrics["tokens"]
     curve = read_curve(output)
-    assert {"step", "epoch", "loss", "learning_rate", "tokens_per_second"} <= set(curve.columns)
+    assert list(curve.columns) == ["step", "epoch", "loss", "learning_rate"]
     assert curve["step"].tolist() == list(range(1, 13))
     assert curve["epoch"].iloc[-1] == 6.0
-    assert (curve["tokens_per_second"] > 0).all()
+    assert metrics["tokens_per_second"] > 0
     assert curve["loss"].iloc[-1] < 0.8 * curve["loss"].iloc[0]
 
 

@@ -225,7 +225,6 @@ def _finetune(path: Path, seed: int) -> dict[str, Any]:
         "epoch": steps / 12,
         "loss": loss,
         "learning_rate": rate,
-        "tokens_per_second": np.full(120, 5e3),
     }
     write_curve(path, {name: values.tolist() for name, values in columns.items()})
     write_metrics(path, {"steps": 120, "train_loss": float(loss.mean())})

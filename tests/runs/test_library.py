@@ -49,6 +49,16 @@ def test_every_problem_is_said_before_the_first_stage(overrides):
     assert any("5,000" in line or "5000" in line for line in refused.value.lines)
 
 
+def test_options_are_read_as_the_command_reads_them(overrides, tmp_path):
+    folder = tmp_path / "an öd d place"
+    folder.mkdir()
+    (folder / "pool.jsonl").write_text("{}")
+    with pytest.raises(UserError, match="bad row|pool.jsonl"):
+        ds2.run([*overrides[1:], "pool=jsonl", f"pool.path={folder}/pool.jsonl"])
+    with pytest.raises(UserError, match="rater.truht"):
+        ds2.run([*overrides, "rater.truht=x"])
+
+
 def state_of_the_process() -> dict[str, object]:
     from hydra.core.global_hydra import GlobalHydra
 

@@ -1,0 +1,82 @@
+"""The same choices give the same bytes: whoever computes them, wherever, with however many threads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.planted import planted_rows
+from helpers.worlds import two_worlds
+
+from ds2.artifacts.comparison import differences
+from ds2.artifacts.record import find_artifacts, read_record
+
+POOL = ["pool=jsonl", "pool.path=HERE/pool.jsonl", "budget.samples=20", "until=select"]
+TINY = ["model=tiny", "finetune=tiny", "finetune.max_steps=3", "eval=tiny"]
+SCORES = ["rater=from_column", "rater.column=true_score", "scale.low=0", "scale.high=5"]
+
+
+def compared(folder: Path, runs: list[list[str]], files: dict[str, Path] | None = None) -> dict[str, str]:
+    """Stage and artifact -> how its two computations differ; one entry for each artifact that differs."""
+    worlds = two_worlds(folder)
+    for world in worlds:
+        rows = [
+            row | {"other": (row["true_score"] + i % 2) % 6} for i, row in enumerate(planted_rows(160, 6))
+        ]
+        (world.folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for name, source in (files or {}).items():
+            shutil.copytree(source, world.folder / name)
+    processes = [world.start(runs) for world in worlds]
+    for process in processes:
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == 0, output
+    plain, odd = (artifacts(world.artifacts) for world in worlds)
+    assert plain.keys() == odd.keys()
+    found = {}
+    for name, path in plain.items():
+        apart = differences(path, odd[name], read_record(path)["files"])
+        if apart:
+            found[name] = "; ".join(f"{each.name}: {each.text}" for each in apart)
+    return found
+
+
+def artifacts(root: Path) -> dict[str, Path]:
+    """Those that hold results: a page shows times and places."""
+    folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name != "report"]
+    return {f"{f.name}/{path.name}": path for f in folders for path in find_artifacts(f)}
+
+
+def test_a_chain_computed_in_another_place_is_the_same_to_the_byte(tmp_path):
+    assert compared(tmp_path, [[*POOL, *SCORES]]) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_stage_computed_in_another_place_is_the_same_to_the_byte(tmp_path, tiny_model):
+    other_raters = [
+        ["rater=simulated_gpt_4o_mini", "selection=ds2"],
+        ["rater=several", "rater.columns=[true_score,other]"],
+        ["rater=panel", "rater.raters=[truth,{rater: from_column, name: other, column: other}]"],
+        ["rater=llama_3_1_8b", "rater.model=HERE/model", "rater.backend=transformers", "rater.max_unrated=1"],
+    ]
+    curations = [["curation=rank"], ["curation=posterior", "curation.bootstrap=5"], ["curation=none"]]
+    selections = [
+        [f"selection={name}"]
+        for name in ("random", "full", "knn", "deita_curated", "facility_location", "alpagasus", "length",
+                     "perplexity_middle", "ifd")
+    ]  # fmt: skip
+    gradients = [["selection=rds_plus", "selection.target=HERE/pool.jsonl"],
+                 ["selection=less", "selection.target=HERE/pool.jsonl"]]  # fmt: skip
+    others = [
+        ["knn=approximate"],
+        ["embedder.dimensions=16"],
+        ["embedder=sentence_transformers", "embedder.model=HERE/model", "embedder.max_tokens=64"],
+    ]
+    runs = [[*POOL, *SCORES, "model=tiny", *own] for own in (*curations, *selections, *gradients, *others)]
+    runs += [[*POOL, *own] for own in other_raters]
+    runs += [[*(o for o in POOL if o != "until=select"), *SCORES, *TINY]]
+    runs += [["pool.samples=120", "budget.samples=20", "model=mini", "model.steps=20", "finetune.max_steps=3",
+              "eval.data_samples=8"]]  # fmt: skip
+    assert compared(tmp_path, runs, {"model": tiny_model}) == {}
