@@ -15,6 +15,7 @@ from typing import Any
 from ds2.base.dataclass_json import from_plain
 from ds2.base.errors import UserError
 from ds2.base.json_files import json_text, read_json
+from ds2.base.progress import clock
 
 USAGE = "usage: python -m eval SPEC.json | score FILE.jsonl | answer SPEC.json | judge SPEC.json"
 
@@ -31,17 +32,23 @@ def main(arguments: list[str]) -> int:
                 from eval.judge.answer import write_answers
                 from eval.judge.spec import AnswerSpec
 
-                write_answers(_read(AnswerSpec, path))
+                answers: AnswerSpec = _read(AnswerSpec, path)
+                with clock("answer", shown=answers.progress):
+                    write_answers(answers)
             case ["judge", path]:
                 from eval.judge.run import compare
                 from eval.judge.spec import JudgeSpec
 
-                print(json_text(compare(_read(JudgeSpec, path))))
+                comparison: JudgeSpec = _read(JudgeSpec, path)
+                with clock("judge", shown=comparison.progress):
+                    print(json_text(compare(comparison)))
             case [path] if path not in ("-h", "--help", "score", "answer", "judge"):
                 from eval.run import evaluate
                 from eval.spec import EvalSpec
 
-                evaluate(_read(EvalSpec, path))
+                spec: EvalSpec = _read(EvalSpec, path)
+                with clock("evaluate", shown=spec.progress):
+                    evaluate(spec)
             case _:
                 print(USAGE, file=sys.stderr)
                 return 2

@@ -19,6 +19,7 @@ import numpy as np
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.base.checks import refuse
 from ds2.base.errors import UserError
+from ds2.base.progress import Bar
 from ds2.models.quiet import quiet_transformers
 from eval import truthful
 from eval.checks import TASKS, config_problems, unknown_task
@@ -189,14 +190,18 @@ def _quiet() -> Iterator[None]:
     stays.
     """
     import lm_eval.api.task
+    import lm_eval.models.huggingface
 
     harness, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
+    questions_bar = lm_eval.models.huggingface.tqdm
     level = harness.level
     harness.setLevel(logging.ERROR)
     lm_eval.api.task.tqdm = partial(bar, disable=True)  # a nameless bar for building prompts
+    lm_eval.models.huggingface.tqdm = Bar
     try:
         with quiet_transformers():
             yield
     finally:
         lm_eval.api.task.tqdm = bar
+        lm_eval.models.huggingface.tqdm = questions_bar
         harness.setLevel(level)

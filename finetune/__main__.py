@@ -4,10 +4,12 @@ devices.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated
+from ds2.base.progress import clock
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +28,8 @@ def main(arguments: list[str]) -> int:
         print(f"finetune: {arguments[0]}: {error}", file=sys.stderr)
         return 2
     try:
-        train(spec)
+        with clock("fine-tune", shown=spec.progress and os.environ.get("RANK", "0") == "0"):
+            train(spec)
     except UserError as error:
         print(f"finetune: {error}", file=sys.stderr)
         return 2

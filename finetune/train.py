@@ -26,6 +26,7 @@ from ds2.base.errors import UserError
 from ds2.base.json_files import read_json_lines
 from ds2.base.paths import resolved_name
 from ds2.base.processes import deferred
+from ds2.base.progress import Bar
 from ds2.config import FinetuneConfig
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
@@ -78,7 +79,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     set_template(tokenizer, config.template)
     main_process = os.environ.get("RANK", "0") == "0"
     progress = spec.progress and main_process
-    with tqdm(total=len(conversations), desc="tokenise", unit="sample", disable=not progress) as bar:
+    with Bar(total=len(conversations), desc="tokenise", unit="sample", disable=not progress) as bar:
         samples = encode_samples(tokenizer, conversations, max_tokens=config.max_tokens, progress=bar.update)
     if not samples.ids:
         raise UserError(

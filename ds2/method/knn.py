@@ -237,9 +237,9 @@ def _in_blocks(
     with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
         done: Iterable[None] = workers.map(search, starts)
         if progress:
-            from tqdm import tqdm
+            from ds2.base.progress import Bar
 
-            done = tqdm(done, total=len(starts), desc="neighbours", unit="block")
+            done = Bar(done, total=len(starts), desc="neighbours", unit="block")
         for _ in done:
             pass
     return near, dist

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
+from ds2.base.progress import Bar
 from ds2.config import ServerEmbedderConfig
 from ds2.models.chat import Place
 from ds2.models.chat.served.address import check_address, root_of
@@ -84,7 +85,7 @@ def encode(config: ServerEmbedderConfig, texts: Sequence[str], *, folder: Path, 
     said = f"embedding by {config.name}"
     with (
         VectorLog(folder) as log,
-        tqdm(total=len(texts), desc=said, unit=" texts", disable=not progress) as bar,
+        Bar(total=len(texts), desc=said, unit=" texts", disable=not progress) as bar,
     ):
         missing: list[_Text] = []
         for position, text in enumerate(texts):

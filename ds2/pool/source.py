@@ -11,12 +11,11 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from tqdm import tqdm
-
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json, file_sha256, fingerprint
 from ds2.base.load import load_function
+from ds2.base.progress import Bar
 from ds2.config import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfig, RowsPoolConfig, World
 from ds2.pool import hub
 from ds2.pool.columns import Renaming
@@ -133,7 +132,7 @@ class PoolSource:
         total = sum(path.stat().st_size for path in self.found.files)
         hidden = not self.progress or total < _SHOWN
         name = f"reading {self.name}"
-        with tqdm(desc=name, total=total, unit="B", unit_scale=True, disable=hidden) as bar:
+        with Bar(desc=name, total=total, unit="B", unit_scale=True, disable=hidden) as bar:
             yield Meter(bar)
 
     def raw_rows(self) -> Iterator[tuple[Place, Any]]:

@@ -22,6 +22,7 @@ from ds2.artifacts.store import Outcome, StageResult, Step, open_store
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
 from ds2.base.hashes import content_hashes
+from ds2.base.progress import clock
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
 from ds2.config.kept import keep
 from ds2.config.stages import check, run_name, slug_of, stages_of
@@ -204,7 +205,9 @@ class Chain:
         return [(step, self.store.find(step)) for step in self.steps]
 
     def _obtain(self, step: Step, reporter: Reporter) -> StageResult:
-        result = self.store.obtain(step, on_wait=partial(reporter.waiting, step), run=keep(self.config))
+        own_clock = step.stage in ("finetune", "evaluate")
+        with clock(step.name, shown=self._context.progress and not own_clock):
+            result = self.store.obtain(step, on_wait=partial(reporter.waiting, step), run=keep(self.config))
         self._context.results[step.name] = result
         reporter.stage(result)
         return result

@@ -19,6 +19,7 @@ from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
+from ds2.base.progress import clock
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
 ISOLATE = ("auto", "true", "false")
@@ -27,6 +28,8 @@ _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
 _CHILD = ("-m", "ds2.runs.child")
 """What a child is started by: it ends with its parent."""
+_GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")
+"""What Linux has in `/dev` where there is a GPU that torch.cuda may know: NVIDIA's, AMD's, WSL's."""
 _LAST_WORDS = 25.0
 """Seconds; schedulers kill what is still there about 30 s after their signal."""
 
@@ -134,13 +137,15 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
 def _finetune_here(spec: Any) -> None:
     from finetune.train import train
 
-    train(spec)
+    with clock("fine-tune", shown=spec.progress):
+        train(spec)
 
 
 def _evaluate_here(spec: Any) -> None:
     from eval.run import evaluate
 
-    evaluate(spec)
+    with clock("evaluate", shown=spec.progress):
+        evaluate(spec)
 
 
 def _run(
@@ -162,6 +167,8 @@ def _run(
 
 
 def _gpu_count() -> int:
+    if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in _GPU_NODES):
+        return 0  # torch, which takes seconds to load, would say the same
     import torch
 
     return int(torch.cuda.device_count())

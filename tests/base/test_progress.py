@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 
 import pytest
 
-from ds2.base.progress import Bar
+from ds2.base.progress import Bar, clock
+
+
+class Terminal(io.StringIO):
+    """What says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def drawers() -> int:
@@ -15,7 +23,7 @@ def drawers() -> int:
 
 def test_a_bar_is_drawn_anew_while_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bar, "SILENCE", 0.02)
-    screen = io.StringIO()
+    screen = Terminal()
     with Bar(total=2, desc="judge", file=screen) as bar:
         drawn = screen.getvalue().count("judge")
         deadline = time.monotonic() + 20
@@ -36,3 +44,39 @@ def test_a_closed_bar_and_a_hidden_one_leave_nothing_running(monkeypatch: pytest
     while drawers() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert drawers() == before
+
+
+def test_a_log_gets_whole_lines_with_rate_and_time_left_and_not_before_they_are_due(monkeypatch) -> None:
+    monkeypatch.setattr(Bar, "SILENCE", 0.01)
+    log = io.StringIO()
+    for _ in Bar(range(2000), desc="short", file=log, mininterval=0):
+        pass
+    assert log.getvalue() == ""
+    monkeypatch.setattr(Bar, "LOGGED", 0.2)
+    with Bar(total=3, desc="judge", file=log) as bar:
+        bar.update(1)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.9:
+            time.sleep(0.01)
+        bar.update(1)
+    lines = log.getvalue().splitlines()
+    assert 1 <= len(lines) <= 5
+    assert "\r" not in log.getvalue()
+    assert all(re.match(r"judge: +\d+%\|.*\| \d/3 \[\d\d:\d\d<.*it", line) for line in lines)
+
+
+def test_work_without_a_bar_shows_its_clock_and_leaves_the_place_to_a_bar(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Bar, "SILENCE", 0.05)
+    monkeypatch.setattr(Bar, "LOGGED", 0.0)
+    with clock("curate"):
+        time.sleep(0.4)
+        silent = capsys.readouterr().err
+        with Bar(total=1, desc="own", file=Terminal()):
+            time.sleep(0.2)
+            capsys.readouterr()
+            time.sleep(0.2)
+            assert "curate" not in capsys.readouterr().err
+    assert re.match(r"curate: 00:0\d\n", silent)
+    with clock("hidden", shown=False):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == ""

@@ -24,7 +24,8 @@ def chain(planted_pool: Path) -> Chain:
     """A finished one."""
     made = Chain(compose(["pool=jsonl", f"pool.path={planted_pool}", "until=select", "budget.samples=20",
                           "rater=from_column", "rater.column=true_score", "scale.low=0", "scale.high=5",
-                          "selection=ds2_without_curation", "embedder.min_df=1", "tracking=none", "runtime.progress=false",
+                          "selection=ds2_without_curation", "embedder.min_df=1",
+                          "tracking=none", "runtime.progress=false",
                           f"paths.artifacts={planted_pool.parent}/artifacts"]))  # fmt: skip
     made.run()
     made.report()
