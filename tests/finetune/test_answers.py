@@ -27,7 +27,7 @@ ROWS = [
 def test_the_labels_are_what_the_rating_is_of(tokenizer: Any, tmp_path, turns):
     pool = read(*ROWS, turns=turns)
     choice = Choice(np.arange(len(pool)), ["so"] * len(pool))
-    write_subset(tmp_path, pool, choice, {}, title="all", name="all")
+    write_subset(tmp_path, pool, choice, {}, title="all")
     set_template(tokenizer, "tulu")
     told = read_conversations(conversations(tmp_path))
     trained = list(decode_trained(tokenizer, encode_samples(tokenizer, told, max_tokens=4000)))

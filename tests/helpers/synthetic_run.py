@@ -203,7 +203,7 @@ def _select(
         order[:budget], ["highest curated score"] * budget, next_in_line=order[budget : budget + 10]
     )
     known = {"score": scores, "curated": result.curated, "long_tail": result.long_tail}
-    write_subset(path, pool, choice, known, title="orchard", name="orchard")
+    write_subset(path, pool, choice, known, title="orchard")
     return {"counts": {"selected": budget}}
 
 
