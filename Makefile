@@ -3,6 +3,7 @@
 # make lint    ruff, mypy and import-linter
 # make docs    build the documentation site: build/site/index.html opens from disk, without a network
 # make docs-serve    serve it at 127.0.0.1:8000 while you write
+# make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
@@ -10,8 +11,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
+TRAINERS := .venv-trainers/bin
+TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-vllm lint docs docs-serve clean
+.PHONY: demo test test-trainers test-vllm lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -19,6 +22,9 @@ demo: $(READY)
 # Two workers, a file of tests on one of them: its fixtures are made once.
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-trainers: $(TRAINERS_READY)
+	$(TRAINERS)/python -m pytest -m trainers tests/trainers
 
 test-vllm: $(VLLM_READY)
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/python -m pytest -m vllm tests/engines
@@ -50,5 +56,14 @@ $(VLLM_READY): pyproject.toml constraints.txt
 	$(VLLM)/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
+# Trainers without what they depend on, whose versions exclude one another: what their data code imports is here.
+$(TRAINERS_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-trainers
+	$(TRAINERS)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(TRAINERS)/pip install --quiet --constraint constraints.txt --editable '.[train]' pytest pytest-timeout \
+		colorama addict fire
+	$(TRAINERS)/pip install --quiet --no-deps llamafactory==0.9.5 axolotl==0.19.0 trl==1.16.0
+	touch $@
+
 clean:
-	rm -rf .venv .venv-vllm build artifacts
+	rm -rf .venv .venv-vllm .venv-trainers build artifacts

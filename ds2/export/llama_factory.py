@@ -90,7 +90,7 @@ def _turn(message: Message) -> dict[str, str]:
     if calls:
         told = [{"name": c["function"]["name"], "arguments": native_arguments(c)} for c in calls]
         value = json_text(told)
-        value = f"{text}<tool_call>{value}</tool_call>" if message.content else text + value
+        value = f"{text}\n<tool_call>{value}</tool_call>" if message.content else text + value
         return {"from": "function_call", "value": value}
     names = {"user": "human", "assistant": "gpt", "tool": "observation", "system": "system"}
     return {"from": names[message.role], "value": text}

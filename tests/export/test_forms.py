@@ -8,7 +8,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers.exported import KINDS, SKIPPED, TOOL, answer, call, exported, finished_subset, lines, rows, user
+from helpers.exported import (
+    KINDS,
+    PAGE,
+    SKIPPED,
+    TOOL,
+    answer,
+    call,
+    exported,
+    finished_subset,
+    lines,
+    page_with,
+    rows,
+    table,
+    user,
+)
 
 from ds2.config.selection import ExportForm
 from ds2.export.exporting import export, form_of
@@ -42,7 +56,7 @@ def test_llama_factory_has_turns_in_its_order_with_calls_as_objects(tmp_path):
     assert by_id["system"]["system"] == "s"
     calls = by_id["two_calls"]["conversations"]
     assert [turn["from"] for turn in calls] == ["human", "function_call", "observation", "gpt"]
-    assert calls[1]["value"] == 'let me see<tool_call>[{"name": "add", "arguments": {"x": 1}}, ' \
+    assert calls[1]["value"] == 'let me see\n<tool_call>[{"name": "add", "arguments": {"x": 1}}, ' \
         '{"name": "add", "arguments": {"x": 2}}]</tool_call>'  # fmt: skip
     assert calls[2]["value"].split("\n</tool_response>\n<tool_response>\n") == ["2", "3"]
     assert json.loads(by_id["calls"]["tools"]) == [TOOL]
@@ -143,6 +157,10 @@ def test_tools_that_are_no_list_are_left_out_and_said(tmp_path, form):
     odd = {"id": "odd", "messages": [user("what?"), answer("that")], "tools": "add(x)"}
     tally = exported(tmp_path, form, [*rows(["plain"]), odd]).tally
     assert tally.left_out == {"its tools are no JSON list of tools": ["odd"]}
+
+
+def test_the_page_s_table_is_what_becomes_of_each_kind():
+    assert page_with(table()) == PAGE.read_text(encoding="utf-8"), "python tests/helpers/exported.py"
 
 
 def test_the_same_subset_gives_the_same_bytes(tmp_path):

@@ -1,8 +1,12 @@
-"""Rows of every kind that trainers read in their own ways, as a finished subset, and exports of it."""
+"""Rows of every kind that trainers read in their own ways, as a finished subset, and exports of it.
+
+python tests/helpers/exported.py    # writes the table into docs/export.md again
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,9 @@ from helpers.row_shapes import A, S, U, read
 
 from ds2.artifacts.store import ArtifactStore, Outcome, Step
 from ds2.artifacts.subset import write_subset
+from ds2.config.selection import ExportForm
 from ds2.export import Exported, export
+from ds2.export.tally import Tally
 from ds2.selection.request import Choice
 
 TOOL = {
@@ -98,3 +104,52 @@ def exported(
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.open(encoding="utf-8")]
+
+
+def decoded(tokenizer: Any, ids: list[int], labels: list[int]) -> tuple[str, str]:
+    """The whole text of a trainer's row, and what is trained of it."""
+    kept = [token for token, label in zip(ids, labels, strict=True) if label != -100]
+    return tokenizer.decode(ids), tokenizer.decode(kept)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+_BEGIN, _END = "<!-- begin: tests/helpers/exported.py -->\n\n", "\n<!-- end -->"
+_WORDS = {
+    "plain": "question and answer", "system": "system prompt", "turns": "several turns",
+    "untrained": "a turn of weight 0, a later one trained", "calls": "tools, a call and its result",
+    "two_calls": "a text and two calls, two results", "reasoning": "reasoning beside the answer",
+    "user_last": "the user last", "two_questions": "a role twice", "answer_first": "the assistant first",
+    "system_later": "a system turn later",
+}  # fmt: skip
+
+
+def table() -> str:
+    """Kind of row x form, Markdown: what becomes of each."""
+    forms = [form.value for form in ExportForm if form is not ExportForm.hf]
+    with tempfile.TemporaryDirectory() as folder:
+        tallies = {form: exported(Path(folder), form).tally for form in forms}
+    notes: dict[str, int] = {}
+    lines = ["| row | " + " | ".join(forms) + " |", "|---" * (len(forms) + 1) + "|"]
+    for name in KINDS:
+        cells = [_cell(tallies[form], name, notes) for form in forms]
+        lines.append(f"| {_WORDS[name]} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *(f"{number}. {note}" for note, number in notes.items())]) + "\n"
+
+
+def _cell(tally: Tally, name: str, notes: dict[str, int]) -> str:
+    found = [("left out", what) for what, ids in tally.left_out.items() if name in ids]
+    found += [("differs", what) for what, ids in tally.differs.items() if name in ids]
+    if not found:
+        return "same"
+    numbers = [notes.setdefault(what, len(notes) + 1) for _, what in found]
+    return f"{found[0][0]} ({', '.join(map(str, numbers))})"
+
+
+def page_with(made: str) -> str:
+    """The page with this table in its place."""
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    return head + _BEGIN + made + _END + rest.partition(_END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with(table()), encoding="utf-8")
