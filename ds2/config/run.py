@@ -36,18 +36,30 @@ class TrackingMode(Enum):
     none = "none"
 
 
+class TrackingService(Enum):
+    """Who shows runs."""
+
+    wandb = "wandb"
+    mlflow = "mlflow"
+
+
 @register("tracking", "tracking")
 @dataclass
 class TrackingConfig:
+    service: TrackingService = TrackingService.wandb
     mode: TrackingMode = TrackingMode.offline
     project: str = "ds2"
     entity: str | None = None
     group: str | None = None
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
+    uri: str | None = None
+    """MLflow's server, or its database (`sqlite:///FILE`); none: a file below paths.artifacts/mlflow."""
 
     @property
     def off(self) -> bool:
         """Whether nothing is tracked: by choice, or by W&B's own switch in the environment."""
+        if self.service is not TrackingService.wandb:
+            return self.mode in (TrackingMode.none, TrackingMode.disabled)
         switched_off = os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on")
         return switched_off or self.mode in (TrackingMode.none, TrackingMode.disabled)
 

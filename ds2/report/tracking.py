@@ -1,7 +1,8 @@
-"""Weights & Biases: the window on a run. Tables and reports read the artifacts on disk, never this.
+"""Trackers: the windows on a run (Weights & Biases, MLflow). Tables and reports read the artifacts on disk,
+never these.
 
-One W&B run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
-filters read:
+One tracked run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
+filters read, with the same names at each service:
 
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
                `run`: all of it
@@ -21,18 +22,14 @@ computed run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult, Status
-from ds2.base.dataclass_json import to_plain
-from ds2.config import LlmRaterConfig, RunConfig, TrackingMode
+from ds2.artifacts.store import StageResult
+from ds2.config import LlmRaterConfig, RunConfig
 from ds2.config.rating import raters_of
 from ds2.config.stages import choices
 from ds2.method.agreement import COLLAPSED
@@ -40,16 +37,11 @@ from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_facts
-
-NOUNS = {
-    "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
-    "select": "subset", "finetune": "adapter", "evaluate": "results",
-}  # fmt: skip
-"""Stage -> what it leaves, where that is not the stage's own word: the types of W&B's artifacts."""
+from ds2.report.trackers.window import Identity, Window, open_window, surroundings
 
 
 class Tracker:
-    """One run at W&B, from `start` to `finish`.
+    """One run at the service that `tracking=` names, from `start` to `finish`.
 
     `say` is told, once, if tracking fails: a service can fail in as many ways as a network can, and none of
     them is worth a lost run.
@@ -58,150 +50,88 @@ class Tracker:
     def __init__(self, config: RunConfig, say: Callable[[str], None]) -> None:
         self._config = config
         self._say = say
-        self._run: Any = None
+        self._window: Window | None = None
 
     @classmethod
     def start(
         cls, config: RunConfig, *, name: str, run_id: str, say: Callable[[str], None] = lambda line: None
     ) -> Tracker:
-        """Open the run: `tracking.mode` is offline or online."""
+        """Open the run at the configured service."""
         tracker = cls(config, say)
-        tracker._attempt(tracker._open, name, run_id)
+        tracker._guarded(lambda: tracker._open(name, run_id))
         return tracker
 
     def log_stage(self, result: StageResult) -> None:
         """Counts and times of one finished stage, as soon as it is there."""
-        if self._run is not None:
-            self._attempt(self._log_stage, result)
+        self._attempt(self._log_stage, result)
 
     def finish(self, result: RunResult | None) -> bool:
         """Figures, tables, summary and lineage of the finished run, and close it; None: the run failed.
 
         Returns whether all of it was tracked.
         """
-        if self._run is not None and result is not None:
+        if result is not None:
             self._attempt(self._log_run, result)
-        if self._run is not None:
-            self._attempt(self._run.finish, exit_code=0 if result is not None else 1)
-        return self._run is not None and result is not None
+        self._attempt(lambda window: window.close(finished=result is not None))
+        return self._window is not None and result is not None
 
-    def _attempt(self, act: Callable[..., None], *arguments: Any, **named: Any) -> None:
+    def _attempt(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Do something with the window, where it is open."""
+        if self._window is not None:
+            self._guarded(lambda: act(self._window, *arguments))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
         try:
-            with _own_folders(Path(self._config.paths.wandb)):
-                act(*arguments, **named)
+            with surroundings(self._config):
+                act()
         except Exception as error:  # noqa: BLE001 - said, and the run goes on untracked
             line = next(filter(str.strip, str(error).splitlines()), "no reason given").strip()
             self._say(f"tracking stopped: {type(error).__name__}: {line}")
-            self._run = None
+            self._window = None
 
     def _open(self, name: str, run_id: str) -> None:
-        import wandb
+        settings = settings_of(self._config)
+        tags = tuple(settings[choice] for choice in ("selection", "rater") if settings[choice] != NONE)
+        group = self._config.tracking.group or name.rpartition("-s")[0] or name
+        self._window = open_window(self._config, Identity(name, run_id, group, tags, settings))
 
-        tracking, settings = self._config.tracking, settings_of(self._config)
-        folder = Path(self._config.paths.wandb)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._run = wandb.init(
-            project=tracking.project,
-            entity=tracking.entity,
-            dir=str(folder),
-            id=run_id,
-            name=name,
-            group=tracking.group or name.rpartition("-s")[0] or name,
-            job_type="run",
-            tags=[settings[choice] for choice in ("selection", "rater") if settings[choice] != NONE],
-            config={**settings, "run": to_plain(self._config)},
-            mode="online" if tracking.mode is TrackingMode.online else "offline",
-            resume="allow" if tracking.mode is TrackingMode.online else None,
-            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
-        )
-
-    def _log_stage(self, stage: StageResult) -> None:
+    def _log_stage(self, window: Window, stage: StageResult) -> None:
         record = stage.record
         values = {f"{stage.name}/{k}": v for k, v in facts.flatten(record["counts"]).items() if _is_number(v)}
         values[f"{stage.name}/wall_seconds"] = record["wall_seconds"]
         if record["peak_memory_bytes"] is not None:
             values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
-        self._run.log(values)
+        window.metrics(values)
         if record["stage"] == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
-            self._run.alert(title="The rater has collapsed", text="\n".join(record["warnings"]))
-        self._run.summary.update(
+            window.alert("The rater has collapsed", "\n".join(record["warnings"]))
+        window.summary(
             {f"{stage.name}/status": stage.status.value, f"{stage.name}/fingerprint": stage.fingerprint}
         )
 
-    def _log_run(self, run: RunResult) -> None:
-        import wandb
-
-        from ds2.report import figures as plots
-
-        self._log_curves(run)
-        self._run.log({name: wandb.Image(plots.to_image(figure)) for name, figure in _figures(run)})
-        for name, header, rows in _tables(run):
-            self._run.log({name: wandb.Table(columns=header, data=rows)})
-        results = facts.evaluation(run)
-        if results is not None:
-            self._run.log(_scores(results))
-        self._run.log(_costs(run))
-        account = panel_facts.panel_account(run)
-        if account is not None:
-            self._run.log({f"curate/panel.{k}": v for k, v in panel_facts.measures(account).items()})
-        self._run.summary["verdict"] = facts.verdict(run)
-        self._run.summary.update(facts.length_numbers(run))
-        asked = anchored(run)
-        if asked is not None:
-            self._run.summary.update({f"people/{k}": value for k, value in asked.numbers.items()})
-        self._run.summary["warnings"] = [f"{stage}: {text}" for stage, text in facts.warnings(run)]
-        self._log_lineage(run)
-
-    def _log_curves(self, run: RunResult) -> None:
+    def _log_run(self, window: Window, run: RunResult) -> None:
         for stage in ("model", "finetune"):
             curve = facts.curve(run.stages.get(stage))
-            if curve is None:
-                continue
-            step = f"{stage}/step"
-            self._run.define_metric(f"{stage}/loss", step_metric=step)
-            for at, loss in zip(curve.step, curve.loss, strict=True):
-                self._run.log({step: at, f"{stage}/loss": loss})
-
-    def _log_lineage(self, run: RunResult) -> None:
-        """Each stage as a W&B artifact by reference: the files stay where they are. Its inputs are named as
-        artifacts are, and online, what was reused is an input of this run and what was computed its output.
-        """
-        import wandb
-
-        names = {stage.fingerprint: f"{NOUNS.get(stage.name, stage.name)}-{stage.fingerprint}"
-                 for stage in run.stages.values()}  # fmt: skip
-        for stage in run.stages.values():
-            inputs = {NOUNS.get(k, k): names.get(v, f"{k}-{v}") for k, v in stage.record["inputs"].items()}
-            artifact = wandb.Artifact(
-                names[stage.fingerprint],
-                type=NOUNS.get(stage.name, stage.name),
-                metadata={"stage": stage.name, "fingerprint": stage.fingerprint, "inputs": inputs},
-            )
-            artifact.add_reference(stage.record_file.resolve().as_uri())
-            offline = self._config.tracking.mode is not TrackingMode.online
-            if offline or stage.status is Status.computed:
-                self._run.log_artifact(artifact)
-            else:
-                self._run.use_artifact(artifact)
-
-
-@contextmanager
-def _own_folders(folder: Path) -> Iterator[None]:
-    """W&B's staged files and cache inside `folder` instead of the home folder, unless the person has set
-    them; no tracing of the rater's calls, nor advertisement for it.
-
-    Offline, `wandb sync` needs what is staged: it belongs with the run.
-    """
-    folders = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
-    wanted = {name: str((folder / part).resolve()) for name, part in folders.items()}
-    wanted["WANDB_DISABLE_WEAVE"] = "true"
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
+            if curve is not None:
+                window.curve(stage, curve.step, curve.loss)
+        for name, figure in _figures(run):
+            window.figure(name, figure)
+        for name, header, rows in _tables(run):
+            window.table(name, header, rows)
+        results = facts.evaluation(run)
+        if results is not None:
+            window.metrics(_scores(results))
+        window.metrics(_costs(run))
+        account = panel_facts.panel_account(run)
+        if account is not None:
+            window.metrics({f"curate/panel.{k}": v for k, v in panel_facts.measures(account).items()})
+        asked = anchored(run)
+        window.summary(
+            {"verdict": facts.verdict(run)}
+            | facts.length_numbers(run)
+            | ({} if asked is None else {f"people/{k}": value for k, value in asked.numbers.items()})
+            | {"warnings": [f"{stage}: {text}" for stage, text in facts.warnings(run)]}
+        )
+        window.lineage(run)
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

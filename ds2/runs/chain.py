@@ -25,6 +25,7 @@ from ds2.base.hashes import content_hashes
 from ds2.base.progress import clock
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
 from ds2.config.kept import keep
+from ds2.config.run import TrackingService
 from ds2.config.stages import check, run_name, slug_of, stages_of
 from ds2.pool import PoolSource
 from ds2.runs.context import Context
@@ -271,7 +272,8 @@ class Chain:
     def _tracked(self) -> Path:
         """Exists once this run was tracked whole, in this mode and project."""
         tracking = self.config.tracking
-        project = "-".join(filter(None, [tracking.mode.value, tracking.entity, tracking.project]))
+        where = tracking.mode.value if tracking.service is TrackingService.wandb else tracking.service.value
+        project = "-".join(filter(None, [where, tracking.entity, tracking.project]))
         return self.store.root / ".tracked" / f"{self.fingerprint}-{project}"
 
     def _build(self) -> None:

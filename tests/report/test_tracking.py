@@ -23,6 +23,8 @@ from ds2.config import TrackingMode
 from ds2.config.compose import compose
 from ds2.rating.outcomes import RatingReport
 from ds2.report import facts, panel_facts
+from ds2.report.trackers.wandb_window import WandbWindow
+from ds2.report.trackers.window import Identity
 from ds2.report.tracking import Tracker, _costs, _scores, settings_of
 
 
@@ -163,12 +165,14 @@ def test_tokens_that_are_not_told_cost_nothing_that_is_known(tmp_path):
         assert "cost/usd" not in _costs(replace(run, config=config, stages={"rate": stage}))
 
 
-def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path):
+def test_online_what_was_reused_is_an_input_and_what_was_computed_an_output(tmp_path, monkeypatch):
+    import wandb
+
     run = make_run(tmp_path)
     online = replace(run.config, tracking=replace(run.config.tracking, mode=TrackingMode.online))
-    tracker = Tracker(online, print)
-    tracker._run = service = Service()
-    tracker._log_lineage(run)
+    service = Service()
+    monkeypatch.setattr(wandb, "init", lambda **_: service)
+    WandbWindow(online, Identity("n", "f", "g", (), {})).lineage(run)
     reused = {name for name, stage in run.stages.items() if stage.status is Status.reused}
     assert reused
     assert {artifact.metadata["stage"] for artifact in service.used} == reused

@@ -23,6 +23,7 @@ from ds2.config import (
     TfidfEmbedderConfig,
     TrackingMode,
 )
+from ds2.config.run import TrackingService
 from ds2.runs.preflight.finding import Finding, Run, problem, warning
 
 _CHAT = {
@@ -116,8 +117,12 @@ def _weights(config: RunConfig) -> int:
 
 
 def tracking(run: Run) -> Iterator[Finding]:
-    """Online tracking has a login: otherwise a whole chain would run untracked."""
+    """The tracker is installed, and online it has a login: otherwise a whole chain would run untracked."""
     settings = run.config.tracking
+    if settings.service is TrackingService.mlflow:
+        if not settings.off and find_spec("mlflow") is None:
+            yield problem(f"tracking=mlflow needs the package mlflow: {install_line('mlflow')}")
+        return
     if settings.mode is TrackingMode.online and not settings.off and not _logged_in():
         yield problem(
             "tracking=wandb: nobody is logged in to Weights & Biases (wandb login, or the variable "

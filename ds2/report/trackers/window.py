@@ -1,0 +1,83 @@
+"""What a service that shows runs must offer: one run, from `open_window` to `close`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ds2.artifacts.run import RunResult
+from ds2.config.run import RunConfig, TrackingService
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NOUNS = {
+    "rate": "ratings", "embed": "embeddings", "knn": "graph", "curate": "curation", "measure": "values",
+    "select": "subset", "finetune": "adapter", "evaluate": "results",
+}  # fmt: skip
+"""Stage -> what it leaves, where that is not the stage's own word: the types of artifacts."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which run it is, and what it is filtered and grouped by."""
+
+    name: str
+    fingerprint: str
+    """16 hex digits, of the run's last stage."""
+    group: str
+    tags: tuple[str, ...]
+    settings: Mapping[str, Any]
+    """The run's choices, flat."""
+
+
+class Window(Protocol):
+    """One run at a service. Each call may fail as a service can; the caller handles that."""
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Numbers as they are now."""
+
+    def curve(self, stage: str, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """STAGE/loss by STAGE/step."""
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """An image."""
+
+    def table(self, name: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Rows of a table."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Texts, numbers and lists that belong to the whole run."""
+
+    def alert(self, title: str, text: str) -> None:
+        """What a person should see at once."""
+
+    def lineage(self, run: RunResult) -> None:
+        """What each stage left, by reference, and from which inputs."""
+
+    def close(self, *, finished: bool) -> None:
+        """The end; not `finished`: the run failed."""
+
+
+def surroundings(config: RunConfig) -> AbstractContextManager[None]:
+    """The state of the process that the run's service needs during each call."""
+    if config.tracking.service is TrackingService.mlflow:
+        from ds2.report.trackers import mlflow_window
+
+        return mlflow_window.quiet()
+    from ds2.report.trackers import wandb_window
+
+    return wandb_window.own_folders(config)
+
+
+def open_window(config: RunConfig, identity: Identity) -> Window:
+    """A new run at the configured service."""
+    if config.tracking.service is TrackingService.mlflow:
+        from ds2.report.trackers.mlflow_window import MlflowWindow
+
+        return MlflowWindow(config, identity)
+    from ds2.report.trackers.wandb_window import WandbWindow
+
+    return WandbWindow(config, identity)
