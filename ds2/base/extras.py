@@ -8,7 +8,8 @@ from importlib import metadata
 from importlib.util import find_spec
 
 _BROUGHT_ALONG = {
-    "aiohttp": "api", "huggingface_hub": "train", "httpx2": "train", "tokenizers": "train", "mlflow": "mlflow",
+    "aiohttp": "api", "huggingface_hub": "train", "httpx2": "train", "tokenizers": "train",
+    "mlflow": "mlflow",
 }  # fmt: skip
 """Module that DS2 imports though no extra names its package -> the extra whose packages bring it."""
 

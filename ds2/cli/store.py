@@ -30,7 +30,7 @@ from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
 from ds2.runs import jobs
 
-_WANDB = ("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY")
+_WANDB = ("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR")
 """Variables that decide where a run is tracked; none holds a secret."""
 
 

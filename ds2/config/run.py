@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from ds2.base.paths import project_root
 from ds2.config.base import PATH, path_field, register
@@ -88,11 +89,17 @@ def _default_data() -> str:
 class PathsConfig:
     artifacts: str = path_field("artifacts")
     """Root of the artifact store."""
-    wandb: str = path_field("artifacts/wandb")
+    wandb: str | None = path_field(None)
+    """W&B's own files; none: what WANDB_DIR says, else `wandb` below `artifacts`."""
     data: str = field(default_factory=_default_data, metadata={PATH: PATH})
     """Real scores and pools for the experiments on them; default: the environment variable DS2_DATA, else
     `shared` beside the project.
     """
+
+    @property
+    def wandb_folder(self) -> Path:
+        """Where W&B's own files go."""
+        return Path(self.wandb or os.environ.get("WANDB_DIR") or Path(self.artifacts) / "wandb")
 
 
 class OnWarning(Enum):

@@ -134,6 +134,15 @@ def test_nothing_is_kept_outside_its_folder(tmp_path, monkeypatch):
     assert changed <= {"WANDB_SERVICE"}  # W&B's own: the service that later runs of this process share
 
 
+def test_its_files_go_where_the_person_or_wandb_dir_says_else_into_the_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_DIR", raising=False)
+    plain, own = (compose([f"paths.artifacts={tmp_path}/a", *own]).paths for own in ([], ["paths.wandb=w"]))
+    assert (plain.wandb_folder, own.wandb_folder) == (tmp_path / "a" / "wandb", tmp_path / "w")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "env"))
+    assert (plain.wandb_folder, own.wandb_folder) == (tmp_path / "env", tmp_path / "w")
+
+
 def test_a_tracker_that_fails_says_so_once_and_costs_nothing(tmp_path, monkeypatch):
     import wandb
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ds2.artifacts.run import RunResult
@@ -25,7 +24,7 @@ class WandbWindow:
         import wandb
 
         tracking = config.tracking
-        folder = Path(config.paths.wandb)
+        folder = config.paths.wandb_folder
         folder.mkdir(parents=True, exist_ok=True)
         self._online = tracking.mode is TrackingMode.online
         self._run: Any = wandb.init(
@@ -102,7 +101,7 @@ def own_folders(config: RunConfig) -> Iterator[None]:
 
     Offline, `wandb sync` needs what is staged: it belongs with the run.
     """
-    folder = Path(config.paths.wandb)
+    folder = config.paths.wandb_folder
     folders = {"WANDB_DATA_DIR": "data", "WANDB_CACHE_DIR": "cache"}
     wanted = {name: str((folder / part).resolve()) for name, part in folders.items()}
     wanted["WANDB_DISABLE_WEAVE"] = "true"
