@@ -37,7 +37,8 @@ from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_facts
-from ds2.report.trackers.window import Identity, Window, open_window, surroundings
+from ds2.report.trackers.services import open_window, surroundings
+from ds2.report.trackers.window import Identity, Window
 
 
 class Tracker:

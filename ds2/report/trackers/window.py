@@ -1,14 +1,12 @@
-"""What a service that shows runs must offer: one run, from `open_window` to `close`."""
+"""What a service that shows runs must offer: one run, from its opening to `close`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ds2.artifacts.run import RunResult
-from ds2.config.run import RunConfig, TrackingService
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,25 +57,3 @@ class Window(Protocol):
 
     def close(self, *, finished: bool) -> None:
         """The end; not `finished`: the run failed."""
-
-
-def surroundings(config: RunConfig) -> AbstractContextManager[None]:
-    """The state of the process that the run's service needs during each call."""
-    if config.tracking.service is TrackingService.mlflow:
-        from ds2.report.trackers import mlflow_window
-
-        return mlflow_window.quiet()
-    from ds2.report.trackers import wandb_window
-
-    return wandb_window.own_folders(config)
-
-
-def open_window(config: RunConfig, identity: Identity) -> Window:
-    """A new run at the configured service."""
-    if config.tracking.service is TrackingService.mlflow:
-        from ds2.report.trackers.mlflow_window import MlflowWindow
-
-        return MlflowWindow(config, identity)
-    from ds2.report.trackers.wandb_window import WandbWindow
-
-    return WandbWindow(config, identity)
