@@ -80,11 +80,11 @@ def task_problems(config: EvalConfig) -> list[str]:
     return [unknown_task(task, known) for task in unsure if task not in known]
 
 
-def unknown_task(task: str, known: Iterable[str]) -> str:
+def unknown_task(task: str, known: Iterable[str], option: str = "eval.tasks") -> str:
     """One line that names the nearest of the known ones."""
     near = difflib.get_close_matches(task, known, n=3)
     hint = f"; near it: {', '.join(near)}" if near else ""
-    return f"eval.tasks: {task} is neither a task of eval/tasks/ nor one of lm-eval's{hint}"
+    return f"{option}: {task} is neither a task of eval/tasks/ nor one of lm-eval's{hint}"
 
 
 def own_tasks() -> set[str]:

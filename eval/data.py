@@ -44,25 +44,17 @@ def mini_new(*, data_samples: int, data_seed: int, pool_seed: int, **_: Any) -> 
 
 def gsm8k(*, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
     """GSM8K's test questions."""
-    rows = _jsonl(Path(data_dir) / "gsm8k_test.jsonl") if data_dir else _hub("openai/gsm8k", "main", "test")
-    return _splits(test=_subset(rows, GSM8K_QUESTIONS if subsample else None))
+    return _splits(test=_subset(gsm8k_rows(data_dir), GSM8K_QUESTIONS if subsample else None))
 
 
 def bbh(*, subject: str, data_dir: str | None, subsample: bool, **_: Any) -> dict[str, Any]:
     """The questions of one BBH task."""
-    if data_dir:
-        rows = read_json(_existing(Path(data_dir) / "bbh" / f"{subject}.json"))["examples"]
-    else:
-        rows = _hub("SaylorTwift/bbh", subject, "test")
-    return _splits(test=_subset(rows, BBH_QUESTIONS if subsample else None))
+    return _splits(test=_subset(bbh_rows(subject, data_dir), BBH_QUESTIONS if subsample else None))
 
 
 def truthfulqa(*, data_dir: str | None, **_: Any) -> dict[str, Any]:
     """TruthfulQA's questions, all 817 of them."""
-    if data_dir:
-        rows = _jsonl(Path(data_dir) / "truthfulqa.jsonl")
-    else:
-        rows = _hub("truthfulqa/truthful_qa", "generation", "validation")
+    rows = truthfulqa_rows(data_dir)
     return _splits(test=[{key: row[key] for key in ("question", "best_answer")} for row in rows])
 
 
@@ -79,7 +71,7 @@ def tydiqa(
 
     Where `data_dir` holds no training rows, the language's first question is the example and is not asked.
     """
-    train, test = _tydiqa_files(Path(data_dir), language) if data_dir else _tydiqa_hub(language)
+    train, test = tydiqa_rows(language, data_dir)
     cut = _cutter(tokenizer, tokenizer_revision)
     train, test = train[:1], _subset(test, TYDIQA_QUESTIONS if subsample else None)
     rows = [
@@ -103,13 +95,39 @@ def missing_files(tasks: Iterable[str], folder: Path) -> list[str]:
         elif task == "paper_truthfulqa":
             needed.append("truthfulqa.jsonl")
         elif task == "paper_bbh":
-            needed += [f"bbh/{subject}.json" for subject in _bbh_subjects()]
+            needed += [f"bbh/{subject}.json" for subject in bbh_subjects()]
         elif task == "paper_tydiqa" and not _tydiqa_tests(folder):
             needed.append("tydiqa.jsonl")
     return [name for name in needed if not (folder / name).is_file()]
 
 
-def _bbh_subjects() -> list[str]:
+def gsm8k_rows(data_dir: str | None) -> Rows:
+    """All test rows of GSM8K."""
+    return _jsonl(Path(data_dir) / "gsm8k_test.jsonl") if data_dir else _hub("openai/gsm8k", "main", "test")
+
+
+def bbh_rows(subject: str, data_dir: str | None) -> Rows:
+    """All rows of one BBH task."""
+    if data_dir:
+        rows: Rows = read_json(_existing(Path(data_dir) / "bbh" / f"{subject}.json"))["examples"]
+        return rows
+    return _hub("SaylorTwift/bbh", subject, "test")
+
+
+def truthfulqa_rows(data_dir: str | None) -> Rows:
+    """All rows of TruthfulQA."""
+    if data_dir:
+        return _jsonl(Path(data_dir) / "truthfulqa.jsonl")
+    return _hub("truthfulqa/truthful_qa", "generation", "validation")
+
+
+def tydiqa_rows(language: str, data_dir: str | None) -> tuple[Rows, Rows]:
+    """Training and test rows of TyDiQA GoldP in one language."""
+    return _tydiqa_files(Path(data_dir), language) if data_dir else _tydiqa_hub(language)
+
+
+def bbh_subjects() -> list[str]:
+    """The names of BBH's tasks."""
     task = Path(__file__).parent / "tasks" / "paper" / "paper_bbh.yaml"
     return re.findall(r"\bsubject: (\w+)", task.read_text(encoding="utf-8"))
 

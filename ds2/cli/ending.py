@@ -75,7 +75,9 @@ def next_command(config: RunConfig, given: Sequence[str], run: RunResult) -> str
         return shlex.join(["ds2", *(o for o in given if not o.startswith("until=")), "until=select"])
     train = ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"]
     left_out = ("until=", "model=", "model.", "finetune=", "finetune.", "eval=", "eval.")
-    return shlex.join(["ds2", *(o for o in given if not o.startswith(left_out)), *train])
+    read_for_the_pool = ("eval.data_",) if config.pool.sifts else ()  # where its evaluation questions are
+    kept = (o for o in given if not o.startswith(left_out) or o.startswith(read_for_the_pool))
+    return shlex.join(["ds2", *kept, *train])
 
 
 def evaluation_table(evaluation: StageResult) -> Table:

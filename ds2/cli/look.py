@@ -11,18 +11,23 @@ from ds2.base.errors import UserError
 from ds2.base.paths import resolved_files
 from ds2.base.words import number, percent, quantity, size
 from ds2.cli import console
-from ds2.config import BadRows, FilesPoolConfig, RunConfig
+from ds2.config import BadRows, FilesPoolConfig, RowsPoolConfig, RunConfig
 from ds2.config.command_line import parse
 from ds2.config.compose import compose
 from ds2.models.reader import tulu_pieces
 from ds2.pool import Pool, PoolSource, Sample
 from ds2.pool.intake import BAD_ROWS
 from ds2.pool.look import Column, Look, look, quantiles
+from ds2.pool.sifting import Questions, sift
+from ds2.runs.stages.sift import questions_for
 
 _SAMPLES = 5
 _CHARACTERS = 1200
 """Of each sample shown."""
 _NAMED = 8
+_MEMBERS = 3
+_BEGINNING = 80
+"""Characters of an evaluation question."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,13 +39,15 @@ def run(arguments: Sequence[str]) -> int:
     """
     paths = [a for a in arguments if a == "-" or Path(a).exists() or not (a.startswith("-") or "=" in a)]
     options = parse([a for a in arguments if a not in paths])
-    unknown = [o for o in (*options.overrides, *options.options) if not o.startswith(("pool.", "plugins="))]
+    known = ("pool.", "plugins=", "eval.", "eval=")
+    unknown = [o for o in (*options.overrides, *options.options) if not o.startswith(known)]
     if unknown or options.sweep:
         raise UserError(f"ds2 look takes no {unknown[0] if unknown else 'sweep'}: paths, and pool.key=value")
     if not paths:
         raise UserError("ds2 look takes a file, a folder, a pattern, hf://ORG/NAME or -, and pool.key=value")
     config = compose(["pool=jsonl", "pool.path=look", *options.overrides])
     assert isinstance(config.pool, FilesPoolConfig)
+    questions = questions_for(config) if config.pool.sifts else {}
     path = resolved_files(paths[0] if len(paths) == 1 else paths)
     source = PoolSource(
         replace(config.pool, path=path, on_bad_rows=BadRows.drop),
@@ -48,14 +55,14 @@ def run(arguments: Sequence[str]) -> int:
         progress=config.runtime.progress,
     )
     pool = source.load()
-    for line in _lines(source, pool, config):
+    for line in _lines(source, pool, config, questions):
         console.line(line)
     for position in sorted({round(i * (len(pool) - 1) / (_SAMPLES - 1)) for i in range(_SAMPLES)}):
         _show(pool, position)
     return 0
 
 
-def _lines(source: PoolSource, pool: Pool, config: RunConfig) -> Iterator[str]:
+def _lines(source: PoolSource, pool: Pool, config: RunConfig, questions: Questions) -> Iterator[str]:
     seen = look(pool)
     yield f"{source.name}: {pool.rows_read:,} rows, {len(pool):,} samples" + _files(source)
     yield _row("shapes", _counts(pool.shapes))
@@ -72,9 +79,10 @@ def _lines(source: PoolSource, pool: Pool, config: RunConfig) -> Iterator[str]:
     yield _row("sources", _counts(Counter(pool.sources)))
     made = f", {seen.made_ids:,} made from content" if seen.made_ids else ""
     yield _row("ids", f"{len(pool) - seen.made_ids:,} given{made}")
-    remedy = "; selection.filter.near_duplicates drops them" if seen.same_text else ""
+    remedy = "; pool.near_duplicates=1 leaves them out" if seen.same_text else ""
     same = f"{seen.same_text:,} samples repeat the text of another, {seen.same_question:,} its question"
     yield _row("duplicates", same + remedy)
+    yield from _sifted(pool, config, questions)
     yield from _scores(seen, len(pool), config)
     kept = [f"{name} ({percent(n / len(pool))})" for name, n in seen.fields.most_common()]
     yield _row(
@@ -107,6 +115,28 @@ def _counts(counts: Mapping[str, int]) -> str:
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     more = f", {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
     return ", ".join(f"{name} {count:,}" for name, count in ordered[:_NAMED]) + more
+
+
+def _sifted(pool: Pool, config: RunConfig, questions: Questions) -> Iterator[str]:
+    """What `pool.decontaminate` and `pool.near_duplicates` find."""
+    if not config.pool.sifts:
+        return
+    assert isinstance(config.pool, RowsPoolConfig)
+    found = sift(pool, config.pool, questions, progress=config.runtime.progress)
+    if found.questions is not None:
+        searched = ", ".join(f"{name} ({quantity(n)} questions)" for name, n in found.questions.items())
+        yield _row("evaluation", found.in_words() or f"no question of {searched} is held")
+    for hit in found.hits[:_NAMED]:
+        yield _row("", f"{pool.named(hit.position)}: {hit.asked[:_BEGINNING]!r} of {hit.set}")
+    if config.pool.near_duplicates is not None:
+        groups = found.groups
+        yield _row(
+            "repeated", f"{quantity(len(found.copies))} samples repeat one of {len(groups):,} earlier ones"
+        )
+        for stays, copies in list(groups.items())[:_NAMED]:
+            names = ", ".join(repr(pool.samples[copy.position].id) for copy in copies[:_MEMBERS])
+            more = f" and {len(copies) - _MEMBERS:,} more" if len(copies) > _MEMBERS else ""
+            yield _row("", f"{pool.named(stays)} stays for {names}{more}")
 
 
 def _scores(seen: Look, samples: int, config: RunConfig) -> Iterator[str]:

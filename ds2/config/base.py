@@ -17,7 +17,7 @@ SCHEMAS: dict[str, dict[str, type[Any]]] = {}
 """Group -> name -> dataclass. A YAML of the group starts from it as `NAME_schema`."""
 
 
-PATH, NAME_OR_PATH, FILES = "path", "name or path", "files"
+PATH, NAME_OR_PATH, NAMES_OR_PATHS, FILES = "path", "name or path", "names or paths", "files"
 """Kinds of fields in their metadata: see `ds2.config.paths`."""
 
 
@@ -29,6 +29,11 @@ def path_field(default: Any = MISSING) -> Any:
 def name_or_path_field(default: Any = MISSING) -> Any:
     """A field that takes a name on the hub or a local folder."""
     return field(default=default, metadata={PATH: NAME_OR_PATH})
+
+
+def names_or_paths_field() -> Any:
+    """A field that takes a name or a local file, or a list of them; None by default."""
+    return field(default=None, metadata={PATH: NAMES_OR_PATHS})
 
 
 def files_field() -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from ds2.base.paths import resolved, resolved_files, resolved_name
-from ds2.config.base import FILES, NAME_OR_PATH, PATH, SCHEMAS, Extensible
+from ds2.config.base import FILES, NAME_OR_PATH, NAMES_OR_PATHS, PATH, SCHEMAS, Extensible
 from ds2.config.run import RunConfig
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ def resolve_paths(config: T) -> T:
         value = getattr(config, name)
         if kind == FILES:
             changes[name] = resolved_files(value)
+        elif kind == NAMES_OR_PATHS:
+            changes[name] = _resolved_names(value)
         elif isinstance(value, str) and not (kind == NAME_OR_PATH and _served(config)):
             changes[name] = resolved(value) if kind == PATH else resolved_name(value)
     for field in fields(config):  # type: ignore[arg-type]
@@ -33,6 +36,16 @@ def resolve_paths(config: T) -> T:
         elif isinstance(value, list) and value and all(map(is_dataclass, value)):  # a panel's raters
             changes[field.name] = [resolve_paths(each) for each in value]
     return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _resolved_names(value: Any) -> Any:
+    """Names as they stand, files as `resolved` gives them: a folder of that name is none."""
+    if isinstance(value, list):
+        return [_resolved_names(str(each)) for each in value]
+    if not isinstance(value, str):
+        return value
+    is_path = value.startswith(("~", "/", "./", "../")) or Path(resolved(value)).is_file()
+    return resolved(value) if is_path else value
 
 
 def path_fields(schema: type[Any]) -> dict[str, str]:

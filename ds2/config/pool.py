@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from ds2.config.base import MISSING, Extensible, files_field, register
+from ds2.config.base import MISSING, Extensible, files_field, names_or_paths_field, register
 
 _PATTERN = re.compile(r"\[[^\]]*\]|[*?]+")
 """What stands for other characters in a glob pattern."""
@@ -69,10 +69,26 @@ class BadRows(Enum):
     """Leave bad rows out; how many, and why, is reported."""
 
 
+class OnContamination(Enum):
+    """What becomes of samples that hold a question of an evaluation set."""
+
+    drop = "drop"
+    """They are left out before anything is rated."""
+    warn = "warn"
+    """They stay; how many, and which, is reported."""
+    fail = "fail"
+    """The run stops."""
+
+
 @dataclass
 class PoolConfig(Extensible):
     name: str = MISSING
     """Short name used in slugs, run names and tables."""
+
+    @property
+    def sifts(self) -> bool:
+        """Whether samples are looked through (stage `sift`) before anything is made of them."""
+        return False
 
     @property
     def label(self) -> str:
@@ -97,6 +113,25 @@ class RowsPoolConfig(PoolConfig):
     """Use only the first so many valid rows."""
     source: str | None = None
     """Field that names a row's source; none: `source`, `dataset`, or the pool's name."""
+    decontaminate: Any = names_or_paths_field()  # noqa: RUF009 - it is a field
+    """Evaluation sets whose questions no sample may hold: `[gsm8k,mmlu,FILE]`, tasks as `eval.tasks` has them
+    and files of questions; `eval`: the run's own tasks. None: nothing is looked for.
+    """
+    on_contamination: OnContamination = OnContamination.drop
+    near_duplicates: float | None = None
+    """Jaccard similarity of the words' trigrams from which two samples count as one; the earlier row stays.
+    1: the same words, whatever case, spacing and punctuation. None: off.
+    """
+
+    @property
+    def sifts(self) -> bool:
+        return bool(self.decontaminate) or self.near_duplicates is not None
+
+    @property
+    def evaluation_sets(self) -> list[str]:
+        """What `decontaminate` names."""
+        named = self.decontaminate or []
+        return list(dict.fromkeys(map(str, named if isinstance(named, list) else [named])))
 
 
 @register("pool", "files_pool")

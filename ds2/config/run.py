@@ -111,6 +111,7 @@ class OnWarning(Enum):
 class Until(Enum):
     """Last stage to run; the command adds a report of what there is."""
 
+    sift = "sift"
     rate = "rate"
     embed = "embed"
     knn = "knn"

@@ -13,6 +13,7 @@ from ds2.config.selection import STRATEGIES, SelectionConfig
 from ds2.method.choices import CurationMethod
 
 READS: dict[str, tuple[str, ...]] = {
+    "sift": (),
     "model": (),
     "rate": (),
     "embed": (),
@@ -30,6 +31,8 @@ chooses.
 """
 STAGES = tuple(READS)
 """Every stage, in chain order."""
+OF_POOL = frozenset({"sift", "rate", "embed", "measure", "select"})
+"""Stages that read the pool."""
 BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
 CHOICES = ("pool", "model", "budget", "method", "rater")
@@ -39,9 +42,15 @@ Key = tuple[Hashable, ...]
 
 
 def stages_of(config: RunConfig) -> list[str]:
-    """The last stage of a run and its ancestors, in order; `model` also where the base model needs no
-    making.
+    """The last stage of a run and its ancestors, in order; `sift` where the pool is looked through, `model`
+    also where the base model needs no making.
     """
+    chain = _chosen_stages(config)
+    sifts = config.pool.sifts and not OF_POOL.isdisjoint(chain)
+    return ["sift", *(stage for stage in chain if stage != "sift")] if sifts else chain
+
+
+def _chosen_stages(config: RunConfig) -> list[str]:
     until = config.until
     if STAGES.index(until.value) < STAGES.index("select"):
         return _with_ancestors({until.value})
@@ -76,7 +85,11 @@ def check(config: RunConfig) -> None:
 
 
 def _contradictions(config: RunConfig) -> Iterator[str]:
-    presumed = config.selection
+    presumed, similarity = config.selection, getattr(config.pool, "near_duplicates", None)
+    if similarity is not None and not 0 < similarity <= 1:
+        yield f"pool.near_duplicates={similarity:g} must be a similarity above 0, up to 1"
+    if config.until is Until.sift and not config.pool.sifts:
+        yield "until=sift looks for what pool.decontaminate and pool.near_duplicates name: give one of them"
     wrong = _wrong_strategy(presumed)
     if wrong:
         yield wrong

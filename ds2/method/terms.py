@@ -1,4 +1,5 @@
-"""Terms of a text in any script: words where spaces divide them, pairs of characters where they do not.
+"""Terms of a text in any script: words where spaces divide them, pairs of characters where they do not; and
+its words in order, for copies.
 
 Chinese, Japanese, Thai, Lao, Khmer, Burmese and Tibetan are written without spaces between words: a whole
 clause would pass for one word, which no other text has. A run of such characters gives its bigrams instead (a
@@ -8,6 +9,7 @@ run of one, the character). Words of other scripts are scikit-learn's: two lette
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,8 +29,11 @@ UNSPACED = (
 )
 """First and last code point of blocks whose scripts have no spaces between words."""
 
-_RUN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED) + "]+")
+_UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
+_RUN = re.compile(f"[{_UNSPACED}]+")
 _WORD = re.compile(r"\b\w\w+\b")
+_ANY_WORD = re.compile(r"[^\W_]+")
+_WORD_OR_CHARACTER = re.compile(f"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\\W_])+")
 
 
 def terms_of(text: str) -> list[str]:
@@ -41,6 +46,16 @@ def terms_of(text: str) -> list[str]:
     for run in runs:
         found += [run[i : i + 2] for i in range(len(run) - 1)] or [run]
     return found
+
+
+def words_of(text: str) -> list[str]:
+    """The words of one text in order, by which copies are told: case, spacing, punctuation and forms of a
+    character (NFKC) do not matter. Runs without spaces give their characters.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = text.casefold()
+    return (_WORD_OR_CHARACTER if _RUN.search(text) else _ANY_WORD).findall(text)
 
 
 def analyzer_for(texts: Sequence[str]) -> str | Callable[[str], list[str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ds2.base.errors import UserError
-from ds2.pool.samples import Sample, StoredSamples
+from ds2.pool.samples import PartOfSamples, Sample, StoredSamples
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,28 @@ class Pool:
             raise UserError(f"no row of the pool has the column {path}; the first row has: {known}")
         return values
 
+    def without(self, left_out: Mapping[int, str]) -> Pool:
+        """The pool without the samples at some positions, which are counted by reason.
+
+        Raises:
+            UserError: none would be left.
+        """
+        if not left_out:
+            return self
+        kept = [position for position in range(len(self)) if position not in left_out]
+        if not kept:
+            raise UserError(f"no sample of the pool is left: {_counted(Counter(left_out.values()))}")
+        whole = self.samples
+        samples = PartOfSamples(whole, kept) if isinstance(whole, StoredSamples) else [whole[p] for p in kept]
+        return replace(self, samples=samples, dropped=Counter(self.dropped) + Counter(left_out.values()))
+
     @property
-    def _stored(self) -> StoredSamples | None:
-        return self.samples if isinstance(self.samples, StoredSamples) else None
+    def _stored(self) -> StoredSamples | PartOfSamples | None:
+        return self.samples if isinstance(self.samples, StoredSamples | PartOfSamples) else None
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
 
 
 def walk(value: Any, parts: Sequence[str]) -> Any:

@@ -120,6 +120,34 @@ class StoredSamples(Sequence[Sample]):
         return (self[i] for i in range(len(self)))
 
 
+class PartOfSamples(Sequence[Sample]):
+    """Some of a pool's samples, in its order; their bytes are the pool's."""
+
+    def __init__(self, whole: StoredSamples, positions: Sequence[int]) -> None:
+        self._whole = whole
+        self._positions = array("q", positions)
+        self.ids = [whole.ids[p] for p in positions]
+        self.rows = array("q", [whole.rows[p] for p in positions])
+        self.sources = [whole.sources[p] for p in positions]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, position: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> list[Sample]: ...
+
+    def __getitem__(self, position: int | slice) -> Sample | list[Sample]:
+        if isinstance(position, slice):
+            return [self._whole[p] for p in self._positions[position]]
+        return self._whole[self._positions[position]]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self._whole[p] for p in self._positions)
+
+
 def plain(value: Any) -> Any:
     """A value of a Parquet column that JSON does not know, as one that it knows."""
     if isinstance(value, date | time):

@@ -5,8 +5,9 @@ A pool's fingerprint is its content. Moving a file changes nothing; editing one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +38,16 @@ _SHOWN = 50 * 1000**2
 """Bytes from which on reading shows a bar."""
 
 
+@dataclass(frozen=True)
+class Sieve:
+    """Samples that are left out of a pool once it is read."""
+
+    fingerprint: str
+    """Of what decides which."""
+    left_out: Callable[[], Mapping[int, str]]
+    """Position in the whole pool -> why."""
+
+
 class PoolSource:
     """A pool that is known but not yet read: its fingerprint, and the samples when somebody asks."""
 
@@ -48,6 +59,7 @@ class PoolSource:
         offline: bool = False,
         progress: bool = False,
         hash_file: Callable[[Path], str] = file_sha256,
+        sieve: Sieve | None = None,
     ) -> None:
         """`progress` shows a bar while a large pool is read. `hash_file` gives a file's SHA-256; one that
         remembers spares a sweep from reading a large pool again.
@@ -59,6 +71,19 @@ class PoolSource:
         self.num_scores = num_scores
         self.offline = offline
         self.progress = progress
+        self._sieve = sieve
+
+    @cached_property
+    def whole(self) -> PoolSource:
+        """The pool before anything is left out of it."""
+        return self if self._sieve is None else self.through(None)
+
+    def through(self, sieve: Sieve | None) -> PoolSource:
+        """The pool without what a sieve leaves out."""
+        return PoolSource(
+            self.config, num_scores=self.num_scores, offline=self.offline, progress=self.progress,
+            hash_file=self._hash_file, sieve=sieve,
+        )  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -68,6 +93,8 @@ class PoolSource:
     @cached_property
     def fingerprint(self) -> str:
         """The hash of the content and of what decides which rows are kept."""
+        if self._sieve is not None:
+            return fingerprint({"pool": self.whole.fingerprint, "sieve": self._sieve.fingerprint})
         return fingerprint({"pool": self._content()})
 
     def load(self) -> Pool:
@@ -76,7 +103,12 @@ class PoolSource:
         Raises:
             UserError: no file, no row, or, under `on_bad_rows=fail`, a bad row (named with file and field).
         """
-        return _load(self)
+        return _load(self) if self._sieve is None else self._sifted
+
+    @cached_property
+    def _sifted(self) -> Pool:
+        assert self._sieve is not None
+        return self.whole.load().without(self._sieve.left_out())
 
     def __hash__(self) -> int:
         return hash((self.fingerprint, self.name))

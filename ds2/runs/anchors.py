@@ -18,7 +18,7 @@ from ds2.artifacts.draws import Draw, find_draw, write_draw
 from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.record import Record
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.store import StageResult, open_store
 from ds2.base.checks import whole_number
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
@@ -50,6 +50,7 @@ from ds2.pool.anchors_file import (
 from ds2.rating import prompt
 from ds2.report.page.anchors_form import AnchorItem, anchors_form
 from ds2.runs.chain import Chain, Reporter
+from ds2.runs.pools import pool_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,7 +266,7 @@ def _curate(
 
 
 def _source(config: RunConfig) -> PoolSource:
-    return PoolSource(config.pool, num_scores=config.scale.num_scores, offline=config.runtime.offline)
+    return pool_of(config, open_store(config.paths.artifacts))
 
 
 def _column(table: pd.DataFrame, name: str) -> Array:

@@ -4,6 +4,9 @@
          -> embed -> knn -+-> curate -> select -> finetune -> evaluate -> report
                                            -> export
 
+Where evaluation questions or near-duplicates are looked for, `sift` comes first, and what it leaves is the
+pool.
+
 A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains
 nothing.
 """
@@ -21,14 +24,13 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, StageResult, Step, open_store
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
-from ds2.base.hashes import content_hashes
 from ds2.base.progress import clock
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
 from ds2.config.kept import keep
 from ds2.config.run import TrackingService
 from ds2.config.stages import check, run_name, slug_of, stages_of
-from ds2.pool import PoolSource
 from ds2.runs.context import Context
+from ds2.runs.pools import hashes_of, pool_of
 from ds2.runs.stages import (
     curate,
     embed,
@@ -42,6 +44,7 @@ from ds2.runs.stages import (
     rate_panel,
     report,
     select,
+    sift,
 )
 from ds2.selection import resolve_budget
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
 
 STEPS: dict[str, Callable[[Context], Step | None]] = {
+    "sift": sift.step,
     "model": model.step,
     "rate": rate_panel.step,
     "embed": embed.step,
@@ -86,16 +90,8 @@ class Chain:
         check(config)
         self.config = config
         self.store = open_store(config.paths.artifacts)
-        memory = (self.store.root / ".hashes.json").resolve()
-        hashes = content_hashes(memory, trust=config.runtime.trust_times)
-        pool = PoolSource(
-            config.pool,
-            num_scores=config.scale.num_scores,
-            offline=config.runtime.offline,
-            progress=config.runtime.progress,
-            hash_file=hashes.file,
-        )
-        self._context = Context(config, pool, hashes)
+        hashes = hashes_of(config, self.store.root)
+        self._context = Context(config, pool_of(config, self.store, hashes), hashes)
         self._build()
         self._leave_out_lost()
 
@@ -124,6 +120,7 @@ class Chain:
         A rater of a panel that fails leaves it: said in one line, and the run goes on as that of the others.
         """
         reporter = reporter or Reporter()
+        self._sift(reporter)
         self._check_budget()
         self._check_anchors()
         self._obtain_raters(reporter)
@@ -246,6 +243,14 @@ class Chain:
             forecasts=before.forecasts,
         )  # fmt: skip
         self._build()
+
+    def _sift(self, reporter: Reporter) -> None:
+        """Look through the pool before anything is made of it, and refuse it where that is asked for."""
+        step = self._context.steps.get("sift")
+        if step is not None:
+            said = sift.check(self.config, self._obtain(step, reporter).path)
+            if said is not None:
+                reporter.warning(said)
 
     def _check_budget(self) -> None:
         """A budget that the pool cannot fill is refused before hours are spent on its way there."""

@@ -48,7 +48,7 @@ class Context:
     def offline(self) -> None:
         """Ask the hub nothing more."""
         self.config = replace(self.config, runtime=replace(self.config.runtime, offline=True))
-        self.pool.offline = True
+        self.pool.offline = self.pool.whole.offline = True
 
     def path(self, stage: str) -> Path:
         """Folder of a finished input."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ds2.base import extras
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import write_json
@@ -132,6 +133,22 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
     from eval.prepare import prepare_tasks
 
     return str(prepare_tasks(config, base_model=base_model, revision=revision))
+
+
+def evaluation_questions(name: str, config: EvalConfig) -> list[str]:
+    """The questions of an evaluation set: 10 s or more where it is neither ours nor the paper's.
+
+    Raises:
+        UserError: an unknown set, questions that cannot be had, or packages that are missing.
+    """
+    make_importable()
+    try:
+        from eval.questions import questions_of
+
+        questions: list[str] = questions_of(name, config)
+    except ModuleNotFoundError as error:
+        raise UserError(f"pool.decontaminate: {extras.advice(error) or error}") from error
+    return questions
 
 
 def _finetune_here(spec: Any) -> None:

@@ -21,6 +21,7 @@ from ds2.config import (
 from ds2.config.rating import raters_of
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs import launcher
+from ds2.runs.stages.sift import questions_for
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
 def needs(config: RunConfig) -> Iterator[Need]:
     """What the run's choices read from outside the clone."""
     yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
+    if config.pool.sifts:
+        yield Need("questions of pool.decontaminate", lambda: _questions(config))
     for rater in raters_of(config.rater):
         if isinstance(rater, LlmRaterConfig) and not rater.backend.served:
             yield Need(f"rater {rater.name}", partial(_model, rater.model, rater.revision))
@@ -83,6 +86,11 @@ def _pool(config: RunConfig) -> str:
 
         fetch(source.config.dataset, source.config.revision, kind="dataset")
     return f"{len(source.load())} samples"
+
+
+def _questions(config: RunConfig) -> str:
+    questions = questions_for(config)
+    return ", ".join(f"{len(asked):,} of {name}" for name, asked in questions.items()) or "none named"
 
 
 def _benchmarks(config: RunConfig) -> str:

@@ -21,6 +21,7 @@ NAMES = {
     "page": ["report.html"],
     "ratings": ["ratings.parquet", "rating_report.json", "unrated.jsonl", "distribution.npy", "raters.json"],
     "record": ["record.json"],
+    "sifted": ["sifted.json", "contamination.parquet", "near_duplicates.parquet"],
     "subset": ["subset.jsonl", "subset.parquet", "subset_report.json", "subset_report.md"],
     "training": ["curve.parquet", "metrics.json"],
     "values": ["values.npy"],

@@ -72,3 +72,21 @@ def test_look_reads_several_files_and_takes_no_option_of_a_run(tmp_path, capsys)
     assert "--hepl: no such option" in capsys.readouterr().err
     assert run(["look", str(paths[0]), "rater=truth"]) == 2
     assert "ds2 look takes no rater=truth" in capsys.readouterr().err
+
+
+def test_look_lists_evaluation_questions_and_repeated_samples(tmp_path, capsys):
+    asked = "How many legs have seven dogs and eleven birds if none of them has lost any?"
+    rows = [
+        {"id": "held", "messages": [{"role": "user", "content": asked}, A]},
+        {"id": "first", "messages": [{"role": "user", "content": "Name a river."}, A]},
+        {"id": "again", "messages": [{"role": "user", "content": "name a river"}, A]},
+    ]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "asked.txt").write_text(asked)
+    options = [f"pool.decontaminate={tmp_path / 'asked.txt'}", "pool.near_duplicates=1"]
+    assert run(["look", str(tmp_path / "p.jsonl"), *options]) == 0
+    told = capsys.readouterr().out
+    assert "1 sample holds 1 of 1 questions of asked.txt" in told
+    assert f"'held' ({tmp_path / 'p.jsonl'}, row 1): {asked[:80]!r}" in told
+    assert "1 samples repeat one of 1 earlier ones" in told
+    assert f"'first' ({tmp_path / 'p.jsonl'}, row 2) stays for 'again'" in told

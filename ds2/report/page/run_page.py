@@ -20,6 +20,7 @@ from ds2.report.choices import in_words
 from ds2.report.page.html import Chart, page, shown
 from ds2.report.page.rated_share import rated_share
 from ds2.report.page.samples import samples
+from ds2.report.page.sifted import sifted
 from ds2.report.page.subset import bars, length, price, selected
 from ds2.report.people import people_say
 from ds2.report.rating_facts import rating_facts
@@ -62,6 +63,7 @@ def render_run(run: RunResult) -> str:
         "warnings": facts.warnings(run) + _pretraining_cut_short(run),
         "lede": _lede(run),
         "verdict": facts.verdict(run),
+        "sifted": sifted(run),
         "people": people_say([run.config]),
         "anchored": anchored(run),
         "tiles": _tiles(run),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ds2.artifacts.run import RunResult
+from ds2.artifacts.sifted import read_sifted
 from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_conversations, read_report, read_subset
 from ds2.artifacts.subset_report import Row
@@ -192,9 +193,13 @@ def _left_out(run: RunResult, pool: str, taken: set[str], draw: int, notes: list
     gone.
     """
     from ds2.pool import PoolSource
+    from ds2.pool.sifting import sieve_of
 
     config = run.config
     source = PoolSource(config.pool, num_scores=config.scale.num_scores, offline=True)
+    sifted = run.stages.get("sift")
+    if sifted is not None:
+        source = source.through(sieve_of(config.pool, sifted.fingerprint, lambda: read_sifted(sifted.path)))
     try:
         if source.fingerprint != pool:
             raise UserError("it has changed since")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from ds2.base.hashes import content_hashes
+from ds2.artifacts.store import open_store
 from ds2.config import RunConfig
-from ds2.pool import Pool, PoolSource
+from ds2.pool import Pool
+from ds2.runs.pools import pool_of
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,4 @@ class Run:
     @cached_property
     def pool(self) -> Pool:
         """The samples. Raises UserError where they cannot be had."""
-        from pathlib import Path
-
-        root = Path(self.config.paths.artifacts)
-        source = PoolSource(
-            self.config.pool,
-            num_scores=self.config.scale.num_scores,
-            offline=self.config.runtime.offline,
-            hash_file=content_hashes((root / ".hashes.json").resolve()).file,
-        )
-        return source.load()
+        return pool_of(self.config, open_store(self.config.paths.artifacts)).load()
