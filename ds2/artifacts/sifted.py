@@ -91,5 +91,4 @@ def _plain(one: Any) -> dict[str, Any]:
 
 def _rows(path: Path, kind: type[Any]) -> list[dict[str, Any]]:
     names = tuple(field.name for field in fields(kind))
-    rows: list[dict[str, Any]] = read_table(path, names).to_dict("records")
-    return rows
+    return [dict(zip(names, row, strict=True)) for row in read_table(path, names).to_numpy().tolist()]

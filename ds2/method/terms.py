@@ -33,7 +33,22 @@ _UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
 _RUN = re.compile(f"[{_UNSPACED}]+")
 _WORD = re.compile(r"\b\w\w+\b")
 _ANY_WORD = re.compile(r"[^\W_]+")
-_WORD_OR_CHARACTER = re.compile(f"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\\W_])+")
+_WORD_OR_CHARACTER = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]+")
+
+
+class _Spaced(dict[int, int]):
+    """Character -> itself in a word, else a space. Signs that stand on a letter (vowels of Indic scripts) are
+    part of its word, which `\\w` does not know.
+    """
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        in_word = character.isalnum() or unicodedata.category(character).startswith("M")
+        self[code] = code if in_word else ord(" ")
+        return self[code]
+
+
+_SPACED = _Spaced()
 
 
 def terms_of(text: str) -> list[str]:
@@ -52,10 +67,10 @@ def words_of(text: str) -> list[str]:
     """The words of one text in order, by which copies are told: case, spacing, punctuation and forms of a
     character (NFKC) do not matter. Runs without spaces give their characters.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    text = text.casefold()
-    return (_WORD_OR_CHARACTER if _RUN.search(text) else _ANY_WORD).findall(text)
+    if text.isascii():
+        return _ANY_WORD.findall(text.lower())
+    text = unicodedata.normalize("NFKC", text).casefold().translate(_SPACED)
+    return _WORD_OR_CHARACTER.findall(text) if _RUN.search(text) else text.split()
 
 
 def analyzer_for(texts: Sequence[str]) -> str | Callable[[str], list[str]]:

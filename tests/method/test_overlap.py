@@ -16,8 +16,9 @@ LONG = (
 MIDDLE = "A robe takes 2 bolts of blue fiber and half that much white fiber: how many?"
 SHORT = "Which planet of the solar system is largest?"
 TINY = "What is photosynthesis?"
+BENGALI = "বাংলাদেশের সবচেয়ে বড় নদী কোনটি এবং সেটি কত কিলোমিটার দীর্ঘ বলে ভূগোলের বইয়ে লেখা আছে?"
 CHINESE = "如果一个农场有十二只羊和三十五只鸡，那么这个农场里的动物一共有多少条腿？"
-QUESTIONS = [LONG, MIDDLE, SHORT, TINY, CHINESE]
+QUESTIONS = [LONG, MIDDLE, SHORT, TINY, CHINESE, BENGALI]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_copy_is_found_whatever_its_case_spacing_and_punctuation(index, place,
     assert index.held_in([copied(QUESTIONS[place])])[0].share == 1.0
 
 
-@pytest.mark.parametrize("question", [LONG, MIDDLE, CHINESE])
+@pytest.mark.parametrize("question", [LONG, MIDDLE, CHINESE, BENGALI])
 def test_a_copy_with_any_one_word_changed_is_found(question):
     index, words = QuestionIndex([question]), words_of(question)
     for place in range(len(words)):
