@@ -33,6 +33,10 @@ PLANTED = 200
 Change = Callable[[str, random.Random], str]
 
 
+def _no_sign(character: str) -> str:
+    return " " if unicodedata.category(character)[0] in "PS" else character
+
+
 def one_word(text: str, rng: random.Random) -> str:
     words = text.split()
     words[rng.randrange(len(words))] = "zebra"
@@ -43,7 +47,9 @@ CHANGES: dict[str, Change] = {
     "as it is": lambda text, rng: text,
     "capitals": lambda text, rng: text.upper(),
     "white space": lambda text, rng: text.replace(" ", " \n  "),
-    "no punctuation": lambda text, rng: "".join(" " if unicodedata.category(c)[0] in "PS" else c for c in text),
+    "no punctuation": lambda text, rng: "".join(
+        " " if unicodedata.category(c)[0] in "PS" else c for c in text
+    ),
     "within other text": lambda text, rng: f"Please solve this: {text} Explain your answer step by step.",
     "one word changed": one_word,
 }

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
 from ds2.base.hashes import fingerprint
+from ds2.base.progress import Bar
 from ds2.base.words import quantity
 from ds2.config import OnContamination, PoolConfig, RowsPoolConfig
 from ds2.method.near_duplicates import Copies, copies_among
@@ -155,4 +154,4 @@ def _hits(pool: Pool, questions: Questions, progress: bool) -> Iterator[Hit]:
 
 def _bar(items: Any, name: str, progress: bool) -> Iterable[Any]:
     hidden = not progress or len(items) < _MANY
-    return tqdm(items, desc=f"looking for {name}", unit=" samples", disable=hidden, mininterval=0.5)
+    return Bar(items, desc=f"looking for {name}", unit=" samples", disable=hidden, mininterval=0.5)
