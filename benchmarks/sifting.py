@@ -4,8 +4,8 @@
 
 The pool (67,013 rows of Dolly and Alpaca) and the sets (GSM8K's test, BBH, TyDiQA) are those of DS2_DATA. The
 pool was written without these sets, so whatever is found in it counts as a false alarm, and each is listed.
-Then copies of 200 questions of each set are looked for, as they are and altered in five ways, and how many are
-found is told; for comparison, what a single shared run of 13 or of 8 words would have found. Writes
+Then copies of 200 questions of each set are looked for, as they are and altered in five ways, and how many
+are found is told; for comparison, what a single shared run of 13 or of 8 words would have found. Writes
 `benchmarks/results/sifting.md`.
 """
 
