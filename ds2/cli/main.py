@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, terminable
-from ds2.cli import anchors, console, export, help, look, store
+from ds2.cli import anchors, console, export, help, look, publish, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
 from ds2.config.command_line import parse
@@ -65,6 +65,8 @@ def _run_command(arguments: Sequence[str]) -> int:
         return look.run(arguments[1:])
     if word == "export":
         return export.run(arguments[1:])
+    if word == "publish":
+        return publish.run(arguments[1:])
     if word in store.COMMANDS:
         return store.run(word, parse(arguments[1:]))
     if word == "anchors":
@@ -78,7 +80,7 @@ def _run_command(arguments: Sequence[str]) -> int:
 
 
 def _unknown(word: str) -> str:
-    known = ["demo", "look", "anchors", "export", *store.COMMANDS, "experiments", "help"]
+    known = ["demo", "look", "anchors", "export", "publish", *store.COMMANDS, "experiments", "help"]
     close = difflib.get_close_matches(word, known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{word} is neither key=value nor a command{hint}; there are: {', '.join(known)}"

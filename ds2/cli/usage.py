@@ -39,6 +39,7 @@ usage
   ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
   ds2 export SUBSET --to TRAINER [--out DIR] [--with-scores]       for llama_factory, axolotl, trl,
                                     open_instruct, openai or hf, with what to paste into its configuration
+  ds2 publish SUBSET --to DIR|hf://ORG/NAME --licence ID [--yes]   as a data set: card, Croissant, checksums
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT | doctor | gc [delete]       look after the artifact store
   ds2 verify ARTIFACT [chain] | RUN compute it once more, and compare
