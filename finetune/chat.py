@@ -84,8 +84,21 @@ def _native(call: dict[str, Any]) -> dict[str, Any]:
     return call | {"function": function | {"arguments": arguments}}
 
 
+def functions_of(tools: Any) -> list[dict[str, Any]] | None:
+    """The tools of a row, a list or JSON text of one, as chat templates take them; None where it has none.
+
+    Raises ValueError where they are something else than a list of objects.
+    """
+    listed = json.loads(tools) if isinstance(tools, str) and tools.strip() else tools
+    if not listed:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
+        raise ValueError("tools are no list of objects")
+    return listed
+
+
 def trained_spans(
-    tokenizer: Any, messages: Messages, end: str | None = None
+    tokenizer: Any, messages: Messages, end: str | None = None, tools: Any = None
 ) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character ranges of its trained assistant contents, each with its end
     token.
@@ -96,8 +109,9 @@ def trained_spans(
 
     Args:
         end: text of that token, where it is known already.
+        tools: that the conversation may call; a template of the model's own shows them.
     """
-    text, end = _render(tokenizer, messages), end or _end_of_turn(tokenizer)
+    text, end = _render(tokenizer, messages, tools=tools), end or _end_of_turn(tokenizer)
     spans = []
     for i, message in enumerate(messages):
         if message["role"] != "assistant" or message.get("weight") == 0:
@@ -106,9 +120,9 @@ def trained_spans(
             opening = _generation_prompt(tokenizer)
             start = text.index(opening) + len(opening)
         else:
-            before = _render(tokenizer, messages[:i], add_generation_prompt=True)
+            before = _render(tokenizer, messages[:i], add_generation_prompt=True, tools=tools)
             start = len(before) if text.startswith(before) else -1
-        through = _render(tokenizer, messages[: i + 1])
+        through = _render(tokenizer, messages[: i + 1], tools=tools)
         place = through.rfind(end, max(start, 0))
         # A turn that calls a tool may end in another token than one that answers.
         stop = place + len(end) if place >= 0 else len(through.rstrip())
@@ -121,15 +135,24 @@ def trained_spans(
 
 
 def encode_samples(
-    tokenizer: Any, conversations: Sequence[Messages], *, max_tokens: int, progress: Any = None
+    tokenizer: Any,
+    conversations: Sequence[Messages],
+    *,
+    max_tokens: int,
+    tools: Sequence[Any] | None = None,
+    progress: Any = None,
 ) -> EncodedSamples:
     """Tokenise conversations; cut each at `max_tokens`; drop those left without a trained token.
 
-    `progress`, where given, is called with the number of conversations done after each chunk.
+    `tools`, where given, are those of each conversation. `progress`, where given, is called with the number of conversations done after each chunk.
     """
     encoded, end = EncodedSamples(), _end_of_turn(tokenizer)
     for at in range(0, len(conversations), CHUNK):
-        rendered = [trained_spans(tokenizer, messages, end) for messages in conversations[at : at + CHUNK]]
+        chunk = conversations[at : at + CHUNK]
+        named = [None] * len(chunk) if tools is None else tools[at : at + CHUNK]
+        rendered = [
+            trained_spans(tokenizer, messages, end, told) for messages, told in zip(chunk, named, strict=True)
+        ]
         tokens = tokenizer(
             [text for text, _ in rendered],
             add_special_tokens=False,
@@ -168,12 +191,14 @@ def _inside(ranges: NDArray[np.int64], spans: list[tuple[int, int]]) -> NDArray[
     return trained
 
 
-def _render(tokenizer: Any, messages: Messages, add_generation_prompt: bool = False) -> str:
+def _render(
+    tokenizer: Any, messages: Messages, add_generation_prompt: bool = False, tools: Any = None
+) -> str:
     from jinja2 import TemplateError
 
     try:
         text: str = tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+            list(messages), tools=tools, tokenize=False, add_generation_prompt=add_generation_prompt
         )
     except TemplateError as error:
         raise UserError(f"the chat template refuses a conversation: {error}") from error

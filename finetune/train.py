@@ -31,7 +31,15 @@ from ds2.config import FinetuneConfig
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from finetune import checkpoints
-from finetune.chat import EncodedSamples, Messages, encode_samples, set_template, with_native_calls
+from finetune.chat import (
+    OWN_TEMPLATE,
+    EncodedSamples,
+    Messages,
+    encode_samples,
+    functions_of,
+    set_template,
+    with_native_calls,
+)
 from finetune.checks import TARGETS, config_problems, length_problems, shape_problems
 from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
@@ -61,8 +69,10 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         config.total_batch, devices=devices, wanted=config.runtime.device_batch
     )
     conversations = read_conversations(spec.train_file)
-    if config.template == "model":
+    tools = None
+    if config.template == OWN_TEMPLATE:
         conversations = [with_native_calls(messages) for messages in conversations]
+        tools = read_tools(spec.train_file)
 
     import torch
     from transformers import Trainer, set_seed
@@ -80,7 +90,9 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     main_process = os.environ.get("RANK", "0") == "0"
     progress = spec.progress and main_process
     with Bar(total=len(conversations), desc="tokenise", unit="sample", disable=not progress) as bar:
-        samples = encode_samples(tokenizer, conversations, max_tokens=config.max_tokens, progress=bar.update)
+        samples = encode_samples(
+            tokenizer, conversations, max_tokens=config.max_tokens, tools=tools, progress=bar.update
+        )
     if not samples.ids:
         raise UserError(
             f"{spec.train_file}: none of {len(conversations)} samples has an assistant turn within"
@@ -188,6 +200,22 @@ def read_conversations(path: str | Path) -> list[Messages]:
     if not conversations:
         raise UserError(f"{source}: the subset is empty: nothing to train on")
     return conversations
+
+
+def read_tools(path: str | Path) -> list[Any]:
+    """The tools that each row's conversation may call, None where it has none; those that are no list of
+    functions are counted aloud, and no template is told of them.
+    """
+    tools, odd = [], 0
+    for _, row in read_json_lines(Path(path)):
+        try:
+            tools.append(functions_of(row.get("tools")))
+        except ValueError:
+            tools.append(None)
+            odd += 1
+    if odd:
+        tqdm.write(f"{odd} rows have `tools` that are no list of functions: not rendered", file=sys.stderr)
+    return tools
 
 
 def _training_arguments(spec: FinetuneSpec, *, steps: int, batch: int, accumulation: int, rows: int) -> Any:

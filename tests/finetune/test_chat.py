@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from ds2.base.errors import UserError
-from finetune.chat import decode_trained, encode_samples, set_template, trained_spans, with_native_calls
+from finetune.chat import (
+    decode_trained,
+    encode_samples,
+    functions_of,
+    set_template,
+    trained_spans,
+    with_native_calls,
+)
+from finetune.train import read_tools
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASK = {"role": "user", "content": "Name a tree."}
@@ -150,3 +159,31 @@ def test_a_models_own_template_sees_tool_calls_with_their_arguments_as_objects()
     assert asked == ASK
     assert called["tool_calls"][0]["function"] == {"name": "f", "arguments": {"n": [1]}}
     assert odd["tool_calls"][0]["function"]["arguments"] == "no JSON"
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def test_a_models_own_template_shows_the_tools_of_each_row_and_trains_none_of_them(tokenizer: Any) -> None:
+    tokenizer.chat_template = (
+        "{% if tools %}<tools>{% for t in tools %}{{ t.function.name }}{% endfor %}</tools>{% endif %}"
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}"
+        "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    set_template(tokenizer, "model")
+    encoded = encode_samples(tokenizer, [[ASK, OAK], [ASK, OAK]], max_tokens=99, tools=[[WEATHER], None])
+    shown = [tokenizer.decode(ids.tolist()) for ids in encoded.ids]
+    assert "<tools>weather</tools>" in shown[0]
+    assert "<tools>" not in shown[1]
+    assert list(decode_trained(tokenizer, encoded)) == ["An oak.</s>"] * 2
+
+
+def test_tools_are_read_as_lists_or_json_and_others_counted_aloud(tmp_path: Any, capsys: Any) -> None:
+    told = [[WEATHER], json.dumps([WEATHER]), "", None, "[]", "call weather()", {"a": 1}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"messages": [], "tools": tools}) + "\n" for tools in told))
+    assert read_tools(path) == [[WEATHER], [WEATHER], None, None, None, None, None]
+    assert "2 rows have `tools` that are no list of functions: not rendered" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="no list of objects"):
+        functions_of({"a": 1})

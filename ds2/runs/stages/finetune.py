@@ -51,5 +51,7 @@ def step(run: Context) -> Step:
         return Outcome(metrics, cut_samples(metrics, config.max_tokens))
 
     values = {"finetune": identity(config), "seed": run.config.seed, **base.identity}
+    if config.template == "model":  # which was not told of them before
+        values["tools"] = True
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"
     return Step("finetune", 1, slug, values, run.inputs("model", "select"), compute, resumable=True)
