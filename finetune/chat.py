@@ -144,7 +144,8 @@ def encode_samples(
 ) -> EncodedSamples:
     """Tokenise conversations; cut each at `max_tokens`; drop those left without a trained token.
 
-    `tools`, where given, are those of each conversation. `progress`, where given, is called with the number of conversations done after each chunk.
+    `tools`, where given, are those of each conversation. `progress`, where given, is called with the number
+    of conversations done after each chunk.
     """
     encoded, end = EncodedSamples(), _end_of_turn(tokenizer)
     for at in range(0, len(conversations), CHUNK):
