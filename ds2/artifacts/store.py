@@ -175,14 +175,17 @@ class ArtifactStore:
         folder = self.root / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{step.fingerprint}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                on_wait()
+                lock.acquire()
         except OSError as error:
-            raise UserError(f"cannot write to paths.artifacts={self.root}: {error.strerror}") from error
-        lock = FileLock(folder / f"{step.fingerprint}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
+            raise UserError(
+                f"stage {step.stage} is to be computed, but cannot write to paths.artifacts={self.root}: "
+                f"{error.strerror or error}"
+            ) from error
         try:
             yield
         finally:

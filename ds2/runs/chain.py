@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -135,8 +136,9 @@ class Chain:
                 tracker.finish(None)
             raise
         if tracker and tracker.finish(self.result()):
-            self._tracked.parent.mkdir(exist_ok=True)
-            self._tracked.touch()
+            with suppress(OSError):  # a store that cannot be written to: the next run is tracked again
+                self._tracked.parent.mkdir(exist_ok=True)
+                self._tracked.touch()
         return self.result()
 
     def load(self) -> RunResult | None:

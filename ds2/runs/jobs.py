@@ -73,8 +73,10 @@ class Job:
 class JobRecord:
     """The jobs of one command."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, elsewhere: bool = False) -> None:
         self._folder = folder
+        self._elsewhere = elsewhere
+        """Whether that is not below the artifact root, which cannot be written to."""
         self._new_root = not folder.parents[1].exists()
         self._jobs: list[Job] | None = None
 
@@ -84,6 +86,7 @@ class JobRecord:
         """
         quoted = QuotedString(str(self._folder).replace("${", "\\${"), Quote.single).with_quotes()
         told = [f"+hydra.job.env_set.{_VARIABLE}={quoted}"]
+        told += [f"hydra.sweep.dir={quoted}"] if self._elsewhere else []
         return [*told, f"+hydra.job.env_set.{_FAIL_FAST}='1'"] if fail_fast else told
 
     def read(self) -> list[Job]:
@@ -159,8 +162,10 @@ class Handle:
 def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
     """Collect the jobs that run inside; `artifacts` is the root of the artifact store."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    with _writable(Path(artifacts).absolute()) as root:
-        record = JobRecord(root / FOLDER / f"{moment}-{uuid.uuid4().hex[:8]}")
+    wanted = Path(artifacts).absolute()
+    with _writable(wanted) as root:
+        name = f"{moment}-{uuid.uuid4().hex[:8]}"
+        record = JobRecord(root / FOLDER / name, elsewhere=root != wanted)
         try:
             yield record
         finally:
