@@ -30,6 +30,9 @@ from ds2.base.drafts import is_disk_full, remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256, fingerprint, stamp_of
 
+_TICK = 2 * 10**9
+"""Nanoseconds: a folder that changed less than that ago may change again and show the same time."""
+
 
 class Status(Enum):
     computed = "computed"
@@ -105,6 +108,10 @@ class ArtifactStore:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self._folders: dict[Path, tuple[int, dict[str, list[str]]]] = {}
+        """Stage's folder -> when it changed last, and the names in it by fingerprint."""
+        self._records: dict[Path, tuple[list[int], Record]] = {}
+        """Artifact -> the stamp of its record when it was read, and the record."""
         self._verified: dict[Path, list[list[int]]] = {}
         """Artifact -> size and modification time of its record and files when they were last hashed."""
 
@@ -122,7 +129,32 @@ class ArtifactStore:
         return bool(self._claiming(stage, fingerprint))
 
     def _claiming(self, stage: str, fingerprint: str) -> list[Path]:
-        return [p for p in (self.root / stage).glob(f"*-{fingerprint}") if (p / RECORD).is_file()]
+        folder = self.root / stage
+        named = (folder / name for name in self._names(folder).get(fingerprint, ()))
+        return [path for path in named if (path / RECORD).is_file()]
+
+    def _names(self, folder: Path) -> dict[str, list[str]]:
+        """What lies in a stage's folder, by fingerprint: listed once while the folder does not change."""
+        try:
+            changed = folder.stat().st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        if folder in self._folders and self._folders[folder][0] == changed:
+            return self._folders[folder][1]
+        names: dict[str, list[str]] = {}
+        for name in (path.name for path in folder.iterdir()):
+            names.setdefault(name.rpartition("-")[2], []).append(name)
+        if time.time_ns() - changed > _TICK:
+            self._folders[folder] = changed, names
+        return names
+
+    def _read(self, path: Path) -> Record:
+        """The record of an artifact, parsed once while its file does not change. Raises DamagedArtifact."""
+        stamp = stamp_of((path / RECORD).stat())
+        known = self._records.get(path)
+        if known is None or known[0] != stamp:
+            known = self._records[path] = stamp, read_record(path)
+        return known[1]
 
     def load(self, step: Step, *, verify: bool = True) -> StageResult | None:
         """The step's artifact, verified, or None where there is none.
@@ -137,7 +169,7 @@ class ArtifactStore:
         path = self.find(step)
         if path is None:
             return None
-        record = self.verify(path) if verify else read_record(path)
+        record = self.verify(path) if verify else self._read(path)
         if record["fingerprint"] != step.fingerprint:
             raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
         return StageResult(
@@ -162,7 +194,8 @@ class ArtifactStore:
         if ready is not None:
             return ready
         with self._lock(step, on_wait):
-            ready = self.load(step)  # another process may have finished it while this one waited
+            self._folders.clear()  # another process may have finished it while this one waited
+            ready = self.load(step)
             if ready is not None:
                 return ready
             path, record = self._compute(step, run)
@@ -265,7 +298,7 @@ class ArtifactStore:
 
     def verify(self, path: Path) -> Record:
         """An artifact's record, its files compared with it. Raises DamagedArtifact naming the file."""
-        record = read_record(path)
+        record = self._read(path)
         # Within a process (a sweep of many runs) an artifact is hashed once, while no file of it is touched.
         if path in self._verified and self._verified[path] == _stamps(path, record):
             return record

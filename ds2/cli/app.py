@@ -35,10 +35,29 @@ def run_command(command: CommandLine) -> int:
     root = compose.artifacts_root(command.overrides)
     wanted = combinations(command.overrides) if command.many else [command.overrides]
     if command.many:
-        preflight(wanted, compose_all(wanted, memory=root), fail_fast=command.fail_fast)
+        configs = compose_all(wanted, memory=root)
+        if all(config.plan for config in configs):
+            return plan(configs)
+        preflight(wanted, configs, fail_fast=command.fail_fast)
     with jobs.recorded(root) as record:
         launch(command.overrides, record, command, many=command.many)
     return ending.summary(record.read(), expected=len(wanted), many=command.many)
+
+
+def plan(configs: Sequence[RunConfig]) -> int:
+    """Print the plan of several runs; the exit code. Hydra's launcher would compose each anew."""
+    check, refused = Preflight(), 0
+    for config in configs:
+        chain, found = check.look(config)
+        if chain is not None:
+            console.plan(chain)
+        for line in found.warnings:
+            console.warning(line)
+        for line in found.problems:
+            console.error(line)
+        refused += bool(found.problems)
+    console.line(f"{len(configs)} runs planned" + (f", {refused} cannot run as they are" if refused else ""))
+    return 1 if refused else 0
 
 
 def preflight(

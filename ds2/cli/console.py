@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from ds2.artifacts.store import StageResult, Status, Step
@@ -36,6 +37,8 @@ class _Console(Console):
 _WIDTH = None if sys.stdout.isatty() else 400
 """A log file has no width: tables are as wide as they need."""
 _out = _Console(highlight=False, soft_wrap=True, width=_WIDTH)
+_FRAMED = 200
+"""Rows of a table that has a frame."""
 _COUNTS_SHOWN = 4
 """A line holds so many of a stage's counts; its record holds all."""
 _err = _Console(stderr=True, highlight=False, soft_wrap=True)
@@ -158,3 +161,24 @@ def plan(chain: Chain) -> None:
 def show(renderable: object) -> None:
     """Print a rich renderable."""
     _out.print(renderable)
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """A table of any length; `right`: columns that end alike. A long one is plain text: a frame of thousands
+    of rows takes longer than they do.
+    """
+    if len(rows) <= _FRAMED:
+        table = Table(title_justify="left")
+        for at, name in enumerate(header):
+            table.add_column(name, justify="right" if at in right else "left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        show(table)
+        return
+    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
+    for row in (header, *rows):
+        cells = [
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        _out.file.write(printable("  ".join(cells).rstrip()) + "\n")

@@ -76,18 +76,16 @@ def _list(store: ArtifactStore, words: Sequence[str]) -> int:
     stage = words[0] if words else None
     if stage is not None and stage not in STAGES:
         raise UserError(f"ds2 list {stage}: no such stage; there are: {', '.join(STAGES)}; or choices")
-    table = Table("stage", "artifact", "finished", title_justify="left")
-    table.add_column("computed in", justify="right")
-    table.add_column("size", justify="right")
+    header, rows = ("stage", "artifact", "finished", "computed in", "size"), []
     total = 0
     for path in _artifacts(store, stage):
         record = read_record(path)
         count = sum(file["bytes"] for file in record["files"].values())
         total += count
         took = duration(record["wall_seconds"])
-        table.add_row(record["stage"], path.name, record["finished"], took, size(count))
-    console.show(table)
-    console.line(f"{table.row_count} artifacts, {size(total)}, in {shown(store.root)}")
+        rows.append((record["stage"], path.name, record["finished"], took, size(count)))
+    console.columns(header, rows, right=(3, 4))
+    console.line(f"{len(rows)} artifacts, {size(total)}, in {shown(store.root)}")
     return 0
 
 

@@ -11,7 +11,7 @@ from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
 from ds2.cli import console, ending
 from ds2.cli.app import launch as launch_by_hydra
-from ds2.cli.app import preflight
+from ds2.cli.app import plan, preflight
 from ds2.config import plugins
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
@@ -56,6 +56,8 @@ def _start(
 ) -> int:
     """Launch what can start; the exit code. Raises UserError where nothing can and nothing is done."""
     overrides, configs = [each.overrides for each in wanted], [each.config for each in wanted]
+    if configs and all(config.plan for config in configs):
+        return plan(configs)
     try:
         preflight(overrides, configs, fail_fast=command.fail_fast)
     except UserError as error:

@@ -14,9 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import ds2.config
 from ds2.base.dataclass_json import from_plain, to_plain
@@ -25,7 +25,8 @@ from ds2.base.hashes import fingerprint
 from ds2.base.load import load_function
 from ds2.base.paths import project_root
 from ds2.config import PanelRaterConfig, RunConfig, plugins
-from ds2.config.paths import resolve_paths
+from ds2.config.paths import resolve_all
+from ds2.config.run import OnWarning, Until
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,6 +38,7 @@ _RESOLVER = re.compile(r"\$\{\s*([\w.]*)\s*(?=:|\$\{)")
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)\s*[,}]")
 _PURE = {"oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values", "oc.select"}
 """Resolvers that read the configuration alone."""
+_ENUMS = {"until": Until, "on_warning": OnWarning}
 Environment = dict[str, str | None]
 """Variable -> its value; None: not set."""
 
@@ -51,7 +53,7 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
     keys = [" ".join(overrides) for overrides in runs]
     if sources is None:  # a part of the search path that cannot be read here
         known = {key: config for key, (config, _) in _compose(dict(zip(keys, runs, strict=True))).items()}
-        return [resolve_paths(known[key]) for key in keys]
+        return resolve_all([known[key] for key in keys])
     file = memory / _FILES.format(sources)
     packed, known = _read(file, keys)
     unknown = {key: overrides for key, overrides in zip(keys, runs, strict=True) if key not in known}
@@ -64,7 +66,7 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
             if read is not None
         }
         _save(file, packed | fresh)
-    return [resolve_paths(known[key]) for key in keys]
+    return resolve_all([known[key] for key in keys])
 
 
 def _read(file: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, RunConfig]]:
@@ -132,10 +134,15 @@ def _pack(value: Any) -> dict[str, Any]:
 
 
 def _unpacked(packed: dict[str, Any]) -> RunConfig:
-    values = {name: _unpack(v) if isinstance(v, dict) else v for name, v in packed.items()}
-    hints = get_type_hints(RunConfig)
-    enums = {name: hints[name](values[name]) for name in ("until", "on_warning")}
+    values = {name: _group(json.dumps(v)) if isinstance(v, dict) else v for name, v in packed.items()}
+    enums = {name: kind(values[name]) for name, kind in _ENUMS.items()}
     return RunConfig(**values | enums)
+
+
+@lru_cache(maxsize=4096)
+def _group(packed: str) -> Any:
+    """One object for equal groups of many runs: configurations are never changed."""
+    return _unpack(json.loads(packed))
 
 
 def _unpack(packed: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ Fields say that they are paths where they are declared (`path_field`, `name_or_p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -16,6 +16,23 @@ from ds2.config.base import FILES, NAME_OR_PATH, NAMES_OR_PATHS, PATH, SCHEMAS, 
 from ds2.config.run import RunConfig
 
 T = TypeVar("T")
+
+
+def resolve_all(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """`resolve_paths` of each; groups that several of them share are resolved once."""
+    known: dict[int, Any] = {}
+
+    def resolve(group: Any) -> Any:
+        if id(group) not in known:
+            known[id(group)] = resolve_paths(group)
+        return known[id(group)]
+
+    names = [field.name for field in fields(RunConfig)]
+    groups = ({name: getattr(config, name) for name in names} for config in configs)
+    return [
+        RunConfig(**{name: resolve(v) if is_dataclass(v) else v for name, v in each.items()})
+        for each in groups
+    ]
 
 
 def resolve_paths(config: T) -> T:

@@ -162,7 +162,8 @@ class Chain:
     def finished(self) -> bool:
         """Whether `run` would find every stage, and the run tracked as it asks for."""
         tracked = self.config.tracking.off or self._tracked.exists()
-        return tracked and all(self.store.find(step) for step in self.steps)
+        found = self._context.results
+        return tracked and all(step.name in found or self.store.find(step) for step in self.steps)
 
     def report(self) -> StageResult:
         """The page of the stages that are finished, also where the run ends before it."""

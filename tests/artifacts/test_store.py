@@ -6,6 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,3 +212,19 @@ def test_a_killed_holder_releases_its_lock_and_leaves_no_artifact(tmp_path):
     result = ArtifactStore(tmp_path).obtain(make_step())
     assert result.status is Status.computed
     assert not (result.path / "half").exists()
+
+
+def test_what_another_process_publishes_is_found_and_what_it_removes_is_not(tmp_path):
+    """The names of a folder are remembered while it does not change."""
+    mine, other = ArtifactStore(tmp_path), ArtifactStore(tmp_path)
+    steps = [make_step(identity={"k": i}) for i in range(3)]
+    for each in steps:
+        assert mine.find(each) is None
+        path = other.obtain(each).path
+        assert mine.find(each) == path
+    old = time.time() - 60
+    os.utime(tmp_path / "rate", (old, old))  # so long ago that what lies there is remembered
+    assert all(mine.find(each) for each in steps)
+    shutil.rmtree(path)
+    assert mine.find(steps[-1]) is None
+    assert mine.find(steps[0]) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.table import Table
 
 from ds2.cli import console
@@ -26,3 +27,11 @@ def test_control_codes_in_a_table_are_spelt_out(capsys):
     out = capsys.readouterr().out
     assert r"a\x1b[31m" in out
     assert "\x1b[31m" not in out.replace(r"\x1b", "")
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_a_table_of_any_length_aligns_its_columns(capsys, count):
+    console.columns(("name", "size"), [(f"a{i}", str(i)) for i in range(count)], right=(1,))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "a2" in line or "name" in line]
+    assert len(lines) >= 2
+    assert len({len(line) for line in lines[:2]}) == 1

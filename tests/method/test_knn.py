@@ -1,5 +1,7 @@
 """The graph: exact against brute force, deterministic, and plain about bad rows."""
 
+import re
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -239,3 +241,13 @@ def test_collapse_duplicates_numbers_groups_by_first_appearance():
     first, group = collapse_duplicates(x)
     assert first.tolist() == [0, 1, 3]
     assert group.tolist() == [0, 1, 0, 2, 1]
+
+
+def test_without_structure_every_pair_is_compared_which_is_never_slower_than_the_cells():
+    rng = np.random.default_rng(0)
+    noise = knn_graph(rng.standard_normal((6000, 64)), 10, method="approximate")
+    assert noise.search.startswith("every pair: ")
+    centres = rng.standard_normal((200, 64))
+    grouped = centres[rng.integers(0, 200, 6000)] + 0.2 * rng.standard_normal((6000, 64))
+    assert re.fullmatch(r"\d+ of \d+ cells", knn_graph(grouped, 10, method="approximate").search)
+    assert knn_graph(grouped[:50], 10).search == "every pair"

@@ -9,6 +9,7 @@ import numpy as np
 from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import write_graph
 from ds2.artifacts.store import Outcome, Step
+from ds2.method.choices import KnnMethod
 from ds2.method.knn import knn_graph
 from ds2.runs.context import Context, identity
 
@@ -26,7 +27,9 @@ def step(run: Context) -> Step:
             progress=run.progress,
         )
         write_graph(folder, graph)
-        return Outcome({"samples": graph.num_samples, "k": graph.k})
+        return Outcome({"samples": graph.num_samples, "k": graph.k, "search": graph.search})
 
     slug = f"{run.pool.name}-{config.method.value}"
-    return Step("knn", 2, slug, identity(config), run.inputs("embed"), compute)
+    # Since 3 the approximate search compares every pair where that is faster.
+    version = 3 if config.method is KnnMethod.approximate else 2
+    return Step("knn", version, slug, identity(config), run.inputs("embed"), compute)
