@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from ds2.artifacts import page, subset
@@ -147,5 +148,6 @@ def _table(jobs: Sequence[Job], labels: Sequence[str]) -> Table:
     for job, label in zip(jobs, labels, strict=True):
         colour = _COLOURS.get(job.state, "red")
         where = shown(job.path) if job.path else NOTHING
-        table.add_row(label, f"[{colour}]{job.state}[/]", job.result or NOTHING, duration(job.seconds), where)
+        cells = escape(label), f"[{colour}]{job.state}[/]", escape(job.result or NOTHING)
+        table.add_row(*cells, duration(job.seconds), escape(where))
     return table
