@@ -143,3 +143,31 @@ def test_runs_that_agree_are_looked_at_once(folder, monkeypatch):
     assert before
     look.look(chosen(folder, "seed=7"))
     assert look._known == before
+
+
+def test_a_panel_s_raters_are_each_looked_at_and_are_no_reason_to_stop(folder):
+    raters = (
+        "[{rater:from_column,column:true_score,name:good},{rater:from_column,column:true_score,name:twin},"
+    )
+    of_panel = ["rater=panel", f"rater.raters={raters}{{rater:from_column,column:word,name:bad}}]"]
+    others = [choice for choice in [*POOL, *TRAIN] if not choice.startswith("rater")]
+    paths = [f"pool.path={folder}/pool.jsonl", f"paths.artifacts={folder}/artifacts"]
+    _, found = Preflight().look(compose([*others, *paths, *of_panel]))
+    assert found.problems == ()
+    (line,) = found.warnings
+    assert line.startswith("rater bad of the panel: ")
+    assert "word" in line
+
+
+def test_samples_longer_than_the_base_model_s_context_are_said(folder, tmp_path, tiny_model):
+    import json
+    import shutil
+
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 8}))
+    local = f"model=local model.path={model}"
+    _, found = Preflight().look(chosen(folder, f"{local} finetune.max_tokens=512"))
+    assert [line for line in found.warnings if "context is 8: finetune.max_tokens=8" in line]
+    _, found = Preflight().look(chosen(folder, f"{local} finetune.max_tokens=8"))
+    assert not [line for line in found.warnings if "context is 8" in line]

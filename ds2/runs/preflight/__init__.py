@@ -55,7 +55,7 @@ CHECKS = (
     Check(stages.knn, ("knn",), ("knn",)),
     Check(stages.curate, ("curation", "scale", "knn"), ("curate",)),
     Check(stages.select, ("selection", "knn"), ("select", "measure")),
-    Check(stages.finetune, ("finetune", "model"), ("finetune",)),
+    Check(stages.finetune, ("finetune", "model", "pool", "scale"), ("finetune",)),
     Check(stages.evaluate, ("eval",), ("evaluate",)),
     Check(stages.isolate, ("runtime",), ("finetune", "evaluate")),
     Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model")),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.base.json_files import read_json
 from ds2.config import (
     ChatBackend,
     ColumnRaterConfig,
     HubModelConfig,
     KnnMethod,
     LlmRaterConfig,
+    PanelRaterConfig,
     SentenceEmbedderConfig,
     SeveralRatersConfig,
     SimulatedRaterConfig,
@@ -24,6 +27,7 @@ from ds2.config.selection import FilteredSelectionConfig, MeasuredSelectionConfi
 from ds2.method.choices import CurationMethod, Device
 from ds2.method.curation.inputs import check_options
 from ds2.method.embedding import check_vocabulary
+from ds2.models.chat.tokens import estimate_tokens
 from ds2.models.devices import device_problem, dtype_problem
 from ds2.runs import launcher
 from ds2.runs.preflight.finding import Finding, Run, problem, warning
@@ -48,7 +52,19 @@ def budget(run: Run) -> Iterator[Finding]:
 
 
 def rate(run: Run) -> Iterator[Finding]:
-    """The rater's columns are in the pool; its server answers and has the model."""
+    """The rater's columns are in the pool; its server answers and has the model. A panel goes on without a
+    rater that fails.
+    """
+    rater = run.config.rater
+    if isinstance(rater, PanelRaterConfig):
+        for member in rater.members:
+            alone = replace(run, config=replace(run.config, rater=member))
+            yield from (warning(f"rater {member.name} of the panel: {each.line}") for each in _rate(alone))
+    else:
+        yield from _rate(run)
+
+
+def _rate(run: Run) -> Iterator[Finding]:
     rater = run.config.rater
     columns: list[tuple[str, str]] = []
     if isinstance(rater, ColumnRaterConfig):
@@ -202,6 +218,22 @@ def finetune(run: Run) -> Iterator[Finding]:
     else:
         lines = launcher.finetune_problems(config)
     yield from map(problem, lines)
+    yield from _context(run)
+
+
+def _context(run: Run) -> Iterator[Finding]:
+    """Samples of the pool fit the context of a base model that is here: the recipe refuses longer ones."""
+    model, config = run.config.model, run.config.finetune
+    file = Path(model.path) / "config.json" if isinstance(model, HubModelConfig) else None
+    context = read_json(file).get("max_position_embeddings") if file and file.is_file() else None
+    if context is None or config.max_tokens <= context:
+        return
+    longest = max(estimate_tokens(text) for text in run.pool.conversations())
+    if longest > context:
+        yield warning(
+            f"the longest sample of the pool has about {longest:,} tokens, and the base model's context is "
+            f"{context:,}: finetune.max_tokens={context} cuts there"
+        )
 
 
 def evaluate(run: Run) -> Iterator[Finding]:
