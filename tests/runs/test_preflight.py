@@ -150,7 +150,7 @@ def test_a_panel_s_raters_are_each_looked_at_and_are_no_reason_to_stop(folder):
         "[{rater:from_column,column:true_score,name:good},{rater:from_column,column:true_score,name:twin},"
     )
     of_panel = ["rater=panel", f"rater.raters={raters}{{rater:from_column,column:word,name:bad}}]"]
-    others = [choice for choice in [*POOL, *TRAIN] if not choice.startswith("rater")]
+    others = [choice for choice in [*POOL, *TRAIN] if not choice.startswith(("rater", "selection"))]
     paths = [f"pool.path={folder}/pool.jsonl", f"paths.artifacts={folder}/artifacts"]
     _, found = Preflight().look(compose([*others, *paths, *of_panel]))
     assert found.problems == ()
