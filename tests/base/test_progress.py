@@ -43,7 +43,7 @@ def test_a_closed_bar_and_a_hidden_one_leave_nothing_running(monkeypatch: pytest
     deadline = time.monotonic() + 20
     while drawers() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert drawers() == before
+    assert drawers() <= before
 
 
 def test_a_log_gets_whole_lines_with_rate_and_time_left_and_not_before_they_are_due(monkeypatch) -> None:
