@@ -8,12 +8,15 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput
+
+_BLOCK = 4 * 1024**2
 
 
 def canonical_json(value: Any) -> bytes:
@@ -28,10 +31,16 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
 
 
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's content."""
+def file_sha256(path: Path, read: Callable[[int], None] | None = None) -> str:
+    """Hex SHA-256 of a file's content; `read`, where given, is told of the bytes as they are read."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        if read is None:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while block := handle.read(_BLOCK):
+            digest.update(block)
+            read(len(block))
+        return digest.hexdigest()
 
 
 def stamp_of(stat: os.stat_result) -> list[int]:
@@ -77,15 +86,15 @@ class ContentHashes:
         visible = [p for p in below if not any(part.startswith(".") for part in p.parts)]
         return fingerprint({str(p): self.file(path / p) for p in visible})
 
-    def file(self, path: Path) -> str:
-        """Hex SHA-256 of one file."""
+    def file(self, path: Path, read: Callable[[int], None] | None = None) -> str:
+        """Hex SHA-256 of one file; `read`, where given, is told of the bytes that are read for it."""
         path = path.expanduser().resolve()
         stamp = stamp_of(path.stat())
         known = self._known.get(str(path))
         trusted = self._fresh is None or str(path) in self._fresh
         if known is not None and known[:-1] == stamp and trusted:
             return str(known[-1])
-        digest = file_sha256(path)
+        digest = file_sha256(path) if read is None else file_sha256(path, read)
         if self._fresh is not None:
             self._fresh.add(str(path))
         self._known[str(path)] = [*stamp, digest]

@@ -36,6 +36,8 @@ them keeps its fingerprint.
 
 _SHOWN = 50 * 1000**2
 """Bytes from which on reading shows a bar."""
+_SLOW = 1.0
+"""Seconds of hashing that show none: a remembered hash is there at once."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class PoolSource:
         num_scores: int,
         offline: bool = False,
         progress: bool = False,
-        hash_file: Callable[[Path], str] = file_sha256,
+        hash_file: Callable[..., str] = file_sha256,
         sieve: Sieve | None = None,
     ) -> None:
-        """`progress` shows a bar while a large pool is read. `hash_file` gives a file's SHA-256; one that
-        remembers spares a sweep from reading a large pool again.
+        """`progress` shows a bar while a large pool is hashed or read. `hash_file` gives a file's SHA-256, and
+        takes what `file_sha256` takes; one that remembers spares a sweep from reading a large pool again.
         """
         if isinstance(config, FilesPoolConfig) and str(config.path).startswith(hub.SCHEME):
             config = hub.from_path(config)
@@ -136,7 +138,8 @@ class PoolSource:
         content = {key: kept[key] for key in ("format", "on_bad_rows", "limit", "source")}
         content |= {key: kept[key] for key, usual in _SINCE.items() if kept.get(key, usual) != usual}
         if isinstance(config, FilesPoolConfig):
-            return content | {"files": [self._hash_file(path) for path in self.found.files]}
+            with self._meter("hashing", delay=_SLOW) as meter:
+                return content | {"files": [self._hash_file(path, meter.add) for path in self.found.files]}
         assert isinstance(config, HubPoolConfig)
         commit = hub.resolve_dataset(config.dataset, config.revision, offline=self.offline)
         return content | {
@@ -159,12 +162,12 @@ class PoolSource:
         return find_files(self.config.paths, known)
 
     @contextmanager
-    def _meter(self) -> Iterator[Meter]:
+    def _meter(self, doing: str, delay: float = 0.0) -> Iterator[Meter]:
         """A bar over the bytes of the files, where they are many."""
         total = sum(path.stat().st_size for path in self.found.files)
         hidden = not self.progress or total < _SHOWN
-        name = f"reading {self.name}"
-        with Bar(desc=name, total=total, unit="B", unit_scale=True, disable=hidden) as bar:
+        name = f"{doing} {self.name}"
+        with Bar(desc=name, total=total, unit="B", unit_scale=True, delay=delay, disable=hidden) as bar:
             yield Meter(bar)
 
     def raw_rows(self) -> Iterator[tuple[Place, Any]]:
@@ -177,7 +180,7 @@ class PoolSource:
             rows = _mini_rows(config.samples, config.seed, self.num_scores, config.world)
             yield from ((Place("mini pool", i), row) for i, row in enumerate(rows, 1))
         elif isinstance(config, FilesPoolConfig):
-            with self._meter() as meter:
+            with self._meter("reading") as meter:
                 for path in self.found.files:
                     yield from read_file(path, config.max_row_bytes, meter)
         elif isinstance(config, HubPoolConfig):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ds2.base.errors import MissingInput
-from ds2.base.hashes import ContentHashes
+from ds2.base.hashes import ContentHashes, file_sha256
 
 
 def test_content_is_remembered_by_its_stamp(tmp_path, monkeypatch):
@@ -62,3 +62,14 @@ def test_a_memory_of_another_shape_costs_time_only(tmp_path, kept):
     memory = tmp_path / "memory.json"
     memory.write_text(kept.replace("PATH", str(pool)))
     assert ContentHashes(memory).of(pool) == ContentHashes(tmp_path / "other.json").of(pool)
+
+
+def test_bytes_are_counted_while_a_file_is_hashed_and_not_where_its_hash_is_remembered(tmp_path):
+    path, read = tmp_path / "large.bin", []
+    path.write_bytes(b"ds2" * 3_000_000)
+    hashes = ContentHashes(tmp_path / "memory.json")
+    assert hashes.file(path, read.append) == file_sha256(path)
+    assert len(read) > 1
+    assert sum(read) == 9_000_000
+    assert hashes.file(path, read.append) == file_sha256(path)
+    assert sum(read) == 9_000_000
