@@ -63,7 +63,7 @@ class PoolSource:
         hash_file: Callable[..., str] = file_sha256,
         sieve: Sieve | None = None,
     ) -> None:
-        """`progress` shows a bar while a large pool is hashed or read. `hash_file` gives a file's SHA-256, and
+        """`progress` shows a bar while a large pool is hashed or read. `hash_file` gives a file's SHA-256 and
         takes what `file_sha256` takes; one that remembers spares a sweep from reading a large pool again.
         """
         if isinstance(config, FilesPoolConfig) and str(config.path).startswith(hub.SCHEME):
