@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,9 @@ class RatingReport:
         self.completion_tokens += answer.completion_tokens
         self.untold += answer.prompt_tokens == 0  # a question has some, whatever the server says
         if answer.model:
-            self.models[answer.model] += 1
+            # A local model is known by its content, as the fingerprint says; where it lies is not its name.
+            path = Path(answer.model)
+            self.models[path.name if path.is_absolute() else answer.model] += 1
 
     def settle(self, source: str, outcome: Outcome) -> None:
         """A rating that is there, or given up."""
