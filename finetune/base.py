@@ -9,20 +9,6 @@ from ds2.config import FinetuneConfig, Quantization
 from ds2.models.lora_targets import Targets, trained_names
 
 
-def load_tokenizer(name: str, revision: str | None) -> Any:
-    """The tokenizer, with a padding token (the end token where it has none of its own)."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as error:
-        raise MissingInput(f"no tokenizer of base model {name}: {_first_line(error)}") from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "right"
-    return tokenizer
-
-
 def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
     """The causal language model in `config.dtype`, its weights in 4 bits with `quantization=nf4`."""
     import torch

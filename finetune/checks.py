@@ -15,7 +15,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.config import FinetuneConfig, Quantization
 from ds2.models.devices import dtype_problem
 from ds2.models.lora_targets import ALL_LINEAR, find_targets
-from finetune.chat import OWN_TEMPLATE, known_templates, set_template
+from ds2.models.trained_tokens import OWN_TEMPLATE, known_templates, load_tokenizer, set_template
 from finetune.stream import device_batch
 
 SCHEDULES = (
@@ -109,7 +109,6 @@ def model_problems(config: FinetuneConfig, base_model: str, revision: str | None
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from ds2.models.quiet import quiet_transformers
-    from finetune.base import load_tokenizer
 
     problems = []
     with quiet_transformers():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
-from finetune.chat import EncodedSamples
+from ds2.models.trained_tokens import EncodedSamples
 
 IGNORED = -100
 """The label of a token without loss."""

@@ -30,22 +30,26 @@ from ds2.base.progress import Bar
 from ds2.config import FinetuneConfig
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
-from finetune import checkpoints
-from finetune.chat import (
+from ds2.models.trained_tokens import (
     OWN_TEMPLATE,
     EncodedSamples,
     Messages,
     encode_samples,
     functions_of,
+    load_tokenizer,
     set_template,
     with_native_calls,
 )
+from finetune import checkpoints
 from finetune.checks import TARGETS, config_problems, length_problems, shape_problems
 from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
 
 MAX_GRAD_NORM = 1.0
 """Gradient clipping; the paper does not speak of it: the Trainer's default."""
+SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""Kinds of parallelism whose devices do not hold whole weights."""
+PROBE_TOKENS = 64
 MEMORY_HELP = (
     "lower finetune.runtime.device_batch or finetune.max_tokens, or set "
     "finetune.runtime.activation_checkpointing=true"
@@ -79,7 +83,8 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     from transformers.trainer_callback import PrinterCallback
 
     from ds2.models.digest import base_digest
-    from finetune.base import add_lora, check_packing, load_base, load_tokenizer
+    from finetune import loss
+    from finetune.base import add_lora, check_packing, load_base
     from finetune.callbacks import CheckpointKeeper, ProgressBar, StepRecorder, peak_memory
 
     if config.runtime.threads is not None:
@@ -138,7 +143,15 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     if progress:
         trainer.add_callback(ProgressBar)
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
-    with quiet_transformers(), _memory_errors(), deferred() as stop:
+    logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
+    probe = torch.from_numpy(samples.ids[0][:PROBE_TOKENS].astype(np.int64))[None].to(model.device)
+    sharded = trainer.accelerator.distributed_type.value in SHARDING
+    with (
+        quiet_transformers(),
+        _memory_errors(),
+        deferred() as stop,
+        loss.in_parts(model, logits_bytes=logits_bytes, sharded=sharded, probe=probe),
+    ):
         trainer.add_callback(CheckpointKeeper(stop, config.runtime.save_minutes))
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         stop.check()

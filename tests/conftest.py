@@ -57,3 +57,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tiny")
     build(directory, seed=0)
     return directory
+
+
+@pytest.fixture
+def tokenizer(tiny_model: Path) -> Any:
+    """The random Llama's."""
+    from ds2.models.trained_tokens import load_tokenizer
+
+    return load_tokenizer(str(tiny_model), None)

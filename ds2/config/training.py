@@ -50,6 +50,17 @@ class MiniModelConfig(ModelConfig):
     runtime: PretrainRuntime = field(default_factory=PretrainRuntime)
 
 
+@register("model", "packaged_model")
+@dataclass
+class PackagedModelConfig(ModelConfig):
+    """A model whose weights a Python package carries as a GGUF file, converted on the spot."""
+
+    package: str = MISSING
+    """The package that is imported."""
+    file: str = MISSING
+    """The GGUF file inside it: its content is identity."""
+
+
 class Quantization(Enum):
     none = "none"
     nf4 = "nf4"
@@ -118,7 +129,7 @@ class FinetuneConfig:
     dtype: str = "bfloat16"
     quantization: Quantization = Quantization.none
     template: str = "tulu"
-    """Chat template: a file of `finetune/templates/`, or `model` for the base model's own."""
+    """Chat template: a file of `ds2/models/templates/`, or `model` for the base model's own."""
     merge: bool = False
     """Also write the merged model."""
     runtime: FinetuneRuntime = field(default_factory=FinetuneRuntime)

@@ -25,7 +25,7 @@ TULU_TEMPLATE: Final = (
     "{% endfor %}"
     "{{ '\n<|assistant|>\n' if add_generation_prompt else '' }}"
 )
-"""Tulu's chat format, as fine-tuning sets it (`finetune/templates/tulu.jinja`), so that the base model is
+"""Tulu's chat format, as fine-tuning sets it (`ds2/models/templates/tulu.jinja`), so that the base model is
 asked alike.
 """
 

@@ -137,7 +137,7 @@ class Piece(NamedTuple):
 def tulu_pieces(messages: Sequence[Message]) -> list[Piece]:
     """A conversation in the Tulu format, in pieces: each role's line, then what it says.
 
-    The same as `finetune/templates/tulu.jinja`, which gives one string.
+    The same as `ds2/models/templates/tulu.jinja`, which gives one string.
     """
     pieces: list[Piece] = []
     for i, message in enumerate(messages):

@@ -22,13 +22,6 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def tokenizer(tiny_model: Path) -> Any:
-    from finetune.base import load_tokenizer
-
-    return load_tokenizer(str(tiny_model), None)
-
-
 def write_rows(path: Path, conversations: list[Turns]) -> Path:
     rows = [
         {"id": str(i), "messages": [{"role": role, "content": content} for role, content in turns]}

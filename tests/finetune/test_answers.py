@@ -10,8 +10,8 @@ from helpers.row_shapes import CALL, READ, A, U, read
 
 from ds2.artifacts.subset import conversations, write_subset
 from ds2.config import Turns
+from ds2.models.trained_tokens import decode_trained, encode_samples, set_template
 from ds2.selection.request import Choice
-from finetune.chat import decode_trained, encode_samples, set_template
 from finetune.train import read_conversations
 
 B = A | {"content": "b"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ds2.base.errors import UserError
-from finetune.chat import EncodedSamples
+from ds2.models.trained_tokens import EncodedSamples
 from finetune.stream import IGNORED, SampleStream, count_steps, device_batch, make_collator, sample_order
 
 LENGTHS = np.random.default_rng(0).integers(5, 50, 37)

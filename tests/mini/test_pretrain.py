@@ -16,7 +16,7 @@ from ds2.mini.language import is_held_out  # noqa: E402
 from ds2.mini.muon import orthogonalize  # noqa: E402
 from ds2.mini.pretrain import build, exact_match, rate_factor, schedule_share  # noqa: E402
 from ds2.mini.tokenizer import MAX_TOKENS, SPECIAL, word_ids  # noqa: E402
-from finetune.chat import set_template  # noqa: E402
+from ds2.models.trained_tokens import set_template  # noqa: E402
 
 
 @pytest.fixture(scope="module")

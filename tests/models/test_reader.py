@@ -15,9 +15,8 @@ import pytest
 
 from ds2.artifacts.written_samples import read_turn
 from ds2.models.reader import LanguageModel, tulu_pieces
+from ds2.models.trained_tokens import encode_samples, load_tokenizer, set_template, trained_spans
 from ds2.pool import Message, Sample
-from finetune.base import load_tokenizer
-from finetune.chat import encode_samples, set_template, trained_spans
 
 Turns = list[dict[str, Any]]
 SYSTEM = {"role": "system", "content": "Be brief.\n"}

@@ -18,6 +18,7 @@ from ds2.config import (
     ChatBackend,
     HubModelConfig,
     LlmRaterConfig,
+    PackagedModelConfig,
     RunConfig,
     SentenceEmbedderConfig,
     TfidfEmbedderConfig,
@@ -60,6 +61,8 @@ def _modules(run: Run) -> dict[str, str]:
         add("embed", f"embedder={config.embedder.name}", "sentence_transformers", "torch")
     add("measure", f"selection={config.selection.name}", "torch", "transformers")
     add("model", f"model={config.model.name}", "torch", "transformers")
+    if isinstance(config.model, PackagedModelConfig):
+        add("model", f"model={config.model.name}", "gguf")
     add("finetune", f"finetune={config.finetune.name}", "torch", "transformers", "peft", "datasets")
     add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "lm_eval")
     return needed

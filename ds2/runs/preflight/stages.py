@@ -17,6 +17,7 @@ from ds2.config import (
     HubModelConfig,
     KnnMethod,
     LlmRaterConfig,
+    PackagedModelConfig,
     PanelRaterConfig,
     SentenceEmbedderConfig,
     SeveralRatersConfig,
@@ -211,7 +212,9 @@ def select(run: Run) -> Iterator[Finding]:
 def finetune(run: Run) -> Iterator[Finding]:
     """What the recipe would refuse, and what does not fit the base model."""
     model, config = run.config.model, run.config.finetune
-    if not isinstance(model, HubModelConfig):
+    if isinstance(model, PackagedModelConfig):  # its layers and template are known once it is converted
+        lines = launcher.finetune_problems(config)
+    elif not isinstance(model, HubModelConfig):
         lines = launcher.finetune_problems(config, base_model=None, revision=None)
     elif run.model_known:
         lines = launcher.finetune_problems(config, base_model=model.path, revision=model.revision)

@@ -9,13 +9,16 @@ from typing import Any
 
 from ds2.artifacts import base_model as artifact
 from ds2.artifacts.store import Outcome, Step
-from ds2.config import HubModelConfig, MiniModelConfig, TinyModelConfig
+from ds2.config import HubModelConfig, MiniModelConfig, PackagedModelConfig, TinyModelConfig
+from ds2.models import packaged
 from ds2.runs.context import Context, identity
 
 
 def step(run: Context) -> Step | None:
     """The step that makes a base model; None for models that exist already."""
     config = run.config.model
+    if isinstance(config, PackagedModelConfig):
+        return _packaged(run, config)
     if not isinstance(config, MiniModelConfig | TinyModelConfig):
         return None
 
@@ -37,6 +40,19 @@ def step(run: Context) -> Step | None:
         return Outcome(metrics, _warnings(metrics))
 
     return Step("model", 1, config.name, identity(config), {}, compute)
+
+
+def _packaged(run: Context, config: PackagedModelConfig) -> Step:
+    """The step that converts what a package carries: it is known by the file's content."""
+    file = packaged.weights_file(config.package, config.file)
+
+    def compute(folder: Path) -> Outcome:
+        metrics = packaged.build(artifact.weights(folder), package=config.package, file=config.file)
+        artifact.write(folder, metrics)
+        return Outcome(metrics)
+
+    values = {"kind": type(config).__name__, "content": run.hashes.of(file)}
+    return Step("model", 1, config.name, values, {}, compute)
 
 
 def _warnings(metrics: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.base.errors import UserError
+from ds2.base.errors import MissingInput, UserError
 from ds2.models.turns import turn_end
 
 Messages = Sequence[dict[str, Any]]
@@ -39,13 +39,27 @@ class EncodedSamples:
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 
 
+def load_tokenizer(name: str, revision: str | None) -> Any:
+    """The tokenizer, with a padding token (the end token where it has none of its own)."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        raise MissingInput(f"no tokenizer of base model {name}: {str(error).splitlines()[0]}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
 def known_templates() -> tuple[str, ...]:
     """Names of the files of `TEMPLATES`, and `model` last."""
     return (*sorted(path.stem for path in TEMPLATES.glob("*.jinja")), OWN_TEMPLATE)
 
 
 def set_template(tokenizer: Any, template: str) -> None:
-    """Give the tokenizer a chat template: a file of `finetune/templates/`, or its own for `model`.
+    """Give the tokenizer a chat template: a file of `ds2/models/templates/`, or its own for `model`.
 
     Raises UserError where the template does not exist, needs a token that the base model's tokenizer lacks,
     or ends an assistant's turn with no token: a model trained in it would never stop.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ds2.base.errors import UserError
-from finetune.chat import (
+from ds2.models.trained_tokens import (
     decode_trained,
     encode_samples,
     functions_of,
