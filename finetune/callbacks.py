@@ -44,17 +44,26 @@ class StepRecorder(TrainerCallback):  # type: ignore[misc]
 
 
 class ProgressBar(TrainerCallback):  # type: ignore[misc]
-    """One bar over optimiser steps, with the loss."""
+    """One bar over samples, moved by each device batch, with the loss of each optimiser step."""
+
+    def __init__(self, total_batch: int) -> None:
+        self._size = total_batch
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = Bar(total=state.max_steps, initial=state.global_step, desc="fine-tune", unit="step")
+        self._bar = Bar(
+            total=state.max_steps * self._size, initial=state.global_step * self._size, desc="fine-tune",
+            unit="sample",
+        )  # fmt: skip
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if "loss" in state.log_history[-1]:
             self._bar.set_postfix(loss=f"{state.log_history[-1]['loss']:.3f}", refresh=False)
 
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.update(self._size // args.gradient_accumulation_steps)
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.update(1)
+        self._bar.update(state.global_step * self._size - self._bar.n)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.close()

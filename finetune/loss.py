@@ -1,8 +1,10 @@
 """The loss without the logits of all tokens at once.
 
-For n tokens that carry the loss, hidden states h (n, d) that predict them and the frozen output head W (V, d):
+For n tokens y that carry the loss, the hidden states h (n, d) that predict them, and the frozen output head
+W (V, d):
 
-    loss = sum over i of  logsumexp(W h_i) - (W h_i)[y_i]           d loss / d h_i = W' (softmax(W h_i) - e_{y_i})
+    loss = sum over i of  logsumexp(W h_i) - (W h_i)[y_i]
+    d loss / d h_i = W' (softmax(W h_i) - e[y_i])
 
 Both are sums over tokens, so they are found for `ROWS` tokens at a time: (ROWS, V) numbers are in memory, not
 (tokens, V), of which a plain loss holds several copies. Tokens without loss never meet the head.

@@ -40,9 +40,9 @@ def sample_order(lengths: NDArray[np.int64], *, steps: int, total_batch: int, se
     return np.take_along_axis(order, longest_first, axis=1)
 
 
-def device_batch(total_batch: int, *, devices: int, wanted: int | None) -> tuple[int, int]:
+def device_batch(total_batch: int, *, devices: int, wanted: int | None, most: int = 8) -> tuple[int, int]:
     """Samples per device and forward pass, and the passes accumulated into a step: their product times
-    devices is B.
+    devices is B. Where no size is wanted, the largest divisor up to `most`.
 
     Raises UserError where the batch does not divide.
     """
@@ -54,7 +54,7 @@ def device_batch(total_batch: int, *, devices: int, wanted: int | None) -> tuple
         )
     share = total_batch // devices
     if wanted is None:
-        wanted = max(size for size in range(1, 9) if share % size == 0)
+        wanted = max(size for size in range(1, most + 1) if share % size == 0)
     if wanted < 1 or share % wanted:
         raise UserError(
             f"finetune.total_batch={total_batch} on {devices} device(s) is {share} samples each, which "

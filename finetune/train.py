@@ -27,7 +27,9 @@ from ds2.base.json_files import read_json_lines
 from ds2.base.paths import resolved_name
 from ds2.base.processes import deferred
 from ds2.base.progress import Bar
+from ds2.base.words import percent
 from ds2.config import FinetuneConfig
+from ds2.models import flops
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from ds2.models.trained_tokens import (
@@ -47,6 +49,10 @@ from finetune.stream import SampleStream, count_steps, device_batch, make_collat
 
 MAX_GRAD_NORM = 1.0
 """Gradient clipping; the paper does not speak of it: the Trainer's default."""
+DEVICE_BATCH = 8
+"""Samples that go through the model at once, at most, where nothing else is asked for."""
+CPU_TOKENS = 2048
+"""And tokens, padding included, where memory is not a GPU's (docs/real.md)."""
 SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 """Kinds of parallelism whose devices do not hold whole weights."""
 PROBE_TOKENS = 64
@@ -69,9 +75,6 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     config = spec.config
     refuse(config_problems(config))
     devices = int(os.environ.get("WORLD_SIZE", "1"))
-    batch, accumulation = device_batch(
-        config.total_batch, devices=devices, wanted=config.runtime.device_batch
-    )
     conversations = read_conversations(spec.train_file)
     tools = None
     if config.template == OWN_TEMPLATE:
@@ -106,6 +109,11 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     steps = count_steps(
         len(samples.ids), epochs=config.epochs, max_steps=config.max_steps, total_batch=config.total_batch
     )
+    longest = int(samples.lengths.max())
+    most = DEVICE_BATCH if torch.cuda.is_available() else max(1, min(DEVICE_BATCH, CPU_TOKENS // longest))
+    batch, accumulation = device_batch(
+        config.total_batch, devices=devices, wanted=config.runtime.device_batch, most=most
+    )
     order = sample_order(samples.lengths, steps=steps, total_batch=config.total_batch, seed=spec.seed)
 
     # Before the model: this joins the processes and gives each its device.
@@ -120,7 +128,6 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         named = spec.base_name or resolved_name(spec.base_model)
         mark = adapter.BaseMark(named, base_digest(base)) if main_process else None
         set_seed(spec.seed)
-        longest = int(samples.lengths.max())
         refuse(shape_problems(config, base) + length_problems(config, base, longest))
         targets = find_targets(base, config.target_modules, option=TARGETS)
         model = add_lora(base, config, targets)
@@ -141,7 +148,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         check_packing(model)
     trainer.remove_callback(PrinterCallback)
     if progress:
-        trainer.add_callback(ProgressBar)
+        trainer.add_callback(ProgressBar(config.total_batch))
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
     logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
     probe = torch.from_numpy(samples.ids[0][:PROBE_TOKENS].astype(np.int64))[None].to(model.device)
@@ -177,6 +184,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         "samples": len(samples.ids),
         **_count_tokens(samples, order),
         "tokens_per_second": float(np.median(pace)),
+        **_use(float(np.median(pace)), parameters, trained, devices),
         "devices": devices,
         "parallelism": trainer.accelerator.distributed_type.value,
         "device_batch": batch,
@@ -188,6 +196,8 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         "resumed_from_step": checkpoints.step_of(resume) if resume else 0,
         "wall_seconds": time.perf_counter() - began,
     }
+    if progress:
+        tqdm.write(_speed_line(metrics), file=sys.stderr)
     if config.merge:
         from finetune.merge import merge_adapter
 
@@ -278,6 +288,20 @@ def _count_tokens(samples: EncodedSamples, order: NDArray[np.int64]) -> dict[str
         "tokens": int(samples.lengths[order].sum()),
         "trained_tokens": int(trained[order].sum()),
     }
+
+
+def _use(speed: float, parameters: int, trained: int, devices: int) -> dict[str, float | None]:
+    """Operations a second, and their share of what the devices can reach (None: not known)."""
+    done, peak = speed * flops.done_per_token(parameters, trained), flops.peak_of_device()
+    return {"flops_per_second": done, "mfu": None if peak is None else done / (devices * peak)}
+
+
+def _speed_line(metrics: dict[str, Any]) -> str:
+    used = "model FLOP utilisation is not known of this device"
+    if metrics["mfu"] is not None:
+        used = f"{percent(metrics['mfu'])} of what the device can reach (MFU)"
+    speed, rate = metrics["tokens_per_second"], metrics["flops_per_second"]
+    return f"{speed:,.0f} tokens/s, {rate / 1e12:.3g} TFLOP/s: {used}"
 
 
 def _curve(log: list[dict[str, float]], epochs_per_step: float) -> dict[str, list[float]]:

@@ -71,7 +71,7 @@ class Quantization(Enum):
 class FinetuneRuntime:
     device_batch: int | None = None
     """Samples per device and forward pass; accumulation follows. None: as many as divide the total batch,
-    at most 8.
+    at most 8, and on a CPU at most 2,048 tokens.
     """
     devices: int | None = None
     """GPUs to use; none: all that are visible."""

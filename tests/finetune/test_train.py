@@ -47,6 +47,9 @@ def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(m
     assert curve["step"].tolist() == list(range(1, 13))
     assert curve["epoch"].iloc[-1] == 6.0
     assert metrics["tokens_per_second"] > 0
+    done = metrics["tokens_per_second"] * (4 * metrics["parameters"] + 2 * metrics["trainable_parameters"])
+    assert metrics["flops_per_second"] == pytest.approx(done)
+    assert metrics["mfu"] is None  # what a CPU can reach is not known
     assert curve["loss"].iloc[-1] < 0.8 * curve["loss"].iloc[0]
 
 

@@ -70,7 +70,7 @@ def ours() -> Callable[[Path], list[tuple[str, str]]]:
     from ds2.artifacts.subset import read_conversations
     from ds2.artifacts.written_samples import present_fields
     from ds2.models.tiny import byte_tokenizer
-    from finetune.chat import decode_trained, encode_samples
+    from ds2.models.trained_tokens import decode_trained, encode_samples
 
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = TULU
