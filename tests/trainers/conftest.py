@@ -34,7 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="make test-trainers brings the trainers"))
 
 
-TULU = (project_root() / "finetune" / "templates" / "tulu.jinja").read_text(encoding="utf-8").rstrip("\n")
+TULU = (
+    (project_root() / "ds2" / "models" / "templates" / "tulu.jinja").read_text(encoding="utf-8").rstrip("\n")
+)
 MARKED = """\
 {%- if bos_token %}{{- bos_token }}{%- endif %}
 {%- for message in messages %}
