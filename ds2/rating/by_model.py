@@ -71,8 +71,10 @@ def check(config: LlmRaterConfig, scale: ScaleConfig) -> None:
     for name, given, low in least:
         if given < low:
             raise UserError(f"rater.{name}={given} must be at least {low}")
-    if not 0 < config.sample <= 1 or not 0 <= config.max_unrated <= 1:
-        raise UserError("rater.sample is a share above 0 up to 1, rater.max_unrated one from 0 to 1")
+    if not 0 < config.sample <= 1:
+        raise UserError(f"rater.sample={config.sample:g} must be a share above 0, up to 1")
+    if not 0 <= config.max_unrated <= 1:
+        raise UserError(f"rater.max_unrated={config.max_unrated:g} must be a share from 0 to 1")
     _check_batches(config)
     for name in _POSITIVE:
         if (value := getattr(config.runtime, name)) is not None and value <= 0:

@@ -211,7 +211,8 @@ def test_the_expected_rating_is_the_mean_of_the_distribution(tmp_path, monkeypat
         (llm(prompt_version=99), SCALE, "rater.prompt_version=99 is unknown; there is: 1"),
         (llm(max_prompt_tokens=100), SCALE, "leaves no room for a conversation"),
         (llm(repeats=0), SCALE, "rater.repeats=0 must be at least 1"),
-        (llm(sample=0), SCALE, "rater.sample is a share"),
+        (llm(sample=0), SCALE, "rater.sample=0 must be a share"),
+        (llm(max_unrated=2), SCALE, "rater.max_unrated=2 must be a share"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_in_one_line(tmp_path, monkeypatch, config, scale, message):
