@@ -5,6 +5,8 @@ python -m experiments NAME [overrides]               one table or figure, and wh
     --mini                                           in miniature, on a CPU
     --launch                                         compute the missing runs first
     --out FOLDER                                     instead of artifacts/experiments/NAME
+    --plan                                           GPU hours, disk, dollars of the missing runs
+    --export slurm FOLDER                            a job script for each missing run
 python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
 python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
 python -m experiments dashboard --entity E --project P [--dry]
@@ -60,6 +62,8 @@ def _experiment(name: str, arguments: list[str]) -> int:
     from experiments.result import Options
 
     given = _parse(name, arguments)
+    if given.plan or given.export:
+        return _plan(name, given)
     module = experiment(name)
     options = Options(given.overrides, mini=given.mini, launch=given.launch)
     result = module.run(options)
@@ -70,6 +74,24 @@ def _experiment(name: str, arguments: list[str]) -> int:
     for path in output.write(result, folder):
         console.line(f"written: {shown(path)}")
     return 0 if result.complete else 1
+
+
+def _plan(name: str, given: argparse.Namespace) -> int:
+    """What a node with GPUs needs for the missing runs of a sweep, and the jobs that compute them."""
+    from ds2.cli import console
+    from experiments import grid, output, plan
+    from experiments.result import Options
+
+    if given.mini or given.launch:
+        raise UserError("--plan and --export are for the whole experiment and launch nothing")
+    swept = grid.look(name, Options(given.overrides))
+    if given.plan:
+        output.show(plan.plan(swept))
+    if given.export:
+        system, folder = given.export
+        written = plan.export(swept, system, Path(folder))
+        console.line(f"written: {len(written)} job scripts in {shown(Path(folder))}")
+    return 0
 
 
 def _sweeps(command: str, arguments: list[str]) -> tuple[list[str], Options]:
@@ -118,6 +140,8 @@ def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--mini", action="store_true")
     parser.add_argument("--launch", action="store_true")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--plan", action="store_true")
+    parser.add_argument("--export", nargs=2, metavar=("QUEUE", "FOLDER"))
     given, rest = parser.parse_known_args(arguments)
     if given.out is not None and "=" in given.out.name:
         raise UserError(f"--out takes a folder, not {given.out}")

@@ -1,0 +1,158 @@
+"""What the missing runs of a grid need of a node with GPUs, and the jobs that a queue would run.
+
+An estimate, made of the constants below and of nothing that was measured here: training and rating speeds are
+references for one H100, scaled by the model's size. A row of the answer names what it is made of.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ds2.base.errors import UserError
+from ds2.config import RunConfig
+from ds2.config.stages import BASE, method_of, stages_of
+from ds2.report.table_text import Table
+from ds2.runs.expected import ExpectedRun, State
+from experiments.grid import Grid
+from experiments.result import Result
+
+POOL = 300_932
+"""Samples of the paper's pool."""
+PARAMETERS = {"llama_3_1_8b": 8.0e9, "llama_2_7b": 6.7e9, "mistral_7b_v0_3": 7.2e9, "llama_3_2_3b": 3.2e9}
+"""Base model -> parameters."""
+TRAINED_PER_SECOND = 12_473.0
+"""Tokens a second of LoRA on 8 B parameters, one H100, as NeMo AutoModel reports it; others by their size."""
+TOKENS_A_SAMPLE = 500
+"""An assumption: mean tokens of a sample of the pool, cut at `finetune.max_tokens`."""
+RATED_PER_SECOND = 100.0
+"""Ratings a second of 568 tokens by a model of 8 B parameters, one H100, as TensorRT-LLM reports in FP8."""
+EVALUATION_HOURS = 1.0
+"""An assumption: the five benchmarks on the paper's subsets, one H100."""
+DOLLARS_AN_HOUR = 2.5
+"""An assumption: what an H100 costs for an hour."""
+API_DOLLARS = {"gpt_4o_mini": POOL * (568 * 0.15 + 60 * 0.60) / 1e6}
+"""Rater behind an API -> dollars for the pool: 568 tokens read, 60 written, at conf/price.yaml's prices."""
+ADAPTER_SHARE = 0.042
+"""An adapter of rank 64 in float32, as a share of the base model in 16 bits."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one run needs."""
+
+    hours: float
+    """Of one GPU."""
+    disk: float
+    """Bytes, the base model's own left out."""
+
+
+def need_of(config: RunConfig) -> Need:
+    """Training and evaluation of one run; what runs share (ratings, base models) is counted by `totals`."""
+    if config.selection.strategy == BASE:
+        return Need(EVALUATION_HOURS, 0.0)
+    budget = config.budget.samples
+    samples = budget if budget >= 1 else budget * POOL
+    samples = samples if config.selection.budgeted else POOL
+    seen = samples * TOKENS_A_SAMPLE * config.finetune.epochs
+    if config.finetune.max_steps is not None:
+        seen = config.finetune.max_steps * config.finetune.total_batch * TOKENS_A_SAMPLE
+    size = _size(config)
+    hours = seen / (TRAINED_PER_SECOND * 8.0e9 / size) / 3600
+    return Need(hours + EVALUATION_HOURS, 2 * size * ADAPTER_SHARE)
+
+
+def _size(config: RunConfig) -> float:
+    if config.model.name not in PARAMETERS:
+        raise UserError(
+            f"--plan knows no size of model={config.model.name}; it knows {', '.join(PARAMETERS)}"
+        )
+    return PARAMETERS[config.model.name]
+
+
+def plan(grid: Grid) -> Result:
+    """GPU hours, disk and dollars of each cell whose runs are not done, and of all together."""
+    waiting = [each for each in grid.expected if each.state is not State.done]
+    rows: dict[tuple[str, str, str], list[Need]] = {}
+    for each in waiting:
+        rater = each.config.rater.name if "rate" in stages_of(each.config) else ""
+        rows.setdefault((each.config.model.name, method_of(each.config), rater), []).append(
+            need_of(each.config)
+        )
+    lines = [
+        {
+            "model": model, "method": method, "rater": rater, "runs": len(needs),
+            "GPU hours a run": round(needs[0].hours, 1), "GPU hours": round(sum(n.hours for n in needs), 1),
+            "disk GB": round(sum(n.disk for n in needs) / 1e9, 1),
+            "dollars": round(sum(n.hours for n in needs) * DOLLARS_AN_HOUR),
+        }
+        for (model, method, rater), needs in rows.items()
+    ]  # fmt: skip
+    notes = [*_totals(waiting), *_sources(), f"to write job scripts: {_export_line(grid)}"]
+    caption = f"What {len(waiting)} runs that are not done need of one H100: an estimate, not a measurement."
+    return Result(f"Plan of {grid.sweep.name}", caption, [Table("plan", pd.DataFrame(lines))], notes=notes)
+
+
+def _totals(waiting: Sequence[ExpectedRun]) -> list[str]:
+    needs = [need_of(each.config) for each in waiting]
+    raters = {each.config.rater.name for each in waiting if "rate" in stages_of(each.config)}
+    models = {each.config.model.name: _size(each.config) for each in waiting}
+    rating = sum(POOL / RATED_PER_SECOND / 3600 for rater in raters if rater not in API_DOLLARS)
+    hours, api = sum(n.hours for n in needs) + rating, sum(API_DOLLARS.get(rater, 0.0) for rater in raters)
+    disk = sum(n.disk for n in needs) + sum(2 * size for size in models.values()) + POOL * 1024 * 4
+    return [
+        f"rating the pool once by each of {len(raters)} raters: {rating:.1f} GPU hours, ${api:.0f} to an API",
+        f"all: {hours:.0f} GPU hours, {disk / 1e9:.0f} GB of disk, of which the base models "
+        f"{2 * sum(models.values()) / 1e9:.0f}, ${hours * DOLLARS_AN_HOUR + api:,.0f}",
+    ]
+
+
+def _sources() -> list[str]:
+    return [
+        f"made of: {TRAINED_PER_SECOND:,.0f} tokens/s of LoRA on 8 B parameters (NeMo AutoModel, one H100), "
+        f"{RATED_PER_SECOND:g} ratings/s (TensorRT-LLM, FP8); assumed: {TOKENS_A_SAMPLE} tokens a sample, "
+        f"{EVALUATION_HOURS:g} hour an evaluation, ${DOLLARS_AN_HOUR:g} a GPU hour (experiments/plan.py)",
+        "not in it: what a strategy measures with the base model (LESS, perplexity), embedding, the graph",
+    ]
+
+
+def _export_line(grid: Grid) -> str:
+    command = ["python", "-m", "experiments", grid.sweep.name, *grid.extra, "--export", "slurm", "FOLDER"]
+    return shlex.join(command)
+
+
+SCRIPT = """#!/bin/bash
+#SBATCH --job-name={name}
+#SBATCH --gpus=1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=64G
+#SBATCH --time={hours}:00:00
+#SBATCH --output={name}-%j.log
+# Two minutes before its time is up the run keeps a checkpoint; submitted again, it goes on from there.
+#SBATCH --signal=B:TERM@120
+#SBATCH --requeue
+set -euo pipefail
+cd "${{DS2_HOME:?the folder of the clone}}"
+exec {command}
+"""
+
+
+def export(grid: Grid, system: str, folder: Path) -> list[Path]:
+    """Write a job script for each run that is not done; their paths. Raises UserError for another queue."""
+    if system != "slurm":
+        raise UserError(f"--export {system}: slurm is the only queue that is known")
+    waiting = [each for each in grid.expected if each.state is not State.done and each.to_launch]
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, each in enumerate(waiting):
+        hours = int(2 * need_of(each.config).hours) + 1  # twice the estimate: it is one
+        name = f"{grid.sweep.name}-{number:03d}"
+        command = shlex.join(["ds2", *each.overrides])
+        path = folder / f"{name}.sh"
+        path.write_text(SCRIPT.format(name=name, hours=hours, command=command), encoding="utf-8")
+        paths.append(path)
+    return paths

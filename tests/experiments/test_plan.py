@@ -1,0 +1,70 @@
+"""What the missing runs of a grid need, and the scripts that a queue would run."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ds2.base.errors import UserError
+from ds2.config.compose import compose
+from experiments import grid, plan
+from experiments.__main__ import main
+from experiments.result import Options
+
+ONE_SEED = ["model=llama_3_1_8b", "seed=42"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> grid.Grid:
+    store = tmp_path_factory.mktemp("store")
+    return grid.look("main_table", Options([*ONE_SEED, f"paths.artifacts={store}"]))
+
+
+def test_hours_are_tokens_over_speed_and_a_larger_model_is_slower() -> None:
+    small, large = (
+        plan.need_of(compose(["experiment=paper", "selection=random", f"model={model}"])).hours
+        - plan.EVALUATION_HOURS
+        for model in ("llama_3_2_3b", "llama_3_1_8b")
+    )
+    tokens = 10_000 * 5 * plan.TOKENS_A_SAMPLE
+    assert large == pytest.approx(tokens / plan.TRAINED_PER_SECOND / 3600)
+    assert small == pytest.approx(large * 3.2 / 8)
+    full = plan.need_of(compose(["experiment=paper", "selection=full"])).hours - plan.EVALUATION_HOURS
+    assert full == pytest.approx(large * plan.POOL / 10_000)
+
+
+def test_a_base_model_is_only_evaluated() -> None:
+    need = plan.need_of(compose(["experiment=paper", "selection=base"]))
+    assert (need.hours, need.disk) == (plan.EVALUATION_HOURS, 0)
+
+
+def test_a_row_a_cell_with_the_runs_that_wait(swept: grid.Grid) -> None:
+    result = plan.plan(swept)
+    rows = result.tables[0].frame
+    assert {"base", "random", "ds2 (rank)"} <= set(rows["method"])
+    assert rows["runs"].sum() == len(swept.expected)
+    assert any("assumed" in note for note in result.notes)
+
+
+def test_each_run_gets_a_script_that_bash_reads(swept: grid.Grid, tmp_path: Path) -> None:
+    paths = plan.export(swept, "slurm", tmp_path / "jobs")
+    assert len(paths) == len(swept.expected) > 0
+    for path in paths:
+        subprocess.run(["bash", "-n", str(path)], check=True)
+    first = paths[0].read_text()
+    assert "#SBATCH --gpus=1" in first
+    assert "exec ds2 experiment=paper" in first
+
+
+def test_an_unknown_queue_or_model_is_one_clear_line(swept: grid.Grid, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--export pbs: slurm is the only queue"):
+        plan.export(swept, "pbs", tmp_path)
+    with pytest.raises(UserError, match="no size of model=mini"):
+        plan.need_of(compose(["experiment=mini"]))
+
+
+def test_the_command_refuses_what_does_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["main_table", "--plan", "--mini"]) == 2
+    assert "--plan and --export are for the whole experiment" in capsys.readouterr().err
