@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
+from ds2.base.errors import UserError
 from ds2.config.base import MISSING, SCHEMAS, Extensible, name_or_path_field, path_field, register
 from ds2.method.choices import CurationMethod
 
@@ -102,11 +103,33 @@ class SelectionConfig(Extensible):
         return values
 
 
+_UNITS = {"K": 1_000, "M": 1_000_000, "B": 1_000_000_000}
+
+
 @register("budget", "budget")
 @dataclass
 class BudgetConfig:
     samples: float = MISSING
     """Number of samples to select, or, below 1, the share of the pool."""
+    tokens: str | None = None
+    """In place of `samples`: as many samples as have at most so many assistant tokens, `2M`, `500k` or a
+    number, counted by the base model's tokenizer as fine-tuning sees them (template, `finetune.max_tokens`).
+    """
+
+    @property
+    def most_tokens(self) -> int | None:
+        """`tokens` as a number. Raises UserError where it is none."""
+        if self.tokens is None:
+            return None
+        text = str(self.tokens)
+        unit = _UNITS.get(text[-1:].upper(), 1)
+        try:
+            count = float(text[:-1] if unit > 1 else text) * unit
+        except ValueError:
+            count = 0.0
+        if not 1 <= count < 1e15:
+            raise UserError(f"budget.tokens={text} must be a number of tokens, such as 2M, 500k or 20000")
+        return int(count)
 
 
 @dataclass

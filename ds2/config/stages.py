@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from ds2.base.errors import UserError
 from ds2.config.curation import CurationConfig
 from ds2.config.run import RunConfig, Until
-from ds2.config.selection import STRATEGIES, SelectionConfig
+from ds2.config.selection import STRATEGIES, BudgetConfig, SelectionConfig
 from ds2.method.choices import CurationMethod
 
 READS: dict[str, tuple[str, ...]] = {
@@ -37,6 +37,8 @@ BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
 CHOICES = ("pool", "model", "budget", "method", "rater")
 """What distinguishes rows; a column with one value wherever it has any is left out."""
+TOKENS = "_tokens"
+"""Behind a budget that is one of tokens."""
 Key = tuple[Hashable, ...]
 """A row's choices, in the order of `CHOICES`."""
 
@@ -58,7 +60,7 @@ def _chosen_stages(config: RunConfig) -> list[str]:
         selected, trained = [], ["model"]
     else:
         selected = [*_with_ancestors(config.selection.needs), "select"]
-        if config.selection.measures_with_base_model:
+        if config.selection.measures_with_base_model or counts_tokens(config):
             selected = ["model", *selected]
         if config.selection.export:
             selected = [*selected, "export"]
@@ -67,6 +69,11 @@ def _chosen_stages(config: RunConfig) -> list[str]:
     if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
         chain = [*chain, "evaluate"]
     return [*chain, "report"] if until is Until.report else chain
+
+
+def counts_tokens(config: RunConfig) -> bool:
+    """Whether the budget is one of tokens, which the base model's tokenizer counts."""
+    return config.budget.tokens is not None and config.selection.budgeted
 
 
 def _with_ancestors(stages: Iterable[str]) -> list[str]:
@@ -124,6 +131,7 @@ def _contradictions(config: RunConfig) -> Iterator[str]:
     yield from _wrong_knowledge(config.curation)
     try:
         check_budget(config.budget.samples)
+        _ = config.budget.most_tokens
     except UserError as error:
         yield str(error)
     if config.seed < 0:
@@ -179,6 +187,20 @@ def budget_text(budget: float) -> str:
     return f"{budget:.15g}" if budget > 1_000_000 and float(short) != budget else short
 
 
+def _budget_said(config: RunConfig) -> str:
+    if config.budget.tokens is None:
+        return budget_text(config.budget.samples)
+    return f"{config.budget.tokens}{TOKENS}"
+
+
+def amount(budget: Hashable) -> tuple[bool, float]:
+    """Where a budget stands among others: samples by number, then tokens by number; none first."""
+    text = str(budget or 0)
+    if text.endswith(TOKENS):
+        return True, float(BudgetConfig(tokens=text.removesuffix(TOKENS)).most_tokens or 0)
+    return False, float(text)
+
+
 def choices(config: RunConfig) -> dict[str, str | None]:
     """The choices that tell this run from its neighbours, by the word used on the command line; None where
     one has no say.
@@ -190,9 +212,7 @@ def choices(config: RunConfig) -> dict[str, str | None]:
         "embedder": config.embedder.name if "embed" in stages else None,
         "curation": config.curation.method.value if "curate" in stages else None,
         "selection": config.selection.name or config.selection.strategy,
-        "budget": budget_text(config.budget.samples)
-        if "select" in stages and config.selection.budgeted
-        else None,
+        "budget": _budget_said(config) if "select" in stages and config.selection.budgeted else None,
         "base_model": config.model.name if stages & {"finetune", "evaluate", "model"} else None,
         "finetune": config.finetune.name if "finetune" in stages else None,
         "eval": config.eval.name if "evaluate" in stages else None,

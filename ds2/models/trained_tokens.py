@@ -189,6 +189,32 @@ def encode_samples(
     return encoded
 
 
+def trained_counts(
+    tokenizer: Any, conversations: Sequence[Messages], *, max_tokens: int, progress: Any = None
+) -> NDArray[np.int64]:
+    """(N,) tokens of each conversation that carry loss, as `encode_samples` finds them; 0: left out."""
+    counts, single = np.zeros(len(conversations), dtype=np.int64), _end_of_turn(tokenizer)
+    for at in range(0, len(conversations), CHUNK):
+        rendered = [trained_spans(tokenizer, one, single) for one in conversations[at : at + CHUNK]]
+        for row, (ranges, spans) in enumerate(_tokenised(tokenizer, rendered, max_tokens)):
+            counts[at + row] = int(_inside(ranges, spans).sum())
+        if progress is not None:
+            progress(len(rendered))
+    return counts
+
+
+def _tokenised(
+    tokenizer: Any, rendered: Sequence[tuple[str, list[tuple[int, int]]]], most: int
+) -> Iterator[tuple[NDArray[np.int64], list[tuple[int, int]]]]:
+    """Character ranges of the first `most` tokens of each text, and its trained spans."""
+    tokens = tokenizer(
+        [text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True,
+        truncation=True, max_length=most,
+    )  # fmt: skip
+    for ranges, (_, spans) in zip(tokens["offset_mapping"], rendered, strict=True):
+        yield np.array(ranges, dtype=np.int64).reshape(-1, 2), spans
+
+
 def decode_trained(tokenizer: Any, encoded: EncodedSamples) -> Iterator[str]:
     """The text that each sample trains, end tokens shown: for tests and for a look at the data."""
     for ids, trained in zip(encoded.ids, encoded.trained, strict=True):

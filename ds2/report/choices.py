@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from ds2.config.stages import TOKENS, amount
+
 NONE = "none"
 """Stands where a choice had no say: a random subset has no rater."""
 
 
 def word(name: str, value: Hashable) -> str:
-    """One choice: `0.1` as a budget is 10 % of the pool, `10000` so many samples."""
+    """One choice: of budgets, `0.1` is 10 % of the pool, `10000` so many samples, `2M_tokens` tokens."""
     if value is None:
         return NONE
     if name == "budget":
-        budget = float(str(value))
+        of_tokens, budget = amount(value)
+        if of_tokens:
+            return f"{str(value).removesuffix(TOKENS)} tokens"
         return f"{100 * budget:g} %" if budget < 1 else f"{budget:,.0f}"
     return str(value)
 

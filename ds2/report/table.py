@@ -16,7 +16,7 @@ import pandas as pd
 from ds2.artifacts.run import RunResult
 from ds2.base.words import measured
 from ds2.config import RunConfig
-from ds2.config.stages import CHOICES, Key, key_of
+from ds2.config.stages import CHOICES, Key, amount, key_of
 from ds2.report.answers import AVERAGE
 from ds2.report.differences import Difference, difference
 from ds2.report.table_rows import Published, Row, task_names
@@ -288,7 +288,7 @@ def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:
     for key in rows:
         pool, model, budget, method, rater = key
         ranks[key] = (
-            pools[pool], models[model], raters[rater], methods[method], float(str(budget or 0)),
+            pools[pool], models[model], raters[rater], methods[method], amount(budget),
         )  # fmt: skip
     return {key: rows[key] for key in sorted(rows, key=ranks.__getitem__)}
 

@@ -31,7 +31,7 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.config import LlmRaterConfig, RunConfig
 from ds2.config.rating import raters_of
-from ds2.config.stages import choices
+from ds2.config.stages import amount, choices
 from ds2.method.agreement import COLLAPSED
 from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
@@ -147,7 +147,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         # Named also where a run stops before they matter: what a workspace filters by keeps its values.
         "base_model": config.model.name,
         "eval": config.eval.name if config.eval.enabled else "off",
-        "budget": config.budget.samples if budget else NONE,
+        "budget": amount(said["budget"])[1] if budget else NONE,
         "seed": config.seed,
         "curation_k": config.curation.k if curated else NONE,
         "curation_confidence": config.curation.confidence if curated and thresholded else NONE,

@@ -29,7 +29,7 @@ from ds2.base.progress import clock
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
 from ds2.config.kept import keep
 from ds2.config.run import TrackingService
-from ds2.config.stages import check, run_name, slug_of, stages_of
+from ds2.config.stages import check, counts_tokens, run_name, slug_of, stages_of
 from ds2.runs.context import Context
 from ds2.runs.pools import hashes_of, pool_of
 from ds2.runs.stages import (
@@ -258,6 +258,8 @@ class Chain:
     def _check_budget(self) -> None:
         """A budget that the pool cannot fill is refused before hours are spent on its way there."""
         step = self._context.steps.get("select")
+        if counts_tokens(self.config):
+            return  # the strategy fills it with what there is
         if step is not None and "budget" in step.identity and self.store.find(step) is None:
             size = len(self._context.pool.load())
             resolve_budget(self.config.budget.samples, size, pool_size=size)

@@ -15,7 +15,7 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.page import html
 from ds2.artifacts.run import RunResult
 from ds2.base.words import measured
-from ds2.config.stages import CHOICES
+from ds2.config.stages import CHOICES, amount
 from ds2.report import facts
 from ds2.report.answers import AVERAGE
 from ds2.report.choices import in_words
@@ -143,7 +143,7 @@ def _result_charts(compared: Comparison, rows: Sequence[Mapping[str, Any]]) -> l
     if "budget" in compared.compared:
         named = tuple(name for name in CHOICES if name != "budget")
         by_budget = [
-            point | {"x": float(row["budget"]), "series": compared.label(row["labels"], named)}
+            point | {"x": amount(row["budget"])[1], "series": compared.label(row["labels"], named)}
             for row, point in zip(rows, points, strict=True)
             if row["budget"] is not None
         ]

@@ -25,6 +25,7 @@ from ds2.config import (
     TfidfEmbedderConfig,
 )
 from ds2.config.selection import FilteredSelectionConfig, MeasuredSelectionConfig
+from ds2.config.stages import counts_tokens
 from ds2.method.choices import CurationMethod, Device
 from ds2.method.curation.inputs import check_options
 from ds2.method.embedding import check_vocabulary
@@ -46,7 +47,7 @@ _COUNTS = ("k", "epochs", "batch", "rank", "projection", "max_tokens")
 
 def budget(run: Run) -> Iterator[Finding]:
     """The pool can be read and can fill the budget."""
-    if run.config.selection.budgeted:
+    if run.config.selection.budgeted and not counts_tokens(run.config):
         size = len(run.pool)
         resolve_budget(run.config.budget.samples, size, pool_size=size)
     yield from ()

@@ -1,0 +1,55 @@
+"""A run whose budget is one of tokens: what training then sees is what was counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ds2.artifacts import adapter
+from ds2.config.compose import compose
+from ds2.config.stages import choices, run_name
+from ds2.report.choices import in_words
+from ds2.runs.chain import Chain
+
+FIXED = [
+    "model=tiny",
+    "finetune=tiny",
+    "finetune.max_steps=1",
+    "eval=none",
+    "tracking=none",
+    "pool.samples=60",
+]
+
+
+def test_training_sees_the_tokens_that_were_counted(tmp_path: Path) -> None:
+    store = f"paths.artifacts={tmp_path}"
+    chosen = [
+        *FIXED,
+        store,
+        "selection=random",
+        "budget.tokens=0.3k",
+        "runtime.progress=false",
+    ]
+    config = compose(chosen)
+    assert in_words(choices(config))["budget"] == "0.3k tokens"
+    assert "0.3k_tokens" in run_name(config)
+    run = Chain(compose([*chosen, "until=select"])).run()
+    counted = run.stages["select"].record["counts"]
+    assert 0 < counted["tokens"] <= 300
+    batches = [f"finetune.{name}={counted['selected']}" for name in ("total_batch", "runtime.device_batch")]
+    longer = Chain(compose([*chosen, *batches, "until=finetune"])).run()
+    trained = adapter.read_metrics(longer.stages["finetune"].path)
+    assert trained["samples"] == counted["selected"]
+    assert trained["trained_tokens"] == counted["tokens"]  # one step of all samples
+
+
+def test_the_budget_of_tokens_is_identity_with_what_counts_them(tmp_path: Path) -> None:
+    chosen = [*FIXED, f"paths.artifacts={tmp_path}", "selection=random", "until=select"]
+
+    def fingerprint(*more: str) -> str:
+        return Chain(compose([*chosen, *more])).fingerprint
+
+    plain, some = fingerprint(), fingerprint("budget.tokens=300")
+    assert fingerprint("budget.tokens=0.3k") == some == fingerprint("budget.tokens=300", "budget.samples=7")
+    others = [fingerprint("budget.tokens=300", other) for other in ("finetune.max_tokens=9", "model.seed=1")]
+    assert len({plain, some, *others}) == 4
+    assert fingerprint("finetune.max_tokens=9") == plain
