@@ -9,8 +9,8 @@ ratings of the same texts.
         them}, "human": mean rating}
     python benchmarks/human_truth.py --embedder minilm        embeddings (and neighbours) by
                                                               all-MiniLM-L6-v2 (dev extra);
-                                                              `words`: TF-IDF that keeps common words, where
-                                                              `tfidf` is ds2's embedder
+                                                              `rare`: TF-IDF without words that more than a
+                                                              fifth of the texts have
     python benchmarks/human_truth.py --docs                   copy the tables into docs/truth.md and exit
 
 Writes benchmarks/results/human-truth[-NAME].csv (every cell), .md (means), and docs/figures/human_truth.svg
@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from truth_measures import MEASURES, Row, TruthSet, bootstrapped, group_draws, measure, read_sets  # noqa: E402
 from truth_orders import GIVEN, orders  # noqa: E402
+from truth_panels import MEAN, compare_panels  # noqa: E402
 
 DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
 RESULTS = ROOT / "benchmarks" / "results"
@@ -71,7 +72,7 @@ def main() -> None:
     )
     parser.add_argument("--sets", type=Path, default=DATA / "truth", help="folder of truth sets")
     parser.add_argument("--raters", choices=("all", "named"), default="all")
-    parser.add_argument("--embedder", choices=("tfidf", "words", "minilm"), default="tfidf")
+    parser.add_argument("--embedder", choices=("tfidf", "rare", "minilm"), default="tfidf")
     parser.add_argument("--only", nargs="*", default=(), metavar="SET", help="some sets of the folder")
     parser.add_argument("--brief", action="store_true", help="without `rank`, which takes most of the time")
     parser.add_argument("--draws", type=int, default=200, help="bootstrap draws")
@@ -86,12 +87,15 @@ def main() -> None:
     try:
         options = {"raters": args.raters, "embedder": args.embedder, "draws": args.draws, "brief": args.brief}
         rows = compare(args.sets, args.only, args.workers, **options)
+        panels = compare_panels(
+            args.sets, tuple(args.only), partial(embed, embedder=args.embedder), args.draws, SEED
+        )
     except FileNotFoundError as missing:
         sys.exit(f"human_truth: {missing}")
     name = "human-truth" + (f"-{suffix}" if suffix else "")
     args.out.mkdir(parents=True, exist_ok=True)
-    write_csv(args.out / f"{name}.csv", rows)
-    text = f"{head(args)}\n\n{report(rows)}"
+    write_csv(args.out / f"{name}.csv", [*rows, *panels])
+    text = f"{head(args)}\n\n{report(rows)}{panel_report(panels)}"
     (args.out / f"{name}.md").write_text(text)
     print(text)
     named = [r for r in rows if r.rater in NAMED.get(r.set, (r.rater,))]
@@ -154,15 +158,12 @@ def minilm(rated: list[str]) -> np.ndarray:
 
 
 def embed(texts: list[str], embedder: str) -> np.ndarray:
-    """Rows of the whole texts, (n, d)."""
-    if embedder == "words":
-        from ds2.method.student.features import count_terms, text_vectors
+    """Rows of the whole texts, (n, d); of panels by MiniLM too."""
+    from ds2.method.embedding import tfidf_svd
 
-        x = text_vectors(count_terms(texts))
-    else:
-        from ds2.method.embedding import tfidf_svd
-
-        x = tfidf_svd(texts, dimensions=128)
+    if embedder == "minilm":
+        return minilm(texts)
+    x = tfidf_svd(texts, max_df=0.2 if embedder == "rare" else 1.0)
     x[np.linalg.norm(x, axis=1) < 1e-9] = 1.0
     return x
 
@@ -205,7 +206,16 @@ def report(rows: list[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def order_table(rows: list[Row], base: dict[tuple[str, str], Row]) -> str:
+def panel_report(rows: list[Row]) -> str:
+    """All raters of a set at once, beside their plain mean; nothing where no set has several."""
+    if not rows:
+        return ""
+    base = {(r.set, r.rater): r for r in rows if r.order == MEAN}
+    table = order_table(rows, base, first=MEAN)
+    return f"\n\nAll raters of a set at once ({len(base)} sets), gain over their plain mean:\n\n{table}"
+
+
+def order_table(rows: list[Row], base: dict[tuple[str, str], Row], *, first: str = GIVEN) -> str:
     lines = [
         ["order", "top 10 %", "gain", "top 30 %", "gain", "Spearman", "gain", "gain top 10 %, no length",
          "top 30 %, no length", "raters harmed by > .05", "worst"]
@@ -214,9 +224,9 @@ def order_table(rows: list[Row], base: dict[tuple[str, str], Row]) -> str:
         v = np.mean([r.values for r in chosen], axis=0)
         d, b = gains(chosen, base)
         m, b = d.mean(axis=0), b.mean(axis=1)
-        cells = [f"{m[j]:+.3f} {interval(b[:, j])}" for j in range(5)] if order != GIVEN else [""] * 5
-        harmed = f"{np.mean(d[:, 0] < -HARM):.3f}" if order != GIVEN else ""
-        worst = f"{d[:, 0].min():+.2f}" if order != GIVEN else ""
+        cells = [f"{m[j]:+.3f} {interval(b[:, j])}" for j in range(5)] if order != first else [""] * 5
+        harmed = f"{np.mean(d[:, 0] < -HARM):.3f}" if order != first else ""
+        worst = f"{d[:, 0].min():+.2f}" if order != first else ""
         lines.append(
             [order, f"{v[0]:.3f}", cells[0], f"{v[1]:.3f}", cells[1], f"{v[2]:.3f}", cells[2], cells[3],
              cells[4], harmed, worst]

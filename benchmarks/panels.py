@@ -5,9 +5,9 @@ time.
     python benchmarks/panels.py --sets DIR sets     some parts: sets, student, useless, repeats; without
                                                     sets: speed, curate
 
-DIR holds gzip JSON-lines files, one a set, of rows `{"group", "llm": {rater: rating or list of repeats},
-"human": number}` (null where missing; the first repeat is read). Writes benchmarks/results/panels-PART.csv
-and .md, with machine, versions and date.
+DIR holds JSON-lines files (.jsonl or .jsonl.gz), one a set, of rows `{"group", "llm": {rater: rating or list
+of repeats}, "human": number}` (null where missing; the first repeat is read). Writes
+benchmarks/results/panels-PART.csv and .md, with machine, versions and date.
 """
 
 from __future__ import annotations
@@ -60,12 +60,22 @@ class RatedSet:
     rated: list[str]
 
 
+def set_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*.jsonl*") if p.suffix in (".gz", ".jsonl"))
+
+
+def rated_rows(file: Path) -> list[dict[str, Any]]:
+    """Rows of a set that people scored."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding="utf-8") as lines:
+        return [row for row in map(json.loads, lines) if row["human"] is not None]
+
+
 def read_set(file: Path) -> RatedSet:
     """A set with the raters of its own scale: those whose ratings have the set's most common range, others
     left out aloud.
     """
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        rows = [row for row in map(json.loads, lines) if row["human"] is not None]
+    rows = rated_rows(file)
     raters = list(dict.fromkeys(name for row in rows for name in row["llm"]))
     X = np.array([[first_rating(row["llm"].get(name)) for name in raters] for row in rows])
     top = np.nanmax(X, axis=0)
@@ -76,7 +86,7 @@ def read_set(file: Path) -> RatedSet:
     low = int(np.nanmin(X))
     codes = np.where(np.isnan(X), -1, X - low).astype(np.int64)
     return RatedSet(
-        name=file.name.removesuffix(".jsonl.gz"),
+        name=file.name.split(".jsonl")[0],
         raters=[raters[r] for r in own],
         scores=codes,
         num_scores=int(np.nanmax(X)) - low + 1,
@@ -94,7 +104,7 @@ def first_rating(value: Any) -> float:
 
 
 def several_raters(folder: Path) -> Iterator[RatedSet]:
-    for file in sorted(folder.glob("*.jsonl.gz")):
+    for file in set_files(folder):
         found = read_set(file)
         varied = [
             r
@@ -299,13 +309,12 @@ def run_repeats(folder: Path) -> tuple[list[dict[str, Any]], str]:
     the repeats fused as columns and refined.
     """
     rows = []
-    for file in sorted(folder.glob("*.jsonl.gz")):
-        with gzip.open(file, "rt", encoding="utf-8") as lines:
-            samples = [row for row in map(json.loads, lines) if row["human"] is not None]
+    for file in set_files(folder):
+        samples = rated_rows(file)
         for rater in dict.fromkeys(name for row in samples for name in row["llm"]):
             found = _repeated(samples, rater)
             if found is not None:
-                rows.append({"set": file.name.removesuffix(".jsonl.gz"), "rater": rater} | _by_order(*found))
+                rows.append({"set": file.name.split(".jsonl")[0], "rater": rater} | _by_order(*found))
     keys = list(rows[0])[3:]
     mean = {key: float(np.mean([row[key] for row in rows])) for key in keys}
     rows.append({"set": "mean", "rater": "", "rows": "", **mean})
@@ -331,7 +340,7 @@ def _repeated(samples: list[dict[str, Any]], rater: str) -> tuple[list[dict[str,
 def _by_order(samples: list[dict[str, Any]], scores: np.ndarray) -> dict[str, Any]:
     K = int(scores.max()) + 1
     human = np.array([row["human"] for row in samples], dtype=float)
-    x = unit_rows(tfidf_svd([row["text"] for row in samples], dimensions=128, min_df=2)).vectors
+    x = unit_rows(tfidf_svd([row["text"] for row in samples])).vectors
     texts = [row.get("rated") or row["text"] for row in samples]
     graph = knn_graph(x, 20)
     mean = scores.mean(axis=1)
@@ -363,7 +372,7 @@ def run_student(folder: Path) -> tuple[list[dict[str, Any]], str]:
     for rated_set in several_raters(folder):
         at = common(rated_set)
         texts = [rated_set.texts[n] for n in at]
-        embeddings = unit_rows(tfidf_svd(texts, dimensions=128, min_df=2)).vectors
+        embeddings = unit_rows(tfidf_svd(texts)).vectors
         result = curate(
             embeddings,
             rated_set.scores[at],

@@ -109,13 +109,18 @@ def _cell(
     lengths = np.array([len(rated[i]) for i in at], dtype=float)
     if np.ptp(human) == 0 or np.ptp(repeats[:, 0]) == 0:
         return None
-    z = np.log1p(lengths)
-    columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
-    left = human - columns @ np.linalg.lstsq(columns, human, rcond=None)[0]
+    left = without_length(human, lengths)
     return Cell(
         name, rater, at, whole_scores(repeats[:, 0]), repeats, standardised(human),
         standardised(left), lengths, groups[at],
     )  # fmt: skip
+
+
+def without_length(human: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """What log length and its square leave of human ratings, (n,)."""
+    z = np.log1p(lengths)
+    columns = np.stack([np.ones(len(z)), z, z**2], axis=1)
+    return np.asarray(human - columns @ np.linalg.lstsq(columns, human, rcond=None)[0])
 
 
 def _ratings(value: Any) -> list[float]:

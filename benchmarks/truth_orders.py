@@ -4,10 +4,8 @@ where the order has no say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from truth_measures import Cell, TruthSet, standardised
+from truth_measures import Cell, standardised
 
 import ds2
 from ds2.base.errors import UserError
@@ -16,10 +14,6 @@ from ds2.method.diversity import long_tail_scores
 
 GIVEN = "given scores"
 OF_LENGTH = ("longest", "longest among equals")
-PANEL: Callable[[TruthSet, np.ndarray], dict[str, np.ndarray]] | None = None
-"""A method that reads all raters of a set at once would be put here: (set, (N, R) ratings) -> name -> (N,)
-order.
-"""
 
 
 def among_equals(scores: np.ndarray, tie: np.ndarray) -> np.ndarray:

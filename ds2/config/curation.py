@@ -73,9 +73,9 @@ class TfidfEmbedderConfig(EmbedderConfig):
 
     dimensions: int = 128
     """Width after the SVD; the vocabulary's own where it or the pool is no larger."""
-    min_df: int = 3
+    min_df: int = 2
     """Terms in fewer texts are dropped."""
-    max_df: float = 0.2
+    max_df: float = 1.0
     """Terms in a larger share of texts are dropped."""
 
 

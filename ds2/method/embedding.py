@@ -30,7 +30,7 @@ class Embeddings:
 
 
 def tfidf_svd(
-    texts: Sequence[str], *, dimensions: int = 128, min_df: int = 3, max_df: float = 0.2
+    texts: Sequence[str], *, dimensions: int = 128, min_df: int = 2, max_df: float = 1.0
 ) -> NDArray[np.float32]:
     """TF-IDF with sublinear term frequency, reduced by a truncated SVD on one thread; rows are not
     normalised.

@@ -116,6 +116,9 @@ def test_a_persons_own_folder_of_ratings_is_compared(tmp_path):
     subprocess.run([*command, "--draws", "20", "--workers", "1"], check=True, capture_output=True)
     with (out / "human-truth.csv").open() as file:
         rows = list(csv.DictReader(file))
+    panel = {r["order"] for r in rows if r["rater"] == "2 raters"}
+    assert panel == {"mean of the raters", "factor", "panel: factor, then its student"}
+    rows = [r for r in rows if r["rater"] != "2 raters"]
     assert {r["rater"] for r in rows} == {"repeats", "half"}
     top = {r["order"]: float(r["top 10 %"]) for r in rows if r["rater"] == "repeats"}
     assert top["people (oracle)"] == max(top.values())

@@ -70,7 +70,7 @@ def pool(language: str, rows: int = 200) -> tuple[list[str], np.ndarray]:
 @pytest.mark.parametrize("language", TOPICS)
 def test_neighbours_are_of_one_topic_in_every_script(language):
     texts, topics = pool(language)
-    graph = knn_graph(unit_rows(tfidf_svd(texts, max_df=0.5)).vectors, 10)
+    graph = knn_graph(unit_rows(tfidf_svd(texts)).vectors, 10)
     assert (topics[graph.neighbors] == topics[:, None]).mean() > 0.9  # by chance: .246
     assert count_terms(texts).sum(axis=1).min() >= 3
 
@@ -97,11 +97,19 @@ def test_a_character_of_a_script_without_spaces_counts_as_a_word():
 @pytest.mark.parametrize(
     ("texts", "cause"),
     [
-        (["the same words"] * 200, "all 200 texts are equal"),
         ([chr(0x1F600 + i % 60) for i in range(200)], "no text has a word of two letters"),
-        ([f"word{i}" for i in range(200)], "in fewer than embedder.min_df=3 texts"),
+        ([f"word{i}" for i in range(200)], "in fewer than embedder.min_df=2 texts"),
     ],
 )
 def test_texts_without_a_vocabulary_are_told_why(texts, cause):
     with pytest.raises(UserError, match=cause):
         tfidf_svd(texts)
+
+
+def test_equal_texts_have_one_vector_and_no_vocabulary_where_common_words_are_dropped():
+    texts = ["the same words"] * 200
+    vectors = tfidf_svd(texts)
+    assert (vectors == vectors[0]).all()
+    assert np.linalg.norm(vectors[0]) == pytest.approx(1)
+    with pytest.raises(UserError, match="all 200 texts are equal"):
+        tfidf_svd(texts, max_df=0.2)

@@ -98,7 +98,7 @@ def test_neighbours_tend_to_share_the_true_score():
     decomposition = pytest.importorskip("sklearn.decomposition")
     pool = generate_pool(samples=DEFAULT_SAMPLES, seed=0, num_scores=6)
     texts = [" ".join(message["content"] for message in row["messages"]) for row in pool]
-    vectorizer = feature_extraction.TfidfVectorizer(sublinear_tf=True, min_df=3, max_df=0.2)
+    vectorizer = feature_extraction.TfidfVectorizer(sublinear_tf=True, min_df=2)
     rows = decomposition.TruncatedSVD(128, random_state=0).fit_transform(vectorizer.fit_transform(texts))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     similarity = rows @ rows.T

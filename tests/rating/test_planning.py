@@ -132,7 +132,6 @@ def test_the_command_prints_it(
             "pool=jsonl", f"pool.path={tmp_path}/pool.jsonl", "rater=gpt_4o_mini",
             "rater.backend=openai_batch",
             "rater.sample=0.1", "until=curate", "plan=true", f"paths.artifacts={tmp_path}/artifacts",
-            "embedder.max_df=1.0",
         ]
     )  # fmt: skip
     said = capsys.readouterr().out

@@ -65,7 +65,7 @@ def test_a_run_that_can_work_has_no_problem(folder):
         ("curation.k=50", "curation.k=50 reads 49 neighbours"),
         ("curation.confidence=2", "curation.confidence must be in 0..1"),
         ("curation.bootstrap=-1", "curation.bootstrap=-1 must not be negative"),
-        ("embedder.min_df=500", "embedder.min_df=500 and embedder.max_df=0.2 leave no term"),
+        ("embedder.min_df=500", "embedder.min_df=500 and embedder.max_df=1 leave no term"),
         ("embedder.min_df=1 embedder.max_df=0.004", "embedder=tfidf_svd finds no vocabulary|embedder.min_df"),
         ("embedder.dimensions=0", "embedder.dimensions=0 must be"),
         ("rater.column=nope", "rater.column=nope: no row of the pool has the column"),
