@@ -11,7 +11,7 @@ from ds2.report.people import people_say
 @pytest.mark.parametrize("overrides", ["experiment=paper", "selection=ds2", "experiment=mini selection=ds2"])
 def test_the_paper_s_method_is_told_what_people_say_in_one_line(overrides):
     (line,) = people_say([compose(overrides.split())])
-    assert "0.38 sd above the mean" in line
+    assert "0.37 sd above the mean" in line
     assert "docs/truth.md" in line
     assert "\n" not in line
 

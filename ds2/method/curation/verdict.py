@@ -1,8 +1,8 @@
 """Two or three plain sentences: what was done with the scores, what that cannot tell, and what would tell.
 
-The figures are of real raters judged by people: mean human rating, in standard deviations, of the top 10 %
-that each order selects, over 29 raters on eight sets (docs/truth.md, `python benchmarks/human_truth.py
---raters named`).
+The figures are of real raters judged by people: mean human rating, in standard deviations, of the share that
+each order selects, over 29 raters on eight sets (docs/truth.md, `python benchmarks/human_truth.py --raters
+named`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 from ds2.base.words import percent
 from ds2.method.anchor_judgement import Judgement, RaterJudgement
 
-GIVEN = 0.786
-"""The rater's own scores."""
-TOP_TENTH = {"rank": 0.484, "posterior": 0.759}
-"""Method -> its own order."""
-PAPER, REFINED = 0.384, 0.923
-"""The paper's method, `rank` and then the long tail; `refine`."""
+GIVEN, PAPER, REFINED = 0.786, 0.367, 0.936
+"""Top 10 %: the rater's own scores; the paper's method, `rank` and then the long tail; `refine`."""
+WORSE = {"rank": ("top 10 %", 0.487, 0.786), "posterior": ("top 30 %", 0.567, 0.622)}
+"""Method -> where its own order is worse than the rater's scores: the share, its value, theirs."""
 ASK = "`ds2 anchors draw`"
 """The command that chooses whom to ask."""
 _CANNOT_TELL = (
@@ -54,10 +52,10 @@ def warning_of(method: str) -> str:
     """One line for whoever replaces one rater's scores without knowing more of the rater; `rank` or
     `posterior`.
     """
+    share, value, given = WORSE[method]
     return (
-        f"By people's ratings, curation={method} of one rater chooses worse than the rater's own scores: top "
-        f"10 % "
-        f"{TOP_TENTH[method]:.2f} sd for {GIVEN:.2f} (docs/truth.md); curation=refine does not"
+        f"By people's ratings, curation={method} of one rater chooses worse than the rater's own scores: "
+        f"{share} {value:.2f} sd for {given:.2f} (docs/truth.md); curation=refine does not"
     )
 
 

@@ -17,7 +17,7 @@ from ds2.base.errors import MissingInput
 from ds2.base.paths import shown
 from ds2.config import CurationMethod, LlmRaterConfig, RaterConfig
 from ds2.method.curation.api import curate
-from ds2.method.curation.verdict import TOP_TENTH, warning_of
+from ds2.method.curation.verdict import WORSE, warning_of
 from ds2.method.length import lengths_of
 from ds2.method.panel import by_rater
 from ds2.pool.anchors_file import AnchorFile, answer_scale, read_anchors
@@ -71,7 +71,7 @@ def step(run: Context) -> Step:
         if people is not None:
             counts |= {"anchors": len(people.rows)}
             warnings = (*_of_anchors(people), *warnings)
-        elif config.method in TOP_TENTH and len(result.diagnostics.raters) == 1:
+        elif config.method in WORSE and len(result.diagnostics.raters) == 1:
             warnings = (warning_of(config.method), *warnings)
         return Outcome(counts, warnings)
 
