@@ -85,8 +85,8 @@ def look(name: str, options: Options) -> Grid:
     Raises:
         UserError: an unknown sweep, or choices that contradict each other.
     """
-    sweep = load_sweep(name)
-    root = artifacts_root([*sweep.overrides, *options.overrides])
+    sweep = load_sweep(name, options.overrides)
+    root = artifacts_root(sweep.runs(options.overrides)[0])
     expected = sweep_command.look(sweep, options.overrides, root)
     if options.launch:
         wanted = [each for each in expected if each.state is not State.done and each.to_launch]

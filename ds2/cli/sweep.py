@@ -38,8 +38,8 @@ def run_sweep(command: CommandLine) -> int:
     if command.options:
         raise UserError(f"sweep={command.sweep} takes no {command.options[0]}")
     plugins.activate(extra)
-    sweep = load_sweep(str(command.sweep))
-    root = artifacts_root([*sweep.overrides, *extra])
+    sweep = load_sweep(str(command.sweep), extra)
+    root = artifacts_root(sweep.runs(extra)[0])
     expected = look(sweep, extra, root)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):

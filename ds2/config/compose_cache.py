@@ -31,7 +31,6 @@ from ds2.config.run import OnWarning, Until
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_FOLDERS = "hydra.searchpath="
 
 _FILES = ".composed-{}.json"
 _RESOLVER = re.compile(r"\$\{\s*([\w.]*)\s*(?=:|\$\{)")
@@ -47,9 +46,11 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
     """Each run's configuration, of its overrides; Hydra is asked where the folder `memory` does not know
     it.
     """
-    named = sorted({o for run in runs for o in run if o.lstrip("+").startswith(("plugins=", _FOLDERS))})
+    named = sorted(
+        {o for run in runs for o in run if o.lstrip("+").startswith(("plugins=", plugins.SEARCH_PATH))}
+    )
     plugins.activate(named)
-    sources = _sources(tuple(plugins.names(named)), _folders(named))
+    sources = _sources(tuple(plugins.names(named)), plugins.search_folders(named))
     keys = [" ".join(overrides) for overrides in runs]
     if sources is None:  # a part of the search path that cannot be read here
         known = {key: config for key, (config, _) in _compose(dict(zip(keys, runs, strict=True))).items()}
@@ -158,14 +159,6 @@ def _class(path: str) -> type[Any]:
     if not isinstance(schema, type):
         raise TypeError(f"{path} is no class")
     return schema
-
-
-def _folders(named: Sequence[str]) -> tuple[str, ...]:
-    """What `hydra.searchpath` names."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    given = [OverridesParser.create().parse_override(o).value() for o in named if _FOLDERS in o]
-    return tuple(str(folder) for folders in given for folder in folders or ())
 
 
 def _sources(used: tuple[str, ...], folders: tuple[str, ...] = ()) -> str | None:

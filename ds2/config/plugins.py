@@ -22,6 +22,8 @@ from ds2.config.schemas import register_schemas
 
 GROUP = "ds2.plugins"
 """The group of entry points by which a package says that it is a plugin."""
+SEARCH_PATH = "hydra.searchpath="
+"""What an override starts with that names folders of choices; `--config-dir` is read as one."""
 OWN = "ds2"
 """The package of the choices that come with DS2."""
 
@@ -81,6 +83,15 @@ def conf_folders(plugins: Sequence[str] | None = None) -> dict[str, Path]:
         if folder is not None:
             folders[name] = folder
     return folders
+
+
+def search_folders(overrides: Sequence[str]) -> tuple[str, ...]:
+    """What `hydra.searchpath` names among the overrides, as it stands there."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    named = [o for o in overrides if o.lstrip("+").startswith(SEARCH_PATH)]
+    given = [OverridesParser.create().parse_override(o).value() for o in named]
+    return tuple(str(folder) for folders in given for folder in folders or ())
 
 
 def choices(group: str, plugins: Sequence[str] | None = None) -> dict[str, str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
-from ds2.config.plugins import conf_folders
+from ds2.config.plugins import conf_folders, search_folders
 
 Values = tuple[tuple[str, str], ...]
 """Choices of one run: (key, value), in the grid's order."""
@@ -149,10 +150,18 @@ def _key(override: str) -> str:
     return override.split("=")[0].lstrip("+~")
 
 
-def load_sweep(name: str) -> Sweep:
-    """Raises UserError for an unknown name or an ill-formed file."""
+def load_sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
+    """A sweep of ds2, of a plugin, or of a folder that `hydra.searchpath` names among the overrides
+    (`--config-dir` is one).
+
+    Raises:
+        UserError: an unknown name, an ill-formed file.
+    """
+    own = [Path(folder.removeprefix("file://")) for folder in search_folders(overrides)]
     files = {
-        file.stem: file for folder in conf_folders().values() for file in (folder / "sweep").glob("*.yaml")
+        file.stem: file
+        for folder in [*conf_folders().values(), *own]
+        for file in (folder / "sweep").glob("*.yaml")
     }
     if name not in files:
         raise UserError(f"sweep={name} is unknown; there are: {', '.join(sorted(files))}")

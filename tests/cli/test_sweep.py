@@ -126,6 +126,19 @@ def test_choices_of_a_folder_of_one_s_own_are_known_to_a_sweep(arguments, sweep_
     assert "selected 7" in capfd.readouterr().out
 
 
+def test_a_sweep_of_a_folder_of_one_s_own_may_choose_the_pool_itself(arguments, tmp_path, capfd):
+    (tmp_path / "own" / "sweep").mkdir(parents=True)
+    (tmp_path / "own" / "sweep" / "mine.yaml").write_text(
+        "grids:\n  - pool: [jsonl]\n    selection: [random]\n    budget.samples: [7, 7]\n"
+    )
+    assert arguments[0] == "pool=jsonl"
+    command = ["sweep=mine", *arguments[1:], "rater=truth", "--config-dir", "own", "plan=true"]
+    assert cli.run(command) == 0
+    assert "1 runs planned" in capfd.readouterr().out
+    assert cli.run(["sweep=mine", *arguments[1:]]) == 2
+    assert "sweep=mine is unknown" in capfd.readouterr().err
+
+
 def test_cells_that_fall_together_are_one_run(arguments, sweep_folder, capfd):
     sweep_folder("grids:\n  - rater: [truth, simulated_mistral_7b]\n  - selection: [length]\n")
     assert cli.run(["sweep=small", *arguments, "selection=random", "budget.samples=9"]) == 0
