@@ -3,6 +3,8 @@
 # make lint    ruff, mypy and import-linter
 # make docs    build the documentation site: build/site/index.html opens from disk, without a network
 # make docs-serve    serve it at 127.0.0.1:8000 while you write
+# make package    wheel and sdist in build/dist
+# make test-wheel    install the wheel in an environment of its own (minutes, 2 GB), run the miniature there, outside the clone
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
@@ -14,7 +16,7 @@ VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-trainers test-vllm lint docs docs-serve clean
+.PHONY: demo test test-trainers test-vllm test-wheel package lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -34,6 +36,19 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+package: $(READY)
+	rm -rf build/dist
+	$(BIN)/pip install --quiet --constraint constraints.txt build
+	$(BIN)/python -m build --quiet --outdir build/dist
+
+# Extras are those of a person who runs the chain; a folder outside the clone, so that nothing of it can be imported.
+test-wheel: package
+	rm -rf build/wheel
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
+	build/wheel/bin/pip install --quiet --constraint constraints.txt "$$(ls build/dist/*.whl)[eval]"
+	here=$$PWD && cd "$$(mktemp -d)" && $$here/build/wheel/bin/ds2 --version && $$here/build/wheel/bin/ds2 experiment=mini tracking=none
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict --quiet

@@ -21,9 +21,10 @@ from ds2.base.processes import Terminated, terminable
 from ds2.cli import anchors, console, export, help, look, publish, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
-from ds2.config.command_line import parse
+from ds2.config.command_line import CommandLine, parse
 from ds2.config.hydra_errors import explain
 
+SHELLS = ("bash", "zsh", "fish")
 _KEPT = (
     "the same command continues from the last finished stage, a rating from its last answer, a fine-tune "
     "from its last checkpoint: all are kept"
@@ -67,20 +68,39 @@ def _run_command(arguments: Sequence[str]) -> int:
         return export.run(arguments[1:])
     if word == "publish":
         return publish.run(arguments[1:])
-    if word in store.COMMANDS:
+    if word in store.NAMES:
         return store.run(word, parse(arguments[1:]))
     if word == "anchors":
         return anchors.run(parse(arguments[1:]))
+    if word == "completion":
+        return run_command(_completion(arguments[1:]))
     command = parse(["sweep=demo", *arguments[1:]] if word == "demo" else arguments)
     if command.words:
         raise UserError(_unknown(command.words[0]))
     if command.as_json:
-        raise UserError("--json goes with ds2 diff")
+        raise UserError("--json goes with ds2 list, show and diff")
     return run_command(command) if command.sweep is None else run_sweep(command)
 
 
+def _completion(words: Sequence[str]) -> CommandLine:
+    """`ds2 completion bash|zsh|fish`: Hydra's own script for the shell, to be sourced."""
+    if len(words) != 1 or words[0] not in SHELLS:
+        raise UserError(f"ds2 completion takes a shell: {', '.join(SHELLS)}")
+    return parse(["--shell-completion", f"install={words[0]}"])
+
+
 def _unknown(word: str) -> str:
-    known = ["demo", "look", "anchors", "export", "publish", *store.COMMANDS, "experiments", "help"]
+    known = [
+        "demo",
+        "look",
+        "anchors",
+        "export",
+        "publish",
+        *store.NAMES,
+        "completion",
+        "experiments",
+        "help",
+    ]
     close = difflib.get_close_matches(word, known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{word} is neither key=value nor a command{hint}; there are: {', '.join(known)}"

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 from rich.table import Table
@@ -30,8 +30,14 @@ from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
 from ds2.runs import jobs
 
+_LISTED = ("stage", "slug", "fingerprint", "version", "finished", "wall_seconds")
+"""Of a record, what `ds2 list --json` tells."""
 _WANDB = ("WANDB_MODE", "WANDB_DISABLED", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR")
 """Variables that decide where a run is tracked; none holds a secret."""
+
+
+class _SaysJson(Protocol):
+    def __call__(self, store: ArtifactStore, words: Sequence[str], /, *, as_json: bool) -> int: ...
 
 
 def run(command: str, given: CommandLine) -> int:
@@ -40,15 +46,15 @@ def run(command: str, given: CommandLine) -> int:
         return examine_rater(given.overrides)
     choices = command == "list" and given.words[:1] == ["choices"]
     allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
-    as_json = [JSON] if given.as_json and command != "diff" else []
+    as_json = [JSON] if given.as_json and (command not in MACHINE_READABLE or choices) else []
     refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options, *as_json]
     if refused:
         raise UserError(f"ds2 {command} {' '.join(given.words)}".rstrip() + f" takes no {refused[0]}")
     if choices:
         return _choices(given.words[1:], given.overrides)
     store = ArtifactStore(artifacts_root(given.overrides))
-    if command == "diff":
-        return diff.run(store, given.words, as_json=given.as_json)
+    if command in MACHINE_READABLE:
+        return MACHINE_READABLE[command](store, given.words, as_json=given.as_json)
     return COMMANDS[command](store, given.words)
 
 
@@ -71,8 +77,8 @@ def _choices(groups: Sequence[str], named: Sequence[str]) -> int:
     return 0
 
 
-def _list(store: ArtifactStore, words: Sequence[str]) -> int:
-    """ds2 list [STAGE]: finished artifacts."""
+def _list(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
+    """ds2 list [STAGE] [--json]: finished artifacts; as JSON one object a line."""
     stage = words[0] if words else None
     if stage is not None and stage not in STAGES:
         raise UserError(f"ds2 list {stage}: no such stage; there are: {', '.join(STAGES)}; or choices")
@@ -82,19 +88,32 @@ def _list(store: ArtifactStore, words: Sequence[str]) -> int:
         record = read_record(path)
         count = sum(file["bytes"] for file in record["files"].values())
         total += count
+        if as_json:
+            listed = {key: value for key, value in record.items() if key in _LISTED} | {
+                "path": str(path),
+                "bytes": count,
+            }
+            console.line(json.dumps(listed, ensure_ascii=False))
+            continue
         took = duration(record["wall_seconds"])
         rows.append((record["stage"], path.name, record["finished"], took, size(count)))
-    console.columns(header, rows, right=(3, 4))
-    console.line(f"{len(rows)} artifacts, {size(total)}, in {shown(store.root)}")
+    if not as_json:
+        console.columns(header, rows, right=(3, 4))
+        console.line(f"{len(rows)} artifacts, {size(total)}, in {shown(store.root)}")
     return 0
 
 
-def _show(store: ArtifactStore, words: Sequence[str]) -> int:
-    """ds2 show FINGERPRINT: an artifact's record; the first digits are enough."""
+def _show(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
+    """ds2 show FINGERPRINT [--json]: an artifact's record; the first digits are enough. As JSON: one object
+    and nothing else, the installed packages by name.
+    """
     if len(words) != 1:
         raise UserError("ds2 show takes one fingerprint, or its first digits")
     path = locate(store.root, words[0])
     record: dict[str, Any] = {**read_record(path)}
+    if as_json:
+        console.line(json.dumps({"path": str(path), **record}, ensure_ascii=False))
+        return 0
     if record.get("packages"):
         record["packages"] = f"{len(record['packages'])}, named in {RECORD}"
     console.line(shown(path))
@@ -159,11 +178,11 @@ def _leftovers(store: ArtifactStore) -> Iterator[Path]:
                     continue
 
 
+MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": diff.run}
+"""Commands that take `--json`."""
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
-    "list": _list,
-    "show": _show,
     "verify": verify.run,
-    "diff": diff.run,
     "doctor": _doctor,
     "gc": _gc,
 }
+NAMES = (*MACHINE_READABLE, *COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -185,6 +186,13 @@ def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
     embed = next(Path("artifacts/embed").iterdir())
     assert cli.run(["show", embed.name.rpartition("-")[2][:6]]) == 0
     assert '"stage": "embed"' in capsys.readouterr().out
+    assert cli.run(["show", embed.name.rpartition("-")[2], "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert cli.run(["list", "embed", "--json"]) == 0
+    (listed,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert listed.items() >= {key: shown[key] for key in ("stage", "fingerprint", "path")}.items()
+    assert cli.run(["list", "choices", "--json"]) == 2
+    assert "takes no --json" in capsys.readouterr().err
     assert cli.run(["doctor"]) == 0
     assert "6 sound artifacts" in capsys.readouterr().out
     (embed / "embeddings.npy").write_bytes(b"x")
@@ -312,3 +320,16 @@ def test_ds2_alone_shows_what_it_does():
     run = subprocess.run([sys.executable, "-m", "ds2"], capture_output=True, text=True, check=True)
     assert run.stdout.count("\n  ds2 ") == 3
     assert not Path("artifacts").exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_s_script_completes_the_command(shell):
+    command = [sys.executable, "-m", "ds2", "completion", shell]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "complete" in run.stdout
+    assert " ds2" in run.stdout
+
+
+def test_an_unknown_shell_is_refused(capsys):
+    assert cli.run(["completion", "tcsh"]) == 2
+    assert "takes a shell: bash, zsh, fish" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_two_runs_are_told_apart_by_choices_inputs_and_results_and_verified(argu
         (["verify", "0000", "chian"], "takes an artifact"),
         (["verify", "0000", "--json"], "takes no --json"),
         (["diff", "0000", "1111"], "0 artifacts"),
-        (["until=rate", "--json"], "--json goes with ds2 diff"),
+        (["until=rate", "--json"], "--json goes with ds2 list, show and diff"),
     ],
 )
 def test_what_cannot_be_told_is_said_in_a_line(arguments, words, said, capsys):
