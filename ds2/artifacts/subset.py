@@ -4,6 +4,8 @@ Table and conversations have one row a chosen sample:
 
     rank             from 0, the best
     id, row, source  of the sample
+    file, file_row   where its source row stands: a file's name and the row in it, from 1 (of lines, the
+                     line); `SubsetReport.files` has the hashes
     score            as given; curated and long_tail as curation has them; null where the run has none
     value            float64, what it was ranked by; null where the strategy does not rank
     reason           why it was chosen, in a few words
@@ -30,7 +32,7 @@ from ds2.artifacts.subset_text import markdown
 from ds2.artifacts.written_samples import layout, read_turn
 from ds2.base.errors import DamagedArtifact
 from ds2.base.json_files import numbered_lines, parse_json_line, write_json, write_json_lines
-from ds2.pool import Message, Pool
+from ds2.pool import Message, Pool, Sample
 from ds2.selection.request import Choice
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 _TABLE = "subset.parquet"
 _REPORT, _REPORT_TEXT = "subset_report.json", "subset_report.md"
-_COLUMNS = ("rank", "id", "row", "source", *KNOWN, "value", "reason")
+_COLUMNS = ("rank", "id", "row", "source", "file", "file_row", *KNOWN, "value", "reason")
 
 
 def conversations(folder: Path) -> Path:
@@ -76,6 +78,7 @@ def _write_rows(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, ND
     for rank, (position, reason) in enumerate(zip(choice.positions.tolist(), choice.reasons, strict=True)):
         sample = pool.samples[position]
         row: dict[str, Any] = {"rank": rank, "id": sample.id, "row": sample.row, "source": sample.source}
+        row |= _origin(pool, sample)
         row |= {name: known[name][position].item() if name in known else None for name in KNOWN}
         row["value"] = None if choice.values is None else float(choice.values[rank])
         rows.append(row | {"reason": reason})
@@ -87,6 +90,14 @@ def _write_rows(folder: Path, pool: Pool, choice: Choice, known: Mapping[str, ND
         for sample, row in zip(chosen, rows, strict=True)
     )
     write_json_lines(conversations(folder), lines)
+
+
+def _origin(pool: Pool, sample: Sample) -> dict[str, Any]:
+    """Where the sample's source row stands; nulls of a sample that was read from nowhere."""
+    if sample.place is None:
+        return {"file": None, "file_row": None}
+    origin = pool.origins.get(sample.place.file)
+    return {"file": origin.name if origin else sample.place.file, "file_row": sample.place.number}
 
 
 def read_subset(folder: Path, *columns: str) -> pd.DataFrame:

@@ -89,6 +89,8 @@ class SubsetReport:
     """This subset, in the same terms."""
     length: LengthOfSubset | None = None
     """What scores, order and subset owe to the length of the answers."""
+    files: dict[str, str] = field(default_factory=dict)
+    """What the pool was read from -> its hash, as `sha256:...`, or a hub's `commit:...`."""
 
     def to_plain(self) -> dict[str, Any]:
         """JSON-ready; what is not known of a row is left out of it."""
@@ -137,6 +139,7 @@ def describe(
         next_in_line=[_row(pool, known, p, None) for p in choice.next_in_line.tolist()],
         to_read=[_row(pool, known, int(positions[rank]), int(rank)) for rank in spread.tolist()],
         length=_length(pool, known, positions),
+        files={origin.name: origin.digest for origin in pool.origins.values()},
         **_diversity(pool, known, positions, neighbors),
     )
 

@@ -10,12 +10,13 @@ from ds2.method.price import BoughtBy, Worth
 
 _SHOWN = 600
 """Characters of a message."""
+_FILES_SHOWN = 10
 
 
 def markdown(report: SubsetReport) -> str:
     """The report for a person."""
     size, taken = report.pool, report.selected
-    lines = [f"# {report.title}", "", f"{taken:,} of {size:,} samples.", ""]
+    lines = [f"# {report.title}", "", f"{taken:,} of {size:,} samples.", "", *file_lines(report), ""]
     counts = {name: (source.pool, source.subset) for name, source in report.sources.items()}
     lines += _table("source", counts, size, taken)
     for name, levels in report.scores.items():
@@ -38,6 +39,13 @@ def markdown(report: SubsetReport) -> str:
         lines += [f"### {row.rank}. {_label(row)}", ""]
         lines += [f"**{m['role']}** {_cut(m['content'], _SHOWN)}\n" for m in row.messages]
     return "\n".join(lines) + "\n"
+
+
+def file_lines(report: SubsetReport) -> list[str]:
+    """What the pool was read from, with its hashes, as items of a list."""
+    items = [f"- Read from `{name}`, `{digest}`" for name, digest in report.files.items()]
+    more = len(items) - _FILES_SHOWN
+    return items if more <= 0 else [*items[:_FILES_SHOWN], f"- and {more:,} more files"]
 
 
 def length_in_words(length: LengthOfSubset) -> str:

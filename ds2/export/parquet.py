@@ -68,5 +68,5 @@ def _array(values: list[Any], kind: Any) -> Any:
 
 def score_types(subset: Subset) -> dict[str, Any]:
     """The types of the columns of scores that an export has."""
-    kinds = {"rank": pa.int64(), "row": pa.int64(), "reason": TEXT}
+    kinds = {"rank": pa.int64(), "row": pa.int64(), "file": TEXT, "file_row": pa.int64(), "reason": TEXT}
     return {name: kinds.get(name, pa.float64()) for name in subset.scores}

@@ -13,6 +13,7 @@ from typing import Any
 from ds2.artifacts.record import Record, read_record
 from ds2.artifacts.subset import read_report
 from ds2.artifacts.subset_report import SubsetReport
+from ds2.artifacts.subset_text import file_lines
 from ds2.base.hashes import file_sha256
 from ds2.base.json_files import write_json
 from ds2.export.croissant import croissant
@@ -65,6 +66,7 @@ def write_publication(subset_folder: Path, folder: Path, *, licence: str, url: s
 
 def _rai(record: Record, report: SubsetReport) -> dict[str, Any]:
     """RAI's fields, as far as a selection can know them."""
+    read_from = ", ".join(f"{name} ({digest})" for name, digest in report.files.items())
     strategy = record["config"].get("strategy", "a selection of one's own")
     return {
         "dataCollection": (
@@ -74,7 +76,7 @@ def _rai(record: Record, report: SubsetReport) -> dict[str, Any]:
         "dataCollectionType": ["Secondary Data Analysis", "Software Collection"],
         "dataManipulationProtocol": (
             f"Rows as the source has them. Configuration and inputs of the choice: {record['slug']}, "
-            f"fingerprint {record['fingerprint']}."
+            f"fingerprint {record['fingerprint']}. Read from: {read_from or 'files that were not recorded'}."
         ),
         "dataUseCases": ["Supervised fine-tuning of language models"],
         "dataLimitations": [
@@ -94,6 +96,7 @@ def _card(subset: Subset, record: Record, report: SubsetReport, told: Mapping[st
     yield f"- Rows: {report.selected:,} of {report.pool:,}"
     yield f"- Licence of the source, as stated by who published this: `{told['licence']}`"
     yield f"- Selected {told['date']} with DS2: `{record['slug']}`, fingerprint `{record['fingerprint']}`"
+    yield from file_lines(report)
     yield f"- Checksums: `{SUMS}` (`sha256sum -c {SUMS}`); for machines: `{CROISSANT}`\n"
     yield "```python\nfrom datasets import load_dataset\n"
     yield f'train = load_dataset("{told["url"]}", split="train")\n```\n'

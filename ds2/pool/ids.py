@@ -49,10 +49,16 @@ def prefixes(files: Iterable[str]) -> Callable[[str], str]:
     """What stands before the ids of each file: its name without endings, with as much of its folders as tells
     it from the others.
     """
+    names = short_names(files, lambda path: path.name.split(".")[0] or path.name)
+    return lambda file: names.get(file, Path(file).name)
+
+
+def short_names(files: Iterable[str], last: Callable[[Path], str] = lambda path: path.name) -> dict[str, str]:
+    """File -> its name, as `last` gives it, with as many of its folders as tell all files apart."""
     paths = [Path(file) for file in dict.fromkeys(files)]
     names: dict[str, str] = {}
     for depth in range(1, 1 + max((len(path.parts) for path in paths), default=0)):
-        names = {str(p): "/".join((*p.parts[-depth:-1], p.name.split(".")[0] or p.name)) for p in paths}
+        names = {str(p): "/".join((*p.parts[-depth:-1], last(p))) for p in paths}
         if len(set(names.values())) == len(paths):
             break
-    return lambda file: names.get(file, Path(file).name)
+    return names

@@ -12,6 +12,18 @@ from ds2.pool.samples import PartOfSamples, Sample, StoredSamples
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A file or data set that rows were read from."""
+
+    name: str
+    """The file's name, with as many of its folders as tell it from the pool's others; `hf://...` of a hub's
+    data set.
+    """
+    digest: str
+    """`sha256:` of the file, `commit:` of a hub's data set, `rows:` a hash of rows that were made."""
+
+
+@dataclass(frozen=True)
 class Pool:
     """N samples in order; artifacts refer to them by this order."""
 
@@ -26,6 +38,8 @@ class Pool:
     """Shape -> number of samples read from it."""
     first_bad: Mapping[str, str] = field(default_factory=dict)
     """Reason -> the first row that was left out for it, and what is wrong with it."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """What the rows were read from, by `Place.file`."""
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -21,10 +21,10 @@ from ds2.config import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfi
 from ds2.pool import hub
 from ds2.pool.columns import Renaming
 from ds2.pool.files import Found, find_files
-from ds2.pool.ids import prefixes
+from ds2.pool.ids import prefixes, short_names
 from ds2.pool.intake import read_pool
 from ds2.pool.opening import Meter
-from ds2.pool.pool import Pool
+from ds2.pool.pool import Origin, Pool
 from ds2.pool.reading import MAX_ROW_BYTES, read_file
 from ds2.pool.samples import Place
 from ds2.pool.shapes import has_shape
@@ -34,6 +34,8 @@ _SINCE = {"columns": None, "turns": "all", "on_duplicate_ids": "refuse", "max_ro
 them keeps its fingerprint.
 """
 
+MINI = "mini pool"
+"""Where the rows of a generated pool stand, for `Place`."""
 _SHOWN = 50 * 1000**2
 """Bytes from which on reading shows a bar."""
 _SLOW = 1.0
@@ -138,8 +140,7 @@ class PoolSource:
         content = {key: kept[key] for key in ("format", "on_bad_rows", "limit", "source")}
         content |= {key: kept[key] for key, usual in _SINCE.items() if kept.get(key, usual) != usual}
         if isinstance(config, FilesPoolConfig):
-            with self._meter("hashing", delay=_SLOW) as meter:
-                return content | {"files": [self._hash_file(path, meter.add) for path in self.found.files]}
+            return content | {"files": list(self._hashes.values())}
         assert isinstance(config, HubPoolConfig)
         commit = hub.resolve_dataset(config.dataset, config.revision, offline=self.offline)
         return content | {
@@ -148,6 +149,26 @@ class PoolSource:
             "split": config.split,
             "commit": commit,
         }
+
+    @cached_property
+    def _hashes(self) -> Mapping[Path, str]:
+        """File -> its SHA-256."""
+        with self._meter("hashing", delay=_SLOW) as meter:
+            return {path: self._hash_file(path, meter.add) for path in self.found.files}
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """What the pool was read from, by `Place.file`."""
+        if self.found.files:
+            names = short_names(map(str, self.found.files))
+            return {str(path): Origin(names[str(path)], f"sha256:{h}") for path, h in self._hashes.items()}
+        config = self.config
+        if isinstance(config, HubPoolConfig) and config.implementation is None:
+            commit = self._content()["commit"]
+            parts = "/".join(filter(None, [config.dataset, config.subset, config.split]))
+            return {config.dataset: Origin(f"{hub.SCHEME}{parts}", f"commit:{commit}")}
+        place = MINI if isinstance(config, MiniPoolConfig) else str(config.implementation)
+        return {place: Origin(place, f"rows:{self.fingerprint}")}
 
     @cached_property
     def found(self) -> Found:
@@ -178,7 +199,7 @@ class PoolSource:
             yield from ((Place(str(config.implementation), i), row) for i, row in enumerate(read, 1))
         elif isinstance(config, MiniPoolConfig):
             rows = _mini_rows(config.samples, config.seed, self.num_scores, config.world)
-            yield from ((Place("mini pool", i), row) for i, row in enumerate(rows, 1))
+            yield from ((Place(MINI, i), row) for i, row in enumerate(rows, 1))
         elif isinstance(config, FilesPoolConfig):
             with self._meter("reading") as meter:
                 for path in self.found.files:
@@ -208,4 +229,5 @@ def _mini_content(samples: int, seed: int, num_scores: int, world: World) -> str
 def _load(source: PoolSource) -> Pool:
     config = source.config if isinstance(source.config, RowsPoolConfig) else RowsPoolConfig(name=source.name)
     prefix = prefixes(map(str, source.found.files))
-    return read_pool(source.raw_rows(), config, source.name, prefix, source.found.notes)
+    pool = read_pool(source.raw_rows(), config, source.name, prefix, source.found.notes)
+    return replace(pool, origins=source.origins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -81,6 +82,27 @@ def test_the_overlap_with_the_other_subsets_of_the_same_pool_is_measured(subset,
     assert len(overlaps(larger)) == 1
 
 
+def test_each_row_says_which_row_of_which_file_it_was_and_the_report_has_the_hashes(subset, planted_pool):
+    rows = planted_pool.read_text(encoding="utf-8").splitlines()
+    shards = planted_pool.parent / "shards"
+    files = {"a/part.jsonl": [*rows[:60], "{oops", ""], "b/part.jsonl": ["", *rows[60:200]]}
+    for name, held in files.items():
+        (shards / name).parent.mkdir(parents=True)
+        (shards / name).write_text("\n".join(held), encoding="utf-8")
+    folder = subset(f"pool.path={shards}", "pool.on_bad_rows=drop")
+    chosen = lines(conversations(folder))
+    assert {row["file"] for row in chosen} == set(files)
+    assert [json.loads(files[row["file"]][row["file_row"] - 1])["id"] for row in chosen] == [
+        row["id"] for row in chosen
+    ]
+    assert [row["file_row"] for row in chosen] == read_subset(folder, "file_row")["file_row"].tolist()
+    digests = {n: "sha256:" + hashlib.sha256((shards / n).read_bytes()).hexdigest() for n in files}
+    assert read_report(folder).files == digests
+    text = (folder / "subset_report.md").read_text()
+    assert f"- Read from `a/part.jsonl`, `{digests['a/part.jsonl']}`" in text
+    assert str(planted_pool.parent) not in text + conversations(folder).read_text()
+
+
 POOL = Pool([Sample(f"s{i}", i, "here", (Message("user", f"{i}?"),), {}) for i in range(4)], 4)
 
 
@@ -89,7 +111,9 @@ def test_a_subset_comes_back_as_it_was_written(tmp_path):
     choice = Choice(np.array([1, 0]), ["second", "first"], np.array([0.5, 0.25]), next_in_line=np.array([3]))
     write_subset(tmp_path, POOL, choice, {"score": scores}, title="mine")
     table = read_subset(tmp_path)
-    assert list(table) == ["rank", "id", "row", "source", "score", "curated", "long_tail", "value", "reason"]
+    assert list(table) == [
+        "rank", "id", "row", "source", "file", "file_row", "score", "curated", "long_tail", "value", "reason",
+    ]  # fmt: skip
     assert table["id"].tolist() == ["s1", "s0"]
     assert (table["score"].tolist(), table["value"].tolist()) == ([4, 5], [0.5, 0.25])
     assert table["curated"].isna().all()

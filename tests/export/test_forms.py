@@ -127,7 +127,7 @@ def test_scores_are_written_where_they_are_asked_for_and_load(tmp_path, form):
             kind, data_files=str(done.data), split="train", cache_dir=str(tmp_path / "c")
         )
         columns[with_scores] = loaded.column_names
-    assert columns[True] == [*columns[False], "rank", "row", "score", "reason"]
+    assert columns[True] == [*columns[False], "rank", "row", "file", "file_row", "score", "reason"]
     assert loaded["score"][:2] == [0, 1]
     assert json.loads(loaded["extra"][0]) == {"meta": {"x": 1}}
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from helpers.exported import KINDS, finished_subset, rows
+from helpers.exported import KINDS, READ_FROM, finished_subset, rows
 
 from ds2.export.publish import FILES, write_publication
 
@@ -48,5 +48,7 @@ def test_the_card_says_licence_counts_and_what_is_not_known(folder):
     assert card.startswith("---\nlicense: cc-by-4.0\n")
     assert "| web | 11 | 11 |" in card
     assert "Not examined" in card
+    assert f"- Read from `pool.jsonl`, `{READ_FROM.digest}`" in card
     told = json.loads((folder / "croissant.json").read_text())
+    assert READ_FROM.digest in told["rai:dataManipulationProtocol"]
     assert told["distribution"][0]["sha256"] in (folder / "SHA256SUMS").read_text()

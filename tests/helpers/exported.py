@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from ds2.artifacts.subset import write_subset
 from ds2.config.selection import ExportForm
 from ds2.export import Exported, export
 from ds2.export.tally import Tally
+from ds2.pool.pool import Origin
 from ds2.selection.request import Choice
 
+READ_FROM = Origin("pool.jsonl", "sha256:" + "0" * 64)
+"""What the subsets below say they were read from."""
 TOOL = {
     "type": "function",
     "function": {
@@ -82,7 +86,7 @@ def rows(names: Iterable[str] = KINDS) -> list[dict[str, Any]]:
 
 def finished_subset(root: Path, given: Iterable[dict[str, Any]]) -> Path:
     """The folder of a finished subset of these rows, in order, with their scores."""
-    pool = read(*given)
+    pool = replace(read(*given), origins={"pool.jsonl": READ_FROM})
 
     def compute(folder: Path) -> Outcome:
         scores = np.arange(len(pool), dtype=np.int16)

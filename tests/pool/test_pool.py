@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import BadRows, DuplicateIds, FilesPoolConfig, MiniPoolConfig, Turns
 from ds2.pool import Pool, PoolSource
+from ds2.pool.pool import Origin
 
 GOOD = {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
 
@@ -198,6 +200,16 @@ def test_the_mini_pool_is_known_by_its_content():
 
     assert mini().fingerprint == mini().fingerprint != mini(seed=1).fingerprint
     assert len(mini().load()) == 200
+
+
+def test_a_pool_knows_what_it_was_read_from(tmp_path):
+    path = write(tmp_path / "p.jsonl", GOOD)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert source(path).load().origins == {str(path): Origin("p.jsonl", f"sha256:{digest}")}
+    mini = PoolSource(MiniPoolConfig(name="mini", samples=200), num_scores=6)
+    pool = mini.load()
+    assert pool.origins == {"mini pool": Origin("mini pool", f"rows:{mini.fingerprint}")}
+    assert {sample.place.file for sample in pool.samples if sample.place} == {"mini pool"}
 
 
 def test_a_process_reads_the_same_content_once(tmp_path):

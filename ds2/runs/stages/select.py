@@ -60,7 +60,7 @@ def step(run: Context) -> Step:
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
     inputs = run.inputs(*sorted(reads), *(["model"] if most is not None else []), pool=True)
-    return Step("select", 3, slug, values, inputs, compute, package=config.package)
+    return Step("select", 4, slug, values, inputs, compute, package=config.package)
 
 
 def _trained_tokens(run: Context, pool: Pool, model: str, revision: str | None) -> NDArray[np.int64]:
