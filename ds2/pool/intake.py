@@ -46,7 +46,9 @@ class Tally:
     notes: Counter[str] = field(default_factory=Counter)
     """What was guessed."""
     orders: Counter[str] = field(default_factory=Counter)
-    """Odd orders of turns."""
+    """Odd orders of turns up to the last answer, as which LLaMA-Factory's export cuts rows."""
+    unanswered: int = 0
+    """Rows with turns after their last answer."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Bad rows by reason."""
     first_bad: dict[str, str] = field(default_factory=dict)
@@ -70,6 +72,10 @@ class Tally:
         if self.orders:
             orders = ", ".join(f"{count:,} {kind}" for kind, count in self.orders.most_common())
             lines.append(f"unusual orders of turns are kept; LLaMA-Factory would skip them: {orders}")
+        if self.unanswered:
+            lines.append(
+                f"{self.unanswered:,} samples go on after their last answer: kept, though nothing trains that"
+            )
         if self.untrained:
             lines.append(f"{self.untrained:,} samples have turns that are not to be trained (weight 0)")
         if self.reasoning:
@@ -233,22 +239,24 @@ class _Intake:
         tally.shapes[reading.shape.value] += 1
         for note in reading.notes:
             tally.notes[note] += 1
-        roles = [m.role for m in messages if m.role != "system"]
+        last = max(i for i, m in enumerate(messages) if m.role == "assistant")
+        tally.unanswered += last < len(messages) - 1
+        roles = [m.role for m in messages[: last + 1] if m.role != "system"]
         tally.empty_answers += any(
             m.role == "assistant" and (not m.content or m.content.isspace()) and not m.fields
             for m in messages
         )
         tally.untrained += self._config.turns is Turns.all and not all(m.trained for m in messages)
         tally.reasoning += any("reasoning_content" in m.fields for m in messages)
-        if len(messages) == 2 and roles == _USUAL:
+        if last == 1 and roles == _USUAL:
             return
-        if roles[-1] == "user":
-            tally.orders["end with a user turn"] += 1
         if roles[0] == "assistant" and len(roles) > 1:
             tally.orders["begin with an assistant turn"] += 1
         if any(a == b != "tool" for a, b in pairwise(roles)):
             tally.orders["have a role twice in a row"] += 1
-        if any(m.role == "system" for m in messages[1:]):
+        if any({a, b} == {"user", "tool"} for a, b in pairwise(roles)):
+            tally.orders["have a tool's result beside a user turn"] += 1
+        if any(m.role == "system" for m in messages[1 : last + 1]):
             tally.orders["have a later system turn"] += 1
 
     def finish(self, limited: bool, notes: Sequence[str]) -> Pool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ds2.pool.ids import given_id
 from ds2.pool.pool import Pool
 
 _READ = 2000
@@ -96,12 +97,13 @@ def look(pool: Pool) -> Look:
         seen.with_code += "```" in whole
         seen.same_text += _again(whole, texts)
         seen.same_question += bool(asked) and _again(asked, questions)
-        seen.made_ids += sample.columns.get("id") in (None, "")
+        seen.made_ids += given_id(sample.columns.get("id")) is None
         for name, value in sample.columns.items():
             if value is not None and name != "id":
                 seen.fields[name] += 1
         for path, number in _numbers(sample.columns):
-            seen.columns.setdefault(path, Column()).add(number)
+            if path != "id":
+                seen.columns.setdefault(path, Column()).add(number)
     found = seen.columns.items()
     seen.columns = {path: column for path, column in found if _may_be_scores(column, len(pool))}
     return seen

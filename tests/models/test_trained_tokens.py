@@ -47,6 +47,21 @@ def test_the_tulu_format(tulu: Any) -> None:
     )
 
 
+def test_tulu_takes_arguments_as_text_or_as_the_object_that_trainers_hand_over(tulu: Any) -> None:
+    given = {"name": "Ésche <&'>", "n": [1, 2.5, None, True], "deep": {"日本": "a\nb"}}
+
+    def text(arguments: Any, content: str | None) -> str:
+        call = {"type": "function", "function": {"name": "find_tree", "arguments": arguments}}
+        turns = [ASK, {"role": "assistant", "content": content, "tool_calls": [call]}]
+        return str(tulu.apply_chat_template(turns, tokenize=False))
+
+    as_text = json.dumps(given, ensure_ascii=False)
+    assert f'"arguments": {as_text}}}' in text(as_text, "")
+    assert text(given, None) == text(given, "") == text(as_text, "")
+    assert '"arguments": {}}' in text({}, "")
+    assert '"arguments": no JSON}' in text("no JSON", "")
+
+
 @pytest.mark.parametrize(
     ("messages", "trained"),
     [

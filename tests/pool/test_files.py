@@ -17,6 +17,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.config import DuplicateIds, FilesPoolConfig
 from ds2.pool import PoolSource, files
 from ds2.pool.hub import from_path
+from ds2.pool.pool import Origin
 
 
 def source(path: object, **options: object) -> PoolSource:
@@ -210,6 +211,60 @@ def test_a_hub_name_that_is_none_and_one_that_cannot_be_had_are_one_line():
     config = FilesPoolConfig(name="", path="hf://org/name")
     with pytest.raises(MissingInput, match=r"dataset org/name: revision main is not known .*prepare=true"):
         _ = PoolSource(config, num_scores=6, offline=True).fingerprint
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A folder with two configurations, one of two splits, that stands in for the hub's `org/name`."""
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "org" / "name"
+    shard(folder / "chat" / "train.jsonl", "c0", "c1", "c2")
+    shard(folder / "chat" / "test.jsonl", "t0")
+    shard(folder / "code" / "train.jsonl", "k0", "k1")
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n"
+        "- config_name: chat\n  default: true\n  data_files:\n"
+        "  - {split: train, path: chat/train.jsonl}\n  - {split: test, path: chat/test.jsonl}\n"
+        "- config_name: code\n  data_files:\n  - {split: train, path: code/train.jsonl}\n---\n"
+    )
+    load = datasets.load_dataset
+
+    def from_folder(name, subset, *, split, revision):
+        assert (name, revision) == ("org/name", COMMIT)
+        return load(str(folder), subset, split=split, cache_dir=str(tmp_path / "cache"))
+
+    monkeypatch.setattr(datasets, "load_dataset", from_folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "ids", "name"),
+    [
+        ("", ["c0", "c1", "c2"], "train"),
+        ("/chat/test", ["t0"], "chat/test"),
+        ("/code", ["k0", "k1"], "code/train"),
+    ],
+)
+def test_a_hub_data_set_is_read_by_configuration_and_split(hub, path, ids, name):
+    pool = source(f"hf://org/name@{COMMIT}{path}").load()
+    assert pool.ids == ids
+    assert [m.content for m in pool.samples[0].messages] == ["q", "a"]
+    assert pool.samples[-1].named == f"{ids[-1]!r} (org/name, row {len(ids)})"
+    assert pool.origins == {"org/name": Origin(f"hf://org/name/{name}", f"commit:{COMMIT}")}
+
+
+def test_each_configuration_and_split_of_a_hub_data_set_is_another_pool(hub):
+    paths = ("", "/chat", "/chat/test", "/code")
+    assert len({source(f"hf://org/name@{COMMIT}{path}").fingerprint for path in paths}) == len(paths)
+
+
+@pytest.mark.parametrize(("path", "known"), [("/chat/tset", "'train', 'test'"), ("/caht", "'chat', 'code'")])
+def test_a_configuration_or_split_that_a_hub_data_set_lacks_is_one_line_with_those_it_has(hub, path, known):
+    with pytest.raises(MissingInput, match=f"dataset org/name .* could not be loaded: .*{known}") as refused:
+        source(f"hf://org/name@{COMMIT}{path}").load()
+    assert "\n" not in str(refused.value)
 
 
 def test_a_link_to_nothing_is_named(tmp_path):

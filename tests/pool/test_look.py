@@ -43,6 +43,14 @@ def test_turns_lengths_duplicates_and_ids_are_counted():
     assert (seen.same_text, seen.same_question, seen.made_ids, seen.with_code) == (1, 2, 2, 1)
 
 
+def test_an_id_is_no_column_of_scores_and_none_where_it_is_nan():
+    seen = look(
+        read(row(id=1, score=2), row(answer="b", id=float("nan"), score=3), row("p", id=" ", score=4))
+    )
+    assert seen.made_ids == 2
+    assert list(seen.columns) == ["score"]
+
+
 def test_columns_of_numbers_are_found_and_numberings_are_not():
     rows = [
         row(f"q{i}", id=i, n=i, score=i % 6, deep={"rating": str(1 + i % 10)}, float=i / 100, text="4/10",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,42 @@ def test_a_pool_larger_than_the_memory_allowed_is_read_in_bounded_memory(tmp_pat
     count, grown = map(int, told.stdout.split())
     assert count == 5000
     assert grown < 40  # MiB, of a pool of 100 MB
+
+
+_LIMITED = """
+import resource, sys
+from ds2.config import FilesPoolConfig
+from ds2.pool import PoolSource, samples
+
+path, memory, room = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+samples.MEMORY = memory
+source = PoolSource(FilesPoolConfig(name="", path=path), num_scores=6)
+source.fingerprint
+held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (1024 * held + room,) * 2)
+pool = source.load()
+print(len(pool), sum(len(sample.messages) for sample in pool.samples))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit and /proc are Linux's")
+def test_a_packed_file_is_read_under_a_limit_of_memory_that_it_would_not_fit(tmp_path: Path):
+    """96 MB packed, 190 MB of samples, 100 MB allowed. Held in memory they pass that, so it is a limit."""
+    import pyarrow as pa
+
+    path, count = tmp_path / "large.jsonl.zst", 160_000
+    with pa.CompressedOutputStream(str(path), "zstd") as file:
+        for i in range(count):
+            row = {"id": i, "messages": [U, A | {"content": os.urandom(550).hex()}]}
+            file.write(json.dumps(row).encode() + b"\n")
+    assert path.stat().st_size > 88 * 1000**2
+
+    def read_with(memory: int) -> subprocess.CompletedProcess[str]:
+        told = [sys.executable, "-c", _LIMITED, str(path), str(memory), str(100 * 1000**2)]
+        return subprocess.run(told, capture_output=True, text=True, check=False)
+
+    assert read_with(2**22).stdout.split() == [str(count), str(2 * count)]
+    unbounded = read_with(2**40)
+    assert unbounded.returncode == 1
+    assert "MemoryError" in unbounded.stderr

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from helpers.exported import KINDS, call, exported, rows
 from helpers.row_shapes import DOCS, READ, REFUSED, A, G, H, U, read, refusal, shown, written
 
 from ds2.base.errors import UserError
 from ds2.config import BadRows, PoolFormat, Turns
 
+CALLS = A | {"content": "", "tool_calls": [call("1"), call("2")]}
+RESULT = {"role": "tool", "content": "2", "tool_call_id": "1"}
 NAMES = [name for name, _, _ in READ]
 
 
@@ -92,10 +95,32 @@ def test_odd_orders_of_turns_are_counted():
         {"messages": [U, A, U]}, {"messages": [A, U, A]}, {"messages": [U, U, A]}, {"messages": [U, A]},
         {"messages": [U, {"role": "system", "content": "s"}, A]},
     )  # fmt: skip
-    (warning,) = pool.warnings
-    for kind in ("1 end with a user turn", "1 begin with an assistant turn", "1 have a role twice in a row",
+    skipped, tail = pool.warnings
+    for kind in ("1 begin with an assistant turn", "1 have a role twice in a row",
                  "1 have a later system turn"):  # fmt: skip
-        assert kind in warning
+        assert kind in skipped
+    assert "user turn" not in skipped
+    assert tail == "1 samples go on after their last answer: kept, though nothing trains that"
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_the_warning_of_what_llama_factory_skips_holds_of_its_export(tmp_path, name):
+    warned = any("would skip" in warning for warning in read(*rows([name])).warnings)
+    assert warned == bool(exported(tmp_path, "llama_factory", rows([name])).tally.left_out)
+
+
+@pytest.mark.parametrize(
+    ("turns", "skipped"),
+    [
+        ([U, A, U, U], False), ([U, A, {"role": "system", "content": "s"}, U], False),
+        ([U, U, A, U], True), ([U, CALLS, RESULT, RESULT, A], False), ([U, CALLS, RESULT, U, A], True),
+        ([U, CALLS, RESULT], False), ([U, CALLS, A], True),
+    ],
+)  # fmt: skip
+def test_what_follows_the_last_answer_makes_no_row_skipped(tmp_path, turns, skipped):
+    row = {"id": "a", "messages": turns}
+    assert any("would skip" in warning for warning in read(row).warnings) is skipped
+    assert bool(exported(tmp_path, "llama_factory", [row]).tally.left_out) is skipped
 
 
 def test_bad_rows_are_dropped_by_reason_and_none_is_a_traceback():
