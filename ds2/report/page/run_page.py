@@ -131,9 +131,10 @@ def _lede(run: RunResult) -> str:
     if scores is not None:
         parts.append(f"{rater} scored {scores.total - scores.unrated:,} of {scores.total:,} samples")
         if matrix is not None and matrix.rater_error is not None:
-            parts[-1] += f", and an estimated {percent(matrix.rater_error, 0)} of its scores are wrong"
+            wrong = percent(matrix.rater_error, 0)
+            parts[-1] += f", an estimated {wrong} of them wrongly if neighbours share quality"
         if scores.moved is not None and matrix is not None:
-            parts.append(f"curation changed {scores.changed:,} of them")
+            parts.append(f"curation changed {scores.changed:,} scores")
     if "select" in run.stages:
         parts.append(f"{run.config.selection.name} took {_subset_size(run):,}")
     results = facts.evaluation(run)
@@ -151,7 +152,13 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
         unrated = f"{scores.unrated:,} unrated" if scores.unrated else "all rated"
         tiles.append(("Samples in the pool", f"{scores.total:,}", unrated))
     if matrix is not None and matrix.rater_error is not None:
-        tiles.append(("Estimated rater error", percent(matrix.rater_error), "1 − Σ p·T on the diagonal"))
+        tiles.append(
+            (
+                "Estimated rater error",
+                percent(matrix.rater_error),
+                "1 − Σ p·T on the diagonal, if neighbours share quality",
+            )
+        )
     if scores is not None and scores.moved is not None and matrix is not None:
         rated = max(scores.total - scores.unrated, 1)
         tiles.append(

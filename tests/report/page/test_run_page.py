@@ -191,7 +191,9 @@ def test_a_panel_is_told_rater_by_rater_with_what_leaving_one_out_saves(tmp_path
     page.locator("#chart-panel-growth .scatterlayer .trace").wait_for(state="attached")
     page.locator("#chart-panel-loadings .scatterlayer .trace").wait_for(state="attached")
     page.locator("[data-chart=chart-panel-growth] summary").click()
-    assert page.locator("[data-chart=chart-panel-growth] tbody tr").count() == 4
+    rows = page.locator("[data-chart=chart-panel-growth] tbody tr")
+    rows.last.wait_for(state="attached")  # the table is made when it is opened
+    assert rows.count() == 4
     assert not errors
 
 
