@@ -171,3 +171,13 @@ def test_samples_longer_than_the_base_model_s_context_are_said(folder, tmp_path,
     assert [line for line in found.warnings if "context is 8: finetune.max_tokens=8" in line]
     _, found = Preflight().look(chosen(folder, f"{local} finetune.max_tokens=8"))
     assert not [line for line in found.warnings if "context is 8" in line]
+
+
+def test_a_model_on_this_machine_needs_what_its_engine_needs(folder, tiny_model, monkeypatch):
+    local = [*(o for o in POOL if not o.startswith("rater")), f"pool.path={folder}/pool.jsonl", "until=rate",
+             f"paths.artifacts={folder}/artifacts", "rater=local", f"rater.model={tiny_model}"]  # fmt: skip
+    assert Preflight().look(compose(local))[1].problems == ()
+    there = machine.find_spec
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else there(name))
+    (line,) = Preflight().look(compose(local))[1].problems
+    assert "needs the package torch" in line

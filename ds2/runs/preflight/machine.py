@@ -56,7 +56,7 @@ def _modules(run: Run) -> dict[str, str]:
                 needed.setdefault(module, why)
 
     if isinstance(config.rater, LlmRaterConfig):
-        add("rate", f"rater={config.rater.name}", *_CHAT[config.rater.backend])
+        add("rate", f"rater={config.rater.name}", *_CHAT[config.rater.backend.here])
     if isinstance(config.embedder, SentenceEmbedderConfig):
         add("embed", f"embedder={config.embedder.name}", "sentence_transformers", "torch")
     add("measure", f"selection={config.selection.name}", "torch", "transformers")
