@@ -30,18 +30,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from random_llama import LLAMA_3_1_8B, random_llama
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from ds2.config import FinetuneConfig, FinetuneRuntime  # noqa: E402
-from ds2.models.quiet import quiet_transformers  # noqa: E402
-from ds2.models.tiny import build, byte_tokenizer  # noqa: E402
+from ds2.models import flops  # noqa: E402
+from ds2.models.tiny import build  # noqa: E402
 from finetune.spec import FinetuneSpec, read_spec, write_spec  # noqa: E402
 
 DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
 RESULTS = Path(__file__).parent / "results"
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bfloat16 peaks that the makers give."""
 WARM_UP = 2
 """Steps left out of the figures."""
 SHAPES: dict[str, dict[str, Any]] = {
@@ -83,7 +82,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> FinetuneSpec:
     if options.shape == "tiny":
         build(folder / "base", seed=0)
     else:
-        random_llama(folder / "base")
+        random_llama(folder / "base", LLAMA_3_1_8B)
     rows = folder / "rows.jsonl"
     wanted = shape["steps"] * shape["total_batch"]
     pool = DATA / "pools" / "ds2_67k.jsonl.gz"
@@ -108,34 +107,6 @@ def prepare(options: argparse.Namespace, folder: Path) -> FinetuneSpec:
         runtime=runtime,
     )
     return FinetuneSpec(str(folder / "base"), None, str(rows), str(folder / "out"), 0, config, progress=False)
-
-
-def random_llama(directory: Path) -> None:
-    """Llama-3.1-8B's shape with random bfloat16 weights, and the byte tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = byte_tokenizer()
-    config = LlamaConfig(
-        vocab_size=128_256,
-        hidden_size=4096,
-        intermediate_size=14_336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        max_position_embeddings=8192,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        dtype="bfloat16",
-    )
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        torch.set_default_dtype(torch.bfloat16)
-        model = LlamaForCausalLM(config)
-        torch.set_default_dtype(torch.float32)
-    with quiet_transformers():
-        model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
 
 
 def drawn_rows(count: int) -> list[dict[str, Any]]:
@@ -220,11 +191,9 @@ def timed_training(spec: FinetuneSpec, *, plain: bool) -> dict[str, Any]:
 
 def utilisation(spec: FinetuneSpec, batches: list[tuple[int, int, int]], seconds: float) -> dict[str, float]:
     """Model FLOP utilisation, on a GPU whose peak is known."""
-    import torch
     from transformers import AutoConfig
 
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    peak = next((flops for key, flops in PEAK_FLOPS.items() if key in name), None)
+    peak = flops.peak_of_device()
     if peak is None:
         return {}
     shape = AutoConfig.from_pretrained(spec.base_model)
@@ -232,11 +201,11 @@ def utilisation(spec: FinetuneSpec, batches: list[tuple[int, int, int]], seconds
     kv = width * shape.num_key_value_heads // shape.num_attention_heads
     layer = 2 * width * width + 2 * width * kv + 3 * width * shape.intermediate_size
     weights = shape.num_hidden_layers * layer + shape.vocab_size * width
-    flops = 0.0
+    done = 0.0
     for rows, _, real in batches:
         attention = 12 * shape.num_hidden_layers * width * (real / rows) / 2  # causal: half of the square
-        flops += real * (4 * weights + attention)
-    return {"mfu": flops / seconds / peak}
+        done += real * (4 * weights + attention)
+    return {"mfu": done / seconds / peak}
 
 
 def report(shape: str, spec: FinetuneSpec, table: dict[str, dict[str, Any]]) -> None:
