@@ -21,8 +21,8 @@ CURVE_COLUMNS = ("step", "loss")
 """Those that every curve has."""
 NOT_RESULTS = {
     _METRICS: frozenset({
-        "wall_seconds", "seconds", "cpu_seconds", "tokens_per_second", "peak_memory_bytes",
-        "resumed_from_step",
+        "wall_seconds", "seconds", "cpu_seconds", "tokens_per_second", "flops_per_second", "mfu",
+        "peak_memory_bytes", "resumed_from_step",
     })
 }  # fmt: skip
 """File -> keys that tell of the machine and of the moment, not of what came out."""

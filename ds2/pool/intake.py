@@ -130,6 +130,8 @@ class _Intake:
         self._sources = (config.source,) if config.source else ("source", "dataset")
         self._turns = TurnReader()
         self._positions: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        """The last number that an id of many rows was given."""
         self._rows = self._with_source = 0
 
     def take(self, place: Place, raw: Any) -> None:
@@ -204,10 +206,12 @@ class _Intake:
         )
 
     def _numbered(self, wanted: str, mark: str) -> str:
-        identity, number = wanted, 1
-        while identity in self._positions:
+        if wanted not in self._positions:
+            return wanted
+        number = self._numbers.get(wanted, 1) + 1
+        while (identity := f"{wanted}{mark}{number}") in self._positions:
             number += 1
-            identity = f"{wanted}{mark}{number}"
+        self._numbers[wanted] = number
         return identity
 
     def _checked(self, messages: tuple[Message, ...], *, plain: bool) -> tuple[Message, ...]:

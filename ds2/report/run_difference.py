@@ -23,7 +23,7 @@ _READERS = {
     "budget": {"select"}, "selection": {"measure", "select"},
 }  # fmt: skip
 """Groups of choices that the later stages alone read."""
-_TIMES = ("seconds", "memory", "tokens_per_second", "resumed_from_step")
+_TIMES = ("seconds", "memory", "per_second", "mfu", "resumed_from_step")
 """Counts whose name has one of these tell of the machine."""
 
 

@@ -28,7 +28,9 @@ def names(folder: Path) -> list[str]:
 
 def test_times_of_a_training_and_the_place_of_its_base_model_are_no_results(folders):
     for i, folder in enumerate(folders):
-        write_metrics(folder, {"train_loss": 1.5, "wall_seconds": 2.0 + i, "tokens_per_second": 100.0 * i})
+        speed = {"wall_seconds": 2.0 + i}
+        speed |= {"tokens_per_second": 100.0 * i, "flops_per_second": 9.0 * i, "mfu": i}
+        write_metrics(folder, {"train_loss": 1.5, **speed})
         write_json(weights(folder) / "adapter_config.json", {"r": 8, "target_modules": ["b", "a"]})
         settle(weights(folder), str(folder / "model"))
     assert differences(*folders, names(folders[0])) == []
