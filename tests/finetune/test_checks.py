@@ -55,6 +55,7 @@ def test_the_defaults_have_no_problem() -> None:
         ({"dtype": "float12"}, "finetune.dtype=float12 is unknown: use one of float32, bfloat16, float16"),
         ({"attention": "flash"}, "finetune.runtime.attention=flash is unknown: use one of sdpa, eager, "
          "flash_attention_2"),
+        ({"kernels": "fast"}, "finetune.runtime.kernels=fast is unknown: use one of torch, liger"),
         ({"threads": 0}, "finetune.runtime.threads=0 must be at least 1"),
         ({"devices": 0}, "finetune.runtime.devices=0 must be at least 1"),
     ],
@@ -82,6 +83,17 @@ def test_what_the_machine_lacks_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         "finetune.runtime.devices=2:",
     ]
     assert "pip install 'ds2[qlora]'" in lines[1]
+
+
+def test_fused_kernels_need_their_package_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finetune.checks.find_spec", lambda package: None)
+    (missing,) = machine_problems(settings(kernels="liger"), gpus=1)
+    assert "pip install 'ds2[liger]'" in missing
+    monkeypatch.setattr("finetune.checks.find_spec", lambda package: object())
+    assert machine_problems(settings(kernels="liger"), gpus=1) == []
+    assert machine_problems(settings(kernels="liger"), gpus=0) == [
+        "finetune.runtime.kernels=liger needs a GPU: use torch"
+    ]
 
 
 def test_a_batch_that_does_not_divide_is_named_for_the_devices_there_are() -> None:
