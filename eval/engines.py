@@ -84,8 +84,6 @@ def _transformers(spec: EvalSpec) -> Any:
     from lm_eval.models.huggingface import HFLM
 
     config = spec.config
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
     device = config.runtime.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

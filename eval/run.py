@@ -20,6 +20,7 @@ from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write
 from ds2.base.checks import refuse
 from ds2.base.errors import UserError
 from ds2.base.progress import Bar
+from ds2.base.threads import torch_threads
 from ds2.models.quiet import quiet_transformers
 from eval import truthful
 from eval.checks import TASKS, config_problems, unknown_task
@@ -55,7 +56,7 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     cut: dict[str, int] = {}
     shortened: dict[str, int] = {}
     errors: dict[str, str] = {}
-    with _quiet():
+    with _quiet(), torch_threads(spec.config.runtime.threads):
         manager = task_manager(spec)
         lm = load_engine(spec)
         chat, context = has_chat_template(lm), lm.max_length

@@ -27,6 +27,7 @@ from ds2.base.json_files import read_json_lines
 from ds2.base.paths import resolved_name
 from ds2.base.processes import deferred
 from ds2.base.progress import Bar
+from ds2.base.threads import torch_threads
 from ds2.base.words import percent
 from ds2.config import FinetuneConfig
 from ds2.models import flops
@@ -73,9 +74,14 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     line, for what the user can change: an empty subset, a batch that does not divide, a loss that is not a
     number, too little memory; Terminated, with a checkpoint, where the process was asked to end.
     """
+    refuse(config_problems(spec.config))
+    with torch_threads(spec.config.runtime.threads):
+        return _train(spec)
+
+
+def _train(spec: FinetuneSpec) -> dict[str, Any]:
     began = time.perf_counter()
     config = spec.config
-    refuse(config_problems(config))
     devices = int(os.environ.get("WORLD_SIZE", "1"))
     conversations = read_conversations(spec.train_file)
     tools = None
@@ -84,16 +90,15 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
         tools = read_tools(spec.train_file)
 
     import torch
-    from transformers import Trainer, set_seed
-    from transformers.trainer_callback import PrinterCallback
+
+    with quiet_transformers():  # which loads PEFT, and that bitsandbytes, which has something to say
+        from transformers import Trainer, set_seed
+        from transformers.trainer_callback import PrinterCallback
 
     from ds2.models.digest import base_digest
     from finetune import loss
     from finetune.base import add_lora, check_packing, load_base
     from finetune.callbacks import CheckpointKeeper, ProgressBar, StepRecorder, peak_memory
-
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
 
     tokenizer = load_tokenizer(spec.base_model, spec.revision)
     set_template(tokenizer, config.template)

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from ds2.base.errors import UserError
 from ds2.base.progress import Bar
+from ds2.base.threads import torch_threads
 from ds2.mini.corpus import Document, make_batches, open_chat, open_textbook
 from ds2.mini.language import FAMILIES
 from ds2.mini.muon import Muon
@@ -227,13 +228,10 @@ def _mean(values: list[float]) -> float:
 @contextmanager
 def _torch_settings(seed: int, threads: int | None) -> Iterator[None]:
     """Seeds torch, sets its threads, and flushes denormals (slow on CPUs); afterwards all is as it was."""
-    threads_before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch_threads(threads or 1):
         torch.manual_seed(seed)
         torch.set_flush_denormal(True)
-        torch.set_num_threads(threads or 1)
         try:
             yield
         finally:
-            torch.set_num_threads(threads_before)
             torch.set_flush_denormal(False)

@@ -171,8 +171,6 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
         )
     except (OSError, ValueError) as error:
         raise MissingInput(f"language model {name} cannot be loaded: {str(error).splitlines()[0]}") from error
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
     device = config.runtime.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

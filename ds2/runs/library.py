@@ -16,6 +16,7 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.undisturbed import undisturbed
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import compose
 from ds2.config.hydra_errors import explain
@@ -38,13 +39,14 @@ def run(overrides: Sequence[str] = ()) -> FinishedRun:
         UserError: what is to be changed, each problem a line of it, before the first stage where it can be
             known by then.
     """
-    chain, found = Preflight().look(_configuration(overrides))
-    found.refuse()
-    assert chain is not None  # else there was a problem
-    result = chain.run()
-    if "report" not in result.stages:
-        chain.report()
-        result = chain.result()
+    with undisturbed():
+        chain, found = Preflight().look(_configuration(overrides))
+        found.refuse()
+        assert chain is not None  # else there was a problem
+        result = chain.run()
+        if "report" not in result.stages:
+            chain.report()
+            result = chain.result()
     return FinishedRun(result, found.warnings)
 
 

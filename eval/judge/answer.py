@@ -8,6 +8,7 @@ from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.base.json_files import write_json_lines
+from ds2.base.threads import torch_threads
 from eval.engines import has_chat_template, load_engine
 from eval.judge.run import read_rows
 from eval.judge.spec import AnswerSpec
@@ -23,7 +24,11 @@ def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
     Raises UserError for a model without a chat template, which has no notion of a turn, and for more new
     tokens than the model takes.
     """
-    rows = read_rows(spec.prompts)
+    with torch_threads(spec.config.runtime.threads):
+        return _write_answers(spec, read_rows(spec.prompts))
+
+
+def _write_answers(spec: AnswerSpec, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lm = load_engine(
         EvalSpec(
             spec.base_model,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import signal
 import sys
+import warnings
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -66,10 +69,14 @@ def state_of_the_process() -> dict[str, object]:
         "hydra": GlobalHydra.instance().is_initialized(),
         "logging": (logging.getLogger().level, list(logging.getLogger().handlers)),
         "numpy": np.random.get_state()[1].tolist(),
-        "torch": (torch.random.get_rng_state().tolist(), torch.get_num_threads()),
+        "python": random.getstate(),
+        "torch": (torch.random.get_rng_state().tolist(), torch.get_num_threads(), torch.is_grad_enabled()),
+        "warnings": (list(warnings.filters), warnings.showwarning),
+        "plots": dict(matplotlib.rcParams),
         "folder": Path.cwd(),
         "path": list(sys.path),
         "arguments": list(sys.argv),
+        "streams": (sys.stdout, sys.stderr, sys.excepthook),
         "environment": dict(os.environ),
         "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)],
     }
@@ -80,6 +87,23 @@ def test_nothing_of_the_process_is_changed(overrides):
     before = state_of_the_process()
     ds2.run([*overrides, "pool.seed=3"])
     assert state_of_the_process() == before
+
+
+def test_training_and_evaluation_leave_the_caller_its_seeds_and_threads(tmp_path, monkeypatch):
+    monkeypatch.setenv("DS2_UNTOUCHED", "1")
+    before_threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # the recipe asks for one
+    try:
+        before = state_of_the_process()
+        done = ds2.run(
+            ["pool.samples=120", "budget.samples=20", "selection=random", "model=tiny", "finetune=tiny",
+             "finetune.max_steps=2", "eval=tiny", "tracking=offline", "runtime.progress=false",
+             f"paths.artifacts={tmp_path}/artifacts"]
+        )  # fmt: skip
+        assert len(done.results) > 0
+        assert state_of_the_process() == before
+    finally:
+        torch.set_num_threads(before_threads)
 
 
 def test_it_runs_inside_a_loop_and_inside_a_hydra_program(overrides, tmp_path):

@@ -113,6 +113,8 @@ def local_folder(config: RunConfig) -> Path:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without MLflow's and its database's words of welcome."""
+    import mlflow  # noqa: F401 - which sets these levels when it is first loaded
+
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -205,6 +205,9 @@ def select(run: Run) -> Iterator[Finding]:
         yield problem(f"selection.filter.source_cap={cap:g} must be a number of samples, or a share below 1")
     if isinstance(config, MeasuredSelectionConfig):
         yield from _device("selection.runtime.device", config.runtime.device)
+        threads = config.runtime.threads
+        if threads is not None and threads < 1:
+            yield problem(f"selection.runtime.threads={threads} must be at least 1")
         dtype = dtype_problem("selection.dtype", config.dtype)
         if dtype:
             yield problem(dtype)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.values import workspace, write_values
+from ds2.base.threads import torch_threads
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs.context import Context
 from ds2.runs.stages.model import base_model
@@ -29,14 +30,15 @@ def step(run: Context) -> Step:
 
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
-        measured = measure(
-            config,
-            pool,
-            model=locate(),
-            revision=revision,
-            workspace=workspace(folder),
-            progress=run.progress,
-        )
+        with torch_threads(config.runtime.threads):
+            measured = measure(
+                config,
+                pool,
+                model=locate(),
+                revision=revision,
+                workspace=workspace(folder),
+                progress=run.progress,
+            )
         write_values(folder, measured)
         missing = int((~np.isfinite(measured).reshape(len(pool), -1).all(axis=1)).sum())
         warnings = (f"{missing} samples have no answer to measure; they cannot be chosen",) if missing else ()
