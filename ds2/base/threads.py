@@ -1,10 +1,10 @@
 """Numbers of threads, set for the time of some work.
 
 One BLAS thread: for numbers that do not depend on the machine's cores, and for speed where matrices are small
-or thin. BLAS divides a product among its threads, and the order of the sums, so the last digits, with it. An iteration
-makes them grow: the SVD of 67,013 texts moved by 4e-4 between one thread and two. Nor was a second thread
-worth having: on two cores that other programs used too, that SVD took 15 s with two threads and 2 s with one,
-the posterior of 4,000 samples 5.5 s and 0.5 s. Spinning threads wait long for each other.
+or thin. BLAS divides a product among its threads, and the order of the sums, so the last digits, with it. An
+iteration makes them grow: the SVD of 67,013 texts moved by 4e-4 between one thread and two. Nor was a second
+thread worth having: on two cores that other programs used too, that SVD took 15 s with two threads and 2 s
+with one, the posterior of 4,000 samples 5.5 s and 0.5 s. Spinning threads wait long for each other.
 """
 
 from __future__ import annotations

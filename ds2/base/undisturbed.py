@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def _folder() -> Callable[[], None]:
-    folder = os.getcwd()
+    folder = Path.cwd()
     return lambda: os.chdir(folder)
 
 
