@@ -4,8 +4,13 @@ links to files that are no pages as their names.
 
 from __future__ import annotations
 
+import ast
+import html
+import posixpath
 import re
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +18,20 @@ from mkdocs.structure.files import File, Files
 from mkdocs.utils import get_relative_url
 
 import ds2
+import ds2.report.tracking
 from ds2.cli.usage import usage
 from ds2.config.describe import ChoiceDescription, FieldDescription, describe_choices, describe_fields, groups
 
 ROOT = Path(__file__).resolve().parent.parent
+FORMATS = (
+    "record", "samples", "sifted", "ratings", "embeddings", "graph", "curation", "values", "subset",
+    "subset_report", "written_samples", "base_model", "adapter", "training", "evaluation", "page", "draws",
+)  # fmt: skip
+"""Modules of ds2.artifacts whose nouns lie on disk, in the order of the chain."""
+IN_MEMORY = {"RaterErrors", "Chosen", "Overlap", "Layout"}
+"""Classes of these modules whose instances are not stored as they are."""
+_PIPED = re.compile(r"`([^`]*\|[^`]*)`")
+_FILE = re.compile(r"\w[\w.]*\.(parquet|jsonl?|npy|safetensors|html|md)")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -27,6 +42,8 @@ def on_files(files: Files, config: Any) -> Files:
         "changelog.md": _from_root((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")),
         "reference/commands.md": f"# Commands\n\n```text\n{usage()}\n```\n",
         "reference/configuration.md": "\n".join(_configuration()),
+        "reference/artifacts.md": "\n".join(_artifacts()),
+        "reference/metrics.md": f"# Metrics and their names\n\n{_worded(ds2.report.tracking.__doc__ or '')}",
         "reference/library.md": "\n".join(_library()),
     }
     for path, content in pages.items():
@@ -39,12 +56,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
     def plain(match: re.Match[str]) -> str:
         image, text, target = match.groups()
-        outside = not image and "://" not in target and target.startswith("../")
-        if not outside or page.file.src_uri.startswith("reference/"):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), target))
+        if image or "://" in target or not path.startswith("../"):
             return match.group(0)
-        if text.strip("`") == Path(target).name:
-            return f"`{Path(target).name}`"
-        return f"{text} (`{target.removeprefix('../')}`)"
+        if text.strip("`") == Path(path).name:
+            return f"`{Path(path).name}`"
+        return f"{text} (`{path.removeprefix('../')}`)"
 
     return _LINK.sub(plain, markdown)
 
@@ -94,7 +111,57 @@ def _field_row(group: str, field: FieldDescription) -> tuple[str, ...]:
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
     for row in (head, tuple("---" for _ in head), *rows):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        yield "| " + " | ".join(map(_cell, row)) + " |"
+
+
+def _cell(text: str) -> str:
+    """Text for a table, where a bar would end the cell, in code too."""
+    coded = _PIPED.sub(lambda match: f"<code>{html.escape(match[1])}</code>", text)
+    return coded.replace("|", "&#124;")
+
+
+def _artifacts() -> Iterator[str]:
+    yield "# Artifacts, file by file\n"
+    yield "Made from the modules of `ds2/artifacts`, which alone spell these names. An artifact is a folder,"
+    yield "`artifacts/STAGE/SLUG-FINGERPRINT/` ([why](../understand/artifacts.md)).\n"
+    for name in FORMATS:
+        module = ast.parse((ROOT / "ds2" / "artifacts" / f"{name}.py").read_text(encoding="utf-8"))
+        texts = [node.value for node in ast.walk(module) if isinstance(node, ast.Constant)]
+        files = [text for text in texts if isinstance(text, str) and _FILE.fullmatch(text)]
+        yield f"## {name}\n"
+        if files:
+            yield f"Files: {', '.join(f'`{file}`' for file in dict.fromkeys(files))}\n"
+        yield _worded(ast.get_docstring(module) or "")
+        for node in module.body:
+            if isinstance(node, ast.ClassDef) and node.name not in IN_MEMORY:
+                yield from _keys(node)
+
+
+def _keys(schema: ast.ClassDef) -> Iterator[str]:
+    """The fields of a class whose instances are stored, with the words beneath them."""
+    rows = [
+        (f"`{field.target.id}`", f"`{ast.unparse(field.annotation)}`", _words(after))
+        for field, after in pairwise([*schema.body, ast.Pass()])
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    ]
+    if rows:
+        yield f"### {schema.name.strip('_')}\n"
+        yield f"{ast.get_docstring(schema) or ''}\n"
+        yield from _table(("key", "type", "meaning"), iter(rows))
+        yield ""
+
+
+def _words(node: ast.stmt) -> str:
+    """The text of a string that stands by itself."""
+    text = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else ""
+    return " ".join(str(text).split())
+
+
+def _worded(docstring: str) -> str:
+    """A docstring as Markdown: paragraphs that are set in stay as they are typed."""
+    parts = textwrap.dedent(docstring).strip().split("\n\n")
+    shown = [f"```text\n{textwrap.dedent(part)}\n```" if part.startswith("  ") else part for part in parts]
+    return "\n\n".join(shown) + "\n"
 
 
 def _library() -> Iterator[str]:
