@@ -42,6 +42,7 @@ class TrackingService(Enum):
 
     wandb = "wandb"
     mlflow = "mlflow"
+    trackio = "trackio"
 
 
 @register("tracking", "tracking")
@@ -54,7 +55,9 @@ class TrackingConfig:
     group: str | None = None
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
     uri: str | None = None
-    """MLflow's server, or its database (`sqlite:///FILE`); none: a file below paths.artifacts/mlflow."""
+    """The server of MLflow or trackio, or MLflow's database (`sqlite:///FILE`); none: a file below
+    paths.artifacts.
+    """
 
     @property
     def off(self) -> bool:

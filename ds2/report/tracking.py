@@ -1,4 +1,4 @@
-"""Trackers: the windows on a run (Weights & Biases, MLflow). Tables and reports read the artifacts on disk,
+"""Trackers: the windows on a run (Weights & Biases, MLflow, trackio). Tables and reports read the artifacts on disk,
 never these.
 
 One tracked run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and

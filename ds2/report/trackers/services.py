@@ -14,6 +14,10 @@ def surroundings(config: RunConfig) -> AbstractContextManager[None]:
         from ds2.report.trackers import mlflow_window
 
         return mlflow_window.quiet()
+    if config.tracking.service is TrackingService.trackio:
+        from ds2.report.trackers import trackio_window
+
+        return trackio_window.own_folder(config)
     from ds2.report.trackers import wandb_window
 
     return wandb_window.own_folders(config)
@@ -25,6 +29,10 @@ def open_window(config: RunConfig, identity: Identity) -> Window:
         from ds2.report.trackers.mlflow_window import MlflowWindow
 
         return MlflowWindow(config, identity)
+    if config.tracking.service is TrackingService.trackio:
+        from ds2.report.trackers.trackio_window import TrackioWindow
+
+        return TrackioWindow(config, identity)
     from ds2.report.trackers.wandb_window import WandbWindow
 
     return WandbWindow(config, identity)

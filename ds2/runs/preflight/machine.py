@@ -122,9 +122,10 @@ def _weights(config: RunConfig) -> int:
 def tracking(run: Run) -> Iterator[Finding]:
     """The tracker is installed, and online it has a login: otherwise a whole chain would run untracked."""
     settings = run.config.tracking
-    if settings.service is TrackingService.mlflow:
-        if not settings.off and find_spec("mlflow") is None:
-            yield problem(f"tracking=mlflow needs the package mlflow: {install_line('mlflow')}")
+    if settings.service is not TrackingService.wandb:
+        package = settings.service.value
+        if not settings.off and find_spec(package) is None:
+            yield problem(f"tracking={package} needs the package {package}: {install_line(package)}")
         return
     if settings.mode is TrackingMode.online and not settings.off and not _logged_in():
         yield problem(
