@@ -92,11 +92,12 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     import torch
 
     with quiet_transformers():  # which loads PEFT, and that bitsandbytes, which has something to say
+        from peft.helpers import disable_input_dtype_casting
         from transformers import Trainer, set_seed
         from transformers.trainer_callback import PrinterCallback
 
     from ds2.models.digest import base_digest
-    from finetune import loss
+    from finetune import loss, packed_attention
     from finetune.base import add_lora, check_packing, load_base
     from finetune.callbacks import CheckpointKeeper, ProgressBar, StepRecorder, peak_memory
 
@@ -151,7 +152,10 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         processing_class=tokenizer,
         callbacks=[StepRecorder(samples.lengths[order].sum(axis=1))],
     )
+    sharded = trainer.accelerator.distributed_type.value in SHARDING
     if config.runtime.packing:
+        if config.runtime.attention == "sdpa" and not sharded:
+            packed_attention.use(model, longest=longest)
         check_packing(model)
     trainer.remove_callback(PrinterCallback)
     if progress:
@@ -159,12 +163,12 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
     logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
     probe = torch.from_numpy(samples.ids[0][:PROBE_TOKENS].astype(np.int64))[None].to(model.device)
-    sharded = trainer.accelerator.distributed_type.value in SHARDING
     with (
         quiet_transformers(),
         _memory_errors(),
         deferred() as stop,
         loss.in_parts(model, logits_bytes=logits_bytes, sharded=sharded, probe=probe),
+        disable_input_dtype_casting(model, config.dtype != "float32"),  # autocast does it, once
     ):
         trainer.add_callback(CheckpointKeeper(stop, config.runtime.save_minutes))
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)

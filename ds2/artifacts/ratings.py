@@ -1,14 +1,14 @@
 """Ratings: one row a sample, in pool order, and where a language model was asked, what came of its answers.
 
-    id, row, source          of the sample
-    score                    int16, 0..K-1; -1: unrated; of several raters the lower median
-    rating                   float64, raw; NaN where there is none; of several raters the mean
-    score_0, score_1, ...    int16, where there are several raters, or repeats of one; a file beside says
-                             whose each is
-    rarity, complexity,      float64, where a language model was asked; NaN where it did not say
-      informativeness        (or the criteria of rater.prompt, but the last)
-    outcome                  a value of `Outcome`, or `NOT_ASKED`, where a language model was asked
-    rating_0, rating_1, ...  float64, where it was asked several times
+id, row, source          of the sample
+score                    int16, 0..K-1; -1: unrated; of several raters the lower median
+rating                   float64, raw; NaN where there is none; of several raters the mean
+score_0, score_1, ...    int16, where there are several raters, or repeats of one; a file beside says
+                         whose each is
+rarity, complexity,      float64, where a language model was asked; NaN where it did not say
+  informativeness        (or the criteria of rater.prompt, but the last)
+outcome                  a value of `Outcome`, or `NOT_ASKED`, where a language model was asked
+rating_0, rating_1, ...  float64, where it was asked several times
 """
 
 from __future__ import annotations

@@ -76,8 +76,9 @@ class FinetuneRuntime:
     devices: int | None = None
     """GPUs to use; none: all that are visible."""
     packing: bool = False
-    """Samples of a device batch in one row, without padding, that do not see each other. Saves most with
-    `attention=flash_attention_2`; the others work through a mask of the whole row."""
+    """Samples of a device batch in one row, without padding, that do not see each other. `eager` attention
+    works through a mask of the whole row, as does `sdpa` where layers see less than a whole sample.
+    """
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     attention: str = "sdpa"
