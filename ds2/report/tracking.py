@@ -1,5 +1,5 @@
-"""Trackers: the windows on a run (Weights & Biases, MLflow, trackio). Tables and reports read the artifacts on
-disk, never these.
+"""Trackers: the windows on a run (Weights & Biases, MLflow, trackio). Tables and reports read the artifacts
+on disk, never these.
 
 One tracked run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
 filters read, with the same names at each service:
