@@ -39,6 +39,7 @@ OTHERS = {
     "llamafactory-cli",
     "axolotl",
     "ollama",
+    "trackio",
     ".",
 }
 """Programs of others that the pages name."""
