@@ -1,4 +1,6 @@
-"""Ratings: one row a sample, in pool order, and where a language model was asked, what came of its answers.
+"""Ratings, and where a language model was asked, what came of its answers.
+
+The table has one row a sample, in pool order:
 
 id, row, source          of the sample
 score                    int16, 0..K-1; -1: unrated; of several raters the lower median
