@@ -26,7 +26,18 @@ def config_problems(config: EvalConfig) -> list[str]:
     asked = [*config.tasks, *config.companions]
     generated = [task for task in asked if task.startswith("mini_")]
     rules = [
-        (bool(config.tasks), "tasks is empty: name a task, or use eval=none"),
+        (
+            bool(config.tasks or config.held_out),
+            "tasks is empty: name a task, or rows kept apart by eval.held_out, or use eval=none",
+        ),
+        (
+            config.held_out_tokens >= 1,
+            f"held_out_tokens={config.held_out_tokens} must be at least 1",
+        ),
+        (
+            not config.held_out or config.backend is EvalBackend.hf,
+            "held_out needs eval.backend=hf",
+        ),
         (config.limit is None or config.limit >= 1, f"limit={config.limit} must be at least 1, or null"),
         (
             not generated or config.data_samples >= 1,
@@ -35,6 +46,10 @@ def config_problems(config: EvalConfig) -> list[str]:
         ),
     ]
     problems = [f"eval.{line}" for fine, line in rules if not fine] + engine_problems(config)
+    problems += [
+        f"eval.held_out: {file}: no such file" for file in config.held_out if not Path(file).is_file()
+    ]
+    asked += config.held_out_tasks
     repeated = sorted({task for task in asked if asked.count(task) > 1})
     if repeated:
         problems.append(f"eval.tasks: {', '.join(repeated)} is asked twice")

@@ -96,11 +96,16 @@ def _transformers(spec: EvalSpec) -> Any:
         batch_size=config.runtime.batch_size,
     )
     if spec.adapter:
-        from peft import PeftModel
-
-        _check_base(spec.adapter, base_digest(lm.model), spec.base_model)
-        lm._model = PeftModel.from_pretrained(lm.model, spec.adapter).to(lm.device).eval()
+        lm._model = load_adapter(lm.model, spec.adapter, spec.base_model).to(lm.device).eval()
     return lm
+
+
+def load_adapter(model: Any, adapter: str, base_name: str) -> Any:
+    """The base model with the adapter on it. Raises UserError where it belongs to another base model."""
+    from peft import PeftModel
+
+    _check_base(adapter, base_digest(model), base_name)
+    return PeftModel.from_pretrained(model, adapter)
 
 
 def _vllm(spec: EvalSpec, adapter: dict[str, Any] | None) -> Any:

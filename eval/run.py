@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from ds2.base.errors import UserError
 from ds2.base.progress import Bar
 from ds2.base.threads import torch_threads
 from ds2.models.quiet import quiet_transformers
-from eval import truthful
+from eval import held_out, truthful
 from eval.checks import TASKS, config_problems, unknown_task
 from eval.engines import has_chat_template, load_engine
 from eval.prompts import Fitting, TooLong
@@ -38,68 +39,98 @@ class OutOfMemory(UserError):
     """Too little memory for a task: it would be so for the others."""
 
 
+@dataclass
+class _Found:
+    """What is known of the tasks so far."""
+
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    answered: dict[str, list[AnsweredQuestion]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    shortened: dict[str, int] = field(default_factory=dict)
+    chat_template: bool | None = None
+    context_tokens: int | None = None
+
+
 def evaluate(spec: EvalSpec) -> Evaluation:
     """Evaluate as the spec says; write the evaluation and every answered question into `spec.output_dir`;
     return the evaluation.
 
     `results` holds a row for each metric of each task, `average` the mean over the tasks asked for of each
-    one's first metric; None where one of them failed. A task that fails is named in `missing`, its reason in
-    `errors`, and does not lose the others.
+    one's first metric (over the rows kept apart, where no task is asked); None where one of them failed. A
+    task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
 
     Raises UserError for wrong settings (all of them named), an unknown task, an adapter of another base
     model, too little memory, a prompt that does not fit (`on_long_prompts=fail`), or when no task succeeds.
     """
     refuse(config_problems(spec.config))
-    results: dict[str, list[Result]] = {}
-    answered: dict[str, list[AnsweredQuestion]] = {}
-    questions: dict[str, list[str]] = {}
-    cut: dict[str, int] = {}
-    shortened: dict[str, int] = {}
-    errors: dict[str, str] = {}
-    with _quiet(), torch_threads(spec.config.runtime.threads):
+    found = _Found()
+    with quiet_transformers(), torch_threads(spec.config.runtime.threads):
+        if spec.config.tasks or spec.config.companions:
+            _ask_tasks(spec, found)
+        if spec.config.held_out:
+            _free_memory()
+            _read_held_out(spec, found)
+    if not found.results:
+        raise UserError(
+            "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in found.errors.items())
+        )
+    scores = {task: of_task[0].value for task, of_task in found.results.items()}
+    averaged = spec.config.tasks or spec.config.held_out_tasks
+    asked = [score for task in averaged if (score := scores.get(task)) is not None]
+    whole = len(asked) == len(averaged)  # a mean over the others would be another quantity
+    evaluation = Evaluation(
+        results=[result for of_task in found.results.values() for result in of_task],
+        average=float(np.mean(asked)) if whole else None,
+        scores=scores,
+        missing=list(found.errors),
+        errors=found.errors,
+        chat_template=found.chat_template,
+        context_tokens=found.context_tokens,
+        cut_prompts={task: count for task, count in found.cut.items() if count},
+        shortened_prompts={task: count for task, count in found.shortened.items() if count},
+        harness_version=version("lm_eval") if found.context_tokens is not None else "",
+    )
+    output_dir = Path(spec.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_answered(output_dir, [question for of_task in found.answered.values() for question in of_task])
+    evaluation.write(output_dir)
+    return evaluation
+
+
+def _ask_tasks(spec: EvalSpec, found: _Found) -> None:
+    """lm-eval's tasks and ours, one by one, and then the judges of answers."""
+    with _quiet_harness():
         manager = task_manager(spec)
         lm = load_engine(spec)
-        chat, context = has_chat_template(lm), lm.max_length
+        found.chat_template, found.context_tokens = has_chat_template(lm), int(lm.max_length)
+        questions: dict[str, list[str]] = {}
         for task in [*spec.config.tasks, *spec.config.companions]:
-            with _one_task(task, errors):
+            with _one_task(task, found.errors):
                 fitting = Fitting(lm, task, spec.config.on_long_prompts)
-                output = _run_task(task, fitting, manager, spec, chat=chat)
-                cut[task], shortened[task] = fitting.cut, fitting.shortened
-                results[task] = metric_results(task, output)
-                answered[task] = list(answered_questions(output))
+                output = _run_task(task, fitting, manager, spec, chat=found.chat_template)
+                found.cut[task], found.shortened[task] = fitting.cut, fitting.shortened
+                found.results[task] = metric_results(task, output)
+                found.answered[task] = list(answered_questions(output))
                 if task == truthful.TASK:
                     questions[task] = [sample["doc"]["question"] for sample in output["samples"][task]]
         del lm
         for task in questions:
             _free_memory()  # for the judges
-            unjudged = results.pop(task)
-            with _one_task(task, errors):
-                judged, answered[task] = truthful.judge_answers(answered[task], questions[task], spec)
-                results[task] = judged + unjudged
-    if not results:
-        raise UserError(
-            "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in errors.items())
-        )
-    scores = {task: of_task[0].value for task, of_task in results.items()}
-    asked = [score for task in spec.config.tasks if (score := scores.get(task)) is not None]
-    whole = len(asked) == len(spec.config.tasks)  # a mean over the others would be another quantity
-    evaluation = Evaluation(
-        results=[result for of_task in results.values() for result in of_task],
-        average=float(np.mean(asked)) if whole else None,
-        scores=scores,
-        missing=list(errors),
-        errors=errors,
-        chat_template=chat,
-        context_tokens=int(context),
-        cut_prompts={task: count for task, count in cut.items() if count},
-        shortened_prompts={task: count for task, count in shortened.items() if count},
-        harness_version=version("lm_eval"),
-    )
-    output_dir = Path(spec.output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    write_answered(output_dir, [question for of_task in answered.values() for question in of_task])
-    evaluation.write(output_dir)
-    return evaluation
+            unjudged = found.results.pop(task)
+            with _one_task(task, found.errors):
+                judged, found.answered[task] = truthful.judge_answers(
+                    found.answered[task], questions[task], spec
+                )
+                found.results[task] = judged + unjudged
+
+
+def _read_held_out(spec: EvalSpec, found: _Found) -> None:
+    """The loss of the model on each file of rows that were kept apart."""
+    reader = held_out.load(spec)
+    for task, path in zip(spec.config.held_out_tasks, spec.config.held_out, strict=True):
+        with _one_task(task, found.errors):
+            found.results[task], found.answered[task] = held_out.measure(reader, task, Path(path), spec)
 
 
 def task_manager(spec: EvalSpec) -> Any:
@@ -186,10 +217,8 @@ def _free_memory() -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the hints that lm-eval and transformers print for people at a prompt; the bar over questions
-    stays.
-    """
+def _quiet_harness() -> Iterator[None]:
+    """Without the hints that lm-eval prints for people at a prompt; the bar over questions stays."""
     import lm_eval.api.task
     import lm_eval.models.huggingface
 
@@ -200,8 +229,7 @@ def _quiet() -> Iterator[None]:
     lm_eval.api.task.tqdm = partial(bar, disable=True)  # a nameless bar for building prompts
     lm_eval.models.huggingface.tqdm = Bar
     try:
-        with quiet_transformers():
-            yield
+        yield
     finally:
         lm_eval.api.task.tqdm = bar
         lm_eval.models.huggingface.tqdm = questions_bar

@@ -17,6 +17,7 @@ EXPERIMENTS = {
     "lima": "Table 4 and Figure 6: beside LIMA, and before a judge",
     "curation_on_baselines": "Table 5: curated scores in other methods",
     "ablations": "ours: without curation, without diversity, posterior, several raters",
+    "small_real": "ours: selections on a real small model, at equal tokens",
     "score_distributions": "Figure 2 and the pool table, from the released scores",
     "transition_matrices": "Figure 3: how each rater errs",
     "rater_gap": "Figure 7: how far raters are apart",

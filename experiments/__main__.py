@@ -6,6 +6,7 @@ python -m experiments NAME [overrides]               one table or figure, and wh
     --launch                                         compute the missing runs first
     --out FOLDER                                     instead of artifacts/experiments/NAME
     --plan                                           GPU hours, disk, dollars of the missing runs
+    --prepare                                        write the files that its runs read (small_real)
     --export slurm FOLDER                            a job script for each missing run
 python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
 python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
@@ -65,6 +66,8 @@ def _experiment(name: str, arguments: list[str]) -> int:
     if given.plan or given.export:
         return _plan(name, given)
     module = experiment(name)
+    if given.prepare:
+        return _prepare(name, Options(given.overrides))
     options = Options(given.overrides, mini=given.mini, launch=given.launch)
     result = module.run(options)
     output.show(result)
@@ -74,6 +77,19 @@ def _experiment(name: str, arguments: list[str]) -> int:
     for path in output.write(result, folder):
         console.line(f"written: {shown(path)}")
     return 0 if result.complete else 1
+
+
+def _prepare(name: str, options: Options) -> int:
+    """Write the files that an experiment's runs read."""
+    from ds2.cli import console
+    from experiments import experiment
+
+    prepare = getattr(experiment(name), "prepare", None)
+    if prepare is None:
+        raise UserError(f"{name} needs no files of its own; leave --prepare out")
+    for line in prepare(options):
+        console.line(f"written: {line}")
+    return 0
 
 
 def _plan(name: str, given: argparse.Namespace) -> int:
@@ -141,6 +157,7 @@ def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--launch", action="store_true")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plan", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--export", nargs=2, metavar=("QUEUE", "FOLDER"))
     given, rest = parser.parse_known_args(arguments)
     if given.out is not None and "=" in given.out.name:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _RESULTS = "results.json"
 _QUESTIONS = "samples.parquet"
+RESPONSE_LOSS = "response_loss"
+"""The metric of rows kept apart: the mean over rows of the mean loss of a response's tokens, in nats a token;
+lower is better.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class Result:
     filter: str = ""
     """How lm-eval took the answer from what the model said."""
     value: float | None
-    """A share in 0..1 wherever lm-eval's is; None: not a finite number."""
+    """A share in 0..1 wherever lm-eval's is, of `RESPONSE_LOSS` nats a token; None: not a finite number."""
     stderr: float | None
     """Standard error over the questions, in the value's unit; None: there is none."""
     n: int
@@ -35,6 +39,11 @@ class Result:
     num_fewshot: int | None = None
     version: float | None = None
     """That of the task's definition."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is a loss in nats a token, of which less is better, and no share."""
+        return self.metric == RESPONSE_LOSS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,9 @@ class Evaluation:
     results: list[Result]
     """By task; a task's first result is its own score, and the members of a group follow it."""
     average: float | None
-    """The mean score of the tasks asked for; None where one of them has no score."""
+    """The mean score of the tasks asked for, or, where there are none, of the rows kept apart; None where one
+    of them has no score.
+    """
     scores: dict[str, float | None]
     """Task -> its own score."""
     missing: list[str] = field(default_factory=list)
@@ -60,9 +71,14 @@ class Evaluation:
     shortened_prompts: dict[str, int] = field(default_factory=dict)
     """Task -> prompts that were asked with fewer examples than the task has, to fit; no task where none."""
     harness_version: str = ""
-    """lm-eval's version."""
+    """lm-eval's version; empty where it was asked nothing."""
     wall_seconds: float | None = None
     """In evaluations made before the record alone told it."""
+
+    @property
+    def average_is_loss(self) -> bool:
+        """Whether the average is one of losses: no task was asked beside the rows kept apart."""
+        return bool(self.results) and all(result.is_loss for result in self.results)
 
     def result(self, task: str) -> Result:
         """A task's own score with its error and number of questions. Raises KeyError where it has none."""
@@ -102,7 +118,7 @@ class AnsweredQuestion:
     answer: str
     """Generated text, or the choice of highest likelihood."""
     score: float | None
-    """By the task's first metric."""
+    """By the task's first metric; of a row kept apart, its loss."""
 
 
 def write_answered(folder: Path, questions: Iterable[AnsweredQuestion]) -> None:

@@ -68,6 +68,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return NOTHING if share is None else f"{share * 100:.{digits}f} %"
 
 
-def measured(mean: float, spread: float | None) -> str:
-    """A mean with its standard deviation or error, in points: `41.3 ± 0.5`; alone without a spread."""
-    return f"{mean:.1f}" if spread is None else f"{mean:.1f} ± {spread:.1f}"
+def measured(mean: float, spread: float | None, digits: int = 1) -> str:
+    """A mean with its standard deviation or error: `41.3 ± 0.5`; alone without a spread."""
+    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
-from ds2.config.base import MISSING, name_or_path_field, path_field, register
+from ds2.config.base import FILES, MISSING, PATH, name_or_path_field, path_field, register
 
 
 @dataclass
@@ -174,6 +175,13 @@ class EvalConfig:
     """Task names: a YAML of `eval/tasks/`, else one of lm-eval's. Their first metrics make the average."""
     companions: list[str] = field(default_factory=list)
     """Tasks that are run and shown beside the others, and left out of the average."""
+    held_out: list[str] = field(default_factory=list, metadata={PATH: FILES})
+    """JSONL files of conversations that were kept apart, in the form of `subset.jsonl`; each is a task by its
+    file's name: the mean loss of a response, in nats a token. Shown beside the tasks; their mean is the
+    average where no task is asked.
+    """
+    held_out_tokens: int = 2048
+    """Longer conversations of `held_out` are cut."""
     limit: int | None = None
     """First so many questions of each task."""
     subsample: bool = True
@@ -199,3 +207,8 @@ class EvalConfig:
     backend: EvalBackend = EvalBackend.hf
     dtype: str = "bfloat16"
     runtime: EvalRuntime = field(default_factory=EvalRuntime)
+
+    @property
+    def held_out_tasks(self) -> list[str]:
+        """The tasks of `held_out`: each file's name without its endings."""
+        return [Path(file).name.split(".")[0] for file in self.held_out]

@@ -34,8 +34,9 @@ class Answers:
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks whose mean is the average."""
-        return list(self._stage.record["config"].get("eval", {}).get("tasks", self.evaluation.scores))
+        """The tasks whose mean is the average: those asked for, else the rows kept apart."""
+        asked = self._stage.record["config"].get("eval", {})
+        return list(asked.get("tasks", self.evaluation.scores) or asked.get("held_out", ()))
 
     @property
     def whole(self) -> bool:
@@ -49,6 +50,12 @@ class Answers:
         if task == AVERAGE:
             return self.evaluation.average if self.whole else None
         return self.evaluation.scores.get(task)
+
+    def is_loss(self, task: str) -> bool:
+        """Whether a task's score, or the average, is a loss: nats, and less is better."""
+        if task == AVERAGE:
+            return self.evaluation.average_is_loss
+        return task in self.evaluation.scores and self.evaluation.result(task).is_loss
 
     def stderr(self, task: str) -> float | None:
         """The standard error of a task's score over its questions, or of the average of tasks whose questions

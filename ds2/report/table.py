@@ -1,5 +1,5 @@
 """Runs as a table: a row a method, a column a task, mean and standard deviation over seeds, in points (shares
-times 100).
+times 100), or in nats a token where the task is a loss.
 
 With one seed the spread is the evaluation's own standard error over questions, and the table says so.
 Differences to a baseline and the marks of the best come from `ds2.report.differences`. Not a pivot of pandas:
@@ -14,13 +14,13 @@ from functools import cached_property
 import pandas as pd
 
 from ds2.artifacts.run import RunResult
-from ds2.base.words import measured
 from ds2.config import RunConfig
 from ds2.config.stages import CHOICES, Key, amount, key_of
 from ds2.report.answers import AVERAGE
 from ds2.report.differences import Difference, difference
 from ds2.report.table_rows import Published, Row, task_names
 from ds2.report.table_text import BEST, TIED, Table
+from ds2.report.units import NATS, POINTS, Unit
 
 __all__ = ["BASELINES", "CHOICES", "REFERENCES", "Key", "Published", "ResultTable", "key_of"]
 
@@ -98,21 +98,21 @@ class ResultTable:
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
-        """One row a cell, in points: the choices, task, mean, std over seeds, stderr over questions (one
-        seed), seeds, waiting; the difference to the baseline with its interval; the published value.
+        """One row a cell, in the task's unit: the choices, task, mean, std over seeds, stderr over questions
+        (one seed), seeds, waiting; the difference to the baseline with its interval; the published value.
         """
         rows = []
         for key, row in self.by_key.items():
             for task in self.tasks:
-                mean, std, stderr = self._cell(row, task)
-                gap = self.differences.get((key, task))
+                mean, std, stderr = self.cell(row, task)
+                gap, scale = self.differences.get((key, task)), self.unit(task).scale
                 printed = self.published.get((key, task))
                 rows.append({
                     **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std,
                     "stderr": stderr,
                     "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
-                    "difference": gap and 100 * gap.value, "low": gap and 100 * gap.low,
-                    "high": gap and 100 * gap.high, "pairs": gap and gap.pairs, "over": gap and gap.over,
+                    "difference": gap and scale * gap.value, "low": gap and scale * gap.low,
+                    "high": gap and scale * gap.high, "pairs": gap and gap.pairs, "over": gap and gap.over,
                     "published": printed and printed.value, "published_std": printed and printed.std,
                     "second_hand": printed and printed.second_hand,
                 })  # fmt: skip
@@ -158,10 +158,11 @@ class ResultTable:
                 groups.setdefault(key[:3], []).append(key)
         for keys in groups.values():
             for task in self.tasks if len(keys) > 1 else []:
-                means = {key: m for key in keys if (m := self._cell(self.by_key[key], task)[0]) is not None}
+                means = {key: m for key in keys if (m := self.cell(self.by_key[key], task)[0]) is not None}
                 if not means:
                     continue
-                best = max(means, key=means.__getitem__)
+                better = min if self.unit(task).less_is_better else max
+                best = better(means, key=means.__getitem__)
                 marks[best, task] = BEST
                 for key in means.keys() - {best}:
                     gap = difference(self.by_key[best].answers, self.by_key[key].answers, task)
@@ -201,7 +202,12 @@ class ResultTable:
             if self.several
             else "± standard error over questions (one seed)"
         )
-        lines = [f"Points (share of right answers times 100), {spread}."]
+        units = {self.unit(task) for task in self.tasks}
+        named = [
+            *(["Points (share of right answers times 100)"] if POINTS in units else []),
+            *(["Loss on responses in nats a token, less is better"] if NATS in units else []),
+        ]
+        lines = [f"{'; '.join(named)}, {spread}."]
         if self.several and any(len(row.runs) == 1 for row in self.by_key.values()):
             lines.append("A row of one seed has no ±.")
         if self.differences:
@@ -240,6 +246,15 @@ class ResultTable:
             candidates += [(pool, model, b, method, None) for b in budgets if len(budgets) == 1]
         return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
 
+    def unit(self, task: str) -> Unit:
+        """That of a task, or of the average."""
+        return self._units.get(task, POINTS)
+
+    @cached_property
+    def _units(self) -> dict[str, Unit]:
+        known = [answers for row in self.by_key.values() for answers in row.answers.values()]
+        return {task: NATS for task in self.tasks if any(answers.is_loss(task) for answers in known)}
+
     @cached_property
     def several(self) -> bool:
         """Whether any row has more than one seed."""
@@ -250,29 +265,29 @@ class ResultTable:
         """Each task's column; see `task_names`."""
         return task_names(self.tasks)
 
-    def _cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
-        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in
-        points.
+    def cell(self, row: Row, task: str) -> tuple[float | None, float | None, float | None]:
+        """Mean, standard deviation over seeds (two or more) and standard error over questions (one), in the
+        task's unit.
         """
         valued = [(a, value) for a in row.answers.values() if (value := a.value(task)) is not None]
         if not valued:
             return None, None, None
-        values = pd.Series([value for _, value in valued], dtype=float)
+        values, scale = pd.Series([value for _, value in valued], dtype=float), self.unit(task).scale
         if len(values) > 1:
-            return 100 * float(values.mean()), 100 * float(values.std()), None
+            return scale * float(values.mean()), scale * float(values.std()), None
         stderr = valued[0][0].stderr(task)
-        return 100 * float(values[0]), None, None if stderr is None else 100 * stderr
+        return scale * float(values[0]), None, None if stderr is None else scale * stderr
 
     def _text(self, row: Row, task: str) -> str:
-        mean, std, stderr = self._cell(row, task)
+        mean, std, stderr = self.cell(row, task)
         if mean is None:
             return row.state
         spread = std if self.several else stderr  # one sign, one meaning
-        return measured(mean, spread)
+        return self.unit(task).shown(mean, spread)
 
     def _difference_text(self, key: Key) -> str:
         gap = self.differences.get((key, AVERAGE))
-        return "" if gap is None else f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+        return "" if gap is None else self.unit(AVERAGE).difference(gap)
 
 
 def _ordered(rows: dict[Key, Row]) -> dict[Key, Row]:

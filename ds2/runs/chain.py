@@ -94,6 +94,9 @@ class Chain:
         hashes = hashes_of(config, self.store.root)
         self._context = Context(config, pool_of(config, self.store, hashes), hashes)
         self._build()
+        if not self.steps:
+            name, until = config.selection.name, config.until.value
+            raise UserError(f"selection={name} selects nothing: until={until} leaves nothing to do")
         self._leave_out_lost()
 
     @property

@@ -21,7 +21,7 @@ from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError
 from ds2.base.hashes import fingerprint
 from ds2.config import RunConfig
 from ds2.config.compose_cache import compose_all
-from ds2.config.stages import check
+from ds2.config.stages import check, stages_of
 from ds2.report.table import ResultTable
 from ds2.runs.chain import Chain
 from ds2.runs.jobs import Ledger, ledger
@@ -69,6 +69,8 @@ def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedR
     records, expected, offline = ledger(artifacts), [], False
     for overrides, config in zip(runs, compose_all(runs, memory=Path(artifacts)), strict=True):
         check(config)
+        if not stages_of(config):
+            continue  # the base model, asked for its subset: there is nothing to make
         # One answer is enough to know that the hub cannot be reached.
         asked = replace(config, runtime=replace(config.runtime, offline=True)) if offline else config
         try:

@@ -66,7 +66,7 @@ def needs(config: RunConfig) -> Iterator[Need]:
     if isinstance(config.model, HubModelConfig):
         model = config.model
         yield Need(f"base model {model.name}", lambda: _model(model.path, model.revision))
-    if config.eval.enabled:
+    if config.eval.enabled and (config.eval.tasks or config.eval.companions):
         yield Need(f"benchmark data of eval={config.eval.name}", lambda: _benchmarks(config))
 
 

@@ -29,6 +29,7 @@ def evaluated(
     seed: int = 1,
     questions: Mapping[str, Sequence[float]] | None = None,
     asked: Sequence[str] | None = None,
+    metric: str = "em",
 ) -> RunResult:
     """A run with these scores by task; `questions` are the scores of each question, kept as answered
     questions; `asked` names the tasks that were asked for, where some gave no score.
@@ -38,16 +39,19 @@ def evaluated(
     record = {"warnings": [], "config": {"eval": {"tasks": list(asked or values)}}}
     path = folder / name
     path.mkdir(parents=True)
-    write_evaluation(path, values, questions)
+    write_evaluation(path, values, questions, metric)
     evaluation = StageResult("evaluate", name, path, Status.reused, 0.0, record)
     return RunResult(config, f"run-{name}", name, {"evaluate": evaluation})
 
 
 def write_evaluation(
-    folder: Path, values: Mapping[str, float], questions: Mapping[str, Sequence[float]] | None = None
+    folder: Path,
+    values: Mapping[str, float],
+    questions: Mapping[str, Sequence[float]] | None = None,
+    metric: str = "em",
 ) -> None:
     """The evaluation and, with `questions`, the answered questions."""
-    results = [Result(task=t, metric="em", value=v, stderr=0.01, n=100) for t, v in values.items()]
+    results = [Result(task=t, metric=metric, value=v, stderr=0.01, n=100) for t, v in values.items()]
     average = sum(values.values()) / len(values)
     Evaluation(results=results, scores=dict(values), average=average).write(folder)
     if questions is not None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers.evaluated import evaluated
 
+from ds2.artifacts.evaluation import RESPONSE_LOSS
 from ds2.base.errors import UserError
 from ds2.config.stages import key_of
 from ds2.report.table import ResultTable
@@ -228,3 +229,22 @@ def test_a_method_may_have_its_own_baseline(compared):
         [run for row in compared.by_key.values() for run in row.runs.values()], baselines={"knn": "length"}
     )
     assert {str(key[3]) for key, _ in table.differences} == {"knn"}
+
+
+def test_losses_are_shown_in_nats_and_the_least_is_the_best(tmp_path):
+    rows = {"random": [2.0, 2.2], "length": [1.0, 1.3]}
+    runs = [
+        evaluated(
+            tmp_path, {"apart": sum(losses) / 2}, f"selection={name}", seed=seed, metric=RESPONSE_LOSS,
+            questions={"apart": losses},
+        )
+        for name, losses in rows.items()
+        for seed in (1, 2)
+    ]  # fmt: skip
+    table = ResultTable(runs)
+    shown = text(table).set_index("method")
+    assert shown.loc["length", "apart"] == "1.150 ± 0.000"
+    assert shown.loc["length", "to baseline"].startswith("-0.950 [")
+    assert {key[3]: mark for (key, task), mark in table.marks.items() if task == "apart"} == {"length": BEST}
+    assert "nats a token" in table.notes()[0]
+    assert "Points" not in table.notes()[0]

@@ -14,7 +14,6 @@ import pandas as pd
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.page import html
 from ds2.artifacts.run import RunResult
-from ds2.base.words import measured
 from ds2.config.stages import CHOICES, amount
 from ds2.report import facts
 from ds2.report.answers import AVERAGE
@@ -94,7 +93,7 @@ def _rows(compared: Comparison) -> list[dict[str, Any]]:
             "runs": [i for i, other_key in enumerate(compared.keys) if other_key == key],
             "budget": key[CHOICES.index("budget")],
             "marks": {task: compared.table.marks.get((key, task), "") for task in compared.table.tasks},
-            "gap": gap and f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
+            "gap": gap and compared.table.unit(compared.table.tasks[-1]).difference(gap),
             "gap_value": gap and gap.value, "baseline": baseline,
             "gap_records": _evaluations(compared, [row, other]),
         })  # fmt: skip
@@ -108,19 +107,19 @@ def _evaluations(compared: Comparison, rows: Sequence[Row | None]) -> list[int]:
 
 
 def _cell(compared: Comparison, cell: Any, row: Row, task: str) -> dict[str, Any] | None:
-    """Mean and spread in points, the value and the record of each seed; None where no run has the task."""
+    """Mean and spread in the task's unit, the value and the record of each seed; None where no run has it."""
     if pd.isna(cell.mean):
         return None
     deviation = cell.std if compared.table.several else cell.stderr  # one sign, one meaning
     spread = None if pd.isna(deviation) else float(deviation)
-    values, places = [], []
+    values, places, unit = [], [], compared.table.unit(task)
     for (seed, run), answers in zip(row.runs.items(), row.answers.values(), strict=True):
         value = answers.value(task)
         if value is not None:
-            values.append(f"seed {seed}: {100 * value:.2f}")
+            values.append(f"seed {seed}: {unit.scale * value:.{unit.digits + 1}f}")
             places.append(compared.records.cite(run.stages["evaluate"]))
     return {
-        "text": measured(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values,
+        "text": unit.shown(cell.mean, spread), "mean": float(cell.mean), "spread": spread, "values": values,
         "records": places,
         "title": compared.records.title(places),
     }  # fmt: skip

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.subset import overlaps, subset_size
 from ds2.artifacts.training import read_metrics
 from ds2.base.dataclass_json import to_plain
-from ds2.base.words import percent
+from ds2.base.words import NOTHING, percent
 from ds2.config.stages import choices
 from ds2.method.panel_result import PanelAccount
 from ds2.report import facts, panel_facts
@@ -140,7 +141,7 @@ def _lede(run: RunResult) -> str:
     results = facts.evaluation(run)
     if results is not None and results.average is not None:
         tuned = ", tuned on them," if "finetune" in run.stages else ""
-        parts.append(f"{run.config.model.name}{tuned} averages {_average(results.average)}")
+        parts.append(f"{run.config.model.name}{tuned} averages {_average(results)}")
     return "; ".join(parts) + ("." if parts else "")
 
 
@@ -169,14 +170,17 @@ def _tiles(run: RunResult) -> list[tuple[str, str, str]]:
         note = f"{percent(taken / scores.total)} of the pool" if scores is not None else "samples"
         tiles.append(("Selected", f"{taken:,}", note))
     if results is not None and results.average is not None:
-        tiles.append(("Evaluation average", _average(results.average), f"{len(results.results)} results"))
+        tiles.append(("Evaluation average", _average(results), f"{len(results.results)} results"))
     computed = sum(stage.status.value == "computed" for stage in run.stages.values())
     tiles.append(("Stages computed", f"{computed} of {len(run.stages)}", "the others were reused"))
     return tiles
 
 
-def _average(value: float) -> str:
-    """As a percentage where it is a share."""
+def _average(results: Evaluation) -> str:
+    """As a percentage where it is a share, a loss in nats."""
+    value = results.average
+    if value is None or results.average_is_loss:
+        return NOTHING if value is None else f"{value:.3f} nats a token"
     return percent(value) if 0 <= value <= 1 else shown(value)
 
 
@@ -268,7 +272,11 @@ def _evaluation(run: RunResult, charts: list[Chart]) -> dict[str, Any] | None:
     evaluation = facts.evaluation(run)
     if evaluation is None:
         return None
-    shares = [result for result in evaluation.results if result.value is not None and 0 <= result.value <= 1]
+    shares = [
+        result
+        for result in evaluation.results
+        if result.value is not None and 0 <= result.value <= 1 and not result.is_loss
+    ]
     if shares:
         charts.append({
             "id": "chart-eval", "kind": "dots", "wrap": True,

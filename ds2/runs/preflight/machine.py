@@ -63,8 +63,9 @@ def _modules(run: Run) -> dict[str, str]:
     add("model", f"model={config.model.name}", "torch", "transformers")
     if isinstance(config.model, PackagedModelConfig):
         add("model", f"model={config.model.name}", "gguf")
-    add("finetune", f"finetune={config.finetune.name}", "torch", "transformers", "peft", "datasets")
-    add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "lm_eval")
+    add("finetune", f"finetune={config.finetune.name}", "torch", "transformers", "peft")
+    harness = ["lm_eval"] if config.eval.tasks or config.eval.companions else []
+    add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "peft", *harness)
     return needed
 
 

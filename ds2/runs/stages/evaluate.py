@@ -58,9 +58,20 @@ def _warnings(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _identity(run: Context) -> dict[str, Any]:
-    """Benchmark files by content, and the judge models only where a task asks them."""
+    """Benchmark files and rows kept apart by content, and the judge models only where a task asks them."""
     config = run.config.eval
-    values = identity(config, drop=("data_dir", "truth_judge", "info_judge"))
+    dropped = ("data_dir", "truth_judge", "info_judge", "held_out", "held_out_tokens")
+    values = identity(config, drop=dropped)
+    if config.held_out:
+        files = map(Path, config.held_out)
+        missing = [f"eval.held_out: {file}: no such file" for file in files if not file.is_file()]
+        if missing:
+            raise MissingInput(*missing)
+        values["held_out"] = {
+            task: run.hashes.of(Path(file))
+            for task, file in zip(config.held_out_tasks, config.held_out, strict=True)
+        }
+        values["held_out_tokens"] = config.held_out_tokens
     if config.data_dir is not None:
         if not Path(config.data_dir).is_dir():
             raise MissingInput(f"eval.data_dir={config.data_dir}: no such folder")

@@ -1,0 +1,103 @@
+"""Ours, not the paper's: selections on a real model of 135 million parameters, at equal tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ds2.artifacts import adapter
+from ds2.config.stages import CHOICES, Key
+from ds2.report.answers import AVERAGE
+from ds2.report.table import ResultTable
+from ds2.report.table_rows import Row
+from experiments import grid, small_real_data
+from experiments.result import Options, Result, Table
+
+CAPTION = (
+    "Loss on responses kept apart, in nats a token (less is better): SmolLM2-135M-Instruct fine-tuned on "
+    "each selection. Differences are to random at the same seed, with the middle 95 % of a paired bootstrap "
+    "over seeds and rows."
+)
+
+
+def run(options: Options) -> Result:
+    """The grid of `sweep=small_real`."""
+    swept = grid.look("small_real", options)
+    table = swept.table()
+    return Result(
+        swept.sweep.title, CAPTION, [_table(table)],
+        notes=[swept.sweep.note, *verdicts(table), *swept.lines()], complete=swept.complete,
+    )  # fmt: skip
+
+
+def prepare(options: Options) -> list[str]:
+    """Write the files that the sweep reads into the store; a line on each."""
+    folder = Path(options.paths.artifacts) / small_real_data.FOLDER
+    return small_real_data.prepare(Path(options.paths.data), folder)
+
+
+def _table(table: ResultTable) -> Table:
+    """A row a selection: samples, tokens trained, and each loss with its difference."""
+    tasks = [task for task in table.tasks if task != AVERAGE]
+    frame, shown = [], []
+    for key, row in table.by_key.items():
+        labels = dict(zip(CHOICES, key, strict=True))
+        line: dict[str, object] = {"selection": labels["method"], "rater": labels["rater"] or ""}
+        line |= {"seeds": len(row.runs), **_sizes(row)}
+        text = {name: f"{value:,}" if isinstance(value, int) else value or "" for name, value in line.items()}
+        for task in tasks:
+            mean, std, _ = table.cell(row, task)
+            gap = table.differences.get((key, task))
+            line |= {task: mean, f"{task} std": std}
+            line |= {f"{task} {name}": gap and getattr(gap, name) for name in ("value", "low", "high")}
+            text[task] = row.state if mean is None else table.unit(task).shown(mean, std)
+            text[f"{task}, to random"] = "" if gap is None else table.unit(task).difference(gap)
+        frame.append(line)
+        shown.append(text)
+    text_frame = pd.DataFrame(shown, dtype=object)
+    right = tuple(str(name) for name in text_frame if name not in ("selection", "rater"))
+    return Table("small_real", pd.DataFrame(frame), shown=text_frame, right=right)
+
+
+def _sizes(row: Row) -> dict[str, object]:
+    """Samples of a subset, tokens trained on in all passes and the responses' among them, means over seeds;
+    None where nothing is trained.
+    """
+    tuned = [run.stages["finetune"] for run in row.runs.values() if "finetune" in run.stages]
+    metrics = [adapter.read_metrics(stage.path) for stage in tuned]
+    if not metrics:
+        return {"samples": None, "tokens trained": None, "of them responses": None}
+    return {
+        "samples": _mean([one["samples"] for one in metrics]),
+        "tokens trained": _mean([one["tokens"] for one in metrics]),
+        "of them responses": _mean([one["trained_tokens"] for one in metrics]),
+    }
+
+
+def _mean(values: Sequence[float]) -> int:
+    return round(sum(values) / len(values))
+
+
+def verdicts(table: ResultTable) -> list[str]:
+    """A line a task: which selections differ from random beyond the interval, and which do not."""
+    lines = []
+    for task in (task for task in table.tasks if task != AVERAGE):
+        gaps = {key: gap for (key, of), gap in table.differences.items() if of == task}
+        below = [_named(key) for key, gap in gaps.items() if gap.high < 0]
+        above = [_named(key) for key, gap in gaps.items() if gap.low > 0]
+        neither = [_named(key) for key, gap in gaps.items() if not gap.clear]
+        parts = [
+            *([f"less loss than random: {', '.join(below)}"] if below else []),
+            *([f"more: {', '.join(above)}"] if above else []),
+            *([f"no verdict (the interval holds 0): {', '.join(neither)}"] if neither else []),
+        ]
+        if parts:
+            lines.append(f"{task}: {'; '.join(parts)}.")
+    return lines
+
+
+def _named(key: Key) -> str:
+    labels = dict(zip(CHOICES, key, strict=True))
+    return " ".join(str(part) for part in (labels["method"], labels["rater"]) if part)
