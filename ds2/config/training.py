@@ -176,7 +176,7 @@ class EvalConfig:
     companions: list[str] = field(default_factory=list)
     """Tasks that are run and shown beside the others, and left out of the average."""
     held_out: list[str] = field(default_factory=list, metadata={PATH: FILES})
-    """JSONL files of conversations that were kept apart, in the form of `subset.jsonl`; each is a task by its
+    """JSONL files of conversations (`messages`) that were kept apart; each is a task by its
     file's name: the mean loss of a response, in nats a token. Shown beside the tasks; their mean is the
     average where no task is asked.
     """
