@@ -28,7 +28,7 @@ def config_problems(config: EvalConfig) -> list[str]:
     rules = [
         (
             bool(config.tasks or config.held_out),
-            "tasks is empty: name a task, or rows kept apart by eval.held_out, or use eval=none",
+            "tasks is empty: name a task, or use eval=none",
         ),
         (
             config.held_out_tokens >= 1,
