@@ -6,7 +6,7 @@ chosen.
 
 Planted: two pools of 3,000 rows whose true scores are known (`ds2.plant_pool`), neighbours pure or not.
 Human: sets of DS2_DATA/truth (default ../shared/truth) that a real language model and people rated, at
-Human: sets of DS2_DATA/truth (default ../shared/truth) that a real language model and people rated, at
+most 3,000 rows each. Every method gets the same scores, embeddings and graph; its seconds are what it does
 with them. "Right": share of its scores that are the true ones (people's mean, rounded). "Top 10 %": mean true
 score of what it puts first, in standard deviations; equals at the cut count by their expectation.
 """
