@@ -100,7 +100,7 @@ def evaluate(spec: EvalSpec) -> Evaluation:
 
 def _ask_tasks(spec: EvalSpec, found: _Found) -> None:
     """lm-eval's tasks and ours, one by one, and then the judges of answers."""
-    with _quiet_harness():
+    with quiet_harness():
         manager = task_manager(spec)
         lm = load_engine(spec)
         found.chat_template, found.context_tokens = has_chat_template(lm), int(lm.max_length)
@@ -217,7 +217,7 @@ def _free_memory() -> None:
 
 
 @contextmanager
-def _quiet_harness() -> Iterator[None]:
+def quiet_harness() -> Iterator[None]:
     """Without the hints that lm-eval prints for people at a prompt; the bar over questions stays."""
     import lm_eval.api.task
     import lm_eval.models.huggingface

@@ -127,6 +127,19 @@ def evaluation_problems(config: EvalConfig) -> list[str]:
     return problems + list(checks.task_problems(config))
 
 
+def long_prompts(
+    config: EvalConfig, *, base_model: str, revision: str | None, context: int, template: str | None
+) -> list[str]:
+    """A line for each task whose prompts do not fit a local model: seconds where the context is small."""
+    make_importable()
+    from eval import lengths
+
+    lines: list[str] = lengths.long_prompts(
+        config, base_model=base_model, revision=revision, context=context, template=template
+    )
+    return lines
+
+
 def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) -> str:
     """Fetch what an evaluation's tasks need; where it is."""
     make_importable()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -72,5 +74,23 @@ def make_spec(tiny_model: Path, tmp_path: Path) -> Callable[..., EvalSpec]:
             config,
             progress=False,
         )
+
+    return make
+
+
+@pytest.fixture
+def short_model(tiny_model: Path, tmp_path: Path) -> Callable[[int], str]:
+    """The tiny model, whose tokens are bytes, with room for so many."""
+
+    def make(tokens: int) -> str:
+        folder = tmp_path / f"model-{tokens}"
+        shutil.copytree(tiny_model, folder)
+        for name, key in (
+            ("config.json", "max_position_embeddings"),
+            ("tokenizer_config.json", "model_max_length"),
+        ):
+            content = json.loads((folder / name).read_text()) | {key: tokens}
+            (folder / name).write_text(json.dumps(content))
+        return str(folder)
 
     return make

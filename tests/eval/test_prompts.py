@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,24 +17,6 @@ from eval.run import evaluate
 from eval.spec import EvalSpec
 
 MakeSpec = Callable[..., EvalSpec]
-
-
-@pytest.fixture
-def short_model(tiny_model: Path, tmp_path: Path) -> Callable[[int], str]:
-    """The tiny model, whose tokens are bytes, with room for so many."""
-
-    def make(tokens: int) -> str:
-        folder = tmp_path / f"model-{tokens}"
-        shutil.copytree(tiny_model, folder)
-        for name, key in (
-            ("config.json", "max_position_embeddings"),
-            ("tokenizer_config.json", "model_max_length"),
-        ):
-            content = json.loads((folder / name).read_text()) | {key: tokens}
-            (folder / name).write_text(json.dumps(content))
-        return str(folder)
-
-    return make
 
 
 def on(model: str, spec: EvalSpec) -> tuple[Evaluation, Any]:

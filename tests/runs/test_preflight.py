@@ -173,6 +173,18 @@ def test_samples_longer_than_the_base_model_s_context_are_said(folder, tmp_path,
     assert not [line for line in found.warnings if "context is 8" in line]
 
 
+def test_prompts_of_a_benchmark_longer_than_the_base_model_s_context_are_said(folder, tmp_path, tiny_model):
+    import json
+    import shutil
+
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 24}))
+    _, found = Preflight().look(chosen(folder, f"model=local model.path={model} finetune.max_tokens=24"))
+    (line,) = [line for line in found.warnings if "mini_familiar" in line]
+    assert "do not fit the base model's context of 24 tokens" in line
+
+
 def test_a_model_on_this_machine_needs_what_its_engine_needs(folder, tiny_model, monkeypatch):
     local = [*(o for o in POOL if not o.startswith("rater")), f"pool.path={folder}/pool.jsonl", "until=rate",
              f"paths.artifacts={folder}/artifacts", "rater=local", f"rater.model={tiny_model}"]  # fmt: skip

@@ -57,6 +57,7 @@ CHECKS = (
     Check(stages.select, ("selection", "knn"), ("select", "measure")),
     Check(stages.finetune, ("finetune", "model", "pool", "scale"), ("finetune",)),
     Check(stages.evaluate, ("eval",), ("evaluate",)),
+    Check(stages.prompts, ("eval", "model", "finetune", "selection"), ("evaluate",)),
     Check(stages.isolate, ("runtime",), ("finetune", "evaluate")),
     Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model")),
     Check(machine.room, ("pool", "embedder", "knn", "budget", "finetune", "model", "paths")),

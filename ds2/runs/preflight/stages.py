@@ -17,6 +17,7 @@ from ds2.config import (
     HubModelConfig,
     KnnMethod,
     LlmRaterConfig,
+    ModelConfig,
     PackagedModelConfig,
     PanelRaterConfig,
     SentenceEmbedderConfig,
@@ -25,7 +26,7 @@ from ds2.config import (
     TfidfEmbedderConfig,
 )
 from ds2.config.selection import FilteredSelectionConfig, MeasuredSelectionConfig
-from ds2.config.stages import counts_tokens
+from ds2.config.stages import counts_tokens, stages_of
 from ds2.method.choices import CurationMethod, Device
 from ds2.method.curation.inputs import check_options
 from ds2.method.embedding import check_vocabulary
@@ -230,9 +231,7 @@ def finetune(run: Run) -> Iterator[Finding]:
 
 def _context(run: Run) -> Iterator[Finding]:
     """Samples of the pool fit the context of a base model that is here: the recipe refuses longer ones."""
-    model, config = run.config.model, run.config.finetune
-    file = Path(model.path) / "config.json" if isinstance(model, HubModelConfig) else None
-    context = read_json(file).get("max_position_embeddings") if file and file.is_file() else None
+    config, context = run.config.finetune, _context_of(run.config.model)
     if context is None or config.max_tokens <= context:
         return
     longest = max(estimate_tokens(text) for text in run.pool.conversations())
@@ -241,6 +240,31 @@ def _context(run: Run) -> Iterator[Finding]:
             f"the longest sample of the pool has about {longest:,} tokens, and the base model's context is "
             f"{context:,}: finetune.max_tokens={context} cuts there"
         )
+
+
+def _context_of(model: ModelConfig) -> int | None:
+    """Tokens that a base model takes; None where it is not here, or does not say."""
+    file = Path(model.path) / "config.json" if isinstance(model, HubModelConfig) else None
+    if file is None or not file.is_file():
+        return None
+    said = read_json(file)
+    names = ("n_positions", "max_position_embeddings", "n_ctx")
+    return next((int(said[name]) for name in names if said.get(name)), None)
+
+
+def prompts(run: Run) -> Iterator[Finding]:
+    """Prompts of benchmarks whose data are at hand fit a base model that is here."""
+    model, context = run.config.model, _context_of(run.config.model)
+    if context is None or not isinstance(model, HubModelConfig) or not run.model_known:
+        return
+    if launcher.evaluation_problems(run.config.eval):
+        return  # said by `evaluate`
+    tuned = "finetune" in stages_of(run.config)
+    lines = launcher.long_prompts(
+        run.config.eval, base_model=model.path, revision=model.revision, context=context,
+        template=run.config.finetune.template if tuned else None,
+    )  # fmt: skip
+    yield from map(warning, lines)
 
 
 def evaluate(run: Run) -> Iterator[Finding]:
