@@ -13,7 +13,6 @@ from ds2.base.words import NOTHING, percent
 from ds2.cli import console
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
-from ds2.method.anchor_estimates import Estimate
 from ds2.method.anchor_judgement import Judgement, order_named
 from ds2.method.anchors import GIVEN
 from ds2.method.curation.anchored import POSTERIOR_TOO, REFINED, REFINED_TOO
@@ -133,9 +132,8 @@ def _tables(found: Judged) -> list[Table]:
     rater.add_row("lenient by (points)", said.rater.bias.words())
     levels = [str(first + j) for j in range(len(said.rater.transition))]
     matrix = Table("people \\ rated", *levels)
-    for i, row in enumerate(said.rater.transition):
-        cells = zip(row, said.rater.transition_low[i], said.rater.transition_high[i], strict=True)
-        matrix.add_row(levels[i], *(Estimate(*cell).words() for cell in cells))
+    for i, level in enumerate(levels):
+        matrix.add_row(level, *(said.rater.entry(i, j).words() for j in range(len(levels))))
     evidence = Table("beside the given score", "error removed, out of sample", "standard errors", "shown")
     for test in said.evidence:
         shown_or_not = "yes" if test.shown else "no"

@@ -41,6 +41,16 @@ class RaterJudgement:
     """(K, K) ends of the 95 % intervals of the plain shares; None in rows without anchors."""
     transition_high: Matrix
 
+    def entry(self, human: int, given: int) -> Estimate:
+        """T[human, given] with the interval of the plain share, as far widened as holds it: `transition` has
+        the shape of a stated matrix mixed in.
+        """
+        share = self.transition[human][given]
+        low, high = self.transition_low[human][given], self.transition_high[human][given]
+        return Estimate(
+            share, None if low is None else min(low, share), None if high is None else max(high, share)
+        )
+
 
 @dataclass(frozen=True)
 class OrderEstimate:

@@ -71,11 +71,9 @@ class Anchored:
     def transition_cells(self) -> list[list[float | None]]:
         """[human level, given level, share, low, high] of each entry of T."""
         rater = self.judgement.rater
-        return [
-            [i, j, share, rater.transition_low[i][j], rater.transition_high[i][j]]
-            for i, row in enumerate(rater.transition)
-            for j, share in enumerate(row)
-        ]
+        levels = range(len(rater.transition))
+        entries = ((i, j, rater.entry(i, j)) for i in levels for j in levels)
+        return [[i, j, entry.value, entry.low, entry.high] for i, j, entry in entries]
 
 
 def anchored(run: RunResult) -> Anchored | None:

@@ -156,6 +156,15 @@ def test_the_matrix_of_the_rater_comes_back_with_intervals_that_hold_it():
     assert from_plain(Judgement, json.loads(json.dumps(to_plain(told)))) == told
 
 
+def test_an_entry_of_the_matrix_lies_in_the_interval_that_is_shown_with_it():
+    true, given, _ = rated_pool(600)
+    drawn = draw_anchors(given, n=100, seed=0)
+    rater = judge_anchors(given, asked(true, drawn), drawn.weight).rater
+    entries = [rater.entry(i, j) for i in range(6) for j in range(6)]
+    assert all(e.low <= e.value <= e.high for e in entries if e.low is not None)
+    assert any(e.low is not None for e in entries)
+
+
 def test_asking_everyone_leaves_no_doubt():
     true, given, column = rated_pool(60)
     drawn = draw_anchors(given, n=60, orders={"other": column}, seed=0)

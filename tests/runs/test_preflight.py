@@ -77,6 +77,7 @@ def test_a_run_that_can_work_has_no_problem(folder):
         ("selection=random selection.filter.near_duplicates=2", "selection.filter.near_duplicates=2 must"),
         ("selection=random selection.filter.source_cap=-1", "selection.filter.source_cap=-1 must"),
         ("selection=less selection.target=/no/file.jsonl", "/no/file.jsonl: no such file"),
+        ("model=mini finetune=mini", "model=mini knows the words of the generated pool"),
         ("model=local model.path=/no/where", "model /no/where: no such folder"),
         ("model=local model.path=a/b/c", "model a/b/c"),
     ],

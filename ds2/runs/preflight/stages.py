@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json
+from ds2.base.words import percent
 from ds2.config import (
     ChatBackend,
     ColumnRaterConfig,
     HubModelConfig,
     KnnMethod,
     LlmRaterConfig,
+    MiniModelConfig,
     ModelConfig,
     PackagedModelConfig,
     PanelRaterConfig,
@@ -38,6 +42,8 @@ from ds2.selection import resolve_budget
 
 _VOCABULARY = 2_000
 """Pools up to this size are counted word by word; a larger one has terms in any range of frequencies."""
+_LOOKED_AT = 200
+"""Samples whose words are compared with what a model knows."""
 _SHARES = {
     "similarity": "a cosine similarity",
     "warmup_share": "a share",
@@ -226,7 +232,25 @@ def finetune(run: Run) -> Iterator[Finding]:
     else:
         lines = launcher.finetune_problems(config)
     yield from map(problem, lines)
+    if isinstance(model, MiniModelConfig):
+        yield from _words(run)
     yield from _context(run)
+
+
+def _words(run: Run) -> Iterator[Finding]:
+    """The miniature's model, which takes minutes to make, knows the words of this pool."""
+    from ds2.mini.language import vocabulary
+
+    known = set(vocabulary())
+    some = islice(run.pool.contents(), _LOOKED_AT)
+    words = [word for text in some for word in re.findall(r"\w+", text.lower())]
+    share = sum(word in known for word in words) / max(len(words), 1)
+    if share < 0.5:
+        yield problem(
+            f"model=mini knows the words of the generated pool (pool=mini) and {percent(share)} of this "
+            "pool's: to select only, until=select; to train, model=local model.path=FOLDER (or a hub name) "
+            "finetune=paper"
+        )
 
 
 def _context(run: Run) -> Iterator[Finding]:
