@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from ds2.artifacts import page as page_artifact
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
@@ -17,7 +19,7 @@ from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
-from ds2.report import render_many
+from ds2.report import recipes, render_many
 from ds2.report.people import people_say
 from ds2.report.table_text import LEGEND, markdown, rich
 from ds2.runs import expected as expected_runs
@@ -95,6 +97,9 @@ def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
     runs = [each.run for each in expected if each.run is not None and "evaluate" in each.run.stages]
     if not runs:
         return
+    if sweep.recipes:
+        _show_recipes(sweep, expected, root)
+        return
     results = table_of(expected, baselines=sweep.baselines)
     table = results.table("table", sweep.title or sweep.name)
     notes = [*results.notes(), *([LEGEND] if table.marks else []), *notes_of(sweep, expected)]
@@ -106,6 +111,47 @@ def show(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
         (page.parent / "table.md").write_text(markdown(table), encoding="utf-8")
         results.frame().to_csv(page.parent / "runs.csv", index=False)
     console.line(f"table: {shown(page.parent / 'table.md')}\nreport: {shown(page)}")
+
+
+def _show_recipes(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> None:
+    """Print a table for each recipe, and how often the order of methods flips between them; write all below
+    `sweeps/NAME`.
+    """
+    tables = {
+        recipe: table_of(runs, baselines=sweep.baselines)
+        for recipe, runs in by_recipe(sweep, expected).items()
+    }
+    pairs = recipes.pairs_of(list(tables.values()))
+    drawn = [table.table("recipe", recipe) for recipe, table in tables.items()]
+    drawn.append(recipes.pairs_table(pairs))
+    for table in drawn:
+        console.show(rich(table))
+    first = next(iter(tables.values()))
+    marked = [LEGEND] if any(table.marks for table in drawn) else []
+    lines = [recipes.verdict(pairs), *first.notes(), *marked, *notes_of(sweep, expected)]
+    for line in lines:
+        console.line(line)
+    parts = [
+        part
+        for table in drawn
+        for part in ([f"**{table.caption}**"] if table.caption else []) + [markdown(table)]
+    ]
+    folder = root / "sweeps" / sweep.name
+    with writing(folder):
+        (folder / "table.md").write_text("\n\n".join([*parts, *lines]) + "\n", encoding="utf-8")
+        frames = [table.frame().assign(recipe=recipe) for recipe, table in tables.items()]
+        pd.concat(frames).to_csv(folder / "runs.csv", index=False)
+    console.line(f"table: {shown(folder / 'table.md')}")
+
+
+def by_recipe(sweep: Sweep, expected: Sequence[ExpectedRun]) -> dict[str, list[ExpectedRun]]:
+    """The runs of each recipe, by what is said of it on the command line."""
+    groups: dict[str, list[ExpectedRun]] = {}
+    for each in expected:
+        given = dict(override.partition("=")[::2] for override in each.overrides)
+        said = " ".join(f"{key}={given[key]}" for key in sweep.recipes if key in given)
+        groups.setdefault(said, []).append(each)
+    return groups
 
 
 def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path) -> Path:

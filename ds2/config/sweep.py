@@ -37,6 +37,10 @@ class Sweep:
     """Given to every run."""
     grids: list[dict[str, list[Any]]] = field(default_factory=list)
     """Several, because methods that read no rater need no row per rater."""
+    recipes: list[str] = field(default_factory=list)
+    """Keys of its grids whose values are recipes of fine-tuning: each recipe has a table of its own, and the
+    order of methods is compared between them.
+    """
 
     def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
         """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in

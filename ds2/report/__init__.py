@@ -6,7 +6,8 @@ A page is one self-contained HTML file that opens from disk, without a network.
 
 facts, rating_facts, panel_facts: the numbers of one run, read once for all. answers, differences: an
 evaluation question by question, and two methods compared by it. table, table_rows, table_text: many runs as
-a table. choices: a run's choices in words. figures/: matplotlib. page/: HTML. tracking: Weights & Biases.
+a table; units: points or nats; recipes: several tables, and whether methods keep their order in them.
+choices: a run's choices in words. figures/: matplotlib. page/: HTML. tracking: Weights & Biases.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 from helpers.evaluated import evaluated, finish
 
 from ds2.base.errors import UserError
+from ds2.cli.main import run as cli
 from ds2.config.compose import compose
 from ds2.config.stages import key_of
 from ds2.config.sweep import load_sweep
@@ -213,3 +214,21 @@ def test_a_damaged_judgement_is_named(judged_pair):
     (judged_pair.folder / "rates.json").write_text('{"win": 1}')
     with pytest.raises(UserError, match="rates.json is no result of python -m eval judge"):
         lima.judged([judged_pair])
+
+
+def test_a_sweep_of_recipes_has_a_table_of_each_and_says_how_often_the_order_flips(small, tmp_path, capsys):
+    recipes = "recipes: [finetune.learning_rate]\n" + YAML + "    finetune.learning_rate: [1e-3, 1e-2]\n"
+    (tmp_path / "conf" / "sweep" / "small.yaml").write_text(recipes)
+    runs = load_sweep("small").runs()
+    for overrides in runs:
+        better = ("selection=length" in overrides) == ("finetune.learning_rate=0.01" in overrides)
+        scores = [float(better)] * 40 + [0.0, 1.0] * 5
+        values = dict.fromkeys(("mini_familiar", "mini_new"), float(np.mean(scores)))
+        finish(Chain(compose(overrides)), values, dict.fromkeys(values, scores))
+    assert cli(["sweep=small"]) == 0
+    out = capsys.readouterr().out
+    assert "finetune.learning_rate=0.001" in out
+    assert "The order of 1 of 1 pairs of methods depends on the recipe, of 1 beyond the intervals" in out
+    written = (tmp_path / "artifacts" / "sweeps" / "small" / "table.md").read_text()
+    assert "**finetune.learning_rate=0.01**" in written
+    assert "flips clearly" in written
