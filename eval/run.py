@@ -35,10 +35,6 @@ PAPER_FOLDERS = ("gsm8k", "bbh/cot_fewshot", "tydiqa", "mmlu/default", "truthful
 MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval.backend=vllm"
 
 
-class OutOfMemory(UserError):
-    """Too little memory for a task: it would be so for the others."""
-
-
 @dataclass
 class _Found:
     """What is known of the tasks so far."""
@@ -183,25 +179,26 @@ def _run_task(task: str, fitting: Fitting, manager: Any, spec: EvalSpec, *, chat
     random.seed(spec.seed)
     np.random.seed(spec.seed)
     torch.manual_seed(spec.seed)
-    try:
-        return run(
-            fitting.lm,
-            task_dict=loaded,
-            limit=spec.config.limit,
-            apply_chat_template=chat,
-            fewshot_as_multiturn=chat and spec.config.fewshot_as_multiturn,
-        )
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
+    return run(
+        fitting.lm,
+        task_dict=loaded,
+        limit=spec.config.limit,
+        apply_chat_template=chat,
+        fewshot_as_multiturn=chat and spec.config.fewshot_as_multiturn,
+    )
 
 
 @contextmanager
 def _one_task(task: str, errors: dict[str, str]) -> Iterator[None]:
     """Whatever a task's data or code does, the others go on."""
+    import torch
+
     try:
         yield
-    except (OutOfMemory, TooLong):
-        raise  # it would be so for the other tasks, or the person wants to be told
+    except TooLong:
+        raise  # the person wants to be told
+    except torch.OutOfMemoryError as error:  # it would be so for the other tasks
+        raise UserError(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
     except UserError as error:
         errors[task] = str(error)
     except Exception as error:  # noqa: BLE001

@@ -162,13 +162,15 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         trainer.add_callback(ProgressBar(config.total_batch))
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
     logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
+    # Autocast narrows what PEFT widens. With dropout it stays so: a device draws other masks for other types.
+    narrow = config.dtype != "float32" and config.dropout == 0
     probe = torch.from_numpy(samples.ids[0][:PROBE_TOKENS].astype(np.int64))[None].to(model.device)
     with (
         quiet_transformers(),
         _memory_errors(),
         deferred() as stop,
         loss.in_parts(model, logits_bytes=logits_bytes, sharded=sharded, probe=probe),
-        disable_input_dtype_casting(model, config.dtype != "float32"),  # autocast does it, once
+        disable_input_dtype_casting(model, narrow),
     ):
         trainer.add_callback(CheckpointKeeper(stop, config.runtime.save_minutes))
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)

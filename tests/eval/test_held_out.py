@@ -118,3 +118,16 @@ def test_what_cannot_be_read_is_said_before_a_run(
 ) -> None:
     problems = config_problems(make_spec(**changes).config)
     assert any(said in problem for problem in problems), problems
+
+
+def test_out_of_memory_ends_the_evaluation_in_one_line(
+    make_spec: MakeSpec, apart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nA page of figures")
+
+    monkeypatch.setattr("eval.held_out.measure", full)
+    with pytest.raises(UserError, match=r"^out of GPU memory in apart: lower eval\.runtime\.batch_size"):
+        evaluate(make_spec(tasks=[], held_out=[apart]))
