@@ -195,19 +195,21 @@ def _search_inverted_file(
     with one_blas_thread():
         index.train(x)
         index.add(x)
-    if not _choose_probes(index, x, cells):
+    recall = _choose_probes(index, x, cells)
+    if recall is None:
         return *search_exact(x, x, k, progress), f"every pair: nearness needs over {_WORTH:.0%} of the cells"
-    search = f"{index.nprobe} of {cells} cells"
-    near, dist = _in_blocks(index, x, k, progress, f"neighbours in {search}")
+    read = f"{index.nprobe} of {cells} cells"
+    search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
+    near, dist = _in_blocks(index, x, k, progress, f"neighbours in {read}")
     short = np.flatnonzero((near < 0).any(axis=1))
     if short.size:  # the cells that were read hold fewer than k rows
         near[short], dist[short] = search_exact(x[short], x, k)
     return near, dist, search
 
 
-def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> bool:
-    """Read 8 cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks. Whether
-    that is so with at most _WORTH of the cells.
+def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> float | None:
+    """Read 8 cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks; the
+    share found. None where that is not so with at most _WORTH of the cells.
     """
     rows = np.random.default_rng(0).choice(len(x), min(_SAMPLE, len(x)), replace=False)
     width = min(11, len(x))  # a row finds itself too
@@ -218,10 +220,11 @@ def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> bool:
         index.nprobe = probes
         near, _ = _in_blocks(index, x[rows], width, progress=False)
         hit = (near[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != itself)
-        if hit.sum() >= _RECALL * (truth != itself).sum():
-            return True
+        found = float(hit.sum() / (truth != itself).sum())
+        if found >= _RECALL:
+            return found
         probes += (probes + 1) // 2
-    return False
+    return None
 
 
 def _in_blocks(

@@ -249,5 +249,11 @@ def test_without_structure_every_pair_is_compared_which_is_never_slower_than_the
     assert noise.search.startswith("every pair: ")
     centres = rng.standard_normal((200, 64))
     grouped = centres[rng.integers(0, 200, 6000)] + 0.2 * rng.standard_normal((6000, 64))
-    assert re.fullmatch(r"\d+ of \d+ cells", knn_graph(grouped, 10, method="approximate").search)
+    near = knn_graph(grouped, 10, method="approximate")
+    told = re.fullmatch(r"\d+ of \d+ cells: (\d+\.\d)% of the nearest 10 of 1,000 rows found", near.search)
+    exact = knn_graph(grouped, 10)
+    found = [len(np.intersect1d(*both)) for both in zip(near.neighbors, exact.neighbors, strict=True)]
+    assert told
+    assert float(told[1]) >= 96
+    assert np.mean(found) / 10 == pytest.approx(float(told[1]) / 100, abs=0.02)
     assert knn_graph(grouped[:50], 10).search == "every pair"
