@@ -12,7 +12,7 @@ the adapter's, that of the base model otherwise, and Tulu's where it has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ from eval.spec import EvalSpec
 
 TEMPLATE = "tulu"
 """Chat template of a model that has none."""
+LOGITS_BYTES = 256 * 2**20
+"""Of the rows that are read at once, at most, where that is more than one: memory goes to the logits of the
+vocabulary.
+"""
 VERSION = 1.0
 """Raised when another number would come out for the same rows."""
 
@@ -88,14 +92,24 @@ def measure(
 
 def _losses(reader: LanguageModel, texts: Sequence[Any], task: str, progress: bool) -> Any:
     """(n,) loss of each row, those of similar length together."""
-    order = np.argsort([len(text.ids) for text in texts], kind="stable")
     losses = np.empty(len(texts))
     with Bar(total=len(texts), desc=f"read {task}", unit="row", disable=not progress) as bar:
-        for at in range(0, len(texts), reader.batch_size):
-            rows = order[at : at + reader.batch_size]
+        for rows in _batches(reader, [len(text.ids) for text in texts]):
             losses[rows] = reader.mean_nll([texts[row] for row in rows])
             bar.update(len(rows))
     return losses
+
+
+def _batches(reader: LanguageModel, lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Rows of similar length together: as many as were asked for and as the logits leave room for."""
+    most = LOGITS_BYTES // (4 * int(reader.model.config.vocab_size))
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):  # the last is the longest
+        if batch and (len(batch) == reader.batch_size or (len(batch) + 1) * lengths[row] > most):
+            yield batch
+            batch = []
+        batch.append(row)
+    yield batch
 
 
 def _encoded(reader: LanguageModel, messages: Sequence[dict[str, Any]]) -> Encoded | None:

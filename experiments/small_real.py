@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ds2.artifacts import adapter
 from ds2.config.stages import CHOICES, Key
+from ds2.models import flops
 from ds2.report.answers import AVERAGE
+from ds2.report.figures.canvas import ACCENT, INK, MUTED, WARM, new_figure, set_title
 from ds2.report.table import ResultTable
 from ds2.report.table_rows import Row
 from experiments import grid, small_real_data
 from experiments.result import Options, Result, Table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 CAPTION = (
     "Loss on responses kept apart, in nats a token (less is better): SmolLM2-135M-Instruct fine-tuned on "
     "each selection. Differences are to random at the same seed, with the middle 95 % of a paired bootstrap "
-    "over seeds and rows."
+    "over seeds and rows; over rows alone, which is said, where one seed is shared."
 )
 
 
@@ -27,7 +33,7 @@ def run(options: Options) -> Result:
     swept = grid.look("small_real", options)
     table = swept.table()
     return Result(
-        swept.sweep.title, CAPTION, [_table(table)],
+        swept.sweep.title, CAPTION, [_table(table)], figures=draw(table),
         notes=[swept.sweep.note, *verdicts(table), *swept.lines()], complete=swept.complete,
     )  # fmt: skip
 
@@ -51,7 +57,9 @@ def _table(table: ResultTable) -> Table:
             mean, std, _ = table.cell(row, task)
             gap = table.differences.get((key, task))
             line |= {task: mean, f"{task} std": std}
-            line |= {f"{task} {name}": gap and getattr(gap, name) for name in ("value", "low", "high")}
+            line |= {
+                f"{task} {name}": gap and getattr(gap, name) for name in ("value", "low", "high", "pairs")
+            }
             text[task] = row.state if mean is None else table.unit(task).shown(mean, std)
             text[f"{task}, to random"] = "" if gap is None else table.unit(task).difference(gap)
         frame.append(line)
@@ -62,22 +70,52 @@ def _table(table: ResultTable) -> Table:
 
 
 def _sizes(row: Row) -> dict[str, object]:
-    """Samples of a subset, tokens trained on in all passes and the responses' among them, means over seeds;
-    None where nothing is trained.
+    """Samples of a subset, tokens trained on in all passes and the responses' among them, and what that costs
+    by 6 N D, means over seeds; None where nothing is trained.
     """
     tuned = [run.stages["finetune"] for run in row.runs.values() if "finetune" in run.stages]
     metrics = [adapter.read_metrics(stage.path) for stage in tuned]
     if not metrics:
-        return {"samples": None, "tokens trained": None, "of them responses": None}
+        return {"samples": None, "tokens trained": None, "of them responses": None, "PFLOP": None}
     return {
         "samples": _mean([one["samples"] for one in metrics]),
         "tokens trained": _mean([one["tokens"] for one in metrics]),
         "of them responses": _mean([one["trained_tokens"] for one in metrics]),
+        "PFLOP": round(
+            _mean([flops.training(one["parameters"], one["tokens"]) for one in metrics]) / 1e15, 2
+        ),
     }
 
 
 def _mean(values: Sequence[float]) -> int:
     return round(sum(values) / len(values))
+
+
+def draw(table: ResultTable) -> dict[str, Figure]:
+    """Each selection's difference to random with its interval, a panel a set of rows; nothing before there
+    is one.
+    """
+    tasks = [
+        task for task in table.tasks if task != AVERAGE and any(of == task for _, of in table.differences)
+    ]
+    rows = [key for key in table.by_key if any((key, task) in table.differences for task in tasks)]
+    if not rows:
+        return {}
+    size = (2.2 + 3 * len(tasks), 1.2 + 0.32 * len(rows))
+    figure, axes = new_figure(*size, nrows=1, ncols=len(tasks), squeeze=False, sharey=True)
+    for panel, task in zip(axes[0], tasks, strict=True):
+        for place, key in enumerate(rows):
+            gap = table.differences.get((key, task))
+            if gap is not None:
+                colour = MUTED if not gap.clear else ACCENT if gap.high < 0 else WARM
+                panel.plot([gap.low, gap.high], [place, place], color=colour, linewidth=2)
+                panel.plot(gap.value, place, "o", color=colour, markersize=6)
+        panel.axvline(0, color=INK, linewidth=0.8)
+        panel.set_xlabel("difference to random, nats a token")
+        set_title(panel, task.replace("_", " "))
+    axes[0][0].set_yticks(range(len(rows)), [_named(key) for key in rows])
+    axes[0][0].set_ylim(len(rows) - 0.5, -0.5)
+    return {"small_real": figure}
 
 
 def verdicts(table: ResultTable) -> list[str]:
@@ -87,11 +125,13 @@ def verdicts(table: ResultTable) -> list[str]:
         gaps = {key: gap for (key, of), gap in table.differences.items() if of == task}
         below = [_named(key) for key, gap in gaps.items() if gap.high < 0]
         above = [_named(key) for key, gap in gaps.items() if gap.low > 0]
+        single = [_named(key) for key, gap in gaps.items() if gap.pairs == 1]
         neither = [_named(key) for key, gap in gaps.items() if not gap.clear]
         parts = [
             *([f"less loss than random: {', '.join(below)}"] if below else []),
             *([f"more: {', '.join(above)}"] if above else []),
             *([f"no verdict (the interval holds 0): {', '.join(neither)}"] if neither else []),
+            *([f"by one seed, so an interval over rows alone: {', '.join(single)}"] if single else []),
         ]
         if parts:
             lines.append(f"{task}: {'; '.join(parts)}.")

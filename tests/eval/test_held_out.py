@@ -67,6 +67,26 @@ def test_a_file_s_score_is_the_mean_over_rows_of_a_response_s_mean_loss(
     assert Evaluation.read(Path(spec.output_dir)) == found
 
 
+def test_how_many_rows_are_read_at_once_is_bounded_by_their_logits_and_changes_nothing(
+    make_spec: MakeSpec, apart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ds2.models.reader import LanguageModel
+
+    together = evaluate(make_spec(tasks=[], held_out=[apart], output="together"))
+    sizes = []
+    whole = LanguageModel.mean_nll
+
+    def counted(self: LanguageModel, texts: Any) -> Any:
+        sizes.append(len(texts))
+        return whole(self, texts)
+
+    monkeypatch.setattr(LanguageModel, "mean_nll", counted)
+    monkeypatch.setattr("eval.held_out.LOGITS_BYTES", 1)
+    alone = evaluate(make_spec(tasks=[], held_out=[apart], output="alone"))
+    assert sizes == [1, 1, 1]
+    assert alone.average == pytest.approx(together.average, abs=1e-5)
+
+
 def test_an_adapter_is_read_in_its_own_template_and_its_loss_is_its_own(
     make_spec: MakeSpec, adapter: Path, apart: str, tmp_path: Path
 ) -> None:
