@@ -18,6 +18,7 @@ from ds2.base.words import NOTHING, duration, size
 from ds2.cli import console
 from ds2.config.command_line import as_typed
 from ds2.config.run import RunConfig
+from ds2.config.selection import ExportForm
 from ds2.report import facts
 from ds2.report.people import people_say
 from ds2.runs.jobs import Job
@@ -54,6 +55,9 @@ def show(run: RunResult, given: Sequence[str], *, brief: bool) -> None:
     after = next_command(run.config, given, run)
     if after:
         console.line(f"next: {after}")
+    if after and "select" in run.stages and "export" not in run.stages:
+        forms = "|".join(form.value for form in ExportForm)
+        console.line(f"or:   ds2 export {shlex.quote(shown(run.stages['select'].path))} --to {forms}")
 
 
 def _composition(run: RunResult) -> str:

@@ -157,7 +157,7 @@ def _several(names: list[str], each: list[Ratings], values: NDArray[np.float64])
 
 
 def _from_column(config: ColumnRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
-    values = _numbers(pool, config.column)
+    values = column_numbers(pool, config.column)
     return _scored(values, config.unit, pool, scale, f"rater.column={config.column}")
 
 
@@ -170,7 +170,7 @@ def _scored(
 
 def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     _check_columns(config.columns, one="rater=from_column")
-    values = np.stack([_numbers(pool, column) for column in config.columns], axis=1)
+    values = np.stack([column_numbers(pool, column) for column in config.columns], axis=1)
     each = [
         _scored(column, config.unit, pool, scale, f"rater.columns: {name}")
         for name, column in zip(config.columns, values.T, strict=True)
@@ -178,7 +178,7 @@ def _from_columns(config: SeveralRatersConfig, pool: Pool, scale: ScaleConfig) -
     return _several(config.columns, each, values)
 
 
-def _numbers(pool: Pool, column: str) -> NDArray[np.float64]:
+def column_numbers(pool: Pool, column: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where it is null. A number in text is read as one, as CSV has it.
 
     Raises UserError naming the sample whose value is none.
@@ -217,7 +217,7 @@ def _shown(value: Any) -> str:
 
 def _simulate(config: SimulatedRaterConfig, pool: Pool, scale: ScaleConfig) -> Ratings:
     truth = to_scores(
-        _numbers(pool, config.truth),
+        column_numbers(pool, config.truth),
         RatingUnit.scores,
         scale,
         what=f"rater.truth={config.truth}",

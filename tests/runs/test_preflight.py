@@ -23,7 +23,7 @@ def folder(tmp_path_factory) -> Path:
     from helpers.planted import planted_rows
 
     folder = tmp_path_factory.mktemp("preflight")
-    rows = [{**row, "word": "x"} for row in planted_rows(240, 6)]
+    rows = [{**row, "word": "x", "text": str(row["true_score"])} for row in planted_rows(240, 6)]
     (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -69,7 +69,7 @@ def test_a_run_that_can_work_has_no_problem(folder):
         ("embedder.min_df=1 embedder.max_df=0.004", "embedder=tfidf_svd finds no vocabulary|embedder.min_df"),
         ("embedder.dimensions=0", "embedder.dimensions=0 must be"),
         ("rater.column=nope", "rater.column=nope: no row of the pool has the column"),
-        ("rater.column=word", "rater.column=word: row 0 has 'x', not a number"),
+        ("rater.column=word", "rater.column=word: column word of 'p0'"),
         ("budget.samples=241", "budget.samples=241 is more than the pool's 240 samples"),
         ("tracking=wandb", "tracking=wandb: nobody is logged in"),
         ("selection=ds2_refined selection.diversity_weight=3", "selection.diversity_weight=3"),
@@ -88,6 +88,10 @@ def test_a_wrong_choice_is_one_line(folder, choices, start, monkeypatch):
     found = problems(folder, choices)
     assert len(found) == 1, found
     assert found[0].startswith(tuple(start.split("|"))), found[0]
+
+
+def test_scores_in_text_are_numbers_before_the_run_as_in_it(folder):
+    assert problems(folder, "rater.column=text") == []
 
 
 def test_all_that_is_wrong_is_found_at_once(folder):

@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json
 from ds2.base.words import percent
@@ -36,6 +38,7 @@ from ds2.method.curation.inputs import check_options
 from ds2.method.embedding import check_vocabulary
 from ds2.models.chat.tokens import estimate_tokens
 from ds2.models.devices import device_problem, dtype_problem
+from ds2.rating.raters import column_numbers
 from ds2.runs import launcher
 from ds2.runs.preflight.finding import Finding, Run, problem, warning
 from ds2.selection import resolve_budget
@@ -89,22 +92,13 @@ def _rate(run: Run) -> Iterator[Finding]:
 
 
 def _column(run: Run, option: str, column: str) -> Iterator[Finding]:
-    pool = run.pool
     try:
-        values = pool.column(column)
+        values = column_numbers(run.pool, column)
     except UserError as error:
         yield problem(f"{option}={column}: {error}")
         return
-    wrong = next((i for i, v in enumerate(values) if not (v is None or _is_number(v))), None)
-    if wrong is not None:
-        row = pool.samples[wrong].row
-        yield problem(f"{option}={column}: row {row} has {values[wrong]!r}, not a number")
-    elif all(value is None for value in values):
+    if np.isnan(values).all():
         yield problem(f"{option}={column}: no row has a value there")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _model(run: Run, rater: LlmRaterConfig) -> Iterator[Finding]:
