@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
@@ -42,23 +42,50 @@ class StopRequest:
         """The signal's; None: nobody asked."""
 
     def check(self) -> None:
-        """Raises Terminated where the process was asked to end."""
+        """Raises Terminated, or KeyboardInterrupt for SIGINT, where the process was asked to end."""
+        if self.number == signal.SIGINT:
+            raise KeyboardInterrupt
         if self.number is not None:
             raise Terminated(self.number)
+
+
+_asked = StopRequest()
+"""Of the `terminable` in force."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Raise Terminated inside when the process is asked to end, so that `finally` is kept and children are
-    ended. Signals that the process was started to ignore (nohup) stay ignored; elsewhere than in the main
-    thread nothing is changed.
+    ended; SIGINT stays KeyboardInterrupt. Signals that the process was started to ignore (nohup) stay
+    ignored; elsewhere than in the main thread nothing is changed.
     """
+    global _asked
+    before, _asked = _asked, StopRequest()
+    request = _asked
 
     def end(number: int, _: FrameType | None) -> None:
-        raise Terminated(number)
+        request.number = number
+        request.check()
 
-    with _handled_by(end):
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        with _handled_by(end, (*POLITE, signal.SIGINT) if own else POLITE):
+            yield
+    finally:
+        _asked = before
+
+
+@contextmanager
+def ended_as_asked() -> Iterator[None]:
+    """Raise for work inside `terminable` what its end was asked by, whatever came of that on its way: where a
+    signal meets an import or a callback, a library may make another error of it, or nothing.
+    """
+    _asked.check()
+    try:
         yield
+    except Exception:
+        _asked.check()
+        raise
 
 
 @contextmanager
@@ -71,16 +98,16 @@ def deferred() -> Iterator[StopRequest]:
     def note(number: int, _: FrameType | None) -> None:
         request.number = number
 
-    with _handled_by(note):
+    with _handled_by(note, POLITE):
         yield request
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int, FrameType | None], None], numbers: Sequence[int]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [number for number in POLITE if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield

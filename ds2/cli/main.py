@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
-from ds2.base.processes import Terminated, terminable
+from ds2.base.processes import Terminated, ended_as_asked, terminable
 from ds2.cli import anchors, console, export, help, look, publish, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
 def answer(command: Callable[[], int]) -> int:
     """A command's exit code; what its user has to change is said in one line."""
     try:
-        with terminable():
+        with terminable(), ended_as_asked():
             return command()
     except UserError as error:
         for line in error.lines:

@@ -25,6 +25,7 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, StageResult, Step, open_store
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
+from ds2.base.processes import ended_as_asked
 from ds2.base.progress import clock
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RunConfig
 from ds2.config.kept import keep
@@ -210,7 +211,7 @@ class Chain:
 
     def _obtain(self, step: Step, reporter: Reporter) -> StageResult:
         own_clock = step.stage in ("finetune", "evaluate")
-        with clock(step.name, shown=self._context.progress and not own_clock):
+        with ended_as_asked(), clock(step.name, shown=self._context.progress and not own_clock):
             result = self.store.obtain(step, on_wait=partial(reporter.waiting, step), run=keep(self.config))
         self._context.results[step.name] = result
         reporter.stage(result)

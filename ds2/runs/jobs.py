@@ -28,7 +28,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from ds2.base import extras
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
-from ds2.base.processes import Terminated, end_with_parent
+from ds2.base.processes import Terminated, end_with_parent, ended_as_asked
 from ds2.base.secrets import masked
 
 FOLDER = ".jobs"
@@ -219,7 +219,8 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
 def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Turns the end of the work inside into the job's."""
     try:
-        yield
+        with ended_as_asked():
+            yield
     except UserError as error:
         _refuse(handle, "\n".join(error.lines), say if keep_going else None)
     except NotStarted:

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from ds2.base.processes import Terminated, deferred, terminable
+from ds2.base.processes import Terminated, deferred, ended_as_asked, terminable
 
 
 def test_a_request_to_end_is_an_exception_and_finally_is_kept():
@@ -24,6 +24,25 @@ def test_a_request_to_end_is_an_exception_and_finally_is_kept():
         work()
     assert (end.value.exit_code, left) == (143, ["tidy"])
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_library_makes_of_a_request_to_end_is_that_end(number):
+    expected = KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def imports() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as error:
+            raise ImportError("no module") from error
+
+    with terminable():
+        with pytest.raises(expected), ended_as_asked():
+            imports()
+        with pytest.raises(expected), ended_as_asked():  # the next piece of work does not begin
+            pytest.fail("began")
+    with pytest.raises(ImportError), ended_as_asked():
+        raise ImportError("no signal here")
 
 
 def test_work_that_defers_hears_of_it_and_outer_handlers_come_back():
