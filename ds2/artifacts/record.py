@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypedDict, cast
 
 from ds2.artifacts.provenance import Provenance
@@ -62,11 +63,32 @@ def read_record(folder: Path) -> Record:
     try:
         record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
         intact = record["checksum"] == checksum(record)
+        _check_shape(record)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
         raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")
     return record
+
+
+_SHAPE: Mapping[str, type | UnionType] = {
+    "stage": str, "version": int, "fingerprint": str, "slug": str, "config": dict, "inputs": dict,
+    "counts": dict, "warnings": list, "files": dict, "wall_seconds": int | float, "finished": str,
+    "versions": dict, "host": dict,
+}  # fmt: skip
+
+
+def _check_shape(record: Record) -> None:
+    """Raises TypeError or KeyError where a record with a checksum of its own is none of DS2's all the same,
+    or names a file elsewhere.
+    """
+    for name, kind in _SHAPE.items():
+        if not isinstance(cast(Mapping[str, Any], record)[name], kind):
+            raise TypeError(name)
+    for name, file in record["files"].items():
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        if not (inside and isinstance(file["sha256"], str) and isinstance(file["bytes"], int)):
+            raise TypeError(name)
 
 
 def checksum(record: Record) -> str:

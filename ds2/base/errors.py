@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ds2.base.words import printable
+
 
 class UserError(ValueError):
     """Shown without a traceback by the command, a line for each argument; a ValueError to users of the
@@ -34,7 +36,7 @@ class DamagedArtifact(UserError):
 def first_line(error: BaseException) -> str:
     """What an error says, as far as a line holds it; its kind where it says nothing."""
     said = str(error).strip()
-    return said.splitlines()[0][:300] if said else type(error).__name__
+    return printable(said.splitlines()[0][:300]) if said else type(error).__name__
 
 
 def refuse(errors: Sequence[UserError]) -> None:

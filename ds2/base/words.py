@@ -17,9 +17,11 @@ def printable(text: str) -> str:
     return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
-def quoted(text: str) -> str:
+def quoted(value: object) -> str:
     """A value as a message quotes it: its beginning where it is long."""
-    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text):,} characters)"
+    text = value if isinstance(value, str) else repr(value)
+    said = repr(text[:_SHOWN]) if isinstance(value, str) else text[:_SHOWN]
+    return said if len(text) <= _SHOWN else f"{said}... ({len(text):,} characters)"
 
 
 def duration(seconds: float | None) -> str:

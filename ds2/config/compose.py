@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
 from ds2.base.secrets import holds_password, secret_option
 from ds2.config import plugins
-from ds2.config.hydra_errors import explain
+from ds2.config.hydra_errors import explain, yaml_faults
 from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
 from ds2.config.rating import PanelRaterConfig
@@ -131,7 +132,9 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 def composed(overrides: Sequence[str]) -> DictConfig:
     """What Hydra makes of these overrides, interpolations unresolved."""
     admit(overrides)
+    outside = (Path(name.removeprefix("file://")) for name in plugins.search_folders(overrides))
     with (
+        yaml_faults(chain(plugins.conf_folders().values(), outside)),
         _other_hydra_aside(),
         hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"),
     ):

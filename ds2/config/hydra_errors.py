@@ -7,11 +7,56 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import yaml
+
+from ds2.base.errors import UserError, first_line
 from ds2.config.schemas import field_names
 
 _LAUNCHERS = {"ray": "'ds2[ray]'", "submitit": "'ds2[slurm]'", "joblib": "hydra-joblib-launcher"}
 """How a launcher's name begins -> what brings it."""
+
+
+@contextmanager
+def yaml_faults(folders: Iterator[Path]) -> Iterator[None]:
+    """Raise UserError for a choice's file that is no YAML, no mapping, or whose defaults are no list: Hydra
+    lets what the readers of YAML raise pass as it is.
+
+    Args:
+        folders: of the choices' files, looked through for one that is not UTF-8, which nothing names.
+    """
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{mark.name}, line {mark.line + 1}" if mark else "a choice's file"
+        raise UserError(f"{where}: no YAML ({error.problem or error.context})") from error
+    except yaml.reader.ReaderError as error:
+        raise UserError(f"{error.name}: no YAML ({error.reason})") from error
+    except UnicodeDecodeError as error:
+        files = (file for folder in folders for file in sorted(folder.rglob("*.yaml")))
+        name = next((str(file) for file in files if not _is_utf8(file)), "a choice's file")
+        raise UserError(f"{name}: no YAML (not UTF-8)") from error
+    except RecursionError as error:
+        raise UserError(
+            "a choice's file: no YAML of a choice (nested too deeply, or within itself)"
+        ) from error
+    except (ValueError, OSError) as error:
+        said = re.search(r"Invalid (defaults list|loaded object type)", str(error))
+        if isinstance(error, UserError) or said is None:
+            raise
+        raise UserError(f"a choice's file: {first_line(error)}") from error
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def explain(error: BaseException) -> str:

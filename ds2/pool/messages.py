@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ds2.base.words import quoted
 from ds2.pool.errors import BadRow
 
 ROLES = {
@@ -203,7 +204,7 @@ def _role(word: Any, where: str) -> tuple[str, bool]:
     if plain in CALLS:
         return "assistant", True
     if plain not in _ROLE_OF:
-        raise BadRow(where, f"unknown role {word!r}", "unknown role")
+        raise BadRow(where, f"unknown role {quoted(word)}", "unknown role")
     return _ROLE_OF[plain], False
 
 

@@ -305,3 +305,28 @@ def test_plugins_are_read_from_their_list():
     ]
     with pytest.raises(UserError, match="plugins takes a list"):
         plugins.names(["plugins=a"])
+
+
+ODD_YAML = {
+    "no YAML": (b"name: [a", r"odd.yaml, line 1: no YAML \(.*\)"),
+    "tabs": (b"name:\n\t- a", r"odd.yaml, line 2: no YAML"),
+    "NUL": (b"name: \x00", r"odd.yaml: no YAML"),
+    "Latin-1": ("name: für".encode("latin-1"), r"odd.yaml: no YAML \(not UTF-8\)"),
+    "code": (b"name: !!python/object/apply:os.system ['touch evil']", r"odd.yaml, line 1: no YAML"),
+    "defaults that are no list": (b"defaults: a", "defaults must be a list"),
+    "a choice that is not there": (b"defaults: [nothing]", "nothing"),
+    "a list": (b"- a\n- b", "."),
+    "a number": (b"7", "."),
+    "an alias of itself": (b"a: &a [*a]", "."),
+    "a target": (b"defaults: [simulated_rater_schema, _self_]\nname: odd\n_target_: os.system\n", "_target_"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_YAML)
+def test_a_choice_that_is_damaged_is_refused_in_a_line(in_process, kind):
+    content, message = ODD_YAML[kind]
+    (in_process / "my_pkg" / "conf" / "rater" / "odd.yaml").write_bytes(content)
+    with pytest.raises((UserError, HydraException, OmegaConfBaseException)) as refused:
+        compose(["plugins=[my_pkg]", "rater=odd", "pool=jsonl", "pool.path=x", "until=select"])
+    assert re.search(message, explain(refused.value)), explain(refused.value)
+    assert not Path("evil").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers.hostile import TARGETS, changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,3 +163,9 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 )
 def test_people_are_asked_on_the_rater_s_own_scale(rater, expected):
     assert answer_scale(rater, ScaleConfig()) == expected
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(TARGETS["anchors"].seeds), st.randoms(use_true_random=False))
+def test_no_change_of_a_file_of_anchors_is_more_than_a_line(tmp_path_factory, seed, rng):
+    TARGETS["anchors"].read(changed(seed, TARGETS["anchors"].words, rng), tmp_path_factory.getbasetemp())
