@@ -1,4 +1,6 @@
-"""Two places on one machine that differ in everything that must not matter to a result."""
+"""Two places on one machine that differ in everything that must not matter to a result, and whether their
+results do.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ds2.artifacts.comparison import differences
+from ds2.artifacts.record import find_artifacts, read_record
 from ds2.base.paths import project_root
 
 _RUN = "import sys, ds2; [ds2.run(line.split(chr(9))) for line in sys.argv[1:]]"
@@ -61,3 +65,24 @@ def two_worlds(folder: Path) -> tuple[World, World]:
     for world in (plain, odd):
         world.folder.mkdir(parents=True)
     return plain, odd
+
+
+def differing(one: Path, other: Path) -> dict[str, str]:
+    """Artifact -> how it differs between two stores; one entry for each that does. Times and places do not
+    count, nor do pages, which show them.
+    """
+    ones, others = artifacts(one), artifacts(other)
+    found = dict.fromkeys(ones.keys() ^ others.keys(), "only in one of the two stores")
+    for name in sorted(ones.keys() & others.keys()):
+        path = ones[name]
+        apart = differences(path, others[name], read_record(path)["files"])
+        if apart:
+            found[name] = "; ".join(f"{each.name}: {each.text}" for each in apart)
+    return found
+
+
+def artifacts(root: Path, *, pages: bool = False) -> dict[str, Path]:
+    """The finished artifacts of a store by stage and name; of reports only if asked for."""
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    kept = [folder for folder in folders if pages or folder.name != "report"]
+    return {f"{f.name}/{path.name}": path for f in kept for path in find_artifacts(f)}

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.planted import planted_rows
-from helpers.worlds import two_worlds
-
-from ds2.artifacts.comparison import differences
-from ds2.artifacts.record import find_artifacts, read_record
+from helpers.worlds import differing, two_worlds
 
 POOL = ["pool=jsonl", "pool.path=HERE/pool.jsonl", "budget.samples=20", "until=select"]
 TINY = ["model=tiny", "finetune=tiny", "finetune.max_steps=3", "eval=tiny"]
@@ -32,20 +29,8 @@ def compared(folder: Path, runs: list[list[str]], files: dict[str, Path] | None 
     for process in processes:
         output, _ = process.communicate(timeout=1000)
         assert process.returncode == 0, output
-    plain, odd = (artifacts(world.artifacts) for world in worlds)
-    assert plain.keys() == odd.keys()
-    found = {}
-    for name, path in plain.items():
-        apart = differences(path, odd[name], read_record(path)["files"])
-        if apart:
-            found[name] = "; ".join(f"{each.name}: {each.text}" for each in apart)
-    return found
-
-
-def artifacts(root: Path) -> dict[str, Path]:
-    """Those that hold results: a page shows times and places."""
-    folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name != "report"]
-    return {f"{f.name}/{path.name}": path for f in folders for path in find_artifacts(f)}
+    plain, odd = worlds
+    return differing(plain.artifacts, odd.artifacts)
 
 
 def test_a_chain_computed_in_another_place_is_the_same_to_the_byte(tmp_path):
