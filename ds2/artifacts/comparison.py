@@ -16,12 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ds2.artifacts import adapter, training
+from ds2.artifacts import adapter, ratings, training
 from ds2.artifacts.record import RECORD
 from ds2.base.hashes import file_sha256
 from ds2.base.json_files import read_json
 
-_NOT_RESULTS: Mapping[str, frozenset[str]] = {**training.NOT_RESULTS, **adapter.NOT_RESULTS}
+_NOT_RESULTS: Mapping[str, frozenset[str]] = {
+    **training.NOT_RESULTS,
+    **adapter.NOT_RESULTS,
+    **ratings.NOT_RESULTS,
+}
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ _UNRATED = "unrated.jsonl"
 _DISTRIBUTION = "distribution.npy"
 _RATERS = "raters.json"
 _MOST_REASONS = 50
+NOT_RESULTS = {_REPORT: frozenset({"replayed"})}
+"""File -> keys that tell of how often the stage was begun, not of what came out."""
 
 
 def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:

@@ -169,9 +169,14 @@ class ArtifactStore:
         path = self.find(step)
         if path is None:
             return None
-        record = self.verify(path) if verify else self._read(path)
+        record = self._read(path)
         if record["fingerprint"] != step.fingerprint:
-            raise DamagedArtifact(f"{path} belongs to {record['fingerprint']}; delete it and run again")
+            raise DamagedArtifact(
+                f"{path / RECORD} is the record of {record['stage']} {record['fingerprint']}; delete {path} "
+                "and run again"
+            )
+        if verify:
+            self.verify(path)
         return StageResult(
             step.name, step.fingerprint, path, Status.reused, time.perf_counter() - started, record
         )

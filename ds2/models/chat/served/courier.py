@@ -17,7 +17,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from ds2.base.errors import UserError
 from ds2.models.chat import Place
@@ -37,6 +37,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds: the first wait, and the longest without a Retry-After."""
 HOPELESS = 20
 """Questions in a row without an answer after which a plain one decides whether to go on."""
+LAST_ANSWERS = 20.0
+"""Seconds for which answers on their way are waited for when no more can be had: they are paid for."""
 SEVERAL = 5
 """Deliveries that fail in a row before the person is told why, at most once a minute."""
 
@@ -92,6 +94,10 @@ class Courier(Generic[Q, A]):
         """Deliveries that failed in a row, and when the person was last told why."""
         self._unanswered = 0
         """Questions in a row."""
+        self._sent = set[asyncio.Task[tuple[Q, A | Fault]]]()
+        """Of the questions, those on whose answer the server is at work."""
+        self._halted = False
+        """Whether no question is sent any more."""
         self._begun = False
         """Whether a question was sent, whatever came of it."""
 
@@ -133,6 +139,7 @@ class Courier(Generic[Q, A]):
                 delivered = [task.result() for task in ended if task.exception() is None]
                 yield from delivered
                 if errors:  # after the answers that came with them, which are paid for
+                    yield from self._last(running)
                     raise errors[0]
                 for _, answer in delivered:
                     self._judge(answer)
@@ -142,6 +149,24 @@ class Courier(Generic[Q, A]):
     @property
     def _room(self) -> int:
         return self._runtime.concurrency if self._begun else 1
+
+    def _last(self, running: set[asyncio.Task[tuple[Q, A | Fault]]]) -> Iterator[tuple[Q, A | Fault]]:
+        """The answers that are on their way; what waits to be sent, or sent again, is not."""
+
+        async def arrive() -> None:
+            for task in running - on_the_way:
+                task.cancel()
+            if on_the_way:
+                await asyncio.wait(on_the_way, timeout=LAST_ANSWERS)
+
+        on_the_way = running & self._sent
+        self._halted = True
+        self._loop.run(arrive())
+        for task in on_the_way:
+            if task.done() and not task.cancelled() and task.exception() is None:
+                question, answer = task.result()
+                if not isinstance(answer, Fault):
+                    yield question, answer
 
     def _abandon(self, running: set[asyncio.Task[tuple[Q, A | Fault]]]) -> None:
         async def ended() -> None:
@@ -172,7 +197,9 @@ class Courier(Generic[Q, A]):
         tries = _Tries()
         while True:
             await self.turn(expected)
-            answer = await self._calls.send(question)
+            answer = await self._send(question)
+            if self._halted:
+                return question, answer
             if not self._begun:
                 self._begun = True
                 ready.set()  # there is room for more
@@ -186,6 +213,14 @@ class Courier(Generic[Q, A]):
             if answer.wait is not None and self.halt.extend(answer.wait) and answer.wait > LONGEST_WAIT:
                 self._place.say(f"{self._name} asks to wait {answer.wait:,.0f} seconds")
             await pace.sleep(wait)
+
+    async def _send(self, question: Q) -> A | Fault:
+        task = cast("asyncio.Task[tuple[Q, A | Fault]]", asyncio.current_task())
+        self._sent.add(task)
+        try:
+            return await self._calls.send(question)
+        finally:
+            self._sent.discard(task)
 
     async def turn(self, tokens: float) -> None:
         """Wait until a question may be sent: the server asked nobody to wait, and the pace allows it."""

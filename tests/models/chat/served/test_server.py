@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from concurrent import futures
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,20 @@ def test_a_refused_key_is_one_error_that_names_the_variable(tmp_path, status, wh
     with pytest.raises(UserError, match="refuses the key in OPENAI_API_KEY") as caught:
         rate(tmp_path, server)
     assert KEY not in str(caught.value)
+
+
+def test_answers_on_their_way_when_a_key_is_refused_are_kept(tmp_path):
+    def say(body, times):
+        if asks(body, "q1"):
+            return replace(error(401), delay=0.2)  # the others are sent by then
+        return Reply(completion(GOOD), delay=0 if asks(body, "q0") else 0.4)
+
+    server, texts = ChatServer(say), [f"q{i}" for i in range(6)]
+    with pytest.raises(UserError, match="refuses the key"):
+        rate(tmp_path, server, texts, runtime={"concurrency": 6})
+    again = ChatServer()
+    rate(tmp_path, again, texts)
+    assert [text for text in texts if any(text in chat for chat in again.asked)] == ["q1"]
 
 
 def test_no_credit_left_ends_the_stage(tmp_path):
