@@ -4,6 +4,7 @@ command goes on.
 
 from __future__ import annotations
 
+import resource
 import shutil
 
 import pytest
@@ -22,7 +23,7 @@ def test_a_full_disk_is_one_line_and_the_rerun_goes_on(stage, tmp_path, quiet, r
         apart = ISOLATED if stage in ("finetune", "evaluate") and i % 2 else ()
         options = (*CHAINS["tuned"], *apart)
         place = Place(tmp_path / str(i), options, TUNED).holding(whole, before=stage)
-        code, said = place.run(largest=int(share / 1.1 * max(sizes)))
+        code, said = place.run({resource.RLIMIT_FSIZE: int(share / 1.1 * max(sizes))})
         errors = [line for line in said.splitlines() if line.startswith("error")]
         again = place.rerun(whole)
         one_line = code == 2 and "Traceback" not in said and 1 <= len(errors) <= 1 + len(apart)

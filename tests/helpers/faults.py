@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -26,6 +26,7 @@ from ds2.base.paths import project_root
 SELECT = ("rate", "embed", "knn", "curate", "select", "report")
 """What `until=select` computes, in order."""
 TUNED = (*SELECT[:-1], "model", "finetune", "evaluate", "report")
+NO_LIMITS: Mapping[int, int] = {}
 _CACHE = "torchinductor_"
 """A folder that torch makes when it is imported, and keeps."""
 _MARK = "DS2_FAULT_MARK"
@@ -45,6 +46,7 @@ class Place:
     options: tuple[str, ...]
     stages: tuple[str, ...] = SELECT
     environment: dict[str, str] = field(default_factory=dict)
+    tracking: str = "none"
 
     def __post_init__(self) -> None:
         self.temporary.mkdir(parents=True, exist_ok=True)
@@ -59,30 +61,44 @@ class Place:
     def temporary(self) -> Path:
         return self.folder / "tmp"
 
-    def start(self, said: IO[str] | int = subprocess.DEVNULL, largest: int | None = None) -> subprocess.Popen:
+    @property
+    def command(self) -> list[str]:
+        """What is run in the folder."""
+        options = (*self.options, f"tracking={self.tracking}", "paths.artifacts=artifacts")
+        return [sys.executable, "-m", "ds2", *options]
+
+    def start(
+        self,
+        said: IO[str] | int = subprocess.DEVNULL,
+        limits: Mapping[int, int] = NO_LIMITS,
+        around: Sequence[str] = (),
+    ) -> subprocess.Popen:
         """Begin the command, in a process group of its own.
 
         Args:
             said: where its two outputs go.
-            largest: no file may grow beyond so many bytes, as if the disk were full.
+            limits: of the system (`resource.RLIMIT_...`), for it and its children.
+            around: a command that runs it.
         """
 
         def prepare() -> None:
             for number in (signal.SIGINT, signal.SIGHUP):  # a background job or nohup ignores them
                 signal.signal(number, signal.SIG_DFL)
-            if largest is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+            for limit, most in limits.items():
+                resource.setrlimit(limit, (most, most))
 
         own = {_MARK: str(self.folder), "TMPDIR": str(self.temporary), "PYTHONPATH": str(project_root())}
         return subprocess.Popen(
-            [sys.executable, "-m", "ds2", *self.options, "tracking=none", "paths.artifacts=artifacts"],
+            [*around, *self.command],
             cwd=self.folder, env={**os.environ, **own, **self.environment}, stdout=said,
             stderr=subprocess.STDOUT, text=True, start_new_session=True, preexec_fn=prepare,
         )  # fmt: skip
 
-    def run(self, largest: int | None = None, seconds: float = 300) -> tuple[int, str]:
+    def run(
+        self, limits: Mapping[int, int] = NO_LIMITS, around: Sequence[str] = (), seconds: float = 300
+    ) -> tuple[int, str]:
         """The command from begin to end: its exit code and all that it said."""
-        process = self.start(subprocess.PIPE, largest)
+        process = self.start(subprocess.PIPE, limits, around)
         try:
             output, _ = process.communicate(timeout=seconds)
         finally:

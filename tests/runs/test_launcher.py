@@ -75,6 +75,9 @@ def test_a_child_s_user_error_stays_one_and_a_crash_does_not(started, tmp_path):
     code[0] = 1
     with pytest.raises(RuntimeError, match="exit code 1"):
         evaluate(tmp_path)
+    for code[0] in (-9, 137):
+        with pytest.raises(UserError, match="killed by the system"):
+            evaluate(tmp_path)
 
 
 def test_an_unknown_isolation_is_refused(started, tmp_path):
