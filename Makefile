@@ -10,17 +10,21 @@
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
 # make test-faults    kill, cut and fill real runs, count what became of them (up to 25 minutes; DS2_FAULT_MOMENTS=20 for hours)
 # make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
+# make sbom    what is installed, with versions and licences: build/sbom.json (CycloneDX)
+# make audit    known weaknesses of the pinned versions (pip-audit; needs the network)
 # make test-vllm    set up .venv-vllm with vLLM's CPU build (minutes, 4 GB), run the tests of real engines and servers
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := build/tools/bin
+TOOLS_READY := build/tools/.ready
 VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-faults fuzz test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
+.PHONY: demo test test-faults fuzz sbom audit test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -45,6 +49,12 @@ MINUTES ?= 10
 fuzz: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python tests/helpers/hostile.py --minutes $(MINUTES)
+
+sbom: $(READY) $(TOOLS_READY)
+	$(TOOLS)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+
+audit: $(TOOLS_READY)
+	$(TOOLS)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 test-trainers: $(TRAINERS_READY)
 	$(TRAINERS)/python -m pytest -m trainers tests/trainers
@@ -82,6 +92,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[eval,dev,docs]'
+	touch $@
+
+# In an environment of their own: what they depend on and constraints.txt exclude one another.
+$(TOOLS_READY):
+	$(PYTHON) -m venv build/tools
+	$(TOOLS)/pip install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
 	touch $@
 
 # What vLLM brings for images and sound is built for other versions of torch, and nothing here needs it.
