@@ -28,6 +28,7 @@ def test_a_request_to_end_is_an_exception_and_finally_is_kept():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_a_library_makes_of_a_request_to_end_is_that_end(number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     expected = KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     def imports() -> None:
