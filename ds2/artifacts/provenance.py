@@ -47,7 +47,7 @@ class Provenance(TypedDict):
 @cache
 def provenance(plugin: str | None = None) -> Provenance:
     """Versions (a plugin's too), git commit (None outside a clone) and host; computed once a process."""
-    versions = {} if plugin is None else {plugin: _plugin_version(plugin)}
+    versions = {} if plugin is None else {plugin: plugin_version(plugin)}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -67,7 +67,7 @@ def _installed() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def _plugin_version(package: str) -> str:
+def plugin_version(package: str) -> str:
     """The version of the distribution that installed it, else the `__version__` that it gives itself."""
     for distribution in (
         plugins.installed().get(package),

@@ -9,7 +9,8 @@ import pytest
 from ds2.config import RunConfig
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import compose
-from ds2.runs.preflight import Preflight, machine
+from ds2.runs.preflight import Preflight, disk, machine
+from ds2.runs.preflight.finding import Run
 
 POOL = ["pool=jsonl", "rater=from_column", "rater.column=true_score", "selection=ds2", "tracking=none",
         "budget.samples=20", "knn.k=20"]  # fmt: skip
@@ -119,10 +120,41 @@ def test_a_disk_without_room_is_refused_before_it_is_full(folder, monkeypatch):
     class Usage:
         free = 50_000
 
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: Usage)
     (line,) = problems(folder, "")
     assert "this run writes about" in line
     assert "48.8 KiB are free" in line
+
+
+@pytest.mark.parametrize("targets", ["[all-linear]", "[q_proj,down_proj]"])
+def test_an_adapter_and_its_checkpoints_are_counted_from_the_shapes_of_the_base_model(
+    folder, tiny_model, targets
+):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from ds2.models.lora_targets import find_targets
+
+    local = f"model=local model.path={tiny_model} finetune.rank=4 finetune.target_modules={targets}"
+    config = chosen(folder, f"{local} finetune.runtime.save_every_epoch=false "
+                            "finetune.runtime.save_minutes=null")  # fmt: skip
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    names = find_targets(base, config.finetune.target_modules, option="").modules
+    trained, _ = get_peft_model(
+        base, LoraConfig(r=4, target_modules=list(names))
+    ).get_nb_trainable_parameters()
+    pending = frozenset({"finetune"})
+    assert disk.bytes_wanted(Run(config, pending)) == {"finetune": 4 * trained}
+    keeping = chosen(folder, f"{local} finetune.merge=true")
+    weights = (tiny_model / "model.safetensors").stat().st_size
+    assert disk.bytes_wanted(Run(keeping, pending)) == {"finetune": 4 * trained * 10 + weights}
+
+
+def test_gradients_that_less_keeps_are_counted(folder):
+    config = chosen(folder, f"selection=less selection.target={folder}/pool.jsonl selection.epochs=2 "
+                            "selection.projection=100")  # fmt: skip
+    wanted = disk.bytes_wanted(Run(config, frozenset({"measure", "knn"})))
+    assert wanted == {"knn": 240 * 20 * 8, "measure": 240 * (8 + 2 * 100 * 4)}
 
 
 def test_a_package_that_is_not_there_is_named_with_what_installs_it(folder, monkeypatch):

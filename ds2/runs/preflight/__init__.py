@@ -20,7 +20,7 @@ from ds2.config import RunConfig
 from ds2.config.run import OnWarning
 from ds2.config.stages import stages_of
 from ds2.runs.chain import Chain
-from ds2.runs.preflight import machine, stages
+from ds2.runs.preflight import disk, machine, plugins, stages
 from ds2.runs.preflight.finding import Finding, Run, problem
 
 
@@ -60,8 +60,11 @@ CHECKS = (
     Check(stages.prompts, ("eval", "model", "finetune", "selection"), ("evaluate",)),
     Check(stages.isolate, ("runtime",), ("finetune", "evaluate")),
     Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model")),
-    Check(machine.room, ("pool", "embedder", "knn", "budget", "finetune", "model", "paths")),
+    Check(
+        disk.room, ("pool", "rater", "embedder", "knn", "selection", "budget", "finetune", "model", "paths")
+    ),
     Check(machine.tracking, ("tracking",)),
+    Check(plugins.requirements, ("plugins",)),
 )
 
 
@@ -76,7 +79,7 @@ class Preflight:
         try:
             chain = Chain(config)
             pending = {step.stage for step in chain.steps if chain.store.find(step) is None}
-            found = []
+            found = list(plugins.reused(chain.store, chain.steps))
         except UserError as error:
             chain, pending = None, set(stages_of(config))
             found = [problem(line) for line in error.lines]

@@ -1,10 +1,9 @@
-"""Checks of this machine: packages that the chosen stages need, room on the disk, a login for the tracker."""
+"""Checks of this machine: packages that the chosen stages need, a login for the tracker."""
 
 from __future__ import annotations
 
 import netrc
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -13,30 +12,20 @@ from urllib.parse import urlsplit
 
 from ds2.base.extras import install_line
 from ds2.base.paths import resolved
-from ds2.base.words import size
 from ds2.config import (
     ChatBackend,
-    HubModelConfig,
     LlmRaterConfig,
     PackagedModelConfig,
-    RunConfig,
     SentenceEmbedderConfig,
-    TfidfEmbedderConfig,
     TrackingMode,
 )
 from ds2.config.run import TrackingService
-from ds2.runs.preflight.finding import Finding, Run, problem, warning
+from ds2.runs.preflight.finding import Finding, Run, problem
 
 _CHAT = {
     ChatBackend.vllm: ("vllm",), ChatBackend.transformers: ("torch", "transformers"),
     ChatBackend.openai: ("openai", "aiohttp"), ChatBackend.openai_batch: ("openai", "aiohttp"),
 }  # fmt: skip
-_WIDTH = 1024
-"""Numbers an embedding of a sentence encoder has at most, of those that conf/embedder/ names."""
-_FORMS = 5
-"""A subset is written in so many forms."""
-_ADAPTER = 0.06
-"""A LoRA adapter of rank 64 with its optimiser's checkpoint, as a share of the base model's weights."""
 
 
 def packages(run: Run) -> Iterator[Finding]:
@@ -67,57 +56,6 @@ def _modules(run: Run) -> dict[str, str]:
     harness = ["lm_eval"] if config.eval.tasks or config.eval.companions else []
     add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "peft", *harness)
     return needed
-
-
-def room(run: Run) -> Iterator[Finding]:
-    """The disk has room for what the pending stages will write."""
-    root = Path(run.config.paths.artifacts)
-    there = next(folder for folder in (root, *root.parents) if folder.exists())
-    free, wanted = shutil.disk_usage(there).free, bytes_wanted(run)
-    if wanted > free:
-        yield problem(
-            f"paths.artifacts={root}: this run writes about {size(wanted)}, {size(free)} are free; make "
-            "room, or give another folder"
-        )
-    elif 2 * wanted > free:
-        yield warning(
-            f"paths.artifacts={root}: {size(free)} are free, and this run writes about {size(wanted)}"
-        )
-
-
-def bytes_wanted(run: Run) -> int:
-    """About what the pending stages will write: rows times widths, as artifacts hold them."""
-    config, rows = run.config, _rows(run)
-    wide = config.embedder.dimensions if isinstance(config.embedder, TfidfEmbedderConfig) else _WIDTH
-    weights = _weights(config)
-    of_stage = {
-        "embed": rows * wide * 4,
-        "knn": rows * config.knn.k * 8,
-        "select": _subset_bytes(run),
-        "finetune": int(weights * (_ADAPTER + config.finetune.merge)),
-    }
-    return sum(count for stage, count in of_stage.items() if stage in run.pending)
-
-
-def _rows(run: Run) -> int:
-    """Samples of the pool, where something is written for each."""
-    return len(run.pool) if run.pending & {"embed", "knn"} else 0
-
-
-def _subset_bytes(run: Run) -> int:
-    """The chosen conversations in each of the subset's forms."""
-    if "select" not in run.pending:
-        return 0
-    budget, texts = run.config.budget.samples, run.pool.contents()
-    share = min(budget if budget < 1 else budget / max(len(texts), 1), 1.0)
-    return int(_FORMS * share * sum(len(text) for text in texts))
-
-
-def _weights(config: RunConfig) -> int:
-    """Bytes of a base model's weights that are here."""
-    if not isinstance(config.model, HubModelConfig) or not Path(config.model.path).is_dir():
-        return 0
-    return sum(file.stat().st_size for file in Path(config.model.path).glob("*.safetensors"))
 
 
 def tracking(run: Run) -> Iterator[Finding]:
