@@ -9,6 +9,7 @@ python -m experiments NAME [overrides]               one table or figure, and wh
     --prepare                                        write the files that its runs read (small_real)
     --export slurm FOLDER                            a job script for each missing run
 python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
+python -m experiments costs SWEEP [overrides]        samples, tokens, operations, time and dollars of its runs
 python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
 python -m experiments dashboard --entity E --project P [--dry]
 
@@ -28,7 +29,7 @@ from ds2.base.errors import UserError
 from ds2.base.paths import shown
 
 if TYPE_CHECKING:
-    from experiments.result import Options
+    from experiments.result import Options, Result
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,6 +51,8 @@ def _run(arguments: list[str]) -> int:
             return 0
         case ["status", *rest]:
             return _status(*_sweeps("status", rest))
+        case ["costs", *rest]:
+            return _costs(*_sweeps("costs", rest))
         case ["report", *rest]:
             return _report(*_sweeps("report", rest))
         case [name, *rest]:
@@ -58,8 +61,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _experiment(name: str, arguments: list[str]) -> int:
-    from ds2.cli import console
-    from experiments import experiment, output
+    from experiments import experiment
     from experiments.result import Options
 
     given = _parse(name, arguments)
@@ -70,10 +72,16 @@ def _experiment(name: str, arguments: list[str]) -> int:
         return _prepare(name, Options(given.overrides))
     options = Options(given.overrides, mini=given.mini, launch=given.launch)
     result = module.run(options)
+    named = f"{name}{'_mini' if given.mini else ''}"
+    return _say(result, given.out or Path(options.paths.artifacts) / "experiments" / named)
+
+
+def _say(result: Result, folder: Path) -> int:
+    """Print and write an answer; the exit code."""
+    from ds2.cli import console
+    from experiments import output
+
     output.show(result)
-    folder = (
-        given.out or Path(options.paths.artifacts) / "experiments" / f"{name}{'_mini' if given.mini else ''}"
-    )
     for path in output.write(result, folder):
         console.line(f"written: {shown(path)}")
     return 0 if result.complete else 1
@@ -133,6 +141,16 @@ def _status(names: list[str], options: Options) -> int:
         for line in each.lines():
             console.line(line)
     return 0 if all(each.complete for each in grids) else 1
+
+
+def _costs(names: list[str], options: Options) -> int:
+    from experiments import costs
+
+    if len(names) != 1:
+        raise UserError("python -m experiments costs takes one sweep, then key=value")
+    return _say(
+        costs.run(names[0], options), Path(options.paths.artifacts) / "experiments" / f"costs_{names[0]}"
+    )
 
 
 def _report(names: list[str], options: Options) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ds2.artifacts import adapter
 from ds2.config.stages import CHOICES, Key
-from ds2.models import flops
 from ds2.report.answers import AVERAGE
+from ds2.report.costs import spent
 from ds2.report.figures.canvas import ACCENT, INK, MUTED, WARM, new_figure, set_title
 from ds2.report.table import ResultTable
 from ds2.report.table_rows import Row
 from experiments import grid, small_real_data
+from experiments.costs import mean
 from experiments.result import Options, Result, Table
 
 if TYPE_CHECKING:
@@ -73,22 +72,16 @@ def _sizes(row: Row) -> dict[str, object]:
     """Samples of a subset, tokens trained on in all passes and the responses' among them, and what that costs
     by 6 N D, means over seeds; None where nothing is trained.
     """
-    tuned = [run.stages["finetune"] for run in row.runs.values() if "finetune" in run.stages]
-    metrics = [adapter.read_metrics(stage.path) for stage in tuned]
-    if not metrics:
-        return {"samples": None, "tokens trained": None, "of them responses": None, "PFLOP": None}
-    return {
-        "samples": _mean([one["samples"] for one in metrics]),
-        "tokens trained": _mean([one["tokens"] for one in metrics]),
-        "of them responses": _mean([one["trained_tokens"] for one in metrics]),
-        "PFLOP": round(
-            _mean([flops.training(one["parameters"], one["tokens"]) for one in metrics]) / 1e15, 2
-        ),
+    costs = [spent(run) for run in row.runs.values()]
+    values = {
+        name: mean(costs, name) if costs else None for name in ("samples", "tokens", "responses", "flops")
     }
-
-
-def _mean(values: Sequence[float]) -> int:
-    return round(sum(values) / len(values))
+    counts = {name: None if value is None else round(value) for name, value in values.items()}
+    return {
+        "samples": counts["samples"], "tokens trained": counts["tokens"],
+        "of them responses": counts["responses"],
+        "PFLOP": None if values["flops"] is None else round(values["flops"] / 1e15, 2),
+    }  # fmt: skip
 
 
 def draw(table: ResultTable) -> dict[str, Figure]:
