@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
-from tqdm.auto import tqdm
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "IProgress not found")  # without ipywidgets bars are text
+    from tqdm.auto import tqdm
 
 _NOTEBOOK = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
 
@@ -21,7 +24,8 @@ _NOTEBOOK = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
 class Bar(tqdm):  # type: ignore[type-arg]
     """tqdm's bar. In a terminal it is drawn anew at least every `SILENCE` seconds: its clock shows that work
     goes on where a step or an answer takes long. In a log it is a line of its own, with rate and time left,
-    at most every `LOGGED` seconds.
+    at most every `LOGGED` seconds. A notebook has tqdm's widget, or without ipywidgets a bar of text, drawn
+    once a second: a saved notebook keeps every drawing.
     """
 
     SILENCE = 10.0
@@ -35,6 +39,9 @@ class Bar(tqdm):  # type: ignore[type-arg]
         self._said = time.monotonic()
         if self._in_log:
             options |= {"leave": False, "ascii": True, "ncols": options.get("ncols") or 100}
+        elif not _NOTEBOOK and _is_cell(options.get("file") or sys.stderr):
+            # One line for all: a cell knows no way up, and would have a line for each drawing of a second bar.
+            options |= {"mininterval": 1.0, "position": 0, "ncols": options.get("ncols") or 100}
         super().__init__(*args, **options)
         if not self.disable:
             drawing = (weakref.ref(self), self._ended, self.SILENCE)
@@ -64,7 +71,14 @@ class Bar(tqdm):  # type: ignore[type-arg]
 def is_log(file: Any = None) -> bool:
     """Whether what is written there (standard error, where it is not told) is read later, as a file."""
     stream = sys.stderr if file is None else file
-    return not _NOTEBOOK and not (hasattr(stream, "isatty") and stream.isatty())
+    if _NOTEBOOK or _is_cell(stream):
+        return False
+    return not (hasattr(stream, "isatty") and stream.isatty())
+
+
+def _is_cell(stream: Any) -> bool:
+    """Whether what is written there stands below a cell of a notebook."""
+    return type(stream).__module__.startswith("ipykernel.")
 
 
 def _keep_drawing(bar: weakref.ref[Bar], ended: Event, silence: float) -> None:
