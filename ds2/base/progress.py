@@ -40,7 +40,7 @@ class Bar(tqdm):  # type: ignore[type-arg]
         if self._in_log:
             options |= {"leave": False, "ascii": True, "ncols": options.get("ncols") or 100}
         elif not _NOTEBOOK and _is_cell(options.get("file") or sys.stderr):
-            # One line for all: a cell knows no way up, and would have a line for each drawing of a second bar.
+            # One line for all: a cell knows no way up, and would have a line a drawing of a second bar.
             options |= {"mininterval": 1.0, "position": 0, "ncols": options.get("ncols") or 100}
         super().__init__(*args, **options)
         if not self.disable:
