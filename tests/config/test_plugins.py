@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,10 @@ FILES = dict(
     re.findall(r"^`(my_pkg/\S+)`\n\n```\w+\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 )
 """File name -> content, as the page prints them."""
+STUDY = dict(
+    re.findall(r"^`(my_study/\S+)`\n\n```\w+\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+)
+"""The same of the second package."""
 
 
 @pytest.fixture
@@ -53,8 +57,8 @@ def in_process(folder, monkeypatch) -> Iterator[Path]:
     plugins.activate([])
 
 
-def write_package(folder: Path) -> Path:
-    for name, content in FILES.items():
+def write_package(folder: Path, files: Mapping[str, str] = FILES) -> Path:
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
     return folder
@@ -103,6 +107,23 @@ def test_the_example_of_the_page_rates_when_it_is_named(folder):
     code = folder / "my_pkg" / "__init__.py"
     code.write_text(code.read_text().replace("stage_version = 1", "stage_version = 2"))
     assert re.search(r"rate +computed", ds2("plugins=[my_pkg]", "rater=length", "rater.characters=20", *RUN))
+
+
+def test_a_strategy_and_an_embedder_of_the_page_select(folder):
+    write_package(folder, STUDY)
+    rows = [json.loads(line) for line in (folder / "pool.jsonl").read_text().splitlines()]
+    for i, row in enumerate(rows):
+        row["instruction"] = f"{'Why' if i % 4 else 'How'} so {i}"
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    printed = ds2(
+        "plugins=[my_study]", "rater=from_column", "rater.column=true_score", "embedder=letters",
+        "selection=openings", "selection.penalty=9", "budget.samples=2", "knn.k=10",
+        *(o.replace("until=rate", "until=select") for o in RUN),
+    )  # fmt: skip
+    assert re.search(r"select +computed", printed), printed
+    (chosen,) = Path("artifacts", "select").glob("*/subset.jsonl")
+    questions = [json.loads(line)["messages"][0]["content"] for line in chosen.read_text().splitlines()]
+    assert {question.split()[0] for question in questions} == {"Why", "How"}
 
 
 def test_an_installed_plugin_needs_no_name_and_gives_its_distribution_s_version(folder):
