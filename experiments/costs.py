@@ -101,6 +101,8 @@ def draw(table: ResultTable, rows: dict[Key, list[Spent]]) -> Figure:
             said, (sum(seconds), value), xytext=(5, 3), textcoords="offset points", fontsize=8, color=INK
         )
     panel.set_xscale("log")
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter("{x:g}")
     panel.set_xlabel("seconds of selection and training (hollow: without what is not known)")
     unit = table.unit(AVERAGE)
     panel.set_ylabel("average, nats a token: less is better" if unit.less_is_better else "average, points")

@@ -123,3 +123,10 @@ def test_the_default_threshold_is_the_method_s():
         compose(["selection=ds2", "rater.confidence=0.3", "curation.confidence=0.6"]).curation.confidence
         == 0.6
     )
+
+
+def test_real_model_and_recipes_have_the_runs_that_their_pages_say():
+    assert len(load_sweep("small_real").runs()) == 25
+    robust = load_sweep("robust")
+    assert len(robust.runs()) == 4 * 3 * 9
+    assert set(robust.recipes) <= set(robust.grids[0])

@@ -146,3 +146,30 @@ def test_the_working_folder_is_no_part_of_the_memory(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         (config,) = compose_all([["paths.wandb=w"]], memory=tmp_path)
         assert config.paths.wandb == str(folder / "w")
+
+
+def test_the_base_model_has_no_run_that_ends_with_a_selection(tmp_path):
+    base = ["selection=base", "until=select", f"paths.artifacts={tmp_path}"]
+    other = ["selection=random", "until=select", f"paths.artifacts={tmp_path}"]
+    assert len(expected.look([base, other], tmp_path)) == 1
+    with pytest.raises(UserError, match="selection=base selects nothing: until=select leaves nothing to do"):
+        Chain(compose(base))
+
+
+def test_rows_kept_apart_are_known_by_content(tmp_path):
+    def evaluation(*overrides):
+        chain = Chain(compose(["selection=base", f"paths.artifacts={tmp_path}/store", *overrides]))
+        return next(step for step in chain.steps if step.stage == "evaluate")
+
+    first, other = tmp_path / "apart.jsonl", tmp_path / "moved" / "apart.jsonl"
+    other.parent.mkdir()
+    for file in (first, other):
+        file.write_text('{"messages": []}\n')
+    apart = evaluation(f"eval.held_out=[{first}]")
+    assert apart.fingerprint == evaluation(f"eval.held_out=[{other}]").fingerprint
+    assert apart.fingerprint != evaluation().fingerprint
+    assert "held_out_tokens" not in evaluation().identity["eval"]
+    other.write_text('{"messages": [1]}\n')
+    assert apart.fingerprint != evaluation(f"eval.held_out=[{other}]").fingerprint
+    with pytest.raises(UserError, match="eval.held_out: .*gone.jsonl: no such file"):
+        evaluation(f"eval.held_out=[{tmp_path}/gone.jsonl]")
