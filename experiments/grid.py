@@ -86,6 +86,8 @@ def look(name: str, options: Options) -> Grid:
         UserError: an unknown sweep, or choices that contradict each other.
     """
     sweep = load_sweep(name, options.overrides)
+    if sweep.search is not None:
+        raise UserError(f"{name} is a search, not a grid: ds2 sweep={name} plan=true says where it stands")
     root = artifacts_root(sweep.runs(options.overrides)[0])
     expected = sweep_command.look(sweep, options.overrides, root)
     if options.launch:

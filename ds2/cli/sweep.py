@@ -14,6 +14,7 @@ from ds2.base.paths import shown, writing
 from ds2.cli import console, ending
 from ds2.cli.app import launch as launch_by_hydra
 from ds2.cli.app import plan, preflight
+from ds2.cli.search import run_search
 from ds2.config import plugins
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
@@ -41,6 +42,8 @@ def run_sweep(command: CommandLine) -> int:
         raise UserError(f"sweep={command.sweep} takes no {command.options[0]}")
     plugins.activate(extra)
     sweep = load_sweep(str(command.sweep), extra)
+    if sweep.search is not None:
+        return run_search(sweep, command)
     root = artifacts_root(sweep.runs(extra)[0])
     expected = look(sweep, extra, root)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]

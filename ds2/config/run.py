@@ -54,6 +54,8 @@ class TrackingConfig:
     entity: str | None = None
     group: str | None = None
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
+    tags: list[str] = field(default_factory=list)
+    """Marks of the run beside its selection and rater; a search gives its trials theirs."""
     uri: str | None = None
     """The server of MLflow or trackio, or MLflow's database (`sqlite:///FILE`); none: a file below
     paths.artifacts.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.config.plugins import conf_folders, search_folders
+from ds2.config.search import PREFIX, Search
 
 Values = tuple[tuple[str, str], ...]
 """Choices of one run: (key, value), in the grid's order."""
@@ -41,16 +42,28 @@ class Sweep:
     """Keys of its grids whose values are recipes of fine-tuning: each recipe has a table of its own, and the
     order of methods is compared between them.
     """
+    search: Search | None = None
+    """In place of grids: choices are proposed one after another (docs/experiments.md)."""
 
     def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
         """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in
-        it is swept.
+        it is swept. Of a search, the run with which the others are compared.
         """
+        if self.search is not None:
+            return [self.run(self.search.overrides(self.search.default), extra)]
         return [
             overrides
             for grid in self.grids
             for overrides, _ in _runs(self._fixed(extra), grid, _parse(extra))
         ]
+
+    def run(self, chosen: Sequence[str], extra: Sequence[str] = (), more: Sequence[str] = ()) -> list[str]:
+        """Overrides of one run of a search: what the sweep says, what is chosen, what a person adds, `more`;
+        of a key that is given twice the later one counts.
+        """
+        added = [o for o in extra if not o.startswith(PREFIX) and not _launches(o)]
+        said = [*self._fixed(extra), *chosen, *added, *more]
+        return list({_key(override): override for override in said}.values())
 
     def multiruns(self, extra: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[list[str]]:
         """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted`
@@ -172,6 +185,21 @@ def load_sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
     path = files[name]
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
-        return cast(Sweep, OmegaConf.to_object(merged))
+        sweep = cast(Sweep, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
+    return _checked(sweep, str(path), overrides)
+
+
+def _checked(sweep: Sweep, where: str, overrides: Sequence[str]) -> Sweep:
+    """The sweep with what the overrides say of its search. Raises UserError for one that cannot be made."""
+    said = [override for override in overrides if override.startswith(PREFIX)]
+    if sweep.search is None:
+        if said:
+            raise UserError(f"{said[0]}: sweep={sweep.name} is no search")
+        return sweep
+    if sweep.grids:
+        raise UserError(f"{where}: a sweep has grids or a search, not both")
+    search = sweep.search.with_overrides(said)
+    search.check(where)
+    return replace(sweep, search=search)

@@ -93,6 +93,7 @@ class Tracker:
     def _open(self, name: str, run_id: str) -> None:
         settings = settings_of(self._config)
         tags = tuple(settings[choice] for choice in ("selection", "rater") if settings[choice] != NONE)
+        tags = (*tags, *self._config.tracking.tags)
         group = self._config.tracking.group or name.rpartition("-s")[0] or name
         self._window = open_window(self._config, Identity(name, run_id, group, tags, settings))
 

@@ -60,7 +60,8 @@ class MlflowWindow:
         return str(found[0].info.run_id)
 
     def _new_run(self, experiment: str, identity: Identity) -> str:
-        tags = {FINGERPRINT: identity.fingerprint, "ds2.group": identity.group}
+        tags = {FINGERPRINT: identity.fingerprint, "ds2.group": identity.group,
+                "ds2.tags": ", ".join(identity.tags)}  # fmt: skip
         made = self._client.create_run(experiment, tags=tags, run_name=identity.name).info.run_id
         for key, value in identity.settings.items():
             self._client.log_param(made, key, str(value)[:_LONGEST])
