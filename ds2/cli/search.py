@@ -20,7 +20,7 @@ from ds2.config.compose_cache import compose_all
 from ds2.config.search import PREFIX, Search
 from ds2.config.sweep import Sweep, combinations
 from ds2.report.answers import Answers
-from ds2.report.search_table import Confirmation, trial_table
+from ds2.report.search_table import Confirmation, trial_table, unit_of
 from ds2.report.table_text import markdown, rich
 from ds2.runs import expected, jobs
 from ds2.runs.chain import Chain
@@ -56,7 +56,7 @@ class Searching:
     def __init__(self, sweep: Sweep, command: CommandLine) -> None:
         assert sweep.search is not None
         self.sweep, self.search, self.command = sweep, sweep.search, command
-        self.extra = command.overrides
+        self.extra, self._known = command.overrides, dict[tuple[str, ...], str]()
         ours = [o for o in self.extra if not o.startswith((PREFIX, "hydra"))]
         if len(combinations(ours)) > 1:
             raise UserError(f"sweep={sweep.name} is a search: give each option one value, not a,b")
@@ -144,13 +144,17 @@ class Searching:
 
     def _run(self, overrides: Sequence[str]) -> str:
         """The fingerprint of a run. Raises UserError."""
-        return Chain(compose_all([overrides], memory=self.root)[0]).fingerprint
+        words = tuple(overrides)
+        if words not in self._known:  # a combination may be proposed many times
+            self._known[words] = Chain(compose_all([overrides], memory=self.root)[0]).fingerprint
+        return self._known[words]
 
     def _say(self, trial: Finished, count: int) -> None:
         chosen = " ".join(self.search.overrides(trial.chosen)[: len(trial.chosen)])
         came_to = trial.reason
         if trial.state != "failed":
-            came_to = f"{100 * trial.values[max(trial.values)]:.1f} at rung "
+            unit = unit_of(self.search)
+            came_to = f"{unit.scale * trial.values[max(trial.values)]:.{unit.digits}f} at rung "
             came_to += f"{len(trial.values)} of {self.search.heights}"
         took = duration(trial.seconds)
         console.line(f"trial {count} of {self.search.trials} {trial.state} ({took}): {chosen}: {came_to}")

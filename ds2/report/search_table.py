@@ -13,6 +13,7 @@ from ds2.config.search import Direction, Scalar, Search, as_text
 from ds2.report.answers import Answers
 from ds2.report.differences import difference
 from ds2.report.table_text import BEST, Table
+from ds2.report.units import NATS, POINTS, Unit
 
 
 class TrialRow(Protocol):
@@ -32,15 +33,20 @@ class TrialRow(Protocol):
     def value(self) -> float | None: ...
 
 
+def unit_of(search: Search) -> Unit:
+    """What is maximised is shown in points; what is minimised is a loss, in nats."""
+    return POINTS if search.direction is Direction.maximize else NATS
+
+
 def trial_table(trials: Sequence[TrialRow], search: Search, best: TrialRow, title: str) -> Table:
-    """A row a trial: its choices, its value in points at each rung, how it ended; the best one in bold."""
+    """A row a trial: its choices, its value at each rung, how it ended; the best one in bold."""
     rungs = ["rung " + " ".join(as_text(values[rung]) for values in search.rungs.values())
              for rung in range(search.heights)] if search.rungs else [search.metric]  # fmt: skip
-    lines, marks = [], {}
+    unit, lines, marks = unit_of(search), [], {}
     for at, trial in enumerate(trials):
         line: dict[str, object] = {"trial": at + 1}
         line |= {key: trial.chosen.get(key) for key in search.space}
-        line |= {name: 100 * trial.values[rung] if rung in trial.values else None
+        line |= {name: unit.scale * trial.values[rung] if rung in trial.values else None
                  for rung, name in enumerate(rungs)}  # fmt: skip
         lines.append(line | {"state": trial.state, "seconds": trial.seconds})
         if trial is best:
@@ -49,7 +55,7 @@ def trial_table(trials: Sequence[TrialRow], search: Search, best: TrialRow, titl
     text = pd.DataFrame(
         [
             [
-                _cell(value, points=name in rungs, whole=name in ("trial", "seconds"))
+                _cell(value, unit.digits if name in rungs else 0 if name == "seconds" else None)
                 for name, value in line.items()
             ]
             for line in lines
@@ -57,16 +63,17 @@ def trial_table(trials: Sequence[TrialRow], search: Search, best: TrialRow, titl
         columns=list(frame.columns),
         dtype=object,
     )
-    caption = f"{title}: {search.metric} in points, {search.direction.value}d"
+    of = "points" if unit is POINTS else "nats, less is better"
+    caption = f"{title}: {search.metric} in {of}"
     right = ("trial", *rungs, "seconds")
     return Table("trials", frame, caption, shown=text, marks=marks, right=right)
 
 
-def _cell(value: object, *, points: bool, whole: bool) -> str:
+def _cell(value: object, digits: int | None) -> str:
     if value is None:
         return ""
-    if isinstance(value, float) and (points or whole):
-        return f"{value:.1f}" if points else f"{value:.0f}"
+    if isinstance(value, float) and digits is not None:
+        return f"{value:.{digits}f}"
     return as_text(value) if isinstance(value, bool | int | float | str) else str(value)
 
 
@@ -88,11 +95,12 @@ class Confirmation:
         ours, theirs = _mean(self.ours, metric), _mean(self.theirs, metric)
         assert self.best.value is not None
         assert self.default.value is not None
-        found, seeds = self.best.value - self.default.value, ", ".join(map(str, self.ours))
+        unit, found = unit_of(self.search), self.best.value - self.default.value
+        scale, digits, seeds = unit.scale, unit.digits, ", ".join(map(str, self.ours))
         lines = [
-            f"In the search: {100 * self.best.value:.1f}, the default {100 * self.default.value:.1f} "
-            f"({100 * found:+.1f}). On seeds that it did not see ({seeds}): {100 * ours:.1f}, the default "
-            f"{100 * theirs:.1f}."
+            f"In the search: {scale * self.best.value:.{digits}f}, the default "
+            f"{scale * self.default.value:.{digits}f} ({scale * found:+.{digits}f}). On seeds that it did "
+            f"not see ({seeds}): {scale * ours:.{digits}f}, the default {scale * theirs:.{digits}f}."
         ]
         gap = difference(self.ours, self.theirs, metric)
         if gap is None:
@@ -104,8 +112,8 @@ class Confirmation:
             else "it cannot be told from the default: keep the default"
         )  # fmt: skip
         lines.append(
-            f"Difference there {100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] (middle "
-            f"95 % of a paired bootstrap over {gap.over}, {gap.pairs} seeds): {verdict}."
+            f"Difference there {unit.difference(gap)} (middle 95 % of a paired bootstrap over "
+            f"{gap.over}, {gap.pairs} seeds): {verdict}."
         )
         return lines
 

@@ -1,4 +1,4 @@
-"""The search of a sweep's YAML: what it may say, what the command line adds, what it comes to as overrides."""
+"""The search of a sweep's YAML: what it may say, what the command line adds, what overrides it gives."""
 
 from __future__ import annotations
 
