@@ -26,6 +26,7 @@ from ds2.config.command_line import parse
 from ds2.config.compose import compose, composed
 from ds2.config.describe import describe_choices, describe_fields, groups
 from ds2.config.run import RunConfig
+from ds2.config.sweep import load_sweep
 
 SHELLS = ("bash", "sh", "console")
 OURS = ("ds2", "python", "make", "pip")
@@ -172,10 +173,12 @@ def check_ds2(words: list[str]) -> None:
     words = [word for word in words if not is_a_name(word)]
     if any(word.startswith("plugins=") for word in words):
         return None  # tests/config/test_plugins.py follows the page that makes one
+    searched, words = [[w for w in words if w.startswith("search.") is told] for told in (True, False)]
     line = parse(words)
     assert not line.words, line.words
     if line.sweep is not None:
         assert line.sweep in plugins.choices("sweep"), line.sweep
+        load_sweep(line.sweep, searched)
     for overrides in every_run(line.overrides) if line.many else [line.overrides]:
         composed(overrides) if open_ended or line.sweep else compose(overrides)
     return None
