@@ -67,9 +67,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Searching pages opened from a disk needs a script that the theme takes from the web: ours instead."""
+    """Searching pages opened from a disk needs a script that the theme takes from the web: ours instead. The
+    search is a dialog, which wants a name.
+    """
     ours = get_relative_url("assets/file_worker.js", page.url)
-    return output.replace("https://unpkg.com/iframe-worker/shim", ours)
+    dialog = 'data-md-component="search" role="dialog"'
+    named = output.replace(dialog, f'{dialog} aria-label="Search"')
+    return named.replace("https://unpkg.com/iframe-worker/shim", ours)
 
 
 def _from_root(markdown: str) -> str:
