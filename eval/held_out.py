@@ -68,9 +68,9 @@ def load(spec: EvalSpec) -> LanguageModel:
 
 def measure(
     reader: LanguageModel, task: str, path: Path, spec: EvalSpec
-) -> tuple[list[Result], list[AnsweredQuestion]]:
-    """The file's result, and each row with its loss; rows without a response within the most tokens are left
-    out. Raises UserError where none is left, or a row is no conversation.
+) -> tuple[list[Result], list[AnsweredQuestion], int]:
+    """The file's result, each row with its loss, and how many rows were left out, since they have no response
+    within the most tokens. Raises UserError where none is left, or a row is no conversation.
     """
     rows = _conversations(path)
     texts = [_encoded(reader, messages) for messages in rows]
@@ -87,7 +87,7 @@ def measure(
         AnsweredQuestion(task, row, *_question_and_answer(rows[row]), "", float(loss))
         for row, loss in zip(read, losses, strict=True)
     ]
-    return [result], answered
+    return [result], answered, len(rows) - len(read)
 
 
 def _losses(reader: LanguageModel, texts: Sequence[Any], task: str, progress: bool) -> Any:

@@ -44,6 +44,7 @@ class _Found:
     errors: dict[str, str] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     shortened: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     chat_template: bool | None = None
     context_tokens: int | None = None
 
@@ -84,6 +85,7 @@ def evaluate(spec: EvalSpec) -> Evaluation:
         chat_template=found.chat_template,
         context_tokens=found.context_tokens,
         cut_prompts={task: count for task, count in found.cut.items() if count},
+        left_out={task: count for task, count in found.left_out.items() if count},
         shortened_prompts={task: count for task, count in found.shortened.items() if count},
         harness_version=version("lm_eval") if found.context_tokens is not None else "",
     )
@@ -126,7 +128,8 @@ def _read_held_out(spec: EvalSpec, found: _Found) -> None:
     reader = held_out.load(spec)
     for task, path in zip(spec.config.held_out_tasks, spec.config.held_out, strict=True):
         with _one_task(task, found.errors):
-            found.results[task], found.answered[task] = held_out.measure(reader, task, Path(path), spec)
+            results, answered, left_out = held_out.measure(reader, task, Path(path), spec)
+            found.results[task], found.answered[task], found.left_out[task] = results, answered, left_out
 
 
 def task_manager(spec: EvalSpec) -> Any:

@@ -70,6 +70,8 @@ class Evaluation:
     """Task -> prompts that were longer than the model takes and lost their beginning; no task where none."""
     shortened_prompts: dict[str, int] = field(default_factory=dict)
     """Task -> prompts that were asked with fewer examples than the task has, to fit; no task where none."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """File of rows kept apart -> rows without a response within the most tokens; no file where none."""
     harness_version: str = ""
     """lm-eval's version; empty where it was asked nothing."""
     wall_seconds: float | None = None

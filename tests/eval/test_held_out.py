@@ -120,6 +120,8 @@ def test_a_file_that_is_none_of_conversations_does_not_lose_the_others(
 
 
 def test_rows_without_a_response_in_the_first_tokens_are_left_out(make_spec: MakeSpec, apart: str) -> None:
+    found = evaluate(make_spec(tasks=[], held_out=[apart], held_out_tokens=36))
+    assert (found.results[0].n, found.left_out) == (1, {"apart": 2})  # the shortest question
     with pytest.raises(UserError, match="no row has a response within 3 tokens"):
         evaluate(make_spec(tasks=[], held_out=[apart], held_out_tokens=3))
 

@@ -35,7 +35,9 @@ def step(run: Context) -> Step:
             runtime=run.config.runtime,
         )
         evaluation = Evaluation.read(folder)
-        return Outcome({**evaluation.scores, "average": evaluation.average}, _warnings(evaluation))
+        left_out = {f"rows of {task} left out": count for task, count in evaluation.left_out.items()}
+        counts = {**evaluation.scores, "average": evaluation.average, **left_out}
+        return Outcome(counts, _warnings(evaluation))
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
     return Step("evaluate", 2, slug, values, run.inputs("model", "finetune"), compute)
