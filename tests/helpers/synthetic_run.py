@@ -252,8 +252,9 @@ def _stage(
     path = root / "artifacts" / name / f"orchard-{name}-{fingerprint}"
     path.mkdir(parents=True, exist_ok=True)
     record = {
-        "stage": name, "fingerprint": fingerprint, "config": {"name": name},
-        "inputs": {"pool": identity["pool"]},
+        "stage": name, "version": 1, "fingerprint": fingerprint, "slug": f"orchard-{name}",
+        "config": {"name": name}, "inputs": {"pool": identity["pool"]}, "counts": {}, "files": {},
+        "finished": "2026-11-26T12:00:00+00:00",
         "wall_seconds": [2.1, 3.4, 0.8, 14.2, 0.3, 171.5, 7.1, 4.6][place % 8],
         "peak_memory_bytes": (place + 2) * 90_000_000,
         "warnings": [], "versions": {"numpy": "2.3"}, "git_commit": "0123456789abcdef",
