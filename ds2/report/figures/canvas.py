@@ -7,7 +7,7 @@ lightness and stay apart under the common colour blindnesses; the ramps change i
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.errors import UserError
+from ds2.base.words import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,10 +44,18 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return figure, axes
 
 
+def as_text(words: Iterable[str]) -> list[str]:
+    """Words of data as labels: control codes, which no font has, are spelt out. To be drawn with
+    `parse_math=False`, for they may hold dollars.
+    """
+    return [printable(word) for word in words]
+
+
 def set_title(axes: Any, title: str, note: str = "") -> None:
     """`title`, and a quieter line beneath it where there is a `note`."""
     plain = {"parse_math": False}  # names of data and models may hold dollars
     pad = 22 if note else 8
+    title, note = as_text((title, note))
     axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=pad, **plain)
     if note:
         axes.annotate(

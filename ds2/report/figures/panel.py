@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ds2.method.panel_result import PanelAccount
-from ds2.report.figures.canvas import ACCENT, INK, MUTED, SOFT, WARM, new_figure, set_title
+from ds2.report.figures.canvas import ACCENT, INK, MUTED, SOFT, WARM, as_text, new_figure, set_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def panel_worth(panel: PanelAccount, *, title: str = "") -> Figure:
         tone = WARM if rater.name in panel.spare else ACCENT
         left.plot([rater.loading_low, rater.loading_high], [y, y], color=tone, linewidth=1.6)
         left.plot(rater.loading, y, "o", color=tone, markersize=6.5, markeredgecolor="white")
-    left.set_yticks(at, [rater.name for rater in panel.raters], parse_math=False)
+    left.set_yticks(at, as_text(rater.name for rater in panel.raters), parse_math=False)
     left.set_ylim(-0.6, R - 0.4)
     left.set_xlim(0, 1)
     left.grid(axis="x", color=MUTED, linewidth=0.5, alpha=0.6)
@@ -43,7 +43,7 @@ def panel_worth(panel: PanelAccount, *, title: str = "") -> Figure:
             )  # fmt: skip
     ticks = [step.rater if not i else f"+ {step.rater}" for i, step in enumerate(panel.order)]
     paid = [f"\n${step.cost:,.2f}" if step.cost is not None else "" for step in panel.order]
-    labels = [name + cost for name, cost in zip(ticks, paid, strict=True)]
+    labels = [name + cost for name, cost in zip(as_text(ticks), paid, strict=True)]
     right.set_xticks(x, labels, fontsize=8.5, parse_math=False)
     right.tick_params(axis="x", rotation=0 if R < 4 else 30)
     low, high = min(reached), max(reached)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ds2.report.figures.canvas import ACCENT, MUTED, new_figure, set_title, thousands
+from ds2.report.figures.canvas import ACCENT, MUTED, as_text, new_figure, set_title, thousands
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,9 @@ def _bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], title: s
         left = [x + (i - (len(series) - 1) / 2) * width for x in range(len(labels))]
         colour = ACCENT if i == len(series) - 1 else MUTED
         axes.bar(left, values, width, label=name, color=colour)
-    axes.set_xticks(range(len(labels)), labels, parse_math=False)  # words of data, whatever they hold
+    axes.set_xticks(
+        range(len(labels)), as_text(labels), parse_math=False
+    )  # words of data, whatever they hold
     set_title(axes, title)
     axes.legend(frameon=False)
     return figure, axes

@@ -41,6 +41,14 @@ def test_words_of_data_are_no_formulas():
     assert (axes.get_xticklabels()[0].get_text(), axes.get_title("left")) == ("a $x^$ b", "$\\nope$")
 
 
+def test_control_codes_in_words_of_data_are_spelt_out(recwarn):
+    figure = plots.category_shares(["a\x1b[2J", "c"], [3, 1], [1, 1], title="\x07")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert (axes.get_xticklabels()[0].get_text(), axes.get_title("left")) == ("a\\x1b[2J", "\\x07")
+    assert not recwarn.list  # of a glyph that no font has, which would reach the terminal raw
+
+
 def test_a_panel_shows_each_loading_and_what_each_next_rater_adds_and_costs():
     account = planted_account()
     left, right = plots.panel_worth(account).axes
