@@ -37,7 +37,7 @@ from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
 from ds2.report.rating_facts import rating_facts
-from ds2.report.trackers.services import open_window, surroundings
+from ds2.report.trackers.services import abandon, open_window, surroundings
 from ds2.report.trackers.window import Identity, Window
 
 
@@ -89,6 +89,7 @@ class Tracker:
             line = next(filter(str.strip, str(error).splitlines()), "no reason given").strip()
             self._say(f"tracking stopped: {type(error).__name__}: {line}")
             self._window = None
+            abandon(self._config, error)
 
     def _open(self, name: str, run_id: str) -> None:
         settings = settings_of(self._config)

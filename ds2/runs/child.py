@@ -5,9 +5,11 @@ A trainer that went on alone would write beside the one that the next command st
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 
+from ds2.base.errors import first_line
 from ds2.base.processes import end_with_parent
 
 
@@ -15,7 +17,24 @@ def main() -> None:
     """Run the module named first as the program."""
     end_with_parent()
     del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    name = sys.argv[0]
+    try:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except Exception as error:
+        if not _lacks_memory(error):
+            raise
+        print(f"{name}: too little memory: {first_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether an error says that no memory is left: allocators, loaders of libraries and threads each say it
+    in their way.
+    """
+    said = (
+        r"[Cc]annot allocate memory|can't allocate memory|not enough memory|failed to map segment|new thread"
+    )
+    return isinstance(error, MemoryError) or bool(re.search(said, f"{error} {error.__cause__ or ''}"))
 
 
 if __name__ == "__main__":

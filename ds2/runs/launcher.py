@@ -27,8 +27,8 @@ ISOLATE = ("auto", "true", "false")
 """What `runtime.isolate` takes."""
 _USER_ERROR = 2
 """A leaf's exit code when it has said in one line what its user should change."""
-_KILLED = (-9, 137)
-"""Exit codes of a child that SIGKILL ended."""
+_KILLED = {-9: "SIGKILL", 137: "SIGKILL", -11: "SIGSEGV", -6: "SIGABRT", -7: "SIGBUS"}
+"""Exit codes of a child that a signal ended which comes where memory ends."""
 _CHILD = ("-m", "ds2.runs.child")
 """What a child is started by: it ends with its parent."""
 _GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")
@@ -234,8 +234,8 @@ def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None
         raise UserError(f"{leaf} stopped: see the line above")
     if code in _KILLED:
         raise UserError(
-            f"{leaf} was killed by the system, as it does where memory ends: its checkpoints are kept, run "
-            "the same command again where more is free"
+            f"{leaf} was killed by the system ({_KILLED[code]}), as it does where memory ends: its "
+            "checkpoints are kept, run the same command again where more is free"
         )
     if code != 0:
         raise RuntimeError(f"the child process `python {' '.join(launch)}` ended with exit code {code}")

@@ -36,3 +36,13 @@ def open_window(config: RunConfig, identity: Identity) -> Window:
     from ds2.report.trackers.wandb_window import WandbWindow
 
     return WandbWindow(config, identity)
+
+
+def abandon(config: RunConfig, error: Exception) -> None:
+    """Leave a service whose own process is gone: else W&B's end of the process is a traceback, and a sweep's
+    next run would ask the dead one.
+    """
+    if config.tracking.service is TrackingService.wandb and isinstance(error, ConnectionError):
+        from ds2.report.trackers import wandb_window
+
+        wandb_window.forget_service()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ds2.artifacts.run import RunResult
@@ -112,3 +112,11 @@ def own_folders(config: RunConfig) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+def forget_service() -> None:
+    """Have W&B start a process of its own anew, and not speak to the lost one when this process ends."""
+    import wandb
+
+    with suppress(ConnectionError):  # the farewell
+        wandb.teardown(exit_code=1)
