@@ -119,11 +119,20 @@ def came_to(run: RunResult) -> tuple[str, str]:
     return "", str(where)
 
 
+def _last_attempts(jobs: Sequence[Job]) -> list[Job]:
+    """Without attempts that were made again: a launcher (Ray) may start a run anew whose process died."""
+    last: dict[tuple[str, ...], Job] = {}
+    for job in sorted(jobs, key=lambda job: job.started):
+        last[tuple(job.overrides)] = job
+    return [job for job in jobs if job.state not in ("died", "running") or last[tuple(job.overrides)] is job]
+
+
 def summary(jobs: Sequence[Job], *, expected: int, many: bool) -> int:
     """Says what became of the runs of a command; the exit code."""
     if not jobs:
         console.error("no run left a record of itself: what was asked for was not done")
         return 1
+    jobs = _last_attempts(jobs)
     failed = [job for job in jobs if job.state != "done"]
     if many:
         labels = _labels(jobs)

@@ -28,6 +28,13 @@ def embed(config, pool):
 """
 
 
+MODULES = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
+    "ray": "hydra_plugins.hydra_ray_launcher",
+}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     choices = tmp_path / "killers" / "conf" / "embedder"
@@ -38,10 +45,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 @pytest.mark.parametrize(("how", "said"), [("kill", "its process died"), ("raise", "broken embedder")])
 def test_a_worker_that_ends_badly_is_a_line_of_its_run_and_the_command_fails(folder, launcher, how, said):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher" if launcher == "joblib" else "submitit")
+    pytest.importorskip(MODULES[launcher])
     arguments = [
         "-m", "plugins=[killers]", f"hydra/launcher={launcher}", "embedder=killer", f"embedder.how={how}",
         "pool.samples=60,61", "until=embed", "tracking=none",

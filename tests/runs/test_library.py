@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
@@ -93,14 +94,18 @@ def test_training_and_evaluation_leave_the_caller_its_seeds_and_threads(tmp_path
     monkeypatch.setenv("DS2_UNTOUCHED", "1")
     before_threads = torch.get_num_threads()
     torch.set_num_threads(2)  # the recipe asks for one
+    run = ds2.run  # loads libraries: what they set up then is not the run's
     try:
         before = state_of_the_process()
-        done = ds2.run(
+        done = run(
             ["pool.samples=120", "budget.samples=20", "selection=random", "model=tiny", "finetune=tiny",
              "finetune.max_steps=2", "eval=tiny", "tracking=offline", "runtime.progress=false",
              f"paths.artifacts={tmp_path}/artifacts"]
         )  # fmt: skip
         assert len(done.results) > 0
+        named = json.loads((done.adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+        assert Path(named).is_absolute()  # so that the adapter loads from any folder
+        assert (Path(named) / "config.json").is_file()
         assert state_of_the_process() == before
     finally:
         torch.set_num_threads(before_threads)
