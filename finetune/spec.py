@@ -29,6 +29,8 @@ class FinetuneSpec:
     """
     progress: bool = True
     """Show progress bars."""
+    token_scores: str | None = None
+    """Folder of a `tokens` artifact of these rows: `config.token_share` of their tokens is trained."""
 
 
 def read_spec(path: str | Path) -> FinetuneSpec:

@@ -19,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ds2.artifacts import adapter
-from ds2.artifacts.written_samples import present_fields
+from ds2.artifacts import adapter, token_scores
 from ds2.base.checks import refuse
 from ds2.base.errors import UserError
-from ds2.base.json_files import read_json_lines
 from ds2.base.paths import resolved_name
 from ds2.base.processes import deferred
 from ds2.base.progress import Bar
@@ -34,17 +32,15 @@ from ds2.models import flops
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from ds2.models.trained_tokens import (
-    OWN_TEMPLATE,
     EncodedSamples,
-    Messages,
     encode_samples,
-    functions_of,
     load_tokenizer,
     set_template,
-    with_native_calls,
 )
 from finetune import checkpoints
 from finetune.checks import TARGETS, config_problems, length_problems, shape_problems
+from finetune.clean import cleaned
+from finetune.rows import read_rows
 from finetune.spec import FinetuneSpec
 from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
 
@@ -83,11 +79,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     began = time.perf_counter()
     config = spec.config
     devices = int(os.environ.get("WORLD_SIZE", "1"))
-    conversations = read_conversations(spec.train_file)
-    tools = None
-    if config.template == OWN_TEMPLATE:
-        conversations = [with_native_calls(messages) for messages in conversations]
-        tools = read_tools(spec.train_file)
+    conversations, tools = read_rows(spec)
 
     import torch
 
@@ -114,6 +106,8 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
             f"{spec.train_file}: none of {len(conversations)} samples has an assistant turn within"
             f" finetune.max_tokens={config.max_tokens}: nothing to train on"
         )
+    if spec.token_scores is not None:
+        samples = cleaned(samples, token_scores.read(Path(spec.token_scores)), config.token_share)
     steps = count_steps(
         len(samples.ids), epochs=config.epochs, max_steps=config.max_steps, total_batch=config.total_batch
     )
@@ -219,39 +213,6 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     adapter.write_metrics(output, metrics)
     checkpoints.remove(spec)
     return metrics
-
-
-def read_conversations(path: str | Path) -> list[Messages]:
-    """The `messages` of each row of a JSONL file.
-
-    UserError where there is no file, no row, or a row without them.
-    """
-    source = Path(path)
-    conversations: list[Messages] = []
-    for number, row in read_json_lines(source):
-        try:
-            conversations.append([present_fields(turn) for turn in row["messages"]])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{source}, line {number}: not a row with `messages`") from error
-    if not conversations:
-        raise UserError(f"{source}: the subset is empty: nothing to train on")
-    return conversations
-
-
-def read_tools(path: str | Path) -> list[Any]:
-    """The tools that each row's conversation may call, None where it has none; those that are no list of
-    functions are counted aloud, and no template is told of them.
-    """
-    tools, odd = [], 0
-    for _, row in read_json_lines(Path(path)):
-        try:
-            tools.append(functions_of(row.get("tools")))
-        except ValueError:
-            tools.append(None)
-            odd += 1
-    if odd:
-        tqdm.write(f"{odd} rows have `tools` that are no list of functions: not rendered", file=sys.stderr)
-    return tools
 
 
 def _training_arguments(spec: FinetuneSpec, *, steps: int, batch: int, accumulation: int, rows: int) -> Any:

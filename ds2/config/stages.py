@@ -22,6 +22,7 @@ READS: dict[str, tuple[str, ...]] = {
     "measure": (),
     "select": (),
     "export": ("select",),
+    "tokens": ("model", "select"),
     "finetune": ("model", "select"),
     "evaluate": ("model",),
     "report": (),
@@ -64,7 +65,8 @@ def _chosen_stages(config: RunConfig) -> list[str]:
             selected = ["model", *selected]
         if config.selection.export:
             selected = [*selected, "export"]
-        trained = ["model", "finetune"] if config.finetune.enabled else []
+        cleaned = ["tokens"] if config.finetune.cleans_tokens else []
+        trained = ["model", *cleaned, "finetune"] if config.finetune.enabled else []
     chain = selected if until is Until.select else list(dict.fromkeys([*selected, *trained]))
     if trained and config.eval.enabled and until in (Until.evaluate, Until.report):
         chain = [*chain, "evaluate"]
@@ -134,6 +136,10 @@ def _contradictions(config: RunConfig) -> Iterator[str]:
         _ = config.budget.most_tokens
     except UserError as error:
         yield str(error)
+    if config.finetune.cleans_tokens and not 0 < config.finetune.token_share < 1:
+        yield f"finetune.token_share={config.finetune.token_share:g} must be a share between 0 and 1"
+    if config.finetune.token_reference is not None and not config.finetune.cleans_tokens:
+        yield "finetune.token_reference has no say without finetune.token_weights=base_difference"
     if config.seed < 0:
         yield f"seed={config.seed} must not be negative"
 
@@ -223,13 +229,15 @@ def choices(config: RunConfig) -> dict[str, str | None]:
 
 def method_of(config: RunConfig) -> str:
     """The selection, with the curation where that had a say and the selection's own name does not tell it,
-    and with the mark of anchors.
+    and with the marks of anchors and of cleaned tokens.
     """
     said = choices(config)
     selection, curation = str(said["selection"]), said["curation"]
     told = curation is None or config.selection.curation is not None or curation in selection
     anchored = curation is not None and config.curation.anchors is not None
+    cleaned = "finetune" in stages_of(config) and config.finetune.cleans_tokens
     marks = [*([] if told else [str(curation)]), *(["anchors"] if anchored else [])]
+    marks = [*marks, *(["tokens"] if cleaned else [])]
     return " ".join([selection, *(f"({mark})" for mark in marks)])
 
 

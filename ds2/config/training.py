@@ -68,6 +68,15 @@ class Quantization(Enum):
     """4-bit base weights (QLoRA; needs bitsandbytes)."""
 
 
+class TokenWeights(Enum):
+    none = "none"
+    """Every response token counts alike."""
+    base_difference = "base_difference"
+    """Those whose loss falls most from the base model to a reference model; the others do not count (Token
+    Cleaning, arXiv 2502.01968).
+    """
+
+
 @dataclass
 class FinetuneRuntime:
     device_batch: int | None = None
@@ -136,7 +145,24 @@ class FinetuneConfig:
     """Chat template: a file of `ds2/models/templates/`, or `model` for the base model's own."""
     merge: bool = False
     """Also write the merged model."""
+    token_weights: TokenWeights = TokenWeights.none
+    """Which response tokens are trained (docs/training.md)."""
+    token_share: float = 0.6
+    """Of `base_difference`: the share of all response tokens of the subset that is kept."""
+    token_reference: str | None = name_or_path_field(None)
+    """Of `base_difference`: the reference, a folder of a PEFT adapter of the base model. None: two fine-tunes
+    on half of the subset each, which judge the other half.
+    """
     runtime: FinetuneRuntime = field(default_factory=FinetuneRuntime)
+
+    @property
+    def cleans_tokens(self) -> bool:
+        """Whether tokens are measured before training."""
+        return self.token_weights is not TokenWeights.none
+
+
+TOKEN_FIELDS = ("token_weights", "token_share", "token_reference")
+"""Of the fine-tune: identity only where tokens are cleaned."""
 
 
 class EvalBackend(Enum):

@@ -31,6 +31,8 @@ class EncodedSamples:
     ids: list[NDArray[np.int32]] = field(default_factory=list)
     trained: list[NDArray[np.bool_]] = field(default_factory=list)
     """Beside each token id: whether its loss counts."""
+    rows: list[int] = field(default_factory=list)
+    """Which of the conversations given each one is."""
     truncated: int = 0
     dropped_without_assistant: int = 0
 
@@ -176,7 +178,8 @@ def encode_samples(
             max_length=max_tokens + 1,  # one more, to tell a sample that fits from one that is cut
         )
         offsets = tokens["offset_mapping"]
-        for ids, ranges, (_, spans) in zip(tokens["input_ids"], offsets, rendered, strict=True):
+        parts = zip(tokens["input_ids"], offsets, rendered, strict=True)
+        for row, (ids, ranges, (_, spans)) in enumerate(parts, start=at):
             trained = _inside(np.array(ranges, dtype=np.int64).reshape(-1, 2), spans)[:max_tokens]
             if not trained.any():
                 encoded.dropped_without_assistant += 1
@@ -184,6 +187,7 @@ def encode_samples(
             encoded.truncated += len(ids) > max_tokens
             encoded.ids.append(np.array(ids[:max_tokens], dtype=np.int32))
             encoded.trained.append(trained)
+            encoded.rows.append(row)
         if progress is not None:
             progress(len(rendered))
     return encoded

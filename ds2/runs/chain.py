@@ -5,7 +5,7 @@
                                            -> export
 
 Where evaluation questions or near-duplicates are looked for, `sift` comes first, and what it leaves is the
-pool.
+pool. Where tokens are cleaned, `tokens` stands between select and finetune.
 
 A run needs only the ancestors of its last stage: `selection=random` rates nothing, `selection=base` trains
 nothing.
@@ -47,6 +47,7 @@ from ds2.runs.stages import (
     report,
     select,
     sift,
+    tokens,
 )
 from ds2.selection import resolve_budget
 
@@ -64,6 +65,7 @@ STEPS: dict[str, Callable[[Context], Step | None]] = {
     "measure": measure.step,
     "select": select.step,
     "export": export.step,
+    "tokens": tokens.step,
     "finetune": finetune.step,
     "evaluate": evaluate.step,
 }

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
 from ds2.base.progress import clock
+from ds2.base.threads import torch_threads
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
 
 ISOLATE = ("auto", "true", "false")
@@ -47,6 +48,7 @@ def finetune(
     seed: int,
     config: FinetuneConfig,
     runtime: RuntimeConfig,
+    token_scores: Path | None = None,
 ) -> None:
     """Run the fine-tuning recipe; it writes into `output_dir`.
 
@@ -54,6 +56,7 @@ def finetune(
         base_model: hub name or local folder; `revision` is its commit on the hub.
         base_name: what the adapter calls it, where that is another name.
         train_file: JSONL of rows that hold `id` and `messages`.
+        token_scores: folder of a `tokens` artifact of these rows; None: every response token counts.
     """
     make_importable()
     from finetune.spec import FinetuneSpec
@@ -61,9 +64,40 @@ def finetune(
     spec = FinetuneSpec(
         base_model=base_model, revision=revision, train_file=str(train_file), output_dir=str(output_dir),
         seed=seed, config=config, base_name=base_name, progress=runtime.progress,
+        token_scores=None if token_scores is None else str(token_scores),
     )  # fmt: skip
     execution = config.runtime
     _run("finetune", _finetune_here, spec, runtime, execution.devices, execution.accelerate_config)
+
+
+def score_tokens(
+    *,
+    base_model: str,
+    base_name: str | None,
+    revision: str | None,
+    train_file: Path,
+    adapters: Sequence[Path],
+    seed: int,
+    config: FinetuneConfig,
+    runtime: RuntimeConfig,
+) -> tuple[list[Any], dict[str, Any]]:
+    """Base loss minus reference loss of every response token of the rows, an array a sample, and counts; in
+    this process, for it only reads.
+
+    Args:
+        adapters: one reference for all rows, or of several, the f-th for the rows f, f + F, ... of F.
+    """
+    make_importable()
+    from finetune.clean import score_tokens as score
+    from finetune.spec import FinetuneSpec
+
+    spec = FinetuneSpec(
+        base_model=base_model, revision=revision, train_file=str(train_file), output_dir="",
+        seed=seed, config=config, base_name=base_name, progress=runtime.progress,
+    )  # fmt: skip
+    with torch_threads(config.runtime.threads):
+        scores, counts = score(spec, [str(adapter) for adapter in adapters])
+    return scores, counts
 
 
 def evaluate(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ds2.artifacts import adapter, subset
 from ds2.artifacts.store import Outcome, Step
+from ds2.config.training import TOKEN_FIELDS
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
@@ -46,12 +47,15 @@ def step(run: Context) -> Step:
             seed=run.config.seed,
             config=config,
             runtime=run.config.runtime,
+            token_scores=run.path("tokens") if config.cleans_tokens else None,
         )
         metrics = adapter.read_metrics(folder)
         return Outcome(metrics, cut_samples(metrics, config.max_tokens))
 
-    values = {"finetune": identity(config), "seed": run.config.seed, **base.identity}
+    values = {"finetune": identity(config, drop=TOKEN_FIELDS), "seed": run.config.seed, **base.identity}
     if config.template == "model":  # which was not told of them before
         values["tools"] = True
+    if config.cleans_tokens:  # which tokens were measured to be worth what is the identity of `tokens`
+        values["token_share"] = config.token_share
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"
-    return Step("finetune", 1, slug, values, run.inputs("model", "select"), compute, resumable=True)
+    return Step("finetune", 1, slug, values, run.inputs("model", "select", "tokens"), compute, resumable=True)
