@@ -1,4 +1,4 @@
-"""Ours, not the paper's: what curation, diversity, the posterior and several raters each give."""
+"""Ours, not the paper's: what curation, diversity, the posterior, several raters, cleaned tokens give."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
 @pytest.mark.parametrize(
     ("name", "count"),
     [
-        ("ablations", 42),
+        ("ablations", 51),
         ("curation_on_baselines", 36),
         ("data_scaling", 212),
         ("lima", 42),
