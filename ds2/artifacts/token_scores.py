@@ -17,9 +17,14 @@ from ds2.artifacts.reading import damaged, read_array
 _SCORES, _COUNTS = "scores.npy", "counts.npy"
 
 
-def references(folder: Path, fold: int) -> tuple[Path, Path]:
-    """While the stage works: the file of the rows that a reference model is trained on, and where it is."""
-    own = folder / "references"
+def references(folder: Path) -> Path:
+    """While the stage works: where its reference models are."""
+    return folder / "references"
+
+
+def reference(folder: Path, fold: int) -> tuple[Path, Path]:
+    """The file of the rows that one of them is trained on, and its folder."""
+    own = references(folder)
     own.mkdir(exist_ok=True)
     return own / f"{fold}.jsonl", own / str(fold)
 

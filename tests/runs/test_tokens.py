@@ -57,8 +57,8 @@ def test_planted_noise_scores_below_what_can_be_learned_and_is_left_out(noisy_po
     higher = (clean[:, None] > noise[None, :]).mean()  # the area under the ROC curve
     assert higher > 0.9
     metrics = adapter.read_metrics(run.stages["finetune"].path)
-    plain = adapter.read_metrics(chain_of(noisy_pool, *TAUGHT).run().stages["finetune"].path)
-    assert metrics["trained_tokens"] < 0.7 * plain["trained_tokens"]
+    passes = metrics["epochs"] * run.stages["tokens"].record["counts"]["tokens"]
+    assert metrics["trained_tokens"] == pytest.approx(0.6 * passes, rel=0.1)
     assert not (run.stages["tokens"].path / "references").exists()
 
 

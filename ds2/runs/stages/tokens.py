@@ -38,7 +38,7 @@ def step(run: Context) -> Step:
         adapters = [Path(reference)] if reference is not None else _references(folder, rows, where)
         scores, counts = launcher.score_tokens(train_file=rows, adapters=adapters, **where)
         token_scores.write(folder, scores)
-        shutil.rmtree(folder / "references", ignore_errors=True)
+        shutil.rmtree(token_scores.references(folder), ignore_errors=True)
         return Outcome(counts)
 
     values: dict[str, Any] = {"weights": config.token_weights.value, **base.identity}
@@ -57,7 +57,7 @@ def _references(folder: Path, rows: Path, where: dict[str, Any]) -> list[Path]:
     lines = rows.read_bytes().splitlines(keepends=True)
     adapters = []
     for fold in range(FOLDS):
-        file, output = token_scores.references(folder, fold)
+        file, output = token_scores.reference(folder, fold)
         file.write_bytes(b"".join(line for i, line in enumerate(lines) if i % FOLDS != fold))
         output.mkdir(exist_ok=True)
         launcher.finetune(train_file=file, output_dir=output, **where)
