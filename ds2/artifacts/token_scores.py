@@ -1,8 +1,8 @@
 """What each response token of a subset is worth: stage `tokens`.
 
-`scores.npy` (T,) float32: base loss minus reference loss of every response token, sample after sample in the
-order of the subset, NaN where nothing precedes it. `counts.npy` (n,) int64: tokens of each sample, those left
-without a word of the assistant aside.
+`token_scores.npy` (T,) float32: base loss minus reference loss of every response token, sample after sample
+in the order of the subset, NaN where nothing precedes it. `token_counts.npy` (n,) int64: tokens of each
+sample, those left without a word of the assistant aside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ds2.artifacts.reading import damaged, read_array
 
-_SCORES, _COUNTS = "scores.npy", "counts.npy"
+_SCORES, _COUNTS = "token_scores.npy", "token_counts.npy"
 
 
 def references(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from ds2.base.paths import project_root
 
 ROOMS = ("ds2", "finetune", "eval", "experiments", "benchmarks")
 NAMES = {
-    "token_scores": ("scores.npy", "counts.npy"),
+    "token_scores": ["token_scores.npy", "token_counts.npy"],
     "adapter": ["base.json"],
     "curation": [
         "curation.parquet", "transition.json", "posterior.npy", "uncertainty.json", "error_probability.npy",

@@ -106,6 +106,6 @@ def test_what_cannot_be_is_refused_before_anything_runs(noisy_pool):
 def test_damaged_scores_are_refused_by_name(tmp_path):
     token_scores.write(tmp_path, [np.ones(3, np.float32), np.zeros(2, np.float32)])
     assert [len(each) for each in token_scores.read(tmp_path)] == [3, 2]
-    np.save(tmp_path / "counts.npy", np.array([9], dtype=np.int64))
+    np.save(tmp_path / "token_counts.npy", np.array([9], dtype=np.int64))
     with pytest.raises(DamagedArtifact, match="9 tokens"):
         token_scores.read(tmp_path)
