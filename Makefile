@@ -8,7 +8,7 @@
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
-# make test-faults    kill, cut and fill real runs, count what became of them (up to 25 minutes; DS2_FAULT_MOMENTS=20 for hours)
+# make test-faults    kill, cut and fill real runs, count what became of them (about 25 minutes on two free cores, as far as parts of it tell; DS2_FAULT_MOMENTS=20: hours)
 # make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
 # make sbom    what is installed, with versions and licences: build/sbom.json (CycloneDX)
 # make audit    known weaknesses of the pinned versions (pip-audit; needs the network)
