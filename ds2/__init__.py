@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ds2.method.ranking import select as select
     from ds2.runs.library import FinishedRun as FinishedRun
     from ds2.runs.library import run as run
+    from ds2.runs.stored import FinishedSweep as FinishedSweep
+    from ds2.runs.stored import load_run as load_run
+    from ds2.runs.stored import load_sweep as load_sweep
 
 __version__ = "0.1.0"
 
@@ -32,9 +35,12 @@ _HOME = {
     "CurationResult": "ds2.method.curation.result",
     "Diagnostics": "ds2.method.curation.result",
     "FinishedRun": "ds2.runs.library",
+    "FinishedSweep": "ds2.runs.stored",
     "KnnGraph": "ds2.method.knn",
     "knn_graph": "ds2.method.knn",
     "leave_one_rater_out": "ds2.method.curation.validation",
+    "load_run": "ds2.runs.stored",
+    "load_sweep": "ds2.runs.stored",
     "PlantedPool": "ds2.method.curation.planted",
     "plant_pool": "ds2.method.curation.planted",
     "run": "ds2.runs.library",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ds2.artifacts.record import RECORD, Record, find_artifacts, read_record
-from ds2.base.errors import UserError
+from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.paths import shown
 
 PAGE = "report"
@@ -43,6 +44,21 @@ def means_run(artifact: Path, name: str) -> bool:
     return artifact.parent.name == PAGE or (
         name != artifact.name and re.search(r"-[0-9a-f]{6}$", name) is not None
     )
+
+
+def page_of(artifact: Path) -> Path | None:
+    """The newest page of the run that ends with an artifact; None where no page was written of it.
+
+    A damaged page is passed over: it may be another run's, and `ds2 doctor` names it.
+    """
+    ending = artifact.name.rpartition("-")[2]
+    pages = []
+    for page in find_artifacts(artifact.parents[1] / PAGE):
+        with suppress(DamagedArtifact):
+            record = read_record(page)
+            if list(record["inputs"].values())[-1:] == [ending]:
+                pages.append((record["finished"], page))
+    return max(pages)[1] if pages else None
 
 
 def lineage(artifact: Path) -> dict[str, tuple[Path, Record]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
+from ds2.base.notebook import heatmap
 from ds2.report.anchors import anchored
 from ds2.report.panel_facts import panel_verdict_of
 
@@ -73,6 +75,11 @@ class Transition:
             1.0
             - sum(p * row[i] for i, (p, row) in enumerate(zip(self.prior, self.matrix, strict=True))) / total
         )
+
+    def _repr_html_(self) -> str:
+        wrong = "" if self.rater_error is None else f"; estimated share rated wrong: {self.rater_error:.0%}"
+        caption = f"P(rated | true){wrong}"
+        return heatmap(self.matrix, row="true", column="rated", caption=caption)
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,12 @@ def scores(run: RunResult) -> Scores | None:
 
 def transitions(run: RunResult) -> list[Transition]:
     """The estimated matrix of each rater; none where none was estimated (`curation=none`)."""
-    if "curate" not in run.stages:
-        return []
-    errors = RaterErrors.read(run.stages["curate"].path)
+    return transitions_of(run.stages["curate"].path) if "curate" in run.stages else []
+
+
+def transitions_of(folder: Path) -> list[Transition]:
+    """The same, of the folder of a `curate` artifact."""
+    errors = RaterErrors.read(folder)
     matrices = [errors.transition] if errors.transition is not None else errors.transitions
     prior = None if errors.prior is None else errors.prior.tolist()
     return [Transition(matrix.tolist(), prior) for matrix in ([] if matrices is None else matrices)]

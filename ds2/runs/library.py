@@ -1,4 +1,6 @@
-"""`ds2.run`: a chain from Python, in a notebook say, with what it left as paths and tables."""
+"""`ds2.run`: a chain from Python, in a notebook say. What it left, or the store holds of it, as paths and
+tables.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.notebook import table
 from ds2.base.undisturbed import undisturbed
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import compose
 from ds2.config.hydra_errors import explain
+from ds2.config.kept import restore
 from ds2.report import facts
 from ds2.runs.preflight import Preflight
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ds2.config import RunConfig
+    from ds2.method.curation.result import Diagnostics
 
 
 def run(overrides: Sequence[str] = ()) -> FinishedRun:
@@ -47,7 +52,7 @@ def run(overrides: Sequence[str] = ()) -> FinishedRun:
         if "report" not in result.stages:
             chain.report()
             result = chain.result()
-    return FinishedRun(result, found.warnings)
+    return FinishedRun(result.name, result.fingerprint, result.stages, result.config, found.warnings)
 
 
 def _configuration(overrides: Sequence[str]) -> RunConfig:
@@ -57,32 +62,32 @@ def _configuration(overrides: Sequence[str]) -> RunConfig:
         raise UserError(explain(error)) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedRun:
-    """A finished run: its configuration, the folders of its stages, and their content as tables."""
+    """A finished run: its configuration, the folders of its stages, and their content as tables, read when
+    they are asked for.
+    """
 
-    _result: RunResult
+    name: str
+    """A name a person can read: pool, rater, selection, budget, model, seed."""
+    fingerprint: str
+    """16 hex digits, of the run's last stage."""
+    stages: Mapping[str, StageResult]
+    """Stage -> its folder (`path`), whether it was computed or reused (`status`), its record."""
+    _config: RunConfig | Mapping[str, Any] | None
+    """As it was composed, or as the last stage's record keeps it."""
     _found: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        """A name a person can read: pool, rater, selection, budget, model, seed."""
-        return self._result.name
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits, of the run's last stage."""
-        return self._result.fingerprint
-
-    @property
     def config(self) -> RunConfig:
-        """All that was chosen."""
-        return self._result.config
+        """All that was chosen. Raises UserError where this version of DS2 cannot read what was kept of it."""
+        if self._config is None:
+            raise UserError(f"{self.name}: the store does not say with what configuration it was made")
+        return restore(self._config) if isinstance(self._config, Mapping) else self._config
 
     @property
-    def stages(self) -> Mapping[str, StageResult]:
-        """Stage -> its folder (`path`), whether it was computed or reused (`status`), its record."""
-        return self._result.stages
+    def _result(self) -> RunResult:
+        return RunResult(self.config, self.name, self.fingerprint, self.stages)
 
     def path(self, stage: str) -> Path:
         """The folder of a stage. Raises MissingInput where the run has no such stage."""
@@ -109,6 +114,46 @@ class FinishedRun:
     def curation(self) -> pd.DataFrame:
         """Curated scores, confidence and long-tail score of every sample, a row each."""
         return curation.read_curation(self.path("curate"))
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """What is known of every sample, a row each in pool order: the curation's columns, or the rater's
+        where nothing was curated, and `rank`, its place in the subset from 0, null where it was not chosen.
+        """
+        known = self.curation if "curate" in self.stages else self.ratings
+        if "select" in self.stages:
+            chosen = subset.read_subset(self.path("select"), "id", "rank").set_index("id")["rank"]
+            known["rank"] = known["id"].map(chosen).astype("Int64")
+        return known
+
+    @property
+    def transition(self) -> facts.Transition | None:
+        """How the rater errs, P(rated | true), and the shares of the true scores; None where it was not
+        estimated. A panel has none.
+        """
+        matrices = facts.transitions_of(self.path("curate"))
+        return matrices[0] if len(matrices) == 1 else None
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What curation measured, and how far to trust it."""
+        return curation.RaterErrors.read(self.path("curate")).diagnostics
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """A row a stage: version, fingerprint, when it was finished, seconds it took, bytes, folder."""
+        import pandas as pd
+
+        rows = [
+            {
+                "stage": name, "version": stage.record["version"], "fingerprint": stage.fingerprint,
+                "finished": pd.Timestamp(stage.record["finished"]), "seconds": stage.record["wall_seconds"],
+                "bytes": sum(file["bytes"] for file in stage.record["files"].values()),
+                "path": str(stage.path),
+            }
+            for name, stage in self.stages.items()
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -147,16 +192,19 @@ class FinishedRun:
         return f"FinishedRun({self.name}: {', '.join(self.stages)})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{stage.status.value}</td>"
-            f"<td><code>{html.escape(str(stage.path))}</code></td></tr>"
-            for name, stage in self.stages.items()
-        )
-        verdict = f"<p>{html.escape(self.verdict)}</p>" if self.verdict else ""
+        rows = [(name, stage.status.value, stage.path) for name, stage in self.stages.items()]
         return (
-            f"<p><b>{html.escape(self.name)}</b></p>{verdict}"
-            f"<table><tr><th>stage</th><th></th><th>folder</th></tr>{rows}</table>"
+            f"<p><b>{html.escape(self.name)}</b></p>{self._said()}"
+            + table(("stage", "", "folder"), rows)
+            + (self.results.to_html(index=False) if "evaluate" in self.stages else "")
         )
+
+    def _said(self) -> str:
+        try:
+            said = self.verdict
+        except UserError as error:  # shown in its place: an older store is looked at all the same
+            said = str(error)
+        return f"<p>{html.escape(said)}</p>" if said else ""
 
 
 def _warnings(stage: StageResult) -> Sequence[Any]:

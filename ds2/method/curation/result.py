@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base import notebook
 from ds2.method.anchor_judgement import Judgement
 from ds2.method.length import LengthOfOrders
 from ds2.method.panel_result import PanelAccount
@@ -161,7 +163,7 @@ class Asked:
     refined order in the posterior mean's."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CurationResult:
     """Curated scores and what they rest on. N samples, K score levels, R raters."""
 
@@ -211,3 +213,24 @@ class CurationResult:
         if self.posterior is None:
             return None
         return np.asarray(self.posterior @ np.arange(self.posterior.shape[1]))
+
+    def __repr__(self) -> str:
+        d = self.diagnostics
+        return (
+            f"CurationResult({d.method}: {d.num_samples:,} samples, {len(d.raters)} rater"
+            f"{'s' if len(d.raters) > 1 else ''}, {d.num_flagged:,} flagged, {d.num_changed:,} changed)"
+        )
+
+    def _repr_html_(self) -> str:
+        d = self.diagnostics
+        said = f"<p>{html.escape(d.verdict)}</p>" if d.verdict else ""
+        counts = {
+            "method": d.method, "samples": f"{d.num_samples:,}", "flagged": f"{d.num_flagged:,}",
+            "changed": f"{d.num_changed:,}",
+        }  # fmt: skip
+        several = () if self.transition is None else self.transition.reshape(-1, *self.transition.shape[-2:])
+        maps = "".join(
+            notebook.heatmap(T.tolist(), row="true", column="rated", caption="P(rated | true)")
+            for T in several
+        )
+        return said + notebook.table(list(counts), [list(counts.values())]) + maps

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.errors import UserError
+from ds2.base.notebook import RAMP as RAMP
 from ds2.base.words import printable
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 INK, SOFT, MUTED, FAINT = "#1c2b2d", "#5b6766", "#a9b0ae", "#e6e9e7"
 ACCENT, WARM = "#0b6e74", "#d9822b"
-RAMP = ("#f6f9f8", "#a5d3d0", "#2b8386", "#0b5f65", "#063f43")
-"""Light to dark teal, for shares from 0 to 1."""
 
 
 def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
