@@ -3,7 +3,8 @@
 What overrides compose to depends on the YAML found on the search path, on the configuration's dataclasses, on
 the plugins, and on what interpolations read: the memory is a file named by a hash of the first three, and
 beside each composition stand the environment variables that it names. One that asks another resolver (the
-clock, a plugin's) is composed each time. Losing the memory costs time only.
+clock, a plugin's) is composed each time. Runs of a sweep share most of their groups, so that the file holds
+each once. Losing the memory costs time only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import ds2.config
 from ds2.base.dataclass_json import from_plain, to_plain
@@ -37,9 +38,19 @@ _RESOLVER = re.compile(r"\$\{\s*([\w.]*)\s*(?=:|\$\{)")
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)\s*[,}]")
 _PURE = {"oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values", "oc.select"}
 """Resolvers that read the configuration alone."""
+_GROUP = "group"
 _ENUMS = {"until": Until, "on_warning": OnWarning}
 Environment = dict[str, str | None]
 """Variable -> its value; None: not set."""
+
+
+class _Kept(TypedDict):
+    """What the memory's file holds."""
+
+    groups: list[str]
+    """Each group's class and fields, as JSON."""
+    runs: dict[str, dict[str, Any]]
+    """Overrides -> `config`, whose groups are numbers into the list above, and `environment`."""
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
@@ -56,30 +67,26 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
         known = {key: config for key, (config, _) in _compose(dict(zip(keys, runs, strict=True))).items()}
         return resolve_all([known[key] for key in keys])
     file = memory / _FILES.format(sources)
-    packed, known = _read(file, keys)
+    kept, known = _read(file, keys)
     unknown = {key: overrides for key, overrides in zip(keys, runs, strict=True) if key not in known}
     if unknown:
         made = _compose(unknown)
         known |= {key: config for key, (config, _) in made.items()}
-        fresh = {
-            key: {"config": _packed(config), "environment": read}
-            for key, (config, read) in made.items()
-            if read is not None
-        }
-        _save(file, packed | fresh)
+        _save(file, _with(kept, made))
     return resolve_all([known[key] for key in keys])
 
 
-def _read(file: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, RunConfig]]:
+def _read(file: Path, keys: Sequence[str]) -> tuple[_Kept, dict[str, RunConfig]]:
     """What the memory holds, and those of it that are asked for and hold in this environment; nothing where
     it is absent or damaged.
     """
     try:
-        packed = dict(json.loads(file.read_text(encoding="utf-8")))
-        valid = [key for key in keys if key in packed and _holds(packed[key]["environment"])]
-        return packed, {key: _unpacked(packed[key]["config"]) for key in valid}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}, {}
+        read = json.loads(file.read_text(encoding="utf-8"))
+        kept = _Kept(groups=list(read["groups"]), runs=dict(read["runs"]))
+        valid = [key for key in keys if key in kept["runs"] and _holds(kept["runs"][key]["environment"])]
+        return kept, {key: _unpacked(kept["runs"][key]["config"], kept["groups"]) for key in valid}
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return _Kept(groups=[], runs={}), {}
 
 
 def _holds(environment: Environment) -> bool:
@@ -121,10 +128,21 @@ def _environment(cfg: DictConfig, overrides: Sequence[str]) -> Environment | Non
     return {name: os.environ.get(name) for name in sorted(set(variables))}
 
 
-def _packed(config: RunConfig) -> dict[str, Any]:
-    """Plain values, and the class of each group: `pool` may be any kind of pool."""
-    values = {f.name: getattr(config, f.name) for f in fields(config)}
-    return {name: _pack(v) if is_dataclass(v) else to_plain(v) for name, v in values.items()}
+def _with(kept: _Kept, made: Mapping[str, tuple[RunConfig, Environment | None]]) -> _Kept:
+    """The memory with what was composed, where it is known on what that rests."""
+    places, runs = {text: place for place, text in enumerate(kept["groups"])}, dict(kept["runs"])
+    for key, (config, read) in made.items():
+        if read is None:
+            continue
+        values = {f.name: getattr(config, f.name) for f in fields(config)}
+        packed = {
+            name: {_GROUP: places.setdefault(json.dumps(_pack(v)), len(places))}
+            if is_dataclass(v)
+            else to_plain(v)
+            for name, v in values.items()
+        }
+        runs[key] = {"config": packed, "environment": read}
+    return _Kept(groups=list(places), runs=runs)
 
 
 def _pack(value: Any) -> dict[str, Any]:
@@ -134,8 +152,8 @@ def _pack(value: Any) -> dict[str, Any]:
     return packed
 
 
-def _unpacked(packed: dict[str, Any]) -> RunConfig:
-    values = {name: _group(json.dumps(v)) if isinstance(v, dict) else v for name, v in packed.items()}
+def _unpacked(packed: dict[str, Any], groups: Sequence[str]) -> RunConfig:
+    values = {name: _group(groups[v[_GROUP]]) if isinstance(v, dict) else v for name, v in packed.items()}
     enums = {name: kind(values[name]) for name, kind in _ENUMS.items()}
     return RunConfig(**values | enums)
 
@@ -185,11 +203,11 @@ def _content(used: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, tupl
     return hashed, tuple(variables)
 
 
-def _save(file: Path, known: dict[str, Any]) -> None:
+def _save(file: Path, kept: _Kept) -> None:
     with suppress(OSError):  # a read-only store still works, without memory
         file.parent.mkdir(parents=True, exist_ok=True)
         for old in file.parent.glob(_FILES.format("*")):
             if old != file:
                 old.unlink(missing_ok=True)
         with replacing(file) as draft:
-            draft.write_text(json.dumps(known), encoding="utf-8")
+            draft.write_text(json.dumps(kept), encoding="utf-8")
