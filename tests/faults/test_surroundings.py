@@ -231,7 +231,8 @@ def test_a_tracker_lost_in_the_middle_costs_no_run(tmp_path, quiet, rng, moments
             said.seek(0)
             output = said.read()
         assert place.all_ended(20)
-        faults = place.faults(whole)
+        own = "left behind: tmp/wandb-"  # the killed process's socket
+        faults = [fault for fault in place.faults(whole) if not fault.startswith(own)]
         fine = bool(killed) and code == 0 and not faults and "Traceback" not in output
         spoken = "said, equal" if "tracking stopped" in output else "equal"
         tally(
