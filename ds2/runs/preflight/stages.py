@@ -92,8 +92,9 @@ def _rate(run: Run) -> Iterator[Finding]:
 
 
 def _column(run: Run, option: str, column: str) -> Iterator[Finding]:
+    pool = run.pool  # which, where it cannot be read, says so itself
     try:
-        values = column_numbers(run.pool, column)
+        values = column_numbers(pool, column)
     except UserError as error:
         yield problem(f"{option}={column}: {error}")
         return
