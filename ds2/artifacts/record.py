@@ -61,14 +61,25 @@ def read_record(folder: Path) -> Record:
     """The record of the artifact in a folder, checked against its own checksum. Raises DamagedArtifact."""
     path = folder / RECORD
     try:
-        record = cast("Record", json.loads(path.read_text(encoding="utf-8")))
-        intact = record["checksum"] == checksum(record)
-        _check_shape(record)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        record, intact = parse_record(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
         raise DamagedArtifact(f"{path} does not match its checksum; delete {folder} and run again")
     return record
+
+
+def parse_record(text: str | bytes) -> tuple[Record, bool]:
+    """The record in a text, and whether it matches its own checksum. Raises ValueError for what is none,
+    files outside its folder among it.
+    """
+    try:
+        record = cast("Record", json.loads(text))
+        intact = record["checksum"] == checksum(record)
+        _check_shape(record)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("not a record") from error
+    return record, intact
 
 
 _SHAPE: Mapping[str, type | UnionType] = {

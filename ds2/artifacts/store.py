@@ -37,6 +37,8 @@ _TICK = 2 * 10**9
 class Status(Enum):
     computed = "computed"
     reused = "reused"
+    fetched = "fetched"
+    """From the store that machines share (`ds2.artifacts.shared`)."""
 
 
 @dataclass(frozen=True)
@@ -203,10 +205,14 @@ class ArtifactStore:
             ready = self.load(step)
             if ready is not None:
                 return ready
-            path, record = self._compute(step, run)
-        return StageResult(
-            step.name, step.fingerprint, path, Status.computed, time.perf_counter() - started, record
-        )
+            path, record, status = self._make(step, on_wait, run)
+        return StageResult(step.name, step.fingerprint, path, status, time.perf_counter() - started, record)
+
+    def _make(
+        self, step: Step, on_wait: Callable[[], None], run: Mapping[str, Any] | None
+    ) -> tuple[Path, Record, Status]:
+        """The artifact, which this process alone makes here."""
+        return *self._compute(step, run), Status.computed
 
     @contextmanager
     def _lock(self, step: Step, on_wait: Callable[[], None]) -> Iterator[None]:

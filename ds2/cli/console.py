@@ -106,7 +106,7 @@ class _Stages:
             if _worth_a_line(k, v)
         ]
         _out.print(
-            f"  {result.name:<{self.wide}}[green]computed[/] {duration(result.seconds):>9}  "
+            f"  {result.name:<{self.wide}}[green]{result.status.value:<8}[/] {duration(result.seconds):>9}  "
             f"[dim]{result.fingerprint}[/]  {escape(', '.join(counts[:_COUNTS_SHOWN]))}"
         )
         self._warnings(result)

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from ds2.base.paths import project_root
-from ds2.config.base import PATH, path_field, register
+from ds2.config.base import FILES, PATH, path_field, register
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -94,6 +94,10 @@ def _default_data() -> str:
 class PathsConfig:
     artifacts: str = path_field("artifacts")
     """Root of the artifact store."""
+    store: str | None = field(default=None, metadata={PATH: FILES})
+    """A second level that machines share: any address of fsspec's (`s3://BUCKET/FOLDER`, `gs://...`,
+    `file:///...`) or a folder. Finished artifacts are pushed there, and fetched instead of computed.
+    """
     wandb: str | None = path_field(None)
     """W&B's own files; none: what WANDB_DIR says, else `wandb` below `artifacts`."""
     data: str = field(default_factory=_default_data, metadata={PATH: PATH})

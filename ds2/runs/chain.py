@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Outcome, StageResult, Step, open_store
+from ds2.artifacts.shared import SharedStore
+from ds2.artifacts.store import Outcome, StageResult, Step
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
 from ds2.base.processes import ended_as_asked
@@ -49,6 +50,7 @@ from ds2.runs.stages import (
     sift,
     tokens,
 )
+from ds2.runs.stores import store_of
 from ds2.selection import resolve_budget
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class Chain:
     def __init__(self, config: RunConfig) -> None:
         check(config)
         self.config = config
-        self.store = open_store(config.paths.artifacts)
+        self.store = store_of(config)
         hashes = hashes_of(config, self.store.root)
         self._context = Context(config, pool_of(config, self.store, hashes), hashes)
         self._build()
@@ -141,11 +143,20 @@ class Chain:
             if tracker:
                 tracker.finish(None)
             raise
+        self._settle(reporter)
         if tracker and tracker.finish(self.result()):
             with suppress(OSError):  # a store that cannot be written to: the next run is tracked again
                 self._tracked.parent.mkdir(exist_ok=True)
                 self._tracked.touch()
         return self.result()
+
+    def _settle(self, reporter: Reporter) -> None:
+        """Wait for what is still being pushed to the store that machines share."""
+        if isinstance(self.store, SharedStore):
+            with clock("push", shown=self._context.progress):
+                troubles = self.store.settle()
+            for line in troubles:
+                reporter.warning(line)
 
     def load(self) -> RunResult | None:
         """The finished run, from the store alone; None where a stage is missing.

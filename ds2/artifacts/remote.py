@@ -1,0 +1,188 @@
+"""Finished artifacts in an object store, any that fsspec knows, beside the artifact store of a machine.
+
+    STAGE/FINGERPRINT/<sha256>      a file of the artifact, under its content's hash
+    STAGE/FINGERPRINT/<RECORD>      written last: without it there is nothing
+    STAGE/FINGERPRINT/lease         who computes it, and until when that is to be believed
+
+Files lie under their hashes, so that an interrupted copy goes on where it was, and two machines that computed
+the same stage never mix theirs: the record that was written last names files that are all there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from ds2.artifacts.record import RECORD, Record, parse_record
+from ds2.base.drafts import replacing
+from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.hashes import file_sha256
+
+LEASE = "lease"
+LEASE_SECONDS = 60.0
+"""How long a lease is believed after it was last renewed; it is renewed every third of that."""
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Each file system has errors of its own for a server that cannot be reached: OSError all of them."""
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        raise OSError(str(error) or type(error).__name__) from error
+
+
+class RemoteStore:
+    """The artifacts below an address. Raises UserError for an address that fsspec cannot take."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        try:
+            from fsspec.core import url_to_fs
+
+            self._fs, self._root = url_to_fs(self.url, use_listings_cache=False)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"paths.store={url} needs the package {error.name}: pip install 'ds2[s3]'"
+            ) from error
+        except (ImportError, ValueError) as error:
+            raise UserError(f"paths.store={url} cannot be used: {error}") from error
+
+    @_asking()
+    def read(self, stage: str, fingerprint: str) -> Record | None:
+        """The record of an artifact, None where there is none. Raises DamagedArtifact, and OSError where the
+        store cannot be asked.
+        """
+        path = self._path(stage, fingerprint, RECORD)
+        try:
+            record, intact = parse_record(self._fs.cat_file(path))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise self._damaged(stage, fingerprint, RECORD) from error
+        if not intact or (record["stage"], record["fingerprint"]) != (stage, fingerprint):
+            raise self._damaged(stage, fingerprint, RECORD)
+        return record
+
+    @_asking()
+    def fetch(self, record: Record, folder: Path) -> None:
+        """Copy an artifact's files into a folder; those that are there and whole are not copied again.
+
+        Raises:
+            DamagedArtifact: a file is missing, or is not what the record says. OSError.
+        """
+        for name, expected in record["files"].items():
+            file = folder / name
+            if _is(file, expected["sha256"], expected["bytes"]):
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            source = self._path(record["stage"], record["fingerprint"], expected["sha256"])
+            with replacing(file) as draft:
+                try:
+                    self._fs.get_file(source, str(draft))
+                except FileNotFoundError as error:
+                    raise self._damaged(record["stage"], record["fingerprint"], name) from error
+                if not _is(draft, expected["sha256"], expected["bytes"]):
+                    raise self._damaged(record["stage"], record["fingerprint"], name)
+
+    @_asking()
+    def push(self, folder: Path, record: Record) -> None:
+        """Copy a finished artifact into the store, its record last; what is there is not copied again.
+        Raises OSError.
+        """
+        stage, fingerprint = record["stage"], record["fingerprint"]
+        record_path = self._path(stage, fingerprint, RECORD)
+        if self._fs.exists(record_path):
+            return
+        self._fs.makedirs(self._path(stage, fingerprint), exist_ok=True)
+        for name, each in record["files"].items():
+            target = self._path(stage, fingerprint, each["sha256"])
+            if not (self._fs.exists(target) and self._fs.size(target) == each["bytes"]):
+                self._fs.put_file(str(folder / name), target)
+        self._fs.pipe_file(record_path, json.dumps(record, indent=2, ensure_ascii=False).encode())
+
+    @_asking()
+    def lease(self, stage: str, fingerprint: str) -> Lease | None:
+        """The right to compute an artifact; None while another has it. Raises OSError."""
+        path = self._path(stage, fingerprint, LEASE)
+        held = self._held_until(path)
+        if held is not None and held > time.time():
+            return None
+        if held is not None:
+            self._remove(path)  # its holder died
+        lease = Lease(self._fs, path)
+        return lease if lease.taken else None
+
+    def _held_until(self, path: str) -> float | None:
+        try:
+            return float(json.loads(self._fs.cat_file(path))["until"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return 0.0  # half written by one who died over it
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._fs.rm_file(path)
+        except FileNotFoundError:
+            return  # another was faster
+
+    def _path(self, *parts: str) -> str:
+        return "/".join((self._root.rstrip("/"), *parts))
+
+    def _damaged(self, stage: str, fingerprint: str, name: str) -> DamagedArtifact:
+        where = f"{self.url}/{stage}/{fingerprint}"
+        return DamagedArtifact(f"{name} in {where} is not what was written; delete {where} and run again")
+
+
+class Lease:
+    """A lease object, renewed by a thread until it is released. Where the store cannot create an object only
+    if it is absent, two may have one: both then compute the same.
+    """
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._path, self._holder = fs, path, uuid.uuid4().hex
+        self._over = Event()
+        try:
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            fs.pipe_file(path, self._text(), mode="create")
+            self.taken = True
+        except OSError as error:  # S3 says in words of its own that it is there
+            if not (isinstance(error, FileExistsError) or fs.exists(path)):
+                raise
+            self.taken = False
+            return
+        Thread(target=self._renew, daemon=True).start()
+
+    @_asking()
+    def release(self) -> None:
+        """Give it back. Raises OSError."""
+        self._over.set()
+        try:
+            if json.loads(self._fs.cat_file(self._path))["holder"] == self._holder:
+                self._fs.rm_file(self._path)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return  # it was taken over
+
+    def _renew(self) -> None:
+        while not self._over.wait(LEASE_SECONDS / 3):
+            try:
+                with _asking():
+                    self._fs.pipe_file(self._path, self._text())
+            except OSError:
+                continue  # once more before it expires; at worst another computes the same
+
+    def _text(self) -> bytes:
+        return json.dumps({"holder": self._holder, "until": time.time() + LEASE_SECONDS}).encode()
+
+
+def _is(file: Path, sha256: str, size: int) -> bool:
+    return file.is_file() and file.stat().st_size == size and file_sha256(file) == sha256
