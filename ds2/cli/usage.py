@@ -9,7 +9,7 @@ from ds2.config import plugins
 
 GROUPS = (
     "pool", "rater", "embedder", "knn", "curation", "selection", "budget", "model", "finetune", "eval",
-    "tracking", "experiment", "sweep",
+    "tracking", "engine", "experiment", "sweep",
 )  # fmt: skip
 """Groups of choices, in the order of the chain."""
 

@@ -46,6 +46,8 @@ from ds2.config.rating import (
     Unrated,
 )
 from ds2.config.run import (
+    EngineConfig,
+    EngineKind,
     PathsConfig,
     RunConfig,
     RuntimeConfig,
@@ -90,6 +92,8 @@ __all__ = [
     "DuplicateIds",
     "EmbedderConfig",
     "EmbedderRuntime",
+    "EngineConfig",
+    "EngineKind",
     "EvalBackend",
     "EvalConfig",
     "EvalRuntime",

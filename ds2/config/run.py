@@ -70,6 +70,29 @@ class TrackingConfig:
         return switched_off or self.mode in (TrackingMode.none, TrackingMode.disabled)
 
 
+class EngineKind(Enum):
+    """Who works on the shards of a stage."""
+
+    local = "local"
+    ray = "ray"
+
+
+@register("engine", "engine")
+@dataclass
+class EngineConfig:
+    """Who does what can be done in shards; never part of a fingerprint."""
+
+    kind: EngineKind = EngineKind.local
+    address: str = "auto"
+    """Ray's cluster: `auto` is the one that runs on this machine or that RAY_ADDRESS names, else one of this
+    machine for this run; `local` is always one for this run; otherwise an address (`ray://HOST:10001`).
+    """
+    actors: int = 2
+    """Processes side by side; each loads the model that it needs."""
+    gpus: float = 0.0
+    """GPUs of each actor."""
+
+
 @dataclass
 class RuntimeConfig:
     isolate: str = "auto"
@@ -148,6 +171,7 @@ class RunConfig:
     eval: EvalConfig = field(default_factory=EvalConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     seed: int = 42
     """Fine-tuning and random choices only, so a seed sweep reuses everything up to selection."""

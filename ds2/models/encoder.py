@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput
+from ds2.base.progress import Bar
+
+SHARD = 512
+"""Texts of one shard."""
 
 
 def encode(
@@ -22,6 +28,7 @@ def encode(
     batch_size: int,
     device: str,
     progress: bool,
+    engine: Engine = HERE,
 ) -> NDArray[np.float32]:
     """(N, d) rows of N texts by a sentence-transformers model; not normalised.
 
@@ -33,10 +40,30 @@ def encode(
     Raises:
         MissingInput: the model cannot be loaded.
     """
+    make = partial(_encoder, model, revision, max_tokens, batch_size, device)
+    shards = [texts[at : at + SHARD] for at in range(0, len(texts), SHARD)]
+    rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(shards)
+    with Bar(total=len(texts), desc="embedding", unit=" texts", disable=not progress) as bar:
+        for number, vectors in engine.map(make, shards):
+            rows[number] = vectors
+            bar.update(len(vectors))
+    return np.concatenate(rows)
+
+
+def _encoder(
+    model: str, revision: str | None, max_tokens: int | None, batch_size: int, device: str
+) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """The model, loaded, as what makes rows of texts."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     encoder = _with_mean_pooling(model, revision, max_tokens, device)
-    vectors = encoder.encode(texts, batch_size=batch_size, show_progress_bar=progress, convert_to_numpy=True)
-    return np.asarray(vectors, dtype=np.float32)
+
+    def rows(texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = encoder.encode(
+            list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    return rows
 
 
 def _with_mean_pooling(model: str, revision: str | None, max_tokens: int | None, device: str) -> Any:

@@ -20,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.drafts import replacing
+from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.progress import Bar
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.pool import Message, Sample
 
+Compute = Callable[[Sequence[Sample]], NDArray[np.float64]]
 PART = 512
 """Samples computed between two saves."""
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -182,24 +184,25 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
 
 def in_parts(
     samples: Sequence[Sample],
-    compute: Callable[[Sequence[Sample]], NDArray[np.float64]],
+    make: Callable[[], Compute],
     folder: Path,
     *,
     progress: bool,
     what: str,
+    engine: Engine = HERE,
 ) -> NDArray[np.float64]:
-    """`compute` over all samples, part by part; finished parts lie in `folder` and are read, not computed,
-    the next time."""
+    """What `make()` computes of all samples, part by part; finished parts lie in `folder` and are read, not
+    computed, the next time. `make` loads the model, where there is a part to compute."""
 
     folder.mkdir(exist_ok=True)
-    results = []
+    starts = range(0, len(samples), PART)
+    paths = [folder / f"{at:09d}.npy" for at in starts]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
     with Bar(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
-        for at in range(0, len(samples), PART):
-            path = folder / f"{at:09d}.npy"
-            if not path.exists():
-                values = compute(samples[at : at + PART])
-                with replacing(path) as draft, draft.open("wb") as handle:
-                    np.save(handle, values)
-            results.append(np.load(path, allow_pickle=False))
-            bar.update(len(results[-1]))
-    return np.concatenate(results)
+        bar.update(max(0, len(samples) - PART * len(missing)))
+        shards = (samples[starts[number] : starts[number] + PART] for number in missing)
+        for done, values in engine.map(make, shards):
+            with replacing(paths[missing[done]]) as draft, draft.open("wb") as handle:
+                np.save(handle, values)
+            bar.update(min(len(values), len(samples) - bar.n))
+    return np.concatenate([np.load(path, allow_pickle=False) for path in paths])

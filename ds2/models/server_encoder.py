@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ds2.base.engine import HERE, Engine
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
 from ds2.base.progress import Bar
@@ -24,6 +26,7 @@ from ds2.config import ServerEmbedderConfig
 from ds2.models.chat import Place
 from ds2.models.chat.served.address import check_address, root_of
 from ds2.models.chat.served.policy import Fate, Fault
+from ds2.models.chat.spread import shared_out
 from ds2.models.chat.tokens import estimate_tokens
 from ds2.models.kept_log import KeptLog
 
@@ -71,7 +74,9 @@ def check(config: ServerEmbedderConfig) -> None:
             raise UserError(f"embedder.runtime.{name}={value} must be positive")
 
 
-def encode(config: ServerEmbedderConfig, texts: Sequence[str], *, folder: Path, progress: bool) -> Vector:
+def encode(
+    config: ServerEmbedderConfig, texts: Sequence[str], *, folder: Path, progress: bool, engine: Engine = HERE
+) -> Vector:
     """(N, d) rows of N texts; not normalised.
 
     Args:
@@ -99,7 +104,7 @@ def encode(config: ServerEmbedderConfig, texts: Sequence[str], *, folder: Path, 
             else:
                 waiting[key] = [position]
                 missing.append(_Text(position, key, cut))
-        for one, vector in _asked(config, missing) if missing else ():
+        for one, vector in _by_engine(config, missing, engine):
             log.add(one.key, vector)
             for position in waiting[one.key]:
                 rows[position] = vector
@@ -121,6 +126,41 @@ def _fitted(text: str, max_tokens: int | None) -> str:
         while (tokens := estimate_tokens(text)) > max_tokens:
             text = text[: max(1, int(len(text) * max_tokens / tokens * 0.99))]
     return text
+
+
+def _by_engine(
+    config: ServerEmbedderConfig, texts: Sequence[_Text], engine: Engine
+) -> Iterator[tuple[_Text, Vector]]:
+    """Each text with its vector: asked by this process, or by actors that share the limits."""
+    if not texts:
+        return
+    if not engine.actors:
+        yield from _asked(config, texts)
+        return
+    runtime = config.runtime
+    config = replace(config, runtime=shared_out(runtime, engine.actors))
+    size = config.runtime.batch_size * config.runtime.concurrency
+    shards = [texts[at : at + size] for at in range(0, len(texts), size)]
+    for _, (vectors, error) in engine.map(partial(_asker, config), shards):
+        yield from vectors
+        if error is not None:
+            raise error
+
+
+def _asker(
+    config: ServerEmbedderConfig,
+) -> Callable[[Sequence[_Text]], tuple[list[tuple[_Text, Vector]], UserError | None]]:
+    """An actor's worker: vectors of a shard, and why there are no more."""
+
+    def ask(texts: Sequence[_Text]) -> tuple[list[tuple[_Text, Vector]], UserError | None]:
+        vectors: list[tuple[_Text, Vector]] = []
+        try:
+            vectors.extend(_asked(config, texts))  # what came before an error stays
+        except UserError as error:
+            return vectors, error
+        return vectors, None
+
+    return ask
 
 
 def _asked(config: ServerEmbedderConfig, texts: Sequence[_Text]) -> Iterator[tuple[_Text, Vector]]:

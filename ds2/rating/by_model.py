@@ -8,6 +8,7 @@ memory holds the pool, the ratings and what is in flight.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ds2.base.engine import HERE, Engine
 from ds2.base.errors import UserError
 from ds2.base.progress import Bar
-from ds2.config import LlmRaterConfig, Reading, ScaleConfig
+from ds2.config import ChatBackend, LlmRaterConfig, Reading, ScaleConfig
 from ds2.method.agreement import between_repeats
-from ds2.models.chat import Answer, Backend, ChatRequest, Place, open_backend
+from ds2.models.chat import Answer, AnswerForm, Backend, ChatRequest, Place, open_backend
 from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served.address import check_address
+from ds2.models.chat.spread import open_spread
 from ds2.pool import Pool
 from ds2.rating import prompt
 from ds2.rating.cost import Budget
@@ -97,7 +100,7 @@ def _check_batches(config: LlmRaterConfig) -> None:
 
 def rate(
     config: LlmRaterConfig, pool: Pool, scale: ScaleConfig, *, model: Mapping[str, Any], revision: str | None,
-    folder: Path, progress: bool,
+    folder: Path, progress: bool, engine: Engine = HERE,
 ) -> Ratings:  # fmt: skip
     """A pool as the model rates it.
 
@@ -105,6 +108,7 @@ def rate(
         model: what identifies the model (its commit, content or name at a server): enters every answer's key.
         revision: resolved commit of a hub model.
         folder: where the answer log is.
+        engine: whose actors ask, each with its share of the limits; batches at a server are handed in here.
 
     Raises:
         UserError: the model cannot be asked at all, more than `config.max_unrated` of the samples stay
@@ -115,11 +119,19 @@ def rate(
     with (
         AnswerLog(folder) as log,
         Bar(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
-        open_backend(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str)) as backend,
+        _opened(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str), engine) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run(scale)
         return apply_unrated(config, session.ratings(scale))
+
+
+def _opened(
+    config: LlmRaterConfig, form: AnswerForm, revision: str | None, place: Place, engine: Engine
+) -> AbstractContextManager[Backend]:
+    if not engine.actors or config.backend is ChatBackend.openai_batch:
+        return open_backend(config, form, revision, place)
+    return open_spread(config, form, revision, place, engine)
 
 
 class _Session:

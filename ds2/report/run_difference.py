@@ -16,7 +16,7 @@ from ds2.report import facts
 
 Pair = tuple[Any, Any]
 """What one run has and what the other; None where it has none."""
-_EXECUTION = ("runtime", "paths", "tracking", "until", "on_warning")
+_EXECUTION = ("runtime", "engine", "paths", "tracking", "until", "on_warning")
 """Parts of a configuration that no result depends on."""
 _READERS = {
     "model": {"model", "measure", "finetune", "evaluate"}, "finetune": {"finetune"}, "eval": {"evaluate"},

@@ -9,10 +9,11 @@ from typing import Any
 
 from ds2.artifacts.store import StageResult, Step
 from ds2.base.dataclass_json import to_plain
+from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput
 from ds2.base.hashes import ContentHashes
 from ds2.base.hub import resolve
-from ds2.config import RaterConfig, RunConfig
+from ds2.config import EngineKind, RaterConfig, RunConfig
 from ds2.pool import PoolSource
 from ds2.rating.planning import Forecast
 
@@ -44,6 +45,16 @@ class Context:
     def progress(self) -> bool:
         """Whether to show progress bars."""
         return self.config.runtime.progress
+
+    @property
+    def engine(self) -> Engine:
+        """Who works on the shards of a stage."""
+        chosen = self.config.engine
+        if chosen.kind is EngineKind.local:
+            return HERE
+        from ds2.base.ray_engine import RayEngine
+
+        return RayEngine(chosen.address, chosen.actors, chosen.gpus)
 
     def offline(self) -> None:
         """Ask the hub nothing more."""

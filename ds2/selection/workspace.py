@@ -1,9 +1,11 @@
-"""Where a strategy that asks a language model keeps what it has finished."""
+"""Where a strategy that asks a language model keeps what it has finished, and who works for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from ds2.base.engine import HERE, Engine
 
 
 @dataclass(frozen=True)
@@ -16,3 +18,5 @@ class Workspace:
     """LESS: the warm-up's checkpoints; they stay."""
     directions: Path
     """LESS: projected directions, a folder a checkpoint; they stay."""
+    engine: Engine = HERE
+    """Who computes the parts."""

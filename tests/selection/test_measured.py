@@ -123,7 +123,7 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
 
     def run(fail_at=None):
         return reader.in_parts(
-            SAMPLES, lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test"
+            SAMPLES, lambda: lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test"
         )
 
     with pytest.raises(KeyboardInterrupt):

@@ -59,7 +59,8 @@ CHECKS = (
     Check(stages.evaluate, ("eval",), ("evaluate",)),
     Check(stages.prompts, ("eval", "model", "finetune", "selection"), ("evaluate",)),
     Check(stages.isolate, ("runtime",), ("finetune", "evaluate")),
-    Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model")),
+    Check(machine.packages, ("rater", "embedder", "selection", "finetune", "eval", "model", "engine")),
+    Check(machine.engine, ("engine",)),
     Check(
         disk.room, ("pool", "rater", "embedder", "knn", "selection", "budget", "finetune", "model", "paths")
     ),

@@ -14,6 +14,7 @@ from ds2.base.extras import install_line
 from ds2.base.paths import resolved
 from ds2.config import (
     ChatBackend,
+    EngineKind,
     LlmRaterConfig,
     PackagedModelConfig,
     SentenceEmbedderConfig,
@@ -55,7 +56,18 @@ def _modules(run: Run) -> dict[str, str]:
     add("finetune", f"finetune={config.finetune.name}", "torch", "transformers", "peft")
     harness = ["lm_eval"] if config.eval.tasks or config.eval.companions else []
     add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "peft", *harness)
+    if config.engine.kind is EngineKind.ray and run.pending & {"rate", "embed", "measure"}:
+        needed.setdefault("ray", "engine=ray")
     return needed
+
+
+def engine(run: Run) -> Iterator[Finding]:
+    """Numbers that an engine can work with."""
+    chosen = run.config.engine
+    if chosen.actors < 1:
+        yield problem(f"engine.actors={chosen.actors} must be at least 1")
+    if chosen.gpus < 0:
+        yield problem(f"engine.gpus={chosen.gpus:g} must not be negative")
 
 
 def tracking(run: Run) -> Iterator[Finding]:

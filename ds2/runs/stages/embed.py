@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ds2.artifacts import embeddings as artifact
 from ds2.artifacts.store import Outcome, Step
+from ds2.base.engine import Engine
 from ds2.base.errors import UserError
 from ds2.base.load import load_function
 from ds2.config import EmbedderConfig, SentenceEmbedderConfig, ServerEmbedderConfig, TfidfEmbedderConfig
@@ -37,7 +38,7 @@ def step(run: Context) -> Step:
     answers = Path(run.config.paths.artifacts) / by_model.FOLDER
 
     def compute(folder: Path) -> Outcome:
-        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, answers, run.progress))
+        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, answers, run.progress, run.engine))
         artifact.write_embeddings(folder, embeddings.vectors)
         count, width = embeddings.vectors.shape
         without = embeddings.without_terms
@@ -49,7 +50,12 @@ def step(run: Context) -> Step:
 
 
 def _vectors(
-    embedder: EmbedderConfig, pool: Pool, commit: str | None, answers: Path, progress: bool
+    embedder: EmbedderConfig,
+    pool: Pool,
+    commit: str | None,
+    answers: Path,
+    progress: bool,
+    engine: Engine,
 ) -> NDArray[np.float32]:
     if embedder.implementation is not None:
         vectors = np.asarray(load_function(embedder.implementation)(embedder, pool), dtype=np.float32)
@@ -74,7 +80,10 @@ def _vectors(
             batch_size=embedder.runtime.batch_size,
             device=embedder.runtime.device,
             progress=progress,
+            engine=engine,
         )
     if isinstance(embedder, ServerEmbedderConfig):
-        return server_encoder.encode(embedder, pool.conversations(), folder=answers, progress=progress)
+        return server_encoder.encode(
+            embedder, pool.conversations(), folder=answers, progress=progress, engine=engine
+        )
     raise TypeError(f"unknown kind of embedder: {type(embedder).__name__}")

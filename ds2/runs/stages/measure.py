@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def step(run: Context) -> Step:
                 pool,
                 model=locate(),
                 revision=revision,
-                workspace=workspace(folder),
+                workspace=replace(workspace(folder), engine=run.engine),
                 progress=run.progress,
             )
         write_values(folder, measured)

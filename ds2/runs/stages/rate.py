@@ -66,7 +66,14 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
         ratings = by_model.rate(
-            rater, pool, scale, model=model, revision=commit, folder=answers, progress=run.progress
+            rater,
+            pool,
+            scale,
+            model=model,
+            revision=commit,
+            folder=answers,
+            progress=run.progress,
+            engine=run.engine,
         )
         artifact.write_ratings(folder, pool, ratings)
         return outcome_of(run, pool, ratings)

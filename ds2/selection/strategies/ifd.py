@@ -10,6 +10,7 @@ several turns count all answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,15 @@ def measure(
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
+    ratio = reader.in_parts(
+        pool.samples, partial(_log_ratio, model, revision, config), workspace.parts, progress=progress,
+        what="ifd", engine=workspace.engine,
+    )  # fmt: skip
+    return np.exp(ratio)
+
+
+def _log_ratio(model: str, revision: str | None, config: IfdSelectionConfig) -> reader.Compute:
+    """The model, loaded, as what gives log IFD."""
     lm = reader.load(model, revision, config)
 
     def log_ratio(samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -44,8 +54,7 @@ def measure(
             alone.append(reader.Encoded(answers.ids[:keep], answers.answer[:keep]))
         return lm.mean_nll(together) - lm.mean_nll(alone)
 
-    ratio = reader.in_parts(pool.samples, log_ratio, workspace.parts, progress=progress, what="ifd")
-    return np.exp(ratio)
+    return log_ratio
 
 
 def choose(request: Request[IfdSelectionConfig]) -> Choice:

@@ -29,13 +29,13 @@ def measure(
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) perplexities; NaN where no answer token lies within `max_tokens`."""
-    lm = reader.load(model, revision, config)
+
+    def make() -> reader.Compute:
+        lm = reader.load(model, revision, config)
+        return lambda samples: lm.mean_nll([lm.conversation(sample) for sample in samples])
+
     nll = reader.in_parts(
-        pool.samples,
-        lambda samples: lm.mean_nll([lm.conversation(sample) for sample in samples]),
-        workspace.parts,
-        progress=progress,
-        what="perplexity",
+        pool.samples, make, workspace.parts, progress=progress, what="perplexity", engine=workspace.engine
     )
     return np.exp(nll)
 

@@ -37,13 +37,17 @@ def measure(
 ) -> NDArray[np.float64]:
     """(N, Q) similarities of every sample to every query."""
     queries = read_target(config.target)
-    lm = reader.load(model, revision, config)
-    target = _unit(lm.weighted_states([lm.conversation(query) for query in queries]))
 
-    def similarity(samples: Sequence[Sample]) -> NDArray[np.float64]:
-        return _unit(lm.weighted_states([lm.conversation(sample) for sample in samples])) @ target.T
+    def make() -> reader.Compute:
+        lm = reader.load(model, revision, config)
+        target = _unit(lm.weighted_states([lm.conversation(query) for query in queries]))
+        return lambda samples: (
+            _unit(lm.weighted_states([lm.conversation(sample) for sample in samples])) @ target.T
+        )
 
-    return reader.in_parts(pool.samples, similarity, workspace.parts, progress=progress, what="hidden states")
+    return reader.in_parts(
+        pool.samples, make, workspace.parts, progress=progress, what="hidden states", engine=workspace.engine
+    )
 
 
 def read_target(path: str) -> Sequence[Sample]:
