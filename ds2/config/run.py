@@ -82,7 +82,7 @@ class EngineKind(Enum):
 class EngineConfig:
     """Who does what can be done in shards; never part of a fingerprint."""
 
-    kind: EngineKind = EngineKind.local
+    backend: EngineKind = EngineKind.local
     address: str = "auto"
     """Ray's cluster: `auto` is the one that runs on this machine or that RAY_ADDRESS names, else one of this
     machine for this run; `local` is always one for this run; otherwise an address (`ray://HOST:10001`).

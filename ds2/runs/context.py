@@ -50,7 +50,7 @@ class Context:
     def engine(self) -> Engine:
         """Who works on the shards of a stage."""
         chosen = self.config.engine
-        if chosen.kind is EngineKind.local:
+        if chosen.backend is EngineKind.local:
             return HERE
         from ds2.base.ray_engine import RayEngine
 

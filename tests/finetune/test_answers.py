@@ -12,7 +12,7 @@ from ds2.artifacts.subset import conversations, write_subset
 from ds2.config import Turns
 from ds2.models.trained_tokens import decode_trained, encode_samples, set_template
 from ds2.selection.request import Choice
-from finetune.train import read_conversations
+from finetune.rows import read_conversations
 
 B = A | {"content": "b"}
 ROWS = [

@@ -14,7 +14,7 @@ from ds2.models.trained_tokens import (
     trained_spans,
     with_native_calls,
 )
-from finetune.train import read_tools
+from finetune.rows import read_tools
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASK = {"role": "user", "content": "Name a tree."}

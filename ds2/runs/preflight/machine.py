@@ -56,7 +56,7 @@ def _modules(run: Run) -> dict[str, str]:
     add("finetune", f"finetune={config.finetune.name}", "torch", "transformers", "peft")
     harness = ["lm_eval"] if config.eval.tasks or config.eval.companions else []
     add("evaluate", f"eval={config.eval.name}", "torch", "transformers", "peft", *harness)
-    if config.engine.kind is EngineKind.ray and run.pending & {"rate", "embed", "measure"}:
+    if config.engine.backend is EngineKind.ray and run.pending & {"rate", "embed", "measure"}:
         needed.setdefault("ray", "engine=ray")
     return needed
 
