@@ -95,11 +95,11 @@ def anchored_verdict(
             "of it can be trusted. Another rater, or other criteria, are called for."
         )
     elif shown:
-        tell = "tells" if len(shown) == 1 else "tell"
+        less = percent(gain, 0) if gain >= 0.01 else "under 1 %"
         parts.append(
-            f"Beside the refined order, {in_words([test.name for test in shown])} {tell} what people say "
-            f"({percent(gain, 0)} less squared error on samples left out): samples are ordered by the "
-            "human score that they predict together."
+            f"Beside the refined order, what people say shows in {in_words([test.name for test in shown])} "
+            f"({less} less squared error on samples left out): samples are ordered by the human score that "
+            "they predict together."
         )
     else:
         parts.append(
