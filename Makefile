@@ -3,6 +3,7 @@
 # make lint    ruff, mypy and import-linter
 # make docs    build the documentation site: build/site/index.html opens from disk, without a network
 # make docs-serve    serve it at 127.0.0.1:8000 while you write
+# make notebooks    run docs/notebooks and write their outputs anew (under a minute)
 # make package    wheel and sdist in build/dist
 # make test-wheel    install the wheel in an environment of its own (minutes, 2 GB), run the miniature there, outside the clone
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
@@ -24,7 +25,7 @@ VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-faults fuzz sbom audit test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve clean
+.PHONY: demo test test-faults fuzz sbom audit test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve notebooks clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -86,6 +87,9 @@ docs: $(READY)
 
 docs-serve: $(READY)
 	$(BIN)/mkdocs serve
+
+notebooks: $(READY)
+	PYTHONPATH=. $(BIN)/python tests/helpers/notebooks.py
 
 # torch first and pinned: a CPU build on disk is found that way, and nothing later pulls another one.
 $(READY): pyproject.toml constraints.txt

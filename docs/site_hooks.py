@@ -1,11 +1,12 @@
 """What the site adds to the pages under docs/: the start page from README.md, reference pages from the code,
-links to files that are no pages as their names.
+notebooks with their stored outputs, links to files that are no pages as their names.
 """
 
 from __future__ import annotations
 
 import ast
 import html
+import json
 import posixpath
 import re
 import textwrap
@@ -32,6 +33,7 @@ IN_MEMORY = {"RaterErrors", "Chosen", "Overlap", "Layout"}
 """Classes of these modules whose instances are not stored as they are."""
 _PIPED = re.compile(r"`([^`]*\|[^`]*)`")
 _FILE = re.compile(r"\w[\w.]*\.(parquet|jsonl?|npy|safetensors|html|md)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -46,17 +48,23 @@ def on_files(files: Files, config: Any) -> Files:
         "reference/metrics.md": f"# Metrics and their names\n\n{_worded(ds2.report.tracking.__doc__ or '')}",
         "reference/library.md": "\n".join(_library()),
     }
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        pages[f"notebooks/{notebook.stem}.md"] = "\n\n".join(_notebook(notebook))
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Links to files outside docs/ become the files' names: the site opens from a disk without them."""
+    """Links to files outside docs/ become the files' names: the site opens from a disk without them. Links to
+    notebooks lead to their pages.
+    """
 
     def plain(match: re.Match[str]) -> str:
         image, text, target = match.groups()
         path = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), target))
+        if path.startswith("notebooks/") and not page.file.src_uri.startswith("notebooks/"):
+            return f"[{text}]({target.replace('.ipynb', '.md')})"
         if image or "://" in target or not path.startswith("../"):
             return match.group(0)
         if text.strip("`") == Path(path).name:
@@ -87,6 +95,30 @@ def _from_root(markdown: str) -> str:
         return f"{image}[{text}]({target.removeprefix('docs/') if inside else '../' + target})"
 
     return _LINK.sub(moved, markdown).replace('src="docs/', 'src="')
+
+
+def _notebook(path: Path) -> Iterator[str]:
+    """The cells of a notebook, and what they showed when `make notebooks` ran it."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for position, cell in enumerate(cells):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            yield f"```python\n{source}\n```"
+            yield from map(_output, cell["outputs"])
+        else:
+            yield source
+        if position == 0:
+            yield f"[The notebook]({path.name}){{download}}"
+
+
+def _output(output: dict[str, Any]) -> str:
+    """HTML where there is some, else text without a terminal's colours."""
+    data = output.get("data", {"text/plain": output.get("text", "")})
+    if "text/html" in data:
+        shown = "".join(data["text/html"])
+    else:
+        shown = f"<pre>{html.escape(_COLOUR.sub('', ''.join(data['text/plain'])).rstrip())}</pre>"
+    return f'<div class="cell-output">\n{shown}\n</div>'
 
 
 def _configuration() -> Iterator[str]:

@@ -6,6 +6,7 @@ Colours come inline, for a notebook keeps no style sheet; every cell of a heatma
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -15,11 +16,24 @@ _DARK = 0.505
 """Share above which white is read better than black."""
 
 
+_CODE = re.compile("`([^`]+)`")
+
+
+def prose(text: str) -> str:
+    """A paragraph of text, escaped; what stands between backticks is code."""
+    coded = _CODE.sub(r"<code>\1</code>", html.escape(text))
+    return f"<p>{coded}</p>" if coded else ""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of texts, escaped."""
-    lines = ["".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)]
-    lines += ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows]
+    """A table of texts, escaped; to the left, where notebooks have numbers to the right."""
+    lines = ["".join(_text("th", cell) for cell in head)]
+    lines += ["".join(_text("td", cell) for cell in row) for row in rows]
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _text(tag: str, cell: object) -> str:
+    return f"<{tag} style='text-align:left'>{html.escape(str(cell))}</{tag}>"
 
 
 def heatmap(matrix: Sequence[Sequence[float]], *, row: str, column: str, caption: str = "") -> str:

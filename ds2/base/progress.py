@@ -24,8 +24,8 @@ _NOTEBOOK = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
 class Bar(tqdm):  # type: ignore[type-arg]
     """tqdm's bar. In a terminal it is drawn anew at least every `SILENCE` seconds: its clock shows that work
     goes on where a step or an answer takes long. In a log it is a line of its own, with rate and time left,
-    at most every `LOGGED` seconds. A notebook has tqdm's widget, or without ipywidgets a bar of text, drawn
-    once a second: a saved notebook keeps every drawing.
+    at most every `LOGGED` seconds. A notebook has tqdm's widget, or without ipywidgets a bar of text, from
+    the first second on, drawn once a second: a saved notebook keeps every drawing.
     """
 
     SILENCE = 10.0
@@ -41,6 +41,7 @@ class Bar(tqdm):  # type: ignore[type-arg]
             options |= {"leave": False, "ascii": True, "ncols": options.get("ncols") or 100}
         elif not _NOTEBOOK and _is_cell(options.get("file") or sys.stderr):
             # One line for all: a cell knows no way up, and would have a line a drawing of a second bar.
+            options = {"delay": 1.0} | options
             options |= {"mininterval": 1.0, "position": 0, "ncols": options.get("ncols") or 100}
         super().__init__(*args, **options)
         if not self.disable:
@@ -115,7 +116,7 @@ def _run_clock(name: str, ended: Event) -> None:
                 mine.close()
                 mine = None
         elif mine is None:
-            mine = Bar(desc=name, bar_format="{desc}: {elapsed}", leave=False)
+            mine = Bar(desc=name, bar_format="{desc}: {elapsed}", leave=False, delay=0)
             mine.start_t = began
             mine.refresh()
     if mine is not None:

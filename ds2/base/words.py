@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import islice
 
 NOTHING = "–"
 """Stands where a value is not known."""
@@ -63,6 +65,16 @@ def number(value: float) -> str:
     if isinstance(value, int) or (abs(value) >= 1000 and value.is_integer()):
         return f"{value:,.0f}"
     return f"{value:.4g}"
+
+
+def counted(counts: Mapping[str, object], most: int) -> str:
+    """The first numbers of a record's counts in a line, times left out: `selected 40, pool 399`."""
+    numbers = (
+        f"{name.replace('_', ' ')} {number(value)}"
+        for name, value in counts.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
+    )
+    return ", ".join(islice(numbers, most))
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ds2.artifacts.store import StageResult, Status, Step
 from ds2.base.paths import shown
-from ds2.base.words import duration, number, printable
+from ds2.base.words import counted, duration, printable
 
 if TYPE_CHECKING:
     from ds2.runs.chain import Chain, Reporter
@@ -100,14 +100,9 @@ class _Stages:
             self._reused.append(result)
             return
         self.flush()
-        counts = [
-            f"{k.replace('_', ' ')} {number(v)}"
-            for k, v in result.record["counts"].items()
-            if _worth_a_line(k, v)
-        ]
         _out.print(
             f"  {result.name:<{self.wide}}[green]{result.status.value:<8}[/] {duration(result.seconds):>9}  "
-            f"[dim]{result.fingerprint}[/]  {escape(', '.join(counts[:_COUNTS_SHOWN]))}"
+            f"[dim]{result.fingerprint}[/]  {escape(counted(result.record['counts'], _COUNTS_SHOWN))}"
         )
         self._warnings(result)
 
@@ -125,10 +120,6 @@ class _Stages:
         for text in result.record["warnings"]:
             warning(f"{result.name}: {text}")
         sys.stdout.flush()
-
-
-def _worth_a_line(name: str, value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and "seconds" not in name
 
 
 def _waiting(wide: int, step: Step) -> None:

@@ -17,9 +17,11 @@ from ds2.artifacts import adapter, curation, page, ratings, subset, training
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
+from ds2.base import notebook
 from ds2.base.errors import MissingInput, UserError
-from ds2.base.notebook import table
+from ds2.base.paths import shown
 from ds2.base.undisturbed import undisturbed
+from ds2.base.words import counted
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import compose
 from ds2.config.hydra_errors import explain
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
     from ds2.config import RunConfig
     from ds2.method.curation.result import Diagnostics
+
+_COUNTS_SHOWN = 2
+"""A stage's line in a notebook holds so many of its counts; its record holds all."""
 
 
 def run(overrides: Sequence[str] = ()) -> FinishedRun:
@@ -192,19 +197,21 @@ class FinishedRun:
         return f"FinishedRun({self.name}: {', '.join(self.stages)})"
 
     def _repr_html_(self) -> str:
-        rows = [(name, stage.status.value, stage.path) for name, stage in self.stages.items()]
+        rows = [
+            (name, stage.status.value, counted(stage.record["counts"], _COUNTS_SHOWN), shown(stage.path))
+            for name, stage in self.stages.items()
+        ]
         return (
             f"<p><b>{html.escape(self.name)}</b></p>{self._said()}"
-            + table(("stage", "", "folder"), rows)
+            + notebook.table(("stage", "", "counts", "folder"), rows)
             + (self.results.to_html(index=False) if "evaluate" in self.stages else "")
         )
 
     def _said(self) -> str:
         try:
-            said = self.verdict
+            return notebook.prose(self.verdict or "")
         except UserError as error:  # shown in its place: an older store is looked at all the same
-            said = str(error)
-        return f"<p>{html.escape(said)}</p>" if said else ""
+            return notebook.prose(str(error))
 
 
 def _warnings(stage: StageResult) -> Sequence[Any]:

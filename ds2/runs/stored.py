@@ -16,6 +16,7 @@ from ds2.artifacts import subset
 from ds2.artifacts.lineage import PAGE, lineage, locate, page_of
 from ds2.artifacts.record import Record
 from ds2.artifacts.store import StageResult, Status
+from ds2.base import notebook
 from ds2.base.errors import UserError
 from ds2.base.undisturbed import undisturbed
 from ds2.config import RunConfig, plugins
@@ -187,10 +188,19 @@ class FinishedSweep:
     def _repr_html_(self) -> str:
         lines = [count(self._expected), *explain_states(self._expected)]
         evaluated = any("evaluate" in run.stages for run in self.runs.values())
-        shown, notes = self.states.drop(columns="reason"), list[str]()
         if evaluated:
-            table = self._table.table("table")
-            shown, notes = table.text, self._table.notes()
-        said = "".join(f"<p>{html.escape(line)}</p>" for line in [*lines, *notes])
+            cells, notes = self._table.table("table").text.to_html(index=False), self._table.notes()
+        else:
+            cells, notes = self._shown_states()
+        said = "".join(map(notebook.prose, [*lines, *notes]))
         title = html.escape(self._sweep.title or self.name)
-        return f"<p><b>{title}</b></p>{shown.to_html(index=False)}{said}"
+        return f"<p><b>{title}</b></p>{cells}{said}"
+
+    def _shown_states(self) -> tuple[str, list[str]]:
+        """What differs between the runs as a table, and a line of what all have in common."""
+        states = self.states.drop(columns="reason")
+        same = [name for name in (*CHOICES, "seed") if len(states) > 1 and states[name].nunique() < 2]
+        rows = states.drop(columns=same).fillna("").itertuples(index=False)
+        common = [f"{name} {states[name].iloc[0]}" for name in same if states[name].iloc[0] not in (None, "")]
+        said = [f"All: {', '.join(common)}."] if common else []
+        return notebook.table([name for name in states if name not in same], rows), said

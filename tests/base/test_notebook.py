@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ds2.base.notebook import RAMP, heatmap, shade, table
+from ds2.base.notebook import RAMP, heatmap, prose, shade, table
 
 
 def lightness(colour: str) -> float:
@@ -29,3 +29,9 @@ def test_numbers_can_be_read_on_every_shade():
 
 def test_names_are_text():
     assert "<b>" not in table(["<b>"], [["<b>"]])
+    assert "<b>" not in prose("`<b>` and <b>")
+
+
+def test_prose_shows_commands_as_code_and_nothing_as_nothing():
+    assert prose("type `ds2 look`.") == "<p>type <code>ds2 look</code>.</p>"
+    assert prose("") == ""

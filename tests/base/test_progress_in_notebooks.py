@@ -31,15 +31,26 @@ def lines_of(text: str) -> list[str]:
     return [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
 
 
-@pytest.mark.timeout(200)
-def test_two_bars_are_one_line_that_is_seldom_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def cell_of(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
+    """What a cell shows, run in a kernel."""
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(project_root()), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    cell = nbformat.v4.new_code_cell(WORK)
-    book = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(book, timeout=150, kernel_name="python3").execute()
+    cell = nbformat.v4.new_code_cell(code)
+    NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=150, kernel_name="python3").execute()
+    return cell
+
+
+@pytest.mark.timeout(200)
+def test_a_bar_of_less_than_a_second_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cell = cell_of("from ds2.base.progress import Bar\nfor _ in Bar(range(9)): pass", tmp_path, monkeypatch)
+    assert cell.outputs == []
+
+
+@pytest.mark.timeout(200)
+def test_two_bars_are_one_line_that_is_seldom_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cell = cell_of(WORK, tmp_path, monkeypatch)
     shown = "".join(output.text for output in cell.outputs if output.name == "stderr")
     assert "\x1b" not in shown
     assert "Warning" not in shown

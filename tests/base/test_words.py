@@ -42,6 +42,12 @@ def test_counts_and_numbers():
     ]
 
 
+def test_counts_of_a_record_are_its_first_numbers_without_times():
+    counts = {"selected": 4000, "wall_seconds": 3.2, "kept_raw": True, "by_score": {"1": 2}, "pool_size": 9}
+    assert words.counted(counts, 4) == "selected 4,000, pool size 9"
+    assert words.counted(counts, 1) == "selected 4,000"
+
+
 def test_shares_and_measured_values():
     assert [words.percent(0.125), words.percent(0.125, 0), words.percent(None)] == ["12.5 %", "12 %", "–"]
     assert [words.measured(41.26, 0.54), words.measured(41.26, None)] == ["41.3 ± 0.5", "41.3"]

@@ -100,7 +100,11 @@ def test_a_sweep_says_of_each_run_whether_it_is_done_and_how_far_subsets_agree(d
     assert (overlap.to_numpy().diagonal() == 1).all()
     small = next(name for name in sweep.runs if "-10-" in name)
     assert overlap.loc[small, done.name] == pytest.approx(10 / 40)  # a smaller budget is a prefix
-    assert "4 runs: 3 done, 1 missing" in sweep._repr_html_()
+    page = sweep._repr_html_()
+    assert "4 runs: 3 done, 1 missing" in page
+    assert "All: pool mini" in page  # what all have in common is said once, not in each row
+    assert ">simulated_mistral_7b<" in page
+    assert ">mini<" not in page
     assert sweep.results.empty
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -223,7 +222,7 @@ class CurationResult:
 
     def _repr_html_(self) -> str:
         d = self.diagnostics
-        said = f"<p>{html.escape(d.verdict)}</p>" if d.verdict else ""
+        said = notebook.prose(d.verdict or "")
         counts = {
             "method": d.method, "samples": f"{d.num_samples:,}", "flagged": f"{d.num_flagged:,}",
             "changed": f"{d.num_changed:,}",
