@@ -203,4 +203,4 @@ class FinishedSweep:
         rows = states.drop(columns=same).fillna("").itertuples(index=False)
         common = [f"{name} {states[name].iloc[0]}" for name in same if states[name].iloc[0] not in (None, "")]
         said = [f"All: {', '.join(common)}."] if common else []
-        return notebook.table([name for name in states if name not in same], rows), said
+        return notebook.table([str(name) for name in states if name not in same], rows), said
