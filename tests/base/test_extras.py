@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
 
-from ds2.base.extras import absent, advice, extras
+from ds2.base.extras import absent, advice, expanded, extras
 from ds2.base.paths import project_root
 
 
@@ -38,6 +39,28 @@ def test_every_declared_extra_is_known():
 def test_a_missing_module_names_the_smallest_extra_that_brings_it(module, extra):
     line = advice(ModuleNotFoundError(f"No module named {module!r}", name=module))
     assert line == f"this needs the package {module.split('.')[0]}: pip install 'ds2[{extra}]'"
+
+
+def test_an_extra_holds_the_packages_of_those_it_includes():
+    requirements = [
+        "numpy", "torch==2.13.0; extra == 'train'", "ds2[train]; extra == 'eval'",
+        "lm-eval==0.4.13; extra == 'eval'", "ds2[eval,train]; extra == 'all'",
+        "openai[aiohttp]>=3; extra == 'all'",
+    ]  # fmt: skip
+    assert expanded(["train", "eval", "all"], requirements) == {
+        "train": ("torch",),
+        "eval": ("torch", "lm-eval"),
+        "all": ("torch", "lm-eval", "openai"),
+    }
+
+
+def test_all_leaves_out_what_the_page_says_it_does_and_every_extra_is_on_the_page():
+    page = (project_root() / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", page, re.M))
+    assert rows.keys() == declared().keys() - {"all"}
+    (everything,) = declared()["all"]
+    included = set(re.search(r"\[(.*)\]", everything)[1].split(","))
+    assert included == {extra for extra, told in rows.items() if told == "yes"}
 
 
 def test_a_module_of_no_extra_has_no_advice():
