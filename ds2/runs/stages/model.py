@@ -47,7 +47,9 @@ def _packaged(run: Context, config: PackagedModelConfig) -> Step:
     file = packaged.weights_file(config.package, config.file)
 
     def compute(folder: Path) -> Outcome:
-        metrics = packaged.build(artifact.weights(folder), package=config.package, file=config.file)
+        metrics = packaged.build(
+            artifact.weights(folder), package=config.package, file=config.file, progress=run.progress
+        )
         artifact.write(folder, metrics)
         return Outcome(metrics)
 
