@@ -74,6 +74,7 @@ def score_tokens(spec: FinetuneSpec, adapters: Sequence[str]) -> tuple[list[Scor
     ):
         for fold, adapter in enumerate(adapters):
             base = load_base(spec.base_model, spec.revision, spec.config)
+            parameters = sum(parameter.numel() for parameter in base.parameters())
             model = PeftModel.from_pretrained(base, adapter).to(device).eval()
             rows = [i for i, row in enumerate(samples.rows) if row % len(adapters) == fold]
             for batch in _batches(samples, rows):
@@ -89,7 +90,8 @@ def score_tokens(spec: FinetuneSpec, adapters: Sequence[str]) -> tuple[list[Scor
         "tokens": sum(map(len, scores)),
         "base_loss": float(np.nanmean(np.concatenate(base_losses))),
         "reference_loss": float(np.nanmean(np.concatenate(reference_losses))),
-        "parameters": sum(parameter.numel() for parameter in base.parameters()),
+        "parameters": parameters,
+        "read": 2 * int(samples.lengths.sum()),  # by the base model and by the reference
     }
 
 

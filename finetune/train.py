@@ -29,6 +29,7 @@ from ds2.base.threads import torch_threads
 from ds2.base.words import percent
 from ds2.config import FinetuneConfig
 from ds2.models import flops
+from ds2.models.compute import device_name
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from ds2.models.trained_tokens import (
@@ -193,6 +194,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         "tokens_per_second": float(np.median(pace)),
         **_use(float(np.median(pace)), parameters, trained, devices),
         "devices": devices,
+        "device": device_name("auto"),
         "parallelism": trainer.accelerator.distributed_type.value,
         "device_batch": batch,
         "accumulation": accumulation,

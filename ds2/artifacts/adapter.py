@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ds2.artifacts.reading import read_dataclass
-from ds2.artifacts.training import read_curve, read_metrics, write_curve, write_metrics
+from ds2.artifacts.training import compute_of, read_curve, read_metrics, write_curve, write_metrics
 from ds2.base.dataclass_json import to_plain
 from ds2.base.json_files import read_json, write_json
 from ds2.base.paths import resolved_name
 
 __all__ = [
-    "BaseMark", "merged", "read_curve", "read_metrics", "settle", "weights", "write_curve", "write_metrics",
+    "BaseMark", "compute_of", "merged", "read_curve", "read_metrics", "settle", "weights", "write_curve",
+    "write_metrics",
 ]  # fmt: skip
 
 _MARK = "base.json"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from ds2.artifacts.provenance import Provenance
 from ds2.base.errors import DamagedArtifact
@@ -43,6 +43,9 @@ class Record(Provenance):
     files: Mapping[str, FileRecord]
     """By name relative to the artifact's folder."""
     wall_seconds: float
+    compute: NotRequired[Mapping[str, Any]]
+    """What computing it took in tokens, seconds, operations and dollars, and on what (`ds2.models.compute`);
+    absent in records of before there was such a block."""
     peak_memory_bytes: int | None
     finished: str
     """ISO 8601, UTC."""

@@ -29,6 +29,7 @@ from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_reco
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256, fingerprint, stamp_of
+from ds2.models.compute import NO_MODEL, Compute
 
 _TICK = 2 * 10**9
 """Nanoseconds: a folder that changed less than that ago may change again and show the same time."""
@@ -67,6 +68,8 @@ class Outcome:
     counts: Mapping[str, Any] = field(default_factory=dict)
     """Numbers worth a look (JSON-ready)."""
     warnings: tuple[str, ...] = ()
+    compute: Compute = NO_MODEL
+    """What models did for it."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +287,7 @@ class ArtifactStore:
             "warnings": list(outcome.warnings),
             "files": files,
             "wall_seconds": round(seconds, 3),
+            "compute": outcome.compute.block(seconds),
             "peak_memory_bytes": memory,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance(step.package),

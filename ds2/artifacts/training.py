@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ds2.artifacts.reading import damaged, read_object, read_table
 from ds2.base.json_files import write_json
+from ds2.models import flops
+from ds2.models.compute import Compute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ CURVE_COLUMNS = ("step", "loss")
 NOT_RESULTS = {
     _METRICS: frozenset({
         "wall_seconds", "seconds", "cpu_seconds", "tokens_per_second", "flops_per_second", "mfu",
-        "peak_memory_bytes", "resumed_from_step",
+        "peak_memory_bytes", "resumed_from_step", "device",
     })
 }  # fmt: skip
 """File -> keys that tell of the machine and of the moment, not of what came out."""
@@ -47,6 +49,13 @@ def read_curve(folder: Path) -> pd.DataFrame | None:
         if name not in table:
             raise damaged(path, f"no column {name}")
     return table
+
+
+def compute_of(metrics: Mapping[str, Any]) -> Compute:
+    """What a fine-tuning took, from its metrics: 6 N D, whatever is trained."""
+    base = int(metrics["parameters"]) - int(metrics["trainable_parameters"])
+    tokens = int(metrics["tokens"])
+    return Compute(tokens, flops.training(base, tokens), device=str(metrics.get("device", "cpu")))
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

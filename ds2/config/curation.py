@@ -12,6 +12,9 @@ from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Len
 @dataclass
 class EmbedderConfig(Extensible):
     name: str = MISSING
+    flops: float | None = None
+    """Floating-point operations that embedding the pool took, where nothing tells: a server, a plugin. For
+    costs and `budget.flops` only; 0: it counts as free."""
 
 
 @dataclass

@@ -56,6 +56,9 @@ class RaterConfig(Extensible):
     confidence: float = CONFIDENCE
     """The replacement threshold of `curation=rank` that suits this rater: `curation.confidence` unless that
     is given."""
+    flops: float | None = None
+    """Floating-point operations that its scores of the pool took, where no count of tokens tells: scores from
+    elsewhere. For costs and `budget.flops` only; 0: they count as free."""
 
     @property
     def several(self) -> bool:
@@ -224,4 +227,7 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     """Share of asked samples that may stay without a rating before the stage stops."""
     max_cost: float | None = None
     """US dollars; rating stops before it would cost more."""
+    params_b: float | None = None
+    """Billions of parameters that work on a token, where the model cannot be looked into: one behind an API,
+    a mixture of experts. For costs and `budget.flops` only."""
     runtime: RaterRuntime = field(default_factory=RaterRuntime)

@@ -61,6 +61,9 @@ class SelectionConfig(Extensible):
     """
     export_scores: bool = False
     """Exports hold scores and the reason of each choice too."""
+    flops: float | None = None
+    """Floating-point operations that its own numbers took, where nothing tells: numbers from elsewhere, a
+    plugin that asks a model. For costs and `budget.flops` only; 0: they count as free."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
     """The stages whose artifacts the strategy always reads beside the pool."""
@@ -85,6 +88,11 @@ class SelectionConfig(Extensible):
     @property
     def measures_with_base_model(self) -> bool:
         """Whether the run's base model is asked before anything is selected."""
+        return False
+
+    @property
+    def borrows(self) -> bool:
+        """Whether it goes by numbers that were computed elsewhere, at a cost that only `flops` tells."""
         return False
 
     def identity(self, *, budget: float, seed: int) -> dict[str, Any]:
@@ -310,6 +318,10 @@ class DeitaSelectionConfig(ScoredSelectionConfig):
 
     reads: ClassVar[frozenset[str]] = frozenset({"knn", "embed"})
 
+    @property
+    def borrows(self) -> bool:
+        return self.complexity is not None
+
 
 @register("selection", "facility_location_selection")
 @dataclass
@@ -333,6 +345,10 @@ class PrecomputedSelectionConfig(FilteredSelectionConfig):
     """Array inside an `.npz` file; none: its only one."""
 
     files: ClassVar[tuple[str, ...]] = ("path",)
+
+    @property
+    def borrows(self) -> bool:
+        return True
 
 
 @dataclass

@@ -52,6 +52,8 @@ class KnnGraph:
     distances: NDArray[np.float32]
     search: str = "every pair"
     """How they were found."""
+    compared: float = 1.0
+    """Share of all pairs that were compared, where this search made the graph."""
 
     def __post_init__(self) -> None:
         _check_graph(self.neighbors, self.distances)
@@ -152,9 +154,9 @@ def knn_graph(
     first, group = collapse_duplicates(x)
     unique = x if len(first) == len(x) else x[first]
     width = min(k + 1, len(unique))
-    search = KnnGraph.search
+    search, compared = KnnGraph.search, KnnGraph.compared
     if method == "approximate":
-        near, dist, search = _search_inverted_file(unique, width, progress)
+        near, dist, search, compared = _search_inverted_file(unique, width, progress)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 
@@ -164,7 +166,7 @@ def knn_graph(
     near, dist = _drop_self(near, dist, np.arange(len(unique)))
     if len(first) < len(x):
         near, dist = _expand_groups(near, dist, group, k)
-    return KnnGraph(*_ties_by_index(near[:, :k], dist[:, :k]), search)
+    return KnnGraph(*_ties_by_index(near[:, :k], dist[:, :k]), search, compared)
 
 
 def search_exact(
@@ -182,9 +184,9 @@ def search_exact(
 
 def _search_inverted_file(
     x: NDArray[np.float32], k: int, progress: bool
-) -> tuple[NDArray[np.int32], NDArray[np.float32], str]:
+) -> tuple[NDArray[np.int32], NDArray[np.float32], str, float]:
     """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
-    cells. Every pair is compared where that costs less. And which of the two was done.
+    cells. Every pair is compared where that costs less. And which of the two was done, with its share.
     """
     import faiss
 
@@ -197,14 +199,15 @@ def _search_inverted_file(
         index.add(x)
     recall = _choose_probes(index, x, cells)
     if recall is None:
-        return *search_exact(x, x, k, progress), f"every pair: nearness needs over {_WORTH:.0%} of the cells"
+        search = f"every pair: nearness needs over {_WORTH:.0%} of the cells"
+        return *search_exact(x, x, k, progress), search, 1.0
     read = f"{index.nprobe} of {cells} cells"
     search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
     near, dist = _in_blocks(index, x, k, progress, f"neighbours in {read}")
     short = np.flatnonzero((near < 0).any(axis=1))
     if short.size:  # the cells that were read hold fewer than k rows
         near[short], dist[short] = search_exact(x[short], x, k)
-    return near, dist, search
+    return near, dist, search, index.nprobe / cells
 
 
 def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> float | None:

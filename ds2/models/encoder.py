@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput
 from ds2.base.progress import Bar
+from ds2.models.compute import Meter
 
 SHARD = 512
 """Texts of one shard."""
@@ -28,6 +29,7 @@ def encode(
     batch_size: int,
     device: str,
     progress: bool,
+    meter: Meter,
     engine: Engine = HERE,
 ) -> NDArray[np.float32]:
     """(N, d) rows of N texts by a sentence-transformers model; not normalised.
@@ -36,6 +38,7 @@ def encode(
         model: hub name or local folder; `revision` is the commit of a hub name.
         max_tokens: cut of a text; None: the model's own limit.
         device: `auto`, or torch's word for one.
+        meter: told what the model read.
 
     Raises:
         MissingInput: the model cannot be loaded.
@@ -44,24 +47,29 @@ def encode(
     shards = [texts[at : at + SHARD] for at in range(0, len(texts), SHARD)]
     rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(shards)
     with Bar(total=len(texts), desc="embedding", unit=" texts", disable=not progress) as bar:
-        for number, vectors in engine.map(make, shards):
+        for number, (vectors, tokens, parameters) in engine.map(make, shards):
             rows[number] = vectors
+            meter.read(parameters, tokens)
             bar.update(len(vectors))
     return np.concatenate(rows)
 
 
 def _encoder(
     model: str, revision: str | None, max_tokens: int | None, batch_size: int, device: str
-) -> Callable[[Sequence[str]], NDArray[np.float32]]:
-    """The model, loaded, as what makes rows of texts."""
+) -> Callable[[Sequence[str]], tuple[NDArray[np.float32], int, int]]:
+    """The model, loaded, as what makes rows of texts, with the tokens that it reads and its parameters."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     encoder = _with_mean_pooling(model, revision, max_tokens, device)
+    parameters = sum(parameter.numel() for parameter in encoder.parameters())
 
-    def rows(texts: Sequence[str]) -> NDArray[np.float32]:
+    def rows(texts: Sequence[str]) -> tuple[NDArray[np.float32], int, int]:
         vectors = encoder.encode(
             list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
         )
-        return np.asarray(vectors, dtype=np.float32)
+        read = encoder.tokenizer(
+            list(texts), truncation=True, max_length=encoder.max_seq_length, return_attention_mask=False
+        )["input_ids"]
+        return np.asarray(vectors, dtype=np.float32), sum(map(len, read)), parameters
 
     return rows
 

@@ -24,6 +24,11 @@ def reading(parameters: int, tokens: int) -> float:
     return 2.0 * parameters * tokens
 
 
+def comparing(rows: int, width: int, share: float = 1.0) -> float:
+    """2 N^2 d: every row with a share of all rows of d numbers."""
+    return 2.0 * rows * rows * width * share
+
+
 def done_per_token(parameters: int, trained: int) -> float:
     """What a training token really costs: see above."""
     return 4.0 * parameters + 2.0 * trained

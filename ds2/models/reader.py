@@ -12,7 +12,7 @@ Work is done in parts of 512 samples; a part that is on disk is not computed aga
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,9 @@ from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.progress import Bar
 from ds2.config.selection import MeasuredSelectionConfig
+from ds2.models.compute import Meter
 from ds2.pool import Message, Sample
 
-Compute = Callable[[Sequence[Sample]], NDArray[np.float64]]
 PART = 512
 """Samples computed between two saves."""
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -41,11 +41,34 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a model said of some samples, and what it read for that."""
+
+    values: NDArray[np.float64]
+    tokens: int
+    parameters: int
+    shared_tokens: int = 0
+    """Read besides, once for all parts (a target set)."""
+
+
+Compute = Callable[[Sequence[Sample]], Part]
+
+
+@dataclass(frozen=True)
 class LanguageModel:
     model: Any
     tokenizer: Any
     max_tokens: int
     batch_size: int
+
+    @property
+    def parameters(self) -> int:
+        """How many, whichever of them are trained."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def part(self, values: NDArray[np.float64], *read: Sequence[Encoded], shared: int = 0) -> Part:
+        """Values of some samples, from these texts."""
+        return Part(values, sum(tokens_of(texts) for texts in read), self.parameters, shared)
 
     def conversation(self, sample: Sample) -> Encoded:
         """The whole conversation, its answers marked."""
@@ -127,6 +150,11 @@ class LanguageModel:
         return torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
 
 
+def tokens_of(texts: Sequence[Encoded]) -> int:
+    """Of all texts together."""
+    return sum(len(text.ids) for text in texts)
+
+
 class Piece(NamedTuple):
     """A part of a rendered conversation."""
 
@@ -189,20 +217,33 @@ def in_parts(
     *,
     progress: bool,
     what: str,
+    meter: Meter,
     engine: Engine = HERE,
 ) -> NDArray[np.float64]:
     """What `make()` computes of all samples, part by part; finished parts lie in `folder` and are read, not
-    computed, the next time. `make` loads the model, where there is a part to compute."""
+    computed, the next time. `make` loads the model, where there is a part to compute. `meter` is told what
+    all parts took, whenever they were computed."""
 
     folder.mkdir(exist_ok=True)
     starts = range(0, len(samples), PART)
-    paths = [folder / f"{at:09d}.npy" for at in starts]
+    paths = [folder / f"{at:09d}.npz" for at in starts]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     with Bar(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
         bar.update(max(0, len(samples) - PART * len(missing)))
         shards = (samples[starts[number] : starts[number] + PART] for number in missing)
-        for done, values in engine.map(make, shards):
+        for done, part in engine.map(make, shards):
             with replacing(paths[missing[done]]) as draft, draft.open("wb") as handle:
-                np.save(handle, values)
-            bar.update(min(len(values), len(samples) - bar.n))
-    return np.concatenate([np.load(path, allow_pickle=False) for path in paths])
+                np.savez(handle, **asdict(part))
+            bar.update(min(len(part.values), len(samples) - bar.n))
+    parts = [_read_part(path) for path in paths]
+    for part in parts:
+        meter.read(part.parameters, part.tokens)
+    for part in parts[:1]:
+        meter.read(part.parameters, part.shared_tokens)
+    return np.concatenate([part.values for part in parts])
+
+
+def _read_part(path: Path) -> Part:
+    with np.load(path, allow_pickle=False) as kept:
+        counts = {name: int(kept[name]) for name in ("tokens", "parameters", "shared_tokens")}
+        return Part(kept["values"], **counts)

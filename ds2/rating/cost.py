@@ -84,6 +84,21 @@ def dollars_of(rater: RaterConfig, counts: Mapping[str, Any]) -> float | None:
     return price.of(counts["prompt_tokens"], counts["completion_tokens"], counts["cached_tokens"])
 
 
+def tokens_told(counts: Mapping[str, Any]) -> int | None:
+    """Tokens that the model read and wrote, from the counts of a rating's record; None where some of them
+    were not told.
+    """
+    told = [counts.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if None in told or counts.get("answers_without_tokens"):
+        return None
+    return int(sum(filter(None, told)))
+
+
+def stated_parameters(rater: LlmRaterConfig) -> int | None:
+    """`rater.params_b` as a number of parameters."""
+    return None if rater.params_b is None else round(rater.params_b * 1e9)
+
+
 @cache
 def _table() -> dict[str, Any]:
     text = (project_root() / "conf" / "price.yaml").read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ from ds2.config import EngineKind, RaterConfig, RunConfig
 from ds2.pool import PoolSource
 from ds2.rating.planning import Forecast
 
-_NOT_IDENTITY = {"runtime", "name", "enabled"}
-"""Fields that no fingerprint sees: how to execute, and what to call it."""
+_NOT_IDENTITY = {"runtime", "name", "enabled", "flops", "params_b"}
+"""Fields that no fingerprint sees: how to execute, what to call it, and what it is said to have cost."""
 
 
 @dataclass

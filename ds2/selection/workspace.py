@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds2.base.engine import HERE, Engine
+from ds2.models.compute import Meter
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,5 @@ class Workspace:
     """LESS: projected directions, a folder a checkpoint; they stay."""
     engine: Engine = HERE
     """Who computes the parts."""
+    meter: Meter = field(default_factory=Meter)
+    """Told what the model reads and trains on; one that is told nothing knows nothing."""

@@ -23,6 +23,7 @@ from ds2.selection.strategies.lora_gradients import (
     gradient,
     warm_up,
 )
+from ds2.selection.strategies.rds_plus import read_target
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +132,21 @@ def test_samples_of_the_target_s_kind_have_the_largest_influence(folder, tmp_pat
     best = np.argsort(-values)[:8]
     assert (best % 2 == kind).mean() >= 7 / 8
     assert values[kind::2].mean() > values[1 - kind :: 2].mean()
+
+
+def test_gradients_are_counted_as_training(folder, tmp_path):
+    """Of every epoch: the drawn samples, every sample with an answer, and the target's."""
+    config = settings(target=write_target(tmp_path / "target.jsonl", "31415"), epochs=2, warmup_share=1.0)
+    samples = [*planted(4), sample(4, "w" * 100, "beyond the cut")]
+    place = workspace(tmp_path)
+    less.measure(
+        config, Pool(samples, 5), model=str(folder), revision=None, workspace=place, progress=False
+    )  # fmt: skip
+    lm = reader.load(str(folder), None, config)
+    pool = reader.tokens_of([lm.conversation(one) for one in samples[:4]])
+    target = reader.tokens_of([lm.conversation(one) for one in read_target(config.target)])
+    assert place.meter.tokens == 2 * (pool + pool + target)
+    assert place.meter.flops == 6 * lm.parameters * place.meter.tokens
 
 
 def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch):

@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ds2.artifacts import base_model
+from ds2.artifacts.store import open_store
 from ds2.artifacts.subset import read_subset
 from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
 from ds2.models import reader, tiny
+from ds2.models.compute import Meter
 from ds2.pool import Message, Sample
 from ds2.runs.chain import Chain
+from ds2.runs.pools import pool_of
 from ds2.runs.prepare import needs
 
 
@@ -119,18 +123,23 @@ def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
         seen.append(len(samples))
         if len(seen) == fail_at:
             raise KeyboardInterrupt
-        return np.array([float(len(s.messages)) for s in samples])
+        values = np.array([float(len(s.messages)) for s in samples])
+        return reader.Part(values, tokens=10 * len(samples), parameters=7, shared_tokens=3)
 
-    def run(fail_at=None):
+    def run(meter, fail_at=None):
         return reader.in_parts(
-            SAMPLES, lambda: lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test"
-        )
+            SAMPLES, lambda: lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test",
+            meter=meter,
+        )  # fmt: skip
 
     with pytest.raises(KeyboardInterrupt):
-        run(fail_at=2)
+        run(Meter(), fail_at=2)
     seen.clear()
-    assert run().tolist() == [2, 3, 4, 2, 2]
+    meter = Meter()
+    assert run(meter).tolist() == [2, 3, 4, 2, 2]
     assert seen == [2, 1]
+    # What an earlier run read counts too, and what all parts share once.
+    assert (meter.tokens, meter.flops) == (53, 2 * 7 * 53)
 
 
 @pytest.fixture
@@ -154,6 +163,26 @@ def test_one_measurement_serves_every_budget_and_band(chain):
     assert high.is_monotonic_decreasing
     assert low.is_monotonic_increasing
     assert low.max() < high.min()
+
+
+@pytest.mark.parametrize("name", ["perplexity_high", "ifd", "rds_plus"])
+def test_the_record_tells_every_token_that_the_model_read(chain, planted_pool, tmp_path, name):
+    target = tmp_path / "target.jsonl"
+    target.write_text("".join(planted_pool.read_text().splitlines(keepends=True)[:3]))
+    more = [f"selection.target={target}"] if name == "rds_plus" else []
+    run = chain(f"selection={name}", *more).run()
+    lm = reader.load(str(base_model.weights(run.stages["model"].path)), None, run.config.selection)
+    samples = pool_of(run.config, open_store(run.config.paths.artifacts)).load().samples
+    texts = [lm.conversation(one) for one in samples]
+    read = {
+        "perplexity_high": reader.tokens_of(texts),
+        "ifd": reader.tokens_of(texts) + reader.tokens_of([lm.answers(one) for one in samples]),
+        "rds_plus": reader.tokens_of(texts) + reader.tokens_of(texts[:3]),
+    }[name]
+    told = run.stages["measure"].record["compute"]
+    assert (told["tokens"], told["flops"]) == (read, 2 * lm.parameters * read)
+    assert (told["dollars"], told["device"]) == (0.0, "cpu")
+    assert told["seconds"] == run.stages["measure"].record["wall_seconds"]
 
 
 def test_the_scorer_s_content_is_identity_and_its_place_is_not(chain, folder, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ds2.base.load import load_function
 from ds2.config import EmbedderConfig, SentenceEmbedderConfig, ServerEmbedderConfig, TfidfEmbedderConfig
 from ds2.method.embedding import tfidf_svd, unit_rows
 from ds2.models import encoder, server_encoder
+from ds2.models.compute import NO_MODEL, SERVER, UNKNOWN, Compute, Meter
 from ds2.pool import Pool
 from ds2.rating import by_model
 from ds2.runs.context import Context, identity
@@ -38,15 +40,28 @@ def step(run: Context) -> Step:
     answers = Path(run.config.paths.artifacts) / by_model.FOLDER
 
     def compute(folder: Path) -> Outcome:
-        embeddings = unit_rows(_vectors(embedder, run.pool.load(), commit, answers, run.progress, run.engine))
+        meter = Meter()
+        vectors = _vectors(embedder, run.pool.load(), commit, answers, meter, run.progress, run.engine)
+        embeddings = unit_rows(vectors)
         artifact.write_embeddings(folder, embeddings.vectors)
         count, width = embeddings.vectors.shape
         without = embeddings.without_terms
         warnings = (f"{without} texts have no known term; they share one fixed vector",) if without else ()
-        return Outcome({"samples": count, "dimensions": width, "without_terms": without}, warnings)
+        counts = {"samples": count, "dimensions": width, "without_terms": without}
+        return Outcome(counts, warnings, _compute(embedder, meter))
 
     slug = f"{run.pool.name}-{embedder.name}"
     return Step("embed", 3, slug, values, run.inputs(pool=True), compute, package=embedder.package)
+
+
+def _compute(embedder: EmbedderConfig, meter: Meter) -> Compute:
+    """What making the rows took. A server tells no tokens, and a plugin's code nothing."""
+    if isinstance(embedder, TfidfEmbedderConfig) and embedder.implementation is None:
+        return NO_MODEL
+    if isinstance(embedder, SentenceEmbedderConfig) and embedder.implementation is None:
+        return meter.total(embedder.runtime.device)
+    served = isinstance(embedder, ServerEmbedderConfig)
+    return replace(UNKNOWN, device=SERVER if served else UNKNOWN.device)
 
 
 def _vectors(
@@ -54,6 +69,7 @@ def _vectors(
     pool: Pool,
     commit: str | None,
     answers: Path,
+    meter: Meter,
     progress: bool,
     engine: Engine,
 ) -> NDArray[np.float32]:
@@ -80,6 +96,7 @@ def _vectors(
             batch_size=embedder.runtime.batch_size,
             device=embedder.runtime.device,
             progress=progress,
+            meter=meter,
             engine=engine,
         )
     if isinstance(embedder, ServerEmbedderConfig):

@@ -10,6 +10,7 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.errors import MissingInput
 from ds2.config import MiniPoolConfig
+from ds2.models.compute import UNKNOWN
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
@@ -37,7 +38,7 @@ def step(run: Context) -> Step:
         evaluation = Evaluation.read(folder)
         left_out = {f"rows of {task} left out": count for task, count in evaluation.left_out.items()}
         counts = {**evaluation.scores, "average": evaluation.average, **left_out}
-        return Outcome(counts, _warnings(evaluation))
+        return Outcome(counts, _warnings(evaluation), UNKNOWN)
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
     return Step("evaluate", 2, slug, values, run.inputs("model", "finetune"), compute)

@@ -50,7 +50,7 @@ def step(run: Context) -> Step:
             token_scores=run.path("tokens") if config.cleans_tokens else None,
         )
         metrics = adapter.read_metrics(folder)
-        return Outcome(metrics, cut_samples(metrics, config.max_tokens))
+        return Outcome(metrics, cut_samples(metrics, config.max_tokens), adapter.compute_of(metrics))
 
     values = {"finetune": identity(config, drop=TOKEN_FIELDS), "seed": run.config.seed, **base.identity}
     if config.template == "model":  # which was not told of them before

@@ -11,6 +11,8 @@ from ds2.artifacts.graph import write_graph
 from ds2.artifacts.store import Outcome, Step
 from ds2.method.choices import KnnMethod
 from ds2.method.knn import knn_graph
+from ds2.models import flops
+from ds2.models.compute import Compute, device_name
 from ds2.runs.context import Context, identity
 
 
@@ -19,15 +21,18 @@ def step(run: Context) -> Step:
     config = run.config.knn
 
     def compute(folder: Path) -> Outcome:
+        rows = np.asarray(read_embeddings(run.path("embed")))
         graph = knn_graph(
-            np.asarray(read_embeddings(run.path("embed"))),
+            rows,
             k=config.k,
             method=config.method,
             device=config.runtime.device,
             progress=run.progress,
         )
         write_graph(folder, graph)
-        return Outcome({"samples": graph.num_samples, "k": graph.k, "search": graph.search})
+        counts = {"samples": graph.num_samples, "k": graph.k, "search": graph.search}
+        operations = flops.comparing(len(rows), rows.shape[1], graph.compared)
+        return Outcome(counts, compute=Compute(0, operations, device=device_name(config.runtime.device)))
 
     slug = f"{run.pool.name}-{config.method.value}"
     # Since 3 the approximate search compares every pair where that is faster.

@@ -31,19 +31,21 @@ def step(run: Context) -> Step:
 
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
+        place = replace(workspace(folder), engine=run.engine)
         with torch_threads(config.runtime.threads):
             measured = measure(
                 config,
                 pool,
                 model=locate(),
                 revision=revision,
-                workspace=replace(workspace(folder), engine=run.engine),
+                workspace=place,
                 progress=run.progress,
             )
         write_values(folder, measured)
         missing = int((~np.isfinite(measured).reshape(len(pool), -1).all(axis=1)).sum())
         warnings = (f"{missing} samples have no answer to measure; they cannot be chosen",) if missing else ()
-        return Outcome({"samples": len(pool), "unmeasured": missing}, warnings)
+        compute = place.meter.total(config.runtime.device)
+        return Outcome({"samples": len(pool), "unmeasured": missing}, warnings, compute)
 
     slug = f"{run.pool.name}-{config.strategy}"
     inputs = run.inputs(*(["model"] if config.scorer is None else []), pool=True)

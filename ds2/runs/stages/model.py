@@ -11,6 +11,8 @@ from ds2.artifacts import base_model as artifact
 from ds2.artifacts.store import Outcome, Step
 from ds2.config import HubModelConfig, MiniModelConfig, PackagedModelConfig, TinyModelConfig
 from ds2.models import packaged
+from ds2.models.compute import UNKNOWN
+from ds2.models.quiet import quiet_transformers
 from ds2.runs.context import Context, identity
 
 
@@ -28,16 +30,17 @@ def step(run: Context) -> Step | None:
 
             metrics = tiny.build(artifact.weights(folder), seed=config.seed)
             artifact.write(folder, metrics)
-            return Outcome(metrics)
+            return Outcome(metrics, compute=UNKNOWN)
         from ds2.mini import pretrain
 
-        metrics = pretrain.build(
-            artifact.weights(folder), seed=config.seed, steps=config.steps,
-            max_seconds=config.runtime.max_seconds, threads=config.runtime.threads, progress=run.progress,
-        )  # fmt: skip
+        with quiet_transformers():
+            metrics = pretrain.build(
+                artifact.weights(folder), seed=config.seed, steps=config.steps,
+                max_seconds=config.runtime.max_seconds, threads=config.runtime.threads, progress=run.progress,
+            )  # fmt: skip
         curve = metrics.pop("curve")
         artifact.write(folder, metrics, curve)
-        return Outcome(metrics, _warnings(metrics))
+        return Outcome(metrics, _warnings(metrics), UNKNOWN)
 
     return Step("model", 1, config.name, identity(config), {}, compute)
 
@@ -51,7 +54,7 @@ def _packaged(run: Context, config: PackagedModelConfig) -> Step:
             artifact.weights(folder), package=config.package, file=config.file, progress=run.progress
         )
         artifact.write(folder, metrics)
-        return Outcome(metrics)
+        return Outcome(metrics, compute=UNKNOWN)
 
     values = {"kind": type(config).__name__, "content": run.hashes.of(file)}
     return Step("model", 1, config.name, values, {}, compute)

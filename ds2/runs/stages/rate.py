@@ -12,9 +12,13 @@ import numpy as np
 from ds2.artifacts import ratings as artifact
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.dataclass_json import to_plain
+from ds2.base.errors import MissingInput
 from ds2.config import LlmRaterConfig, ReleasedRaterConfig, SimulatedRaterConfig
+from ds2.models import flops
+from ds2.models.compute import SERVER, UNKNOWN, Compute, device_name, parameters_of
 from ds2.pool import Pool
 from ds2.rating import by_model, planning
+from ds2.rating.cost import dollars_of, stated_parameters, tokens_told
 from ds2.rating.raters import Ratings, rate, transition_matrix
 from ds2.rating.rubric import rubric_of
 from ds2.runs.context import Context, identity
@@ -47,7 +51,8 @@ def step(run: Context) -> Step:
         pool = run.pool.load()
         ratings = rate(rater, pool, scale)
         artifact.write_ratings(folder, pool, ratings)
-        return outcome_of(run, pool, ratings)
+        # Scores from elsewhere cost somebody something, and nobody tells what.
+        return replace(outcome_of(run, pool, ratings), compute=UNKNOWN)
 
     values = {"rater": {**identity(rater, drop=drop), **content}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
@@ -76,7 +81,9 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
             engine=run.engine,
         )
         artifact.write_ratings(folder, pool, ratings)
-        return outcome_of(run, pool, ratings)
+        outcome = outcome_of(run, pool, ratings)
+        compute, untold = _compute(rater, outcome.counts, commit)
+        return replace(outcome, compute=compute, warnings=(*outcome.warnings, *untold))
 
     def forecast() -> list[str]:
         size = len(run.pool.load())
@@ -87,6 +94,24 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     slug = f"{run.pool.name}-{rater.name}"
     version = 3 if rater.repeats == 1 else 4  # each repeat's scores have been kept since 4
     return Step("rate", version, slug, values, run.inputs(pool=True), compute, forecast)
+
+
+def _compute(
+    rater: LlmRaterConfig, counts: Mapping[str, Any], commit: str | None
+) -> tuple[Compute, tuple[str, ...]]:
+    """What the model's answers took, those of earlier runs included: each token read or written is a forward
+    pass. How large a model behind an API is, nobody tells but `rater.params_b`. And what could not be told.
+    """
+    told, size = tokens_told(counts), stated_parameters(rater)
+    device = SERVER if rater.backend.served else device_name("auto")
+    untold: tuple[str, ...] = ()
+    if size is None and not rater.backend.served:
+        try:
+            size = parameters_of(rater.model, commit)
+        except MissingInput as error:
+            untold = (f"{error}; rater.params_b= tells",)
+    operations = None if told is None or size is None else flops.reading(size, told)
+    return Compute(told, operations, dollars_of(rater, counts), device), untold
 
 
 def forecast_of(run: Context, rater: LlmRaterConfig) -> planning.Forecast:

@@ -14,6 +14,7 @@ from ds2.artifacts import adapter, subset, token_scores
 from ds2.artifacts.store import Outcome, Step
 from ds2.base.errors import MissingInput
 from ds2.config.training import TOKEN_FIELDS
+from ds2.models.compute import Meter
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
@@ -35,11 +36,13 @@ def step(run: Context) -> Step:
             "seed": run.config.seed, "config": config, "runtime": run.config.runtime,
         }  # fmt: skip
         rows = subset.conversations(run.path("select"))
-        adapters = [Path(reference)] if reference is not None else _references(folder, rows, where)
+        meter = Meter()
+        adapters = [Path(reference)] if reference is not None else _references(folder, rows, where, meter)
         scores, counts = launcher.score_tokens(train_file=rows, adapters=adapters, **where)
         token_scores.write(folder, scores)
         shutil.rmtree(token_scores.references(folder), ignore_errors=True)
-        return Outcome(counts)
+        meter.read(counts["parameters"], counts["read"])
+        return Outcome(counts, compute=meter.total("auto"))
 
     values: dict[str, Any] = {"weights": config.token_weights.value, **base.identity}
     if reference is None:
@@ -52,8 +55,10 @@ def step(run: Context) -> Step:
     return Step("tokens", 1, slug, values, run.inputs("model", "select"), compute)
 
 
-def _references(folder: Path, rows: Path, where: dict[str, Any]) -> list[Path]:
-    """Adapters of the subset without every `FOLDS`-th row, from the f-th on."""
+def _references(folder: Path, rows: Path, where: dict[str, Any], meter: Meter) -> list[Path]:
+    """Adapters of the subset without every `FOLDS`-th row, from the f-th on; `meter` is told what they
+    took.
+    """
     lines = rows.read_bytes().splitlines(keepends=True)
     adapters = []
     for fold in range(FOLDS):
@@ -61,5 +66,6 @@ def _references(folder: Path, rows: Path, where: dict[str, Any]) -> list[Path]:
         file.write_bytes(b"".join(line for i, line in enumerate(lines) if i % FOLDS != fold))
         output.mkdir(exist_ok=True)
         launcher.finetune(train_file=file, output_dir=output, **where)
+        meter.add(adapter.compute_of(adapter.read_metrics(output)))
         adapters.append(adapter.weights(output))
     return adapters

@@ -35,7 +35,7 @@ def measure(
     """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
     ratio = reader.in_parts(
         pool.samples, partial(_log_ratio, model, revision, config), workspace.parts, progress=progress,
-        what="ifd", engine=workspace.engine,
+        what="ifd", meter=workspace.meter, engine=workspace.engine,
     )  # fmt: skip
     return np.exp(ratio)
 
@@ -44,7 +44,7 @@ def _log_ratio(model: str, revision: str | None, config: IfdSelectionConfig) -> 
     """The model, loaded, as what gives log IFD."""
     lm = reader.load(model, revision, config)
 
-    def log_ratio(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    def log_ratio(samples: Sequence[Sample]) -> reader.Part:
         together, alone = [], []
         for sample in samples:
             asked, answers = lm.conversation(sample), lm.answers(sample)
@@ -52,7 +52,7 @@ def _log_ratio(model: str, revision: str | None, config: IfdSelectionConfig) -> 
             keep = int(np.searchsorted(np.cumsum(answers.answer), count, side="right")) if count else 0
             together.append(asked)
             alone.append(reader.Encoded(answers.ids[:keep], answers.answer[:keep]))
-        return lm.mean_nll(together) - lm.mean_nll(alone)
+        return lm.part(lm.mean_nll(together) - lm.mean_nll(alone), together, alone)
 
     return log_ratio
 

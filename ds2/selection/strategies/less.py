@@ -25,6 +25,7 @@ from ds2.base.errors import UserError
 from ds2.base.progress import Bar
 from ds2.config.selection import LessSelectionConfig
 from ds2.models import reader
+from ds2.models.compute import Meter
 from ds2.models.reader import PART, Encoded, LanguageModel
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
@@ -61,8 +62,10 @@ def measure(
     _check(config)
     lm = reader.load(model, revision, config)
     target = _groups(read_target(config.target), lm, config)
+    drawn = _drawn(pool, lm, config)
+    _count(workspace.meter, lm, pool, drawn, target, config)
     lm = add_lora(lm, config)
-    checkpoints = warm_up(lm, _drawn(pool, lm, config), config, workspace.warm_up)
+    checkpoints = warm_up(lm, drawn, config, workspace.warm_up)
     sketch = Sketch(num_trained(lm), config.projection, config.warmup_seed)
     influence = np.zeros((len(pool), len(target)))
     with Bar(total=len(pool) * config.epochs, desc="influence", unit="sample", disable=not progress) as bar:
@@ -104,6 +107,20 @@ def _drawn(pool: Pool, lm: LanguageModel, config: LessSelectionConfig) -> list[E
     if not drawn:
         raise UserError(f"no sample has an answer within selection.max_tokens={config.max_tokens}")
     return drawn
+
+
+def _count(
+    meter: Meter, lm: LanguageModel, pool: Pool, drawn: Sequence[Encoded],
+    target: Sequence[Sequence[Encoded]], config: LessSelectionConfig,
+) -> None:  # fmt: skip
+    """Each epoch trains on the drawn samples and takes a gradient of every sample and of the target's: a
+    forward and a backward pass through the whole model. The sketch, two operations a trained parameter and
+    sample, is left out.
+    """
+    texts = (lm.conversation(sample) for sample in pool.samples)
+    of_pool = sum(len(text.ids) for text in texts if _has_answer(text))
+    of_target = sum(reader.tokens_of(group) for group in target)
+    meter.train(lm.parameters, config.epochs * (reader.tokens_of(drawn) + of_pool + of_target))
 
 
 def _directions(

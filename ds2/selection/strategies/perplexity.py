@@ -8,12 +8,14 @@ median. Ties by row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config.selection import Band, PerplexitySelectionConfig
 from ds2.models import reader
-from ds2.pool import Pool
+from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
 from ds2.selection.workspace import Workspace
@@ -32,11 +34,17 @@ def measure(
 
     def make() -> reader.Compute:
         lm = reader.load(model, revision, config)
-        return lambda samples: lm.mean_nll([lm.conversation(sample) for sample in samples])
+
+        def part(samples: Sequence[Sample]) -> reader.Part:
+            texts = [lm.conversation(sample) for sample in samples]
+            return lm.part(lm.mean_nll(texts), texts)
+
+        return part
 
     nll = reader.in_parts(
-        pool.samples, make, workspace.parts, progress=progress, what="perplexity", engine=workspace.engine
-    )
+        pool.samples, make, workspace.parts, progress=progress, what="perplexity", meter=workspace.meter,
+        engine=workspace.engine,
+    )  # fmt: skip
     return np.exp(nll)
 
 

@@ -40,14 +40,20 @@ def measure(
 
     def make() -> reader.Compute:
         lm = reader.load(model, revision, config)
-        target = _unit(lm.weighted_states([lm.conversation(query) for query in queries]))
-        return lambda samples: (
-            _unit(lm.weighted_states([lm.conversation(sample) for sample in samples])) @ target.T
-        )
+        wanted = [lm.conversation(query) for query in queries]
+        target = _unit(lm.weighted_states(wanted))
+
+        def part(samples: Sequence[Sample]) -> reader.Part:
+            texts = [lm.conversation(sample) for sample in samples]
+            similarity = _unit(lm.weighted_states(texts)) @ target.T
+            return lm.part(similarity, texts, shared=reader.tokens_of(wanted))
+
+        return part
 
     return reader.in_parts(
-        pool.samples, make, workspace.parts, progress=progress, what="hidden states", engine=workspace.engine
-    )
+        pool.samples, make, workspace.parts, progress=progress, what="hidden states", meter=workspace.meter,
+        engine=workspace.engine,
+    )  # fmt: skip
 
 
 def read_target(path: str) -> Sequence[Sample]:
