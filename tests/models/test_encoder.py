@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput
 from ds2.method.embedding import unit_rows
+from ds2.models.compute import Meter
 from ds2.models.encoder import encode
 
 WORDS = "red green blue tree house river stone cloud night music bread water paper light sound field".split()
 
 
-def embed(texts: list[str], folder: Path) -> NDArray[np.float32]:
+def embed(texts: list[str], folder: Path, meter: Meter | None = None) -> NDArray[np.float32]:
     rows = encode(
-        texts, model=str(folder), revision=None, max_tokens=None, batch_size=64, device="auto", progress=False
-    )
+        texts, model=str(folder), revision=None, max_tokens=None, batch_size=64, device="auto",
+        progress=False, meter=meter or Meter(),
+    )  # fmt: skip
     return unit_rows(rows).vectors
 
 
@@ -44,7 +46,10 @@ def test_a_sentence_transformers_folder_embeds_by_mean_pooling(tmp_path):
 
     rng = np.random.default_rng(0)
     texts = [f"### user: {' '.join(rng.choice(WORDS, 2))}\n### assistant: \n" for _ in range(5)]
-    vectors = embed(texts, folder)
+    meter = Meter()
+    vectors = embed(texts, folder, meter)
+    read = sum(len(tokenizer(text)["input_ids"]) for text in texts)
+    assert (meter.tokens, meter.flops) == (read, 2 * model.num_parameters() * read)
     with torch.no_grad():
         states = model(**tokenizer(texts[2], return_tensors="pt")).last_hidden_state[0].mean(0)
     np.testing.assert_allclose(vectors[2], (states / states.norm()).numpy(), atol=1e-5)
