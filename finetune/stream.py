@@ -24,11 +24,6 @@ Sample = tuple[NDArray[np.int32], NDArray[np.bool_]]
 """Token ids, and whether the loss of each counts."""
 
 
-def count_steps(samples: int, *, epochs: float, max_steps: int | None, total_batch: int) -> int:
-    """Optimiser steps: `max_steps` where given, else enough full batches for `epochs` passes."""
-    return max_steps if max_steps is not None else math.ceil(epochs * samples / total_batch)
-
-
 def sample_order(lengths: NDArray[np.int64], *, steps: int, total_batch: int, seed: int) -> NDArray[np.int64]:
     """(steps, B) indices of samples, by length within a row."""
     samples, wanted = len(lengths), steps * total_batch

@@ -34,6 +34,7 @@ from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
 from ds2.models.trained_tokens import (
     EncodedSamples,
+    count_steps,
     encode_samples,
     load_tokenizer,
     set_template,
@@ -43,7 +44,7 @@ from finetune.checks import TARGETS, config_problems, length_problems, shape_pro
 from finetune.clean import cleaned
 from finetune.rows import read_rows
 from finetune.spec import FinetuneSpec
-from finetune.stream import SampleStream, count_steps, device_batch, make_collator, sample_order
+from finetune.stream import SampleStream, device_batch, make_collator, sample_order
 
 MAX_GRAD_NORM = 1.0
 """Gradient clipping; the paper does not speak of it: the Trainer's default."""

@@ -7,6 +7,7 @@ fingerprint as it is without it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
@@ -123,6 +124,21 @@ class BudgetConfig:
     """In place of `samples`: as many samples as have at most so many assistant tokens, `2M`, `500k` or a
     number, counted by the base model's tokenizer as fine-tuning sees them (template, `finetune.max_tokens`).
     """
+
+    flops: float | None = None
+    """In place of `samples`: as many samples as this many floating-point operations pay for, what selecting
+    took (rating, embedding, graph, measuring) counted in: 2 N a token read, 6 N a token trained on in all
+    `finetune.epochs`, N the model's parameters. Other fields named `flops` state what no stage can tell.
+    """
+
+    @property
+    def most_flops(self) -> float | None:
+        """`flops`, checked. Raises UserError where it is no number of operations."""
+        if self.flops is not None and not (1 <= self.flops < math.inf):
+            raise UserError(
+                f"budget.flops={self.flops:g} must be a number of floating-point operations, such as 1e18"
+            )
+        return self.flops
 
     @property
     def most_tokens(self) -> int | None:

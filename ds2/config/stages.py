@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator
 
 from ds2.base.errors import UserError
+from ds2.config.compute import compute_problems
 from ds2.config.curation import CurationConfig
 from ds2.config.run import RunConfig, Until
 from ds2.config.selection import STRATEGIES, BudgetConfig, SelectionConfig
@@ -38,8 +39,8 @@ BASE = "base"
 """The selection that selects nothing: the base model is evaluated as it is."""
 CHOICES = ("pool", "model", "budget", "method", "rater")
 """What distinguishes rows; a column with one value wherever it has any is left out."""
-TOKENS = "_tokens"
-"""Behind a budget that is one of tokens."""
+TOKENS, FLOPS = "_tokens", "_flops"
+"""Behind a budget that is one of tokens, or of FLOPs."""
 Key = tuple[Hashable, ...]
 """A row's choices, in the order of `CHOICES`."""
 
@@ -74,8 +75,9 @@ def _chosen_stages(config: RunConfig) -> list[str]:
 
 
 def counts_tokens(config: RunConfig) -> bool:
-    """Whether the budget is one of tokens, which the base model's tokenizer counts."""
-    return config.budget.tokens is not None and config.selection.budgeted
+    """Whether the budget is one of tokens or FLOPs, for which the base model's tokenizer counts."""
+    given = config.budget.tokens is not None or config.budget.flops is not None
+    return given and config.selection.budgeted
 
 
 def _with_ancestors(stages: Iterable[str]) -> list[str]:
@@ -133,9 +135,10 @@ def _contradictions(config: RunConfig) -> Iterator[str]:
     yield from _wrong_knowledge(config.curation)
     try:
         check_budget(config.budget.samples)
-        _ = config.budget.most_tokens
+        _ = config.budget.most_tokens, config.budget.most_flops
     except UserError as error:
         yield str(error)
+    yield from compute_problems(config, stages_of(config))
     if config.finetune.cleans_tokens and not 0 < config.finetune.token_share < 1:
         yield f"finetune.token_share={config.finetune.token_share:g} must be a share between 0 and 1"
     if config.finetune.token_reference is not None and not config.finetune.cleans_tokens:
@@ -193,18 +196,28 @@ def budget_text(budget: float) -> str:
     return f"{budget:.15g}" if budget > 1_000_000 and float(short) != budget else short
 
 
+def flops_text(flops: float, digits: int = 13) -> str:
+    """A number of operations as people write one: `1e18`, `3.5e17`."""
+    first, exponent = f"{flops:.{digits - 1}e}".split("e")
+    return f"{first.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
 def _budget_said(config: RunConfig) -> str:
+    if config.budget.flops is not None:
+        return f"{flops_text(config.budget.flops)}{FLOPS}"
     if config.budget.tokens is None:
         return budget_text(config.budget.samples)
     return f"{config.budget.tokens}{TOKENS}"
 
 
-def amount(budget: Hashable) -> tuple[bool, float]:
-    """Where a budget stands among others: samples by number, then tokens by number; none first."""
+def amount(budget: Hashable) -> tuple[int, float]:
+    """Where a budget stands among others: samples by number, tokens by number, then FLOPs; none first."""
     text = str(budget or 0)
     if text.endswith(TOKENS):
-        return True, float(BudgetConfig(tokens=text.removesuffix(TOKENS)).most_tokens or 0)
-    return False, float(text)
+        return 1, float(BudgetConfig(tokens=text.removesuffix(TOKENS)).most_tokens or 0)
+    if text.endswith(FLOPS):
+        return 2, float(text.removesuffix(FLOPS))
+    return 0, float(text)
 
 
 def choices(config: RunConfig) -> dict[str, str | None]:

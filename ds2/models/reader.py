@@ -25,6 +25,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.base.progress import Bar
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.models.compute import Meter
+from ds2.models.quiet import quiet_transformers
 from ds2.pool import Message, Sample
 
 PART = 512
@@ -196,9 +197,10 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
             raise UserError(f"selection.{field}={value} must be at least 1")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            name, revision=revision, dtype=getattr(torch, config.dtype)
-        )
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(
+                name, revision=revision, dtype=getattr(torch, config.dtype)
+            )
     except (OSError, ValueError) as error:
         raise MissingInput(f"language model {name} cannot be loaded: {str(error).splitlines()[0]}") from error
     device = config.runtime.device

@@ -5,10 +5,11 @@ aside, and their end tokens.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,18 +194,51 @@ def encode_samples(
     return encoded
 
 
-def trained_counts(
-    tokenizer: Any, conversations: Sequence[Messages], *, max_tokens: int, progress: Any = None
-) -> NDArray[np.int64]:
-    """(N,) tokens of each conversation that carry loss, as `encode_samples` finds them; 0: left out."""
-    counts, single = np.zeros(len(conversations), dtype=np.int64), _end_of_turn(tokenizer)
+class TokenCounts(NamedTuple):
+    """Of N conversations, as `encode_samples` finds them; 0 of those that it leaves out."""
+
+    lengths: NDArray[np.int64]
+    """(N,) all tokens, prompts too."""
+    trained: NDArray[np.int64]
+    """(N,) those that carry loss."""
+
+
+def count_tokens(
+    tokenizer: Any,
+    conversations: Sequence[Messages],
+    *,
+    max_tokens: int,
+    tools: Sequence[Any] | None = None,
+    progress: Any = None,
+) -> TokenCounts:
+    """The tokens of each conversation; arguments as of `encode_samples`."""
+    counts, single = np.zeros((2, len(conversations)), dtype=np.int64), _end_of_turn(tokenizer)
     for at in range(0, len(conversations), CHUNK):
-        rendered = [trained_spans(tokenizer, one, single) for one in conversations[at : at + CHUNK]]
-        for row, (ranges, spans) in enumerate(_tokenised(tokenizer, rendered, max_tokens)):
-            counts[at + row] = int(_inside(ranges, spans).sum())
+        chunk = conversations[at : at + CHUNK]
+        named = [None] * len(chunk) if tools is None else tools[at : at + CHUNK]
+        rendered = [
+            trained_spans(tokenizer, one, single, told) for one, told in zip(chunk, named, strict=True)
+        ]
+        for row, (ranges, spans) in enumerate(_tokenised(tokenizer, rendered, max_tokens), start=at):
+            trained = int(_inside(ranges, spans).sum())
+            counts[:, row] = (len(ranges), trained) if trained else (0, 0)
         if progress is not None:
             progress(len(rendered))
-    return counts
+    return TokenCounts(*counts)
+
+
+def count_steps(samples: int, *, epochs: float, max_steps: int | None, total_batch: int) -> int:
+    """Optimiser steps: `max_steps` where given, else enough full batches for `epochs` passes."""
+    return max_steps if max_steps is not None else math.ceil(epochs * samples / total_batch)
+
+
+def most_trained(lengths: NDArray[np.int64], *, epochs: float, total_batch: int) -> int:
+    """Tokens of all passes over samples of these lengths, at most: what is beyond whole passes is drawn."""
+    if not len(lengths):
+        return 0
+    steps = count_steps(len(lengths), epochs=epochs, max_steps=None, total_batch=total_batch)
+    passes, more = divmod(steps * total_batch, len(lengths))
+    return int(passes * lengths.sum() + np.sort(lengths)[len(lengths) - more :].sum())
 
 
 def _tokenised(

@@ -11,13 +11,15 @@ NONE = "none"
 
 
 def word(name: str, value: Hashable) -> str:
-    """One choice: of budgets, `0.1` is 10 % of the pool, `10000` so many samples, `2M_tokens` tokens."""
+    """One choice: of budgets, `0.1` is 10 % of the pool, `10000` so many samples, `2M_tokens` tokens,
+    `1e18_flops` floating-point operations."""
     if value is None:
         return NONE
     if name == "budget":
-        of_tokens, budget = amount(value)
-        if of_tokens:
-            return f"{str(value).removesuffix(TOKENS)} tokens"
+        kind, budget = amount(value)
+        if kind:
+            number, _, unit = str(value).partition("_")
+            return f"{number} {'tokens' if unit == TOKENS[1:] else 'FLOPs'}"
         return f"{100 * budget:g} %" if budget < 1 else f"{budget:,.0f}"
     return str(value)
 

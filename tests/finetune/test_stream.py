@@ -5,7 +5,7 @@ import pytest
 
 from ds2.base.errors import UserError
 from ds2.models.trained_tokens import EncodedSamples
-from finetune.stream import IGNORED, SampleStream, count_steps, device_batch, make_collator, sample_order
+from finetune.stream import IGNORED, SampleStream, device_batch, make_collator, sample_order
 
 LENGTHS = np.random.default_rng(0).integers(5, 50, 37)
 
@@ -32,13 +32,6 @@ def test_the_order_is_the_seeds() -> None:
 def test_a_longer_training_begins_as_a_shorter_one() -> None:
     short, long = (sample_order(LENGTHS, steps=steps, total_batch=8, seed=1) for steps in (5, 20))
     assert (long[:5] == short).all()
-
-
-@pytest.mark.parametrize(
-    ("epochs", "max_steps", "steps"), [(5, None, 391), (1, None, 79), (0.001, None, 1), (5, 120, 120)]
-)
-def test_number_of_steps(epochs: float, max_steps: int | None, steps: int) -> None:
-    assert count_steps(10_000, epochs=epochs, max_steps=max_steps, total_batch=128) == steps
 
 
 @pytest.mark.parametrize(

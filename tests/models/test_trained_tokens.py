@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ds2.base.errors import UserError
 from ds2.models.trained_tokens import (
+    count_steps,
     decode_trained,
     encode_samples,
     functions_of,
+    most_trained,
     set_template,
     trained_spans,
     with_native_calls,
@@ -202,3 +205,19 @@ def test_tools_are_read_as_lists_or_json_and_others_counted_aloud(tmp_path: Any,
     assert "2 rows have `tools` that are no list of functions: not rendered" in capsys.readouterr().err
     with pytest.raises(ValueError, match="no list of objects"):
         functions_of({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "steps"), [(5, None, 391), (1, None, 79), (0.001, None, 1), (5, 120, 120)]
+)
+def test_number_of_steps(epochs: float, max_steps: int | None, steps: int) -> None:
+    assert count_steps(10_000, epochs=epochs, max_steps=max_steps, total_batch=128) == steps
+
+
+def test_the_most_tokens_of_a_training_are_whole_passes_and_the_longest_of_the_rest() -> None:
+    lengths = np.array([3, 5, 7])
+    # 2 passes of 3 samples in steps of 4: 8 samples, two of them in a third pass.
+    assert most_trained(lengths, epochs=2, total_batch=4) == 2 * 15 + 7 + 5
+    assert most_trained(lengths, epochs=4, total_batch=4) == 4 * 15
+    assert most_trained(lengths, epochs=0.1, total_batch=2) == 7 + 5
+    assert most_trained(lengths[:0], epochs=2, total_batch=4) == 0

@@ -2,69 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ds2.artifacts.curation import read_curation
 from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_scores
+from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.subset import write_subset
 from ds2.artifacts.values import read_values
 from ds2.artifacts.written_samples import layout, present_fields
+from ds2.base.errors import UserError
+from ds2.base.paths import shown
 from ds2.base.progress import Bar
 from ds2.config import SelectionConfig
-from ds2.config.stages import counts_tokens
-from ds2.pool import Pool
+from ds2.config.compute import stated_costs
+from ds2.config.stages import counts_tokens, stages_of
+from ds2.models.compute import parameters_of
+from ds2.models.trained_tokens import TokenCounts, functions_of
+from ds2.pool import Pool, Sample
+from ds2.report.costs import costs
 from ds2.runs.context import Context
 from ds2.runs.stages.model import BaseModel, base_model
+from ds2.runs.stages.tokens import FOLDS
 from ds2.selection import choose
+from ds2.selection.limits import Limit, Training, fill, of_flops, of_tokens
 from ds2.selection.request import Readers, Request
-from ds2.selection.tokens import fill
 
 
 def step(run: Context) -> Step:
     """The step that writes the subset."""
     config, budget = run.config.selection, run.config.budget.samples
-    reads = config.needs
-    most = run.config.budget.most_tokens if counts_tokens(run.config) else None
-    base = base_model(run) if most is not None else BaseModel({}, str, None)
+    reads, counted = config.needs, counts_tokens(run.config)
+    before = tuple(run.steps) if run.config.budget.flops is not None else tuple(sorted(reads))
+    base = base_model(run) if counted else BaseModel({}, str, None)
 
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()
         request = Request(config, len(pool), budget, run.config.seed, _readers(run, reads))
-        tokens: dict[str, int] = {}
-        if most is None:
+        took: dict[str, float] = {}
+        if not counted:
             choice = choose(request)
         else:
-            choice, used = fill(request, _trained_tokens(run, pool, base.locate(), base.revision), most)
-            tokens = {"tokens": used, "most_tokens": most}
+            limit, took = _limit(run, pool, base, before)
+            choice, used = fill(request, limit)
+            took = {limit.name: limit.kind(used), **took}
         title = f"{run.pool.name}: {config.name}, {len(choice.positions):,} of {len(pool):,} samples"
         write_subset(
             folder, pool, choice, _known(request, reads),
             title=title,
             neighbors=read_graph(run.path("knn")).neighbors if "curate" in reads else None,
         )  # fmt: skip
-        counts = {"selected": len(choice.positions), "pool": len(pool)} | tokens
+        counts = {"selected": len(choice.positions), "pool": len(pool)} | took
         return Outcome(counts, (*(() if reads else pool.warnings), *choice.warnings))
 
     values = config.identity(budget=budget, seed=run.config.seed) | run.contents(config, config.files)
-    if most is not None:
-        recipe = {"template": run.config.finetune.template, "max_tokens": run.config.finetune.max_tokens}
-        values["budget"] = {"tokens": most, **recipe, **base.identity}
+    if counted:
+        values["budget"] = _budget(run) | dict(base.identity)
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
-    inputs = run.inputs(*sorted(reads), *(["model"] if most is not None else []), pool=True)
+    inputs = run.inputs(*before, *(["model"] if counted else []), pool=True)
     return Step("select", 4, slug, values, inputs, compute, package=config.package)
 
 
-def _trained_tokens(run: Context, pool: Pool, model: str, revision: str | None) -> NDArray[np.int64]:
-    """(N,) assistant tokens of each sample, as fine-tuning will see it."""
+def _budget(run: Context) -> dict[str, Any]:
+    """Identity of a budget of tokens or FLOPs: what it is, and what it is counted by."""
+    recipe, budget = run.config.finetune, run.config.budget
+    counted: dict[str, Any] = {"template": recipe.template, "max_tokens": recipe.max_tokens}
+    if budget.most_flops is None:
+        return {"tokens": budget.most_tokens, **counted}
+    cleaned = {"token_weights": recipe.token_weights.value, "reference": recipe.token_reference is not None}
+    counted |= {"epochs": recipe.epochs, "total_batch": recipe.total_batch}
+    stated = stated_costs(run.config, stages_of(run.config))
+    return {
+        "flops": budget.most_flops, "stated": stated, **counted,
+        **(cleaned if recipe.cleans_tokens else {}),
+    }  # fmt: skip
+
+
+def _limit(
+    run: Context, pool: Pool, base: BaseModel, before: Sequence[str]
+) -> tuple[Limit, dict[str, float]]:
+    """What the choice may take, and for the record what else the budget was counted with."""
+    recipe, budget = run.config.finetune, run.config.budget
+    counts = _token_counts(run, pool, base.locate(), base.revision)
+    if budget.most_flops is None:
+        assert budget.most_tokens is not None
+        return of_tokens(counts.trained, budget.most_tokens), {"most_tokens": budget.most_tokens}
+    selecting = _selecting(run, before)
+    references = None
+    if recipe.cleans_tokens:
+        references = FOLDS if recipe.token_reference is None else 0
+    parameters = parameters_of(base.locate(), base.revision)
+    training = Training(counts.lengths, parameters, recipe.epochs, recipe.total_batch, references)
+    limit = of_flops(training, budget.most_flops, selecting=selecting)
+    return limit, {"selecting_flops": selecting, "most_flops": budget.most_flops}
+
+
+def _selecting(run: Context, before: Sequence[str]) -> float:
+    """FLOPs of the stages before this one. Raises UserError where one is not known."""
+    finished = {name: run.results[name] for name in before}
+    by_stage = costs(RunResult(run.config, "", "", finished))
+    unknown = [name for name, cost in by_stage.items() if cost.flops is None]
+    if unknown:
+        path = next(result.path for name, result in finished.items() if name.startswith(unknown[0]))
+        raise UserError(
+            f"budget.flops: what stage {unknown[0]} took is not in {shown(path)}: it was made before "
+            "operations were counted (delete it and run again), or by code that counts none (give "
+            "selection.flops=)"
+        )
+    return float(sum(cost.flops or 0.0 for cost in by_stage.values()))
+
+
+def _token_counts(run: Context, pool: Pool, model: str, revision: str | None) -> TokenCounts:
+    """The tokens of each sample, as fine-tuning will see them."""
     from ds2.models import trained_tokens
 
     recipe = run.config.finetune
@@ -74,10 +130,21 @@ def _trained_tokens(run: Context, pool: Pool, model: str, revision: str | None) 
     turns = [[present_fields(turn) for turn in form.messages(sample)] for sample in pool.samples]
     if recipe.template == trained_tokens.OWN_TEMPLATE:
         turns = [list(trained_tokens.with_native_calls(each)) for each in turns]
+    tools = None
+    if recipe.template == trained_tokens.OWN_TEMPLATE and run.config.budget.flops is not None:
+        tools = [_tools(sample) for sample in pool.samples]  # they are read, and no loss is on them
     with Bar(total=len(turns), desc="count tokens", unit="sample", disable=not run.progress) as bar:
-        return trained_tokens.trained_counts(
-            tokenizer, turns, max_tokens=recipe.max_tokens, progress=bar.update
+        return trained_tokens.count_tokens(
+            tokenizer, turns, max_tokens=recipe.max_tokens, tools=tools, progress=bar.update
         )
+
+
+def _tools(sample: Sample) -> list[dict[str, Any]] | None:
+    """What the conversation may call; None where that is nothing that fine-tuning would render."""
+    try:
+        return functions_of(sample.columns.get("tools"))
+    except ValueError:
+        return None
 
 
 def _readers(run: Context, reads: frozenset[str]) -> Readers:

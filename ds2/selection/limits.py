@@ -1,0 +1,142 @@
+"""A budget that is no number of samples: the most samples of a strategy's choice that it can pay for.
+
+The strategy is asked for n samples, n found by halving: whatever it ranks, covers or draws is what it would
+choose if it were asked for that many. About log2(N) choices are made.
+
+    tokens    sum of the assistant tokens of the chosen
+    FLOPs     what selecting took, and 6 N D for D tokens trained in all passes (`ds2.models.flops`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.base.errors import UserError
+from ds2.config import SelectionConfig
+from ds2.config.stages import flops_text
+from ds2.models import flops
+from ds2.models.trained_tokens import most_trained
+from ds2.selection import choose
+from ds2.selection.request import Choice, Request
+
+C = TypeVar("C", bound=SelectionConfig)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a choice may take."""
+
+    name: str
+    """Of what is counted, in the record."""
+    option: str
+    """As it was given: `budget.tokens=300`."""
+    unit: str
+    most: float
+    cost: Callable[[NDArray[np.int64]], float]
+    """What chosen rows take, in order of choice."""
+    least: NDArray[np.float64]
+    """(N,) what each row takes at the least."""
+    kind: type[int] | type[float] = float
+    """Whether it is counted in whole numbers."""
+
+
+def of_tokens(counts: NDArray[np.int64], most: int) -> Limit:
+    """At most so many assistant tokens.
+
+    Args:
+        counts: (N,) assistant tokens of each sample.
+    """
+
+    def cost(rows: NDArray[np.int64]) -> float:
+        return float(counts[rows].sum())
+
+    return Limit(
+        "tokens", f"budget.tokens={most}", "assistant tokens", most, cost, counts.astype(np.float64), int
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the chosen will be trained on: what their FLOPs depend on."""
+
+    lengths: NDArray[np.int64]
+    """(N,) tokens of each sample as fine-tuning sees it, prompts too; 0: it is left out."""
+    parameters: int
+    """Of the base model."""
+    epochs: float
+    total_batch: int
+    references: int | None = None
+    """Where tokens are cleaned: how many models are fine-tuned first, each on all but its share of the
+    subset. 0: the reference was there. None: they are not cleaned.
+    """
+
+    def most(self, rows: NDArray[np.int64]) -> float:
+        """FLOPs of training on these rows, at most: the passes are whole optimiser steps, and which rows fill
+        the last one depends on the seed.
+        """
+        lengths = self.lengths[rows]
+        trained, read = self._passes(lengths), 0
+        if self.references is not None:
+            read = 2 * int(lengths.sum())  # by the base model and by the reference
+            for fold in range(self.references):
+                trained += self._passes(lengths[np.arange(len(lengths)) % self.references != fold])
+        return flops.training(self.parameters, trained) + flops.reading(self.parameters, read)
+
+    def _passes(self, lengths: NDArray[np.int64]) -> int:
+        return most_trained(lengths[lengths > 0], epochs=self.epochs, total_batch=self.total_batch)
+
+
+def of_flops(training: Training, most: float, *, selecting: float) -> Limit:
+    """At most so many FLOPs of selecting and of training together.
+
+    Raises:
+        UserError: selecting alone took that much.
+    """
+    option = f"budget.flops={flops_text(most)}"
+    if selecting >= most:
+        raise UserError(
+            f"{option}: selection alone took {flops_text(selecting, 3)}, and nothing is left to train with; raise it, "
+            "or choose a selection that costs less"
+        )
+    per_token = flops.training(training.parameters, 1) * training.epochs
+    least = (per_token * training.lengths).astype(np.float64)
+    return Limit("flops", option, "FLOPs to train on", most - selecting, training.most, least)
+
+
+def fill(request: Request[C], limit: Limit) -> tuple[Choice, float]:
+    """The choice, and what it takes, at most `limit.most`.
+
+    Raises:
+        UserError: the first sample does not fit, or the strategy cannot choose even one.
+    """
+    best = choose(replace(request, budget=1.0))
+    taken = limit.cost(best.positions)
+    if taken > limit.most:
+        raise UserError(
+            f"{limit.option}: the first sample that selection={request.config.name} chooses takes "
+            f"{taken:.6g} {limit.unit}, and {limit.most:.6g} are left; raise it"
+        )
+    low, high = 1, _bound(limit) + 1  # low fits, high does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            choice = choose(replace(request, budget=float(middle)))
+        except UserError:  # more than it can choose from: one sample it could, so fewer it can
+            high = middle
+            continue
+        cost = limit.cost(choice.positions)
+        if cost <= limit.most:
+            best, taken, low = choice, cost, middle
+        else:
+            high = middle
+    return best, taken
+
+
+def _bound(limit: Limit) -> int:
+    """The most samples that could fit: the cheapest ones."""
+    return max(int(np.searchsorted(np.cumsum(np.sort(limit.least)), limit.most, side="right")), 1)

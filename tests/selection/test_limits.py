@@ -1,0 +1,103 @@
+"""A budget of tokens or FLOPs is filled and never exceeded, by what the strategy would choose of so many
+samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ds2.base.errors import UserError
+from ds2.config import BudgetConfig
+from ds2.config.selection import RandomSelectionConfig
+from ds2.config.stages import amount
+from ds2.selection import choose
+from ds2.selection.limits import Training, fill, of_flops, of_tokens
+from ds2.selection.request import Request
+
+COUNTS = np.random.default_rng(1).integers(1, 40, size=200)
+
+
+def request(budget: float = 1.0) -> Request[RandomSelectionConfig]:
+    return Request(RandomSelectionConfig(name="random", strategy="random"), 200, budget, 3)
+
+
+@pytest.mark.parametrize("most", [45, 500, 2_000])
+def test_the_largest_number_of_samples_that_fits(most: int) -> None:
+    choice, used = fill(request(), of_tokens(COUNTS, most))
+    size = len(choice.positions)
+    assert used == COUNTS[choice.positions].sum() <= most
+    one_more = choose(request(size + 1.0))
+    assert COUNTS[one_more.positions].sum() > most
+    assert choice.positions.tolist() == choose(request(float(size))).positions.tolist()
+
+
+def test_a_budget_beyond_the_pool_takes_the_pool() -> None:
+    choice, used = fill(request(), of_tokens(COUNTS, 10**9))
+    assert len(choice.positions) == 200
+    assert used == COUNTS.sum()
+
+
+def test_a_budget_below_the_first_sample_is_refused() -> None:
+    with pytest.raises(UserError, match=r"budget\.tokens=0: the first sample"):
+        fill(request(), of_tokens(COUNTS, 0))
+
+
+@pytest.mark.parametrize(("text", "count"), [("2M", 2_000_000), ("1.5k", 1_500), ("20000", 20_000)])
+def test_tokens_are_read_as_people_write_them(text: str, count: int) -> None:
+    assert BudgetConfig(tokens=text).most_tokens == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "many", "-5", "0.2"])
+def test_what_is_no_number_of_tokens_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"budget\.tokens"):
+        _ = BudgetConfig(tokens=text).most_tokens
+
+
+def test_budgets_are_ordered_by_their_kind_and_number() -> None:
+    budgets = ["1e18_flops", "2M_tokens", "1000", "3e17_flops", "500k_tokens", None, "0.1"]
+    of_samples, of_flops = [None, "0.1", "1000"], ["3e17_flops", "1e18_flops"]
+    assert sorted(budgets, key=amount) == [*of_samples, "500k_tokens", "2M_tokens", *of_flops]
+
+
+TRAINING = Training(COUNTS, parameters=1_000, epochs=3, total_batch=1)
+
+
+@pytest.mark.parametrize("selecting", [0.0, 4e6])
+def test_what_selecting_left_is_spent_on_passes_over_the_subset(selecting: float) -> None:
+    most = 3e7
+    choice, used = fill(request(), of_flops(TRAINING, most, selecting=selecting))
+    assert used == 6 * 1_000 * 3 * COUNTS[choice.positions].sum() <= most - selecting
+    one_more = choose(request(len(choice.positions) + 1.0))
+    assert 6 * 1_000 * 3 * COUNTS[one_more.positions].sum() > most - selecting
+
+
+def test_a_selection_that_costs_more_leaves_fewer_samples_to_train_on() -> None:
+    sizes = [
+        len(fill(request(), of_flops(TRAINING, 3e7, selecting=cost))[0].positions) for cost in (0.0, 1e7, 2e7)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+
+
+def test_a_selection_that_takes_the_whole_budget_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"budget\.flops=3e7: selection alone took 4e7, and nothing"):
+        of_flops(TRAINING, 3e7, selecting=4e7)
+    with pytest.raises(UserError, match=r"the first sample that selection=random chooses takes"):
+        fill(request(), of_flops(TRAINING, 3e7, selecting=3e7 - 1))
+
+
+def test_cleaned_tokens_pay_for_two_references_and_for_reading() -> None:
+    rows = np.arange(10)
+    total = int(COUNTS[rows].sum())
+    plain = TRAINING.most(rows)
+    assert plain == 6 * 1_000 * 3 * total
+    reading = 2 * 1_000 * 2 * total
+    assert replace(TRAINING, references=0).most(rows) == plain + reading
+    assert replace(TRAINING, references=2).most(rows) == plain + plain + reading
+
+
+def test_samples_that_are_left_out_cost_nothing() -> None:
+    lengths = np.where(np.arange(200) < 10, COUNTS, 0)
+    assert replace(TRAINING, lengths=lengths).most(np.arange(200)) == TRAINING.most(np.arange(10))
