@@ -100,8 +100,8 @@ def of_flops(training: Training, most: float, *, selecting: float) -> Limit:
     option = f"budget.flops={flops_text(most)}"
     if selecting >= most:
         raise UserError(
-            f"{option}: selection alone took {flops_text(selecting, 3)}, and nothing is left to train with; raise it, "
-            "or choose a selection that costs less"
+            f"{option}: selection alone took {flops_text(selecting, 3)}, and nothing is left to train with; "
+            "raise it, or choose a selection that costs less"
         )
     per_token = flops.training(training.parameters, 1) * training.epochs
     least = (per_token * training.lengths).astype(np.float64)
