@@ -3,7 +3,7 @@
     python benchmarks/curation.py                 everything, each part in a process of its own
     python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
                                                   real, share, speed, stage, curve, refine, approximate,
-                                                  million
+                                                  wide, million
 
 Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`,
 `share`, `stage` and `refine` need the fixtures and the real pool (folder in DS2_DATA, by default ../shared
@@ -25,6 +25,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -576,9 +577,9 @@ def _wall_and_cpu(call: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - used
 
 
-def uneven_pool(n: int) -> PlantedPool:
-    """Planted pools from small tight clusters to large wide ones in one, d = 64, on axes that shrink as those
-    of text do.
+def uneven_pool(n: int, d: int = 64) -> PlantedPool:
+    """Planted pools from small tight clusters to large wide ones in one, on axes that shrink as those of text
+    do.
 
     Distances then grow smoothly, as in real pools: the 10th neighbour is 1.8 times as far as the first and
     the 96th 3.4 times (Alpaca, d = 64: 1.5 and 2.3). In clusters of one size with equal noise all samples
@@ -587,7 +588,7 @@ def uneven_pool(n: int) -> PlantedPool:
     T = ordinal_transition(6)
     parts = [
         plant_pool(
-            n // 4, transitions=T, dimensions=64, cluster_size=size, purity=0.95, spread=spread, seed=size
+            n // 4, transitions=T, dimensions=d, cluster_size=size, purity=0.95, spread=spread, seed=size
         )
         for size, spread in ((5, 0.3), (20, 0.5), (80, 0.7), (320, 0.9))
     ]
@@ -596,7 +597,7 @@ def uneven_pool(n: int) -> PlantedPool:
         np.concatenate([getattr(part, name) for part in parts])[order]
         for name in ("embeddings", "true_scores", "scores")
     )
-    x *= np.arange(1, 65, dtype=np.float32) ** -0.3
+    x *= np.arange(1, d + 1, dtype=np.float32) ** -0.3
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     return PlantedPool(x, true, scores, parts[0].transitions, parts[0].prior)
 
@@ -623,6 +624,40 @@ def million() -> Iterator[dict[str, Any]]:
     warm_up()
     pool = uneven_pool(1_000_000)
     yield from graphs_compared("planted", pool.embeddings, pool.scores, pool.true_scores, exact=False)
+
+
+def wide() -> Iterator[dict[str, Any]]:
+    """The approximate graph (k = 96) of 1,000,000 rows of 384 numbers that lie on disk, in a process of its
+    own; recall against an exact search of 2,000 rows.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "rows.npy"
+        np.save(file, uneven_pool(1_000_000, 384).embeddings.astype(np.float32))
+        code = (
+            "import sys, time, resource, numpy as np, ds2; x = np.load(sys.argv[1], mmap_mode='r');"
+            "began = time.perf_counter(); graph = ds2.knn_graph(x, 96, method='approximate', progress=True);"
+            "print(time.perf_counter() - began, time.process_time(),"
+            " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, graph.search, sep='|');"
+            "np.save(sys.argv[1] + '.near.npy', graph.neighbors)"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True, check=True
+        )
+        seconds, used, peak, search = ran.stdout.strip().split("|")
+        x, near = np.load(file), np.load(f"{file}.near.npy", mmap_mode="r")
+        rows = np.sort(np.random.default_rng(1).choice(len(x), 2000, replace=False))
+        truth = nearest_others(x, rows, 96)
+    row = {
+        "N": len(x),
+        "d": x.shape[1],
+        "graph s": float(seconds),
+        "CPU s": float(used),
+        "peak GiB": float(peak),
+    }
+    for k in (10, 96):
+        pairs = zip(near[rows, :k].tolist(), truth[:, :k].tolist(), strict=True)
+        row[f"recall@{k}"] = float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
+    yield row | {"search": search}
 
 
 def graphs_compared(
@@ -653,7 +688,8 @@ def graphs_compared(
 
 def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     """The k nearest others of some rows by exact search, in a pool without equal rows."""
-    from ds2.method.knn import search_exact, unit_rows
+    from ds2.method.knn import unit_rows
+    from ds2.method.knn_exact import search_exact
 
     x = unit_rows(x)
     near, _ = search_exact(x[rows], x, k + 1)
@@ -675,6 +711,7 @@ PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         curve,
         refine,
         approximate,
+        wide,
         million,
     )
 }
