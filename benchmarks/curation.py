@@ -577,9 +577,9 @@ def _wall_and_cpu(call: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - used
 
 
-def uneven_pool(n: int, d: int = 64) -> PlantedPool:
+def uneven_pool(n: int, d: int = 64, shrink: float = 0.3) -> PlantedPool:
     """Planted pools from small tight clusters to large wide ones in one, on axes that shrink as those of text
-    do.
+    do: the i-th by i ** -shrink.
 
     Distances then grow smoothly, as in real pools: the 10th neighbour is 1.8 times as far as the first and
     the 96th 3.4 times (Alpaca, d = 64: 1.5 and 2.3). In clusters of one size with equal noise all samples
@@ -597,7 +597,7 @@ def uneven_pool(n: int, d: int = 64) -> PlantedPool:
         np.concatenate([getattr(part, name) for part in parts])[order]
         for name in ("embeddings", "true_scores", "scores")
     )
-    x *= np.arange(1, d + 1, dtype=np.float32) ** -0.3
+    x *= np.arange(1, d + 1, dtype=np.float32) ** -shrink
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     return PlantedPool(x, true, scores, parts[0].transitions, parts[0].prior)
 

@@ -34,6 +34,9 @@ from ds2.models.compute import NO_MODEL, Compute
 _TICK = 2 * 10**9
 """Nanoseconds: a folder that changed less than that ago may change again and show the same time."""
 
+_KEPT = 200
+"""Records that stay in memory: what the runs of a sweep share is among them, a long sweep needs no more."""
+
 
 class Status(Enum):
     computed = "computed"
@@ -116,7 +119,7 @@ class ArtifactStore:
         self._folders: dict[Path, tuple[int, dict[str, list[str]]]] = {}
         """Stage's folder -> when it changed last, and the names in it by fingerprint."""
         self._records: dict[Path, tuple[list[int], Record]] = {}
-        """Artifact -> the stamp of its record when it was read, and the record."""
+        """Artifact -> the stamp of its record when it was read, and the record; the `_KEPT` used last."""
         self._verified: dict[Path, list[list[int]]] = {}
         """Artifact -> size and modification time of its record and files when they were last hashed."""
 
@@ -156,9 +159,12 @@ class ArtifactStore:
     def _read(self, path: Path) -> Record:
         """The record of an artifact, parsed once while its file does not change. Raises DamagedArtifact."""
         stamp = stamp_of((path / RECORD).stat())
-        known = self._records.get(path)
+        known = self._records.pop(path, None)
         if known is None or known[0] != stamp:
-            known = self._records[path] = stamp, read_record(path)
+            known = stamp, read_record(path)
+        self._records[path] = known
+        if len(self._records) > _KEPT:
+            self._records.pop(next(iter(self._records)), None)
         return known[1]
 
     def load(self, step: Step, *, verify: bool = True) -> StageResult | None:

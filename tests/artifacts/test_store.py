@@ -79,6 +79,20 @@ def test_one_flipped_bit_anywhere_is_refused_by_name(tmp_path, file):
             ArtifactStore(tmp_path).obtain(make_step())
 
 
+def test_only_the_records_used_last_stay_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("ds2.artifacts.store._KEPT", 3)
+    store = ArtifactStore(tmp_path)
+    steps = [make_step(identity={"k": k}) for k in range(6)]
+    for step in steps:
+        store.obtain(step)
+    for step in [*steps, *steps]:
+        assert store.load(step).record["fingerprint"] == step.fingerprint
+        assert store.load(steps[0]).record["fingerprint"] == steps[0].fingerprint
+    assert [path.name.rpartition("-")[2] for path in store._records] == [
+        steps[k].fingerprint for k in (4, 5, 0)
+    ]
+
+
 def test_a_missing_file_is_refused_by_name(tmp_path):
     result = ArtifactStore(tmp_path).obtain(make_step())
     (result.path / "values.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shlex
 import subprocess
@@ -10,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
-from ds2.cli import ending
+from ds2.cli import app, ending
 from ds2.cli import main as cli
 
 
@@ -112,6 +114,20 @@ def test_a_multirun_shares_stages(arguments, capsys):
         for s in ("rate", "embed", "knn", "curate", "select")
     }
     assert count == {"rate": 2, "embed": 1, "knn": 1, "curate": 2, "select": 4}
+
+
+def test_a_multirun_keeps_no_configuration_of_jobs_that_ended(arguments, monkeypatch):
+    held, run = [], app._run
+
+    def counted(*given):
+        gc.collect()
+        held.append(sum(type(each) is DictConfig for each in gc.get_objects()))
+        run(*given)
+
+    monkeypatch.setattr(app, "_run", counted)
+    assert cli.run(["-m", *arguments, "budget.samples=10,20,30,40"]) == 0
+    assert len(held) == 4
+    assert held[-1] <= held[1] + 5
 
 
 def test_a_failing_job_does_not_stop_the_others_and_is_named(arguments, capsys):
