@@ -7,9 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from ds2.method.curation.planted import plant_pool
-from ds2.method.knn import KnnGraph, collapse_duplicates, knn_graph, unit_rows
-from ds2.method.knn_cells import largest
-from ds2.method.knn_exact import search_exact
+from ds2.method.knn import KnnGraph, collapse_duplicates, knn_graph, search_exact, unit_rows
 
 
 def brute_force(x, k):
@@ -201,20 +199,7 @@ def test_the_approximate_graph_of_a_small_pool_is_exact(n):
     np.testing.assert_array_equal(approximate.neighbors, exact.neighbors)
 
 
-@pytest.mark.parametrize("decimals", [6, 1])  # without equals; with many
-def test_the_largest_of_each_row_are_those_of_a_sort(decimals):
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        q, m = int(rng.integers(1, 20)), int(rng.integers(1, 2000))
-        k = int(rng.integers(1, min(m, 200) + 1))
-        values = rng.standard_normal((q, m)).astype(np.float32).round(decimals)
-        found, columns = largest(values, k)
-        expected = np.argsort(-values, axis=1, kind="stable")[:, :k]
-        np.testing.assert_array_equal(columns, expected)
-        np.testing.assert_array_equal(found, np.take_along_axis(values, expected, axis=1))
-
-
-def test_more_neighbours_than_the_nearest_cells_hold_are_found_too():
+def test_rows_whose_cells_hold_too_few_are_searched_exactly():
     rng = np.random.default_rng(13)
     cells = unit_rows(rng.normal(size=(100, 32)))[np.repeat(np.arange(100), 40)]
     x = cells + 0.01 * rng.normal(size=(4000, 32))  # 8 cells hold 320 samples

@@ -35,6 +35,6 @@ def step(run: Context) -> Step:
         return Outcome(counts, compute=Compute(0, operations, device=device_name(config.runtime.device)))
 
     slug = f"{run.pool.name}-{config.method.value}"
-    # Since 4 the rows of a cell are compared with the same cells.
-    version = 4 if config.method is KnnMethod.approximate else 2
+    # Since 3 the approximate search compares every pair where that is faster.
+    version = 3 if config.method is KnnMethod.approximate else 2
     return Step("knn", version, slug, identity(config), run.inputs("embed"), compute)
