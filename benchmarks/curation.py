@@ -632,7 +632,7 @@ def wide() -> Iterator[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "rows.npy"
-        np.save(file, uneven_pool(1_000_000, 384).embeddings.astype(np.float32))
+        np.save(file, uneven_pool(1_000_000, 384).embeddings.astype(np.float32, copy=False))
         code = (
             "import sys, time, resource, numpy as np, ds2; x = np.load(sys.argv[1], mmap_mode='r');"
             "began = time.perf_counter(); graph = ds2.knn_graph(x, 96, method='approximate', progress=True);"
