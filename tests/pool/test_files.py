@@ -206,6 +206,7 @@ def test_a_hub_name_has_a_configuration_a_split_and_a_revision(path, expected):
 
 
 def test_a_hub_name_that_is_none_and_one_that_cannot_be_had_are_one_line():
+    pytest.importorskip("huggingface_hub")
     with pytest.raises(UserError, match="write hf://ORG/NAME"):
         source("hf://name").load()
     config = FilesPoolConfig(name="", path="hf://org/name")

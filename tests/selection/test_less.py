@@ -25,6 +25,9 @@ from ds2.selection.strategies.lora_gradients import (
 )
 from ds2.selection.strategies.rds_plus import read_target
 
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:

@@ -21,6 +21,9 @@ from ds2.runs.chain import Chain
 from ds2.runs.pools import pool_of
 from ds2.runs.prepare import needs
 
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
