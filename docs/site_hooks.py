@@ -47,6 +47,7 @@ def on_files(files: Files, config: Any) -> Files:
         "reference/artifacts.md": "\n".join(_artifacts()),
         "reference/metrics.md": f"# Metrics and their names\n\n{_worded(ds2.report.tracking.__doc__ or '')}",
         "reference/library.md": "\n".join(_library()),
+        "benchmarks.md": "\n".join(_benchmarks()),
     }
     for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         pages[f"notebooks/{notebook.stem}.md"] = "\n\n".join(_notebook(notebook))
@@ -198,6 +199,33 @@ def _worded(docstring: str) -> str:
     parts = textwrap.dedent(docstring).strip().split("\n\n")
     shown = [f"```text\n{textwrap.dedent(part)}\n```" if part.startswith("  ") else part for part in parts]
     return "\n\n".join(shown) + "\n"
+
+
+def _benchmarks() -> Iterator[str]:
+    """Each program of benchmarks/ that a person starts: its own words, and the files of its numbers."""
+    yield "# Benchmarks\n"
+    yield "Numbers on these pages come from programs in the clone's `benchmarks/`, with machine, versions"
+    yield "and date beside them in `benchmarks/results/`. What each says of itself:\n"
+    folder = ROOT / "benchmarks"
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    for name in names:
+        text = ast.get_docstring(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))) or ""
+        if f"python benchmarks/{name}.py" not in text:
+            continue  # a part of another one
+        yield f"## {name}\n"
+        yield _worded(text)
+        longer = tuple(other for other in names if other != name and other.startswith(name))
+        results = (path.name for path in (folder / "results").glob("*.md"))
+        own = sorted(file for file in results if _is_of(file, name) and not _is_of(file, *longer))
+        if own:
+            yield f"Results: {', '.join(f'`{file}`' for file in own)}\n"
+
+
+def _is_of(file: str, *names: str) -> bool:
+    """Whether a file of results is one of these programs': `curation-speed.md`, `rating-local-tiny.md`."""
+    return file.startswith(
+        tuple(f"{name.replace('_', mark)}{end}" for name in names for mark in "_-" for end in ".-")
+    )
 
 
 def _library() -> Iterator[str]:
