@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ds2.base.version import VERSION
+
 if TYPE_CHECKING:
     from ds2.method.curation.api import curate as curate
     from ds2.method.curation.planted import PlantedPool as PlantedPool
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ds2.runs.stored import load_run as load_run
     from ds2.runs.stored import load_sweep as load_sweep
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "curate": "ds2.method.curation.api",

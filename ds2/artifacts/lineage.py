@@ -32,7 +32,7 @@ def locate(root: Path, name: str) -> Path:
     digits = re.search(r"(?:^|-)([0-9a-f]{4,16})$", name.rstrip("/").rpartition("/")[2])
     if digits is None:
         raise UserError(f"{name} is no artifact: give its folder, or its fingerprint (the first digits do)")
-    found = [p for p in _all(root) if p.name.rpartition("-")[2].startswith(digits[1])]
+    found = [p for p in all_artifacts(root) if p.name.rpartition("-")[2].startswith(digits[1])]
     if len(found) != 1:
         several = f": {', '.join(shown(path) for path in found[:4])}" if found else ""
         raise UserError(f"{name}: {len(found)} artifacts in {shown(root)} have such a fingerprint{several}")
@@ -68,7 +68,7 @@ def lineage(artifact: Path) -> dict[str, tuple[Path, Record]]:
     Raises:
         DamagedArtifact: a record is damaged.
     """
-    by_fingerprint = {path.name.rpartition("-")[2]: path for path in _all(artifact.parents[1])}
+    by_fingerprint = {path.name.rpartition("-")[2]: path for path in all_artifacts(artifact.parents[1])}
     found: dict[str, tuple[Path, Record]] = {}
 
     def visit(name: str, path: Path) -> None:
@@ -82,6 +82,7 @@ def lineage(artifact: Path) -> dict[str, tuple[Path, Record]]:
     return found
 
 
-def _all(root: Path) -> Sequence[Path]:
+def all_artifacts(root: Path) -> Sequence[Path]:
+    """Every finished artifact of a store, of stages that this code does not know too."""
     stages = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
     return [path for stage in stages for path in find_artifacts(stage)]

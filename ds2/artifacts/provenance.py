@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import TypedDict
 
 from ds2.base.load import load_module
+from ds2.base.version import VERSION
 from ds2.config import plugins
 
 _PACKAGES = (
-    "ds2", "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers",
+    "numpy", "scipy", "faiss-cpu", "scikit-learn", "sentence-transformers", "torch", "transformers",
     "peft", "accelerate", "datasets", "lm-eval", "vllm", "openai",
 )  # fmt: skip
 
@@ -48,6 +49,9 @@ class Provenance(TypedDict):
 def provenance(plugin: str | None = None) -> Provenance:
     """Versions (a plugin's too), git commit (None outside a clone) and host; computed once a process."""
     versions = {} if plugin is None else {plugin: plugin_version(plugin)}
+    versions["ds2"] = (
+        VERSION  # of the code that runs: an editable install keeps the number it was installed at
+    )
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)

@@ -12,8 +12,10 @@ from types import UnionType
 from typing import Any, NotRequired, TypedDict, cast
 
 from ds2.artifacts.provenance import Provenance
-from ds2.base.errors import DamagedArtifact
+from ds2.artifacts.versions import Age, age, newest
+from ds2.base.errors import DamagedArtifact, NewerArtifact
 from ds2.base.hashes import canonical_json
+from ds2.base.version import VERSION
 
 RECORD = "record.json"
 """Written last: a folder without one is not an artifact."""
@@ -61,7 +63,26 @@ def find_artifacts(folder: Path) -> list[Path]:
 
 
 def read_record(folder: Path) -> Record:
-    """The record of the artifact in a folder, checked against its own checksum. Raises DamagedArtifact."""
+    """The record of the artifact in a folder, checked against its own checksum.
+
+    Raises:
+        DamagedArtifact: it is not what was written.
+        NewerArtifact: only a later DS2 knows what is in the artifact.
+    """
+    record = read_any_record(folder)
+    if age(record["stage"], record["version"]) is Age.newer:
+        known = newest(record["stage"])
+        raise NewerArtifact(
+            f"{folder} was made by version {record['version']} of stage {record['stage']}, in ds2 "
+            f"{record['versions'].get('ds2', 'of a later version')}; this is ds2 {VERSION}, which knows "
+            + (f"version {known}" if known else "no such stage")
+            + ": upgrade ds2, or take another paths.artifacts (ds2 gc newer delete frees such artifacts)"
+        )
+    return record
+
+
+def read_any_record(folder: Path) -> Record:
+    """`read_record`, of any stage version: to name, count or remove an artifact, not to read its files."""
     path = folder / RECORD
     try:
         record, intact = parse_record(path.read_text(encoding="utf-8"))

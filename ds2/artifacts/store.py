@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache, cached_property
@@ -24,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ds2.artifacts import versions
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
@@ -131,6 +132,18 @@ class ArtifactStore:
                 f"two artifacts claim {step.fingerprint}: {claiming[0]} and {claiming[1]}; delete one"
             )
         return claiming[0] if claiming else None
+
+    def of_another_version(self, step: Step) -> tuple[int, Path] | None:
+        """The version and folder of what another stage version made of the same identity and inputs: the
+        latest; None where there is none.
+        """
+        if not self._names(self.root / step.stage):
+            return None
+        for number in versions.others(step.stage, step.version):
+            claiming = self._claiming(step.stage, replace(step, version=number).fingerprint)
+            if claiming:
+                return number, claiming[0]
+        return None
 
     def holds(self, stage: str, fingerprint: str) -> bool:
         """Whether there is a finished artifact of that stage and fingerprint."""

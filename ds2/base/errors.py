@@ -33,6 +33,10 @@ class DamagedArtifact(UserError):
     """A file of an artifact no longer matches the checksum in its record."""
 
 
+class NewerArtifact(UserError):
+    """An artifact whose stage version only a later DS2 knows."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, as far as a line holds it; its kind where it says nothing."""
     said = str(error).strip()

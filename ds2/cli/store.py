@@ -6,29 +6,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
 from rich.table import Table
 
 from ds2.artifacts.lineage import locate
-from ds2.artifacts.record import RECORD, find_artifacts, read_record
+from ds2.artifacts.record import RECORD, find_artifacts, read_any_record
 from ds2.artifacts.store import ArtifactStore
-from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.errors import DamagedArtifact, NewerArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
 from ds2.base.words import duration, size
-from ds2.cli import console, diff, verify
+from ds2.cli import console, diff, gc, verify
 from ds2.cli.doctor import examine_rater
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
 from ds2.config.command_line import JSON, CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.stages import STAGES
-from ds2.runs import jobs
 
 _LISTED = ("stage", "slug", "fingerprint", "version", "finished", "wall_seconds")
 """Of a record, what `ds2 list --json` tells."""
@@ -85,7 +82,7 @@ def _list(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
     header, rows = ("stage", "artifact", "finished", "computed in", "size"), []
     total = 0
     for path in _artifacts(store, stage):
-        record = read_record(path)
+        record = read_any_record(path)
         count = sum(file["bytes"] for file in record["files"].values())
         total += count
         if as_json:
@@ -110,7 +107,7 @@ def _show(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
     if len(words) != 1:
         raise UserError("ds2 show takes one fingerprint, or its first digits")
     path = locate(store.root, words[0])
-    record: dict[str, Any] = {**read_record(path)}
+    record: dict[str, Any] = {**read_any_record(path)}
     if as_json:
         console.line(json.dumps({"path": str(path), **record}, ensure_ascii=False))
         return 0
@@ -133,49 +130,21 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
         )
     said = {name: os.environ[name] for name in _WANDB if name in os.environ}
     console.line("W&B's variables: " + (", ".join(f"{k}={v}" for k, v in said.items()) or "none is set"))
-    sound, damaged = 0, []
+    sound, damaged, newer = 0, list[str](), list[str]()
     for path in _artifacts(store):
         try:
             store.verify(path)
             sound += 1
         except DamagedArtifact as error:
             damaged.append(str(error))
+        except NewerArtifact as error:
+            newer.append(str(error))
     console.line(f"{sound} sound artifacts in {shown(store.root)}")
+    for line in newer:
+        console.warning(line)
     for line in damaged:
         console.error(line)
     return 1 if damaged else 0
-
-
-def _gc(store: ArtifactStore, words: Sequence[str]) -> int:
-    """ds2 gc [delete]: what crashed runs left behind; a folder whose lock is held is left alone."""
-    if list(words) not in ([], ["delete"]):
-        raise UserError("ds2 gc lists what can go; ds2 gc delete removes it")
-    count = 0
-    for path in _leftovers(store):
-        count += 1
-        if words:
-            shutil.rmtree(path)
-        console.line(f"{'deleted' if words else 'unfinished'} {shown(path)}")
-    records = list(jobs.leftovers(store.root))
-    for path in records if words else ():
-        jobs.forget(path)
-    console.line(
-        f"{count} unfinished folders, {len(records)} records of dead jobs"
-        + ("" if words or not count + len(records) else "; ds2 gc delete removes them")
-    )
-    return 0
-
-
-def _leftovers(store: ArtifactStore) -> Iterator[Path]:
-    for stage in STAGES:
-        for path in sorted((store.root / stage).glob("*")):
-            if path.is_dir() and not (path / RECORD).is_file():
-                lock = FileLock(store.root / ".locks" / f"{path.name.rpartition('-')[2]}.lock")
-                try:
-                    with lock.acquire(timeout=0):
-                        yield path
-                except Timeout:
-                    continue
 
 
 MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": diff.run}
@@ -183,6 +152,6 @@ MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": 
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
     "verify": verify.run,
     "doctor": _doctor,
-    "gc": _gc,
+    "gc": gc.run,
 }
 NAMES = (*MACHINE_READABLE, *COMMANDS)

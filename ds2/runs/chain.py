@@ -223,12 +223,23 @@ class Chain:
         return [(step, self.store.find(step)) for step in self.steps]
 
     def _obtain(self, step: Step, reporter: Reporter) -> StageResult:
+        if self.store.find(step) is None:
+            self._say_older(step, reporter)
         own_clock = step.stage in ("finetune", "evaluate")
         with ended_as_asked(), clock(step.name, shown=self._context.progress and not own_clock):
             result = self.store.obtain(step, on_wait=partial(reporter.waiting, step), run=keep(self.config))
         self._context.results[step.name] = result
         reporter.stage(result)
         return result
+
+    def _say_older(self, step: Step, reporter: Reporter) -> None:
+        other = self.store.of_another_version(step)
+        if other is not None:
+            number, path = other
+            reporter.warning(
+                f"{step.name} is computed anew: {path.name} was made by version {number} of the stage, and "
+                f"version {step.version} gives another result (ds2 gc older)"
+            )
 
     def _obtain_raters(self, reporter: Reporter) -> None:
         """The steps of a panel's raters; those that fail are left out. Raises UserError where fewer than two

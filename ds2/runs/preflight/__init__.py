@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ds2.artifacts.store import Step
 from ds2.base import extras
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
@@ -20,7 +21,7 @@ from ds2.config import RunConfig
 from ds2.config.run import OnWarning
 from ds2.config.stages import stages_of
 from ds2.runs.chain import Chain
-from ds2.runs.preflight import disk, machine, plugins, stages
+from ds2.runs.preflight import disk, machine, plugins, stages, versions
 from ds2.runs.preflight.finding import Finding, Run, problem
 
 
@@ -74,13 +75,15 @@ class Preflight:
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[Finding, ...]] = {}
+        self._newer_of: dict[str, tuple[Finding, ...]] = {}
 
     def look(self, config: RunConfig) -> tuple[Chain | None, Findings]:
         """The chain (None where it cannot be built) and everything that was found of it."""
         try:
             chain = Chain(config)
-            pending = {step.stage for step in chain.steps if chain.store.find(step) is None}
-            found = list(plugins.reused(chain.store, chain.steps))
+            missing = [step for step in chain.steps if chain.store.find(step) is None]
+            pending = {step.stage for step in missing}
+            found = [*plugins.reused(chain.store, chain.steps), *self._newer(chain, missing)]
         except UserError as error:
             chain, pending = None, set(stages_of(config))
             found = [problem(line) for line in error.lines]
@@ -89,6 +92,12 @@ class Preflight:
             if not check.stages or pending & set(check.stages):
                 found += self._look(check, run)
         return chain, _sorted(found, fail=config.on_warning is OnWarning.fail)
+
+    def _newer(self, chain: Chain, missing: list[Step]) -> tuple[Finding, ...]:
+        for step in missing:
+            if step.fingerprint not in self._newer_of:
+                self._newer_of[step.fingerprint] = tuple(versions.newer(chain.store, [step]))
+        return tuple(each for step in missing for each in self._newer_of[step.fingerprint])
 
     def _look(self, check: Check, run: Run) -> tuple[Finding, ...]:
         values: list[Any] = [to_plain(getattr(run.config, name)) for name in check.reads]

@@ -13,6 +13,7 @@ from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
 from ds2.base.paths import shown
 from ds2.config import CurationMethod, LlmRaterConfig, RaterConfig
@@ -81,7 +82,9 @@ def step(run: Context) -> Step:
     if config.method is CurationMethod.refine and _gives_columns(run.config.rater):
         values |= {"panel": PANEL}
     slug = f"{run.pool.name}-{run.config.rater.name}-{config.method.value}"
-    return Step("curate", 4, slug, values, run.inputs("rate", "embed", "knn", pool=True), compute)
+    return Step(
+        "curate", version("curate"), slug, values, run.inputs("rate", "embed", "knn", pool=True), compute
+    )
 
 
 def anchors_path(given: str) -> Path:

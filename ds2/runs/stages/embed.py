@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ds2.artifacts import embeddings as artifact
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.engine import Engine
 from ds2.base.errors import UserError
 from ds2.base.load import load_function
@@ -51,7 +52,9 @@ def step(run: Context) -> Step:
         return Outcome(counts, warnings, _compute(embedder, meter))
 
     slug = f"{run.pool.name}-{embedder.name}"
-    return Step("embed", 3, slug, values, run.inputs(pool=True), compute, package=embedder.package)
+    return Step(
+        "embed", version("embed"), slug, values, run.inputs(pool=True), compute, package=embedder.package
+    )
 
 
 def _compute(embedder: EmbedderConfig, meter: Meter) -> Compute:

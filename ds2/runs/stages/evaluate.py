@@ -8,6 +8,7 @@ from typing import Any
 from ds2.artifacts import adapter
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
 from ds2.config import MiniPoolConfig
 from ds2.models.compute import UNKNOWN
@@ -41,7 +42,7 @@ def step(run: Context) -> Step:
         return Outcome(counts, _warnings(evaluation), UNKNOWN)
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
-    return Step("evaluate", 2, slug, values, run.inputs("model", "finetune"), compute)
+    return Step("evaluate", version("evaluate"), slug, values, run.inputs("model", "finetune"), compute)
 
 
 def _warnings(evaluation: Evaluation) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.config.selection import ExportForm
 from ds2.export import export
 from ds2.runs.context import Context
@@ -35,4 +36,11 @@ def export_step(
         counts = {each.form: each.tally.to_plain() for each in done}
         return Outcome(counts, tuple(f"{each.form}: {line}" for each in done for line in each.tally.lines()))
 
-    return Step("export", 1, slug, {"forms": wanted, "scores": with_scores}, {"select": fingerprint}, compute)
+    return Step(
+        "export",
+        version("export"),
+        slug,
+        {"forms": wanted, "scores": with_scores},
+        {"select": fingerprint},
+        compute,
+    )

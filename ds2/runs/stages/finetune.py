@@ -8,6 +8,7 @@ from typing import Any
 
 from ds2.artifacts import adapter, subset
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.config.training import TOKEN_FIELDS
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
@@ -58,4 +59,12 @@ def step(run: Context) -> Step:
     if config.cleans_tokens:  # which tokens were measured to be worth what is the identity of `tokens`
         values["token_share"] = config.token_share
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"
-    return Step("finetune", 1, slug, values, run.inputs("model", "select", "tokens"), compute, resumable=True)
+    return Step(
+        "finetune",
+        version("finetune"),
+        slug,
+        values,
+        run.inputs("model", "select", "tokens"),
+        compute,
+        resumable=True,
+    )

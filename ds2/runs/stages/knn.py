@@ -9,7 +9,7 @@ import numpy as np
 from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import write_graph
 from ds2.artifacts.store import Outcome, Step
-from ds2.method.choices import KnnMethod
+from ds2.artifacts.versions import version
 from ds2.method.knn import knn_graph
 from ds2.models import flops
 from ds2.models.compute import Compute, device_name
@@ -35,6 +35,5 @@ def step(run: Context) -> Step:
         return Outcome(counts, compute=Compute(0, operations, device=device_name(config.runtime.device)))
 
     slug = f"{run.pool.name}-{config.method.value}"
-    # Since 3 the approximate search compares every pair where that is faster.
-    version = 3 if config.method is KnnMethod.approximate else 2
-    return Step("knn", version, slug, identity(config), run.inputs("embed"), compute)
+    number = version("knn", config.method.value)
+    return Step("knn", number, slug, identity(config), run.inputs("embed"), compute)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.values import workspace, write_values
+from ds2.artifacts.versions import version
 from ds2.base.threads import torch_threads
 from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs.context import Context
@@ -49,4 +50,6 @@ def step(run: Context) -> Step:
 
     slug = f"{run.pool.name}-{config.strategy}"
     inputs = run.inputs(*(["model"] if config.scorer is None else []), pool=True)
-    return Step("measure", 1, slug, values, inputs, compute, resumable=True, package=config.package)
+    return Step(
+        "measure", version("measure"), slug, values, inputs, compute, resumable=True, package=config.package
+    )

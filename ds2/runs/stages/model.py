@@ -9,6 +9,7 @@ from typing import Any
 
 from ds2.artifacts import base_model as artifact
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.config import HubModelConfig, MiniModelConfig, PackagedModelConfig, TinyModelConfig
 from ds2.models import packaged
 from ds2.models.compute import UNKNOWN
@@ -42,7 +43,7 @@ def step(run: Context) -> Step | None:
         artifact.write(folder, metrics, curve)
         return Outcome(metrics, _warnings(metrics), UNKNOWN)
 
-    return Step("model", 1, config.name, identity(config), {}, compute)
+    return Step("model", version("model"), config.name, identity(config), {}, compute)
 
 
 def _packaged(run: Context, config: PackagedModelConfig) -> Step:
@@ -57,7 +58,7 @@ def _packaged(run: Context, config: PackagedModelConfig) -> Step:
         return Outcome(metrics, compute=UNKNOWN)
 
     values = {"kind": type(config).__name__, "content": run.hashes.of(file)}
-    return Step("model", 1, config.name, values, {}, compute)
+    return Step("model", version("model"), config.name, values, {}, compute)
 
 
 def _warnings(metrics: Mapping[str, Any]) -> tuple[str, ...]:

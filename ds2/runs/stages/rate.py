@@ -11,6 +11,7 @@ import numpy as np
 
 from ds2.artifacts import ratings as artifact
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import MissingInput
 from ds2.config import LlmRaterConfig, ReleasedRaterConfig, SimulatedRaterConfig
@@ -56,8 +57,8 @@ def step(run: Context) -> Step:
 
     values = {"rater": {**identity(rater, drop=drop), **content}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    version = 2 if rater.several else 1  # whose each column is has been kept since 2
-    return Step("rate", version, slug, values, run.inputs(pool=True), compute, package=rater.package)
+    number = version("rate", "several" if rater.several else "scores")
+    return Step("rate", number, slug, values, run.inputs(pool=True), compute, package=rater.package)
 
 
 def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
@@ -92,8 +93,8 @@ def _step_of_model(run: Context, rater: LlmRaterConfig) -> Step:
     own = {} if rater.prompt is None else {"prompt": rubric_of(rater.prompt).digest}
     values = {"rater": {**identity(rater, drop=drop), "model": model, **own}, "scale": to_plain(scale)}
     slug = f"{run.pool.name}-{rater.name}"
-    version = 3 if rater.repeats == 1 else 4  # each repeat's scores have been kept since 4
-    return Step("rate", version, slug, values, run.inputs(pool=True), compute, forecast)
+    number = version("rate", "model" if rater.repeats == 1 else "repeats")
+    return Step("rate", number, slug, values, run.inputs(pool=True), compute, forecast)
 
 
 def _compute(

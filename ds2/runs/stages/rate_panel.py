@@ -10,6 +10,7 @@ import numpy as np
 
 from ds2.artifacts import ratings as artifact
 from ds2.artifacts.store import Outcome, Step, open_store
+from ds2.artifacts.versions import version
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RaterConfig
@@ -67,7 +68,9 @@ def step(run: Context) -> Step:
         "scale": to_plain(run.config.scale),
     }
     inputs = run.inputs(pool=True) | {member.name: member.fingerprint for member in members}
-    return Step("rate", 1, f"{run.pool.name}-{panel.name}", values, inputs, compute, forecast)
+    return Step(
+        "rate", version("rate", "scores"), f"{run.pool.name}-{panel.name}", values, inputs, compute, forecast
+    )
 
 
 def refuse_fewer_than_two(panel: PanelRaterConfig, lost: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ds2.artifacts.page import write_page
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.report import render
 from ds2.runs.context import Context
 
@@ -24,4 +25,4 @@ def step(run: Context, name: str, result: Callable[[], RunResult]) -> Step:
         write_page(folder, render(result()))
         return Outcome()
 
-    return Step("report", 2, name, {"name": name}, run.inputs(*run.steps), compute)
+    return Step("report", version("report"), name, {"name": name}, run.inputs(*run.steps), compute)

@@ -16,6 +16,7 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.subset import write_subset
 from ds2.artifacts.values import read_values
+from ds2.artifacts.versions import version
 from ds2.artifacts.written_samples import layout, present_fields
 from ds2.base.errors import UserError
 from ds2.base.paths import shown
@@ -67,7 +68,7 @@ def step(run: Context) -> Step:
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
     inputs = run.inputs(*before, *(["model"] if counted else []), pool=True)
-    return Step("select", 4, slug, values, inputs, compute, package=config.package)
+    return Step("select", version("select"), slug, values, inputs, compute, package=config.package)
 
 
 def _budget(run: Context) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ds2.artifacts.sifted import contamination_file, read_sifted, write_sifted
 from ds2.artifacts.store import ArtifactStore, Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint
 from ds2.base.paths import shown
@@ -48,7 +49,7 @@ def step_of(config: RunConfig, whole: PoolSource) -> Step:
         }  # fmt: skip
         return Outcome(counts)
 
-    this = Step("sift", 1, whole.name, identity, {"pool": whole.fingerprint}, compute)
+    this = Step("sift", version("sift"), whole.name, identity, {"pool": whole.fingerprint}, compute)
     return this
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ds2.artifacts import adapter, subset, token_scores
 from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
 from ds2.config.training import TOKEN_FIELDS
 from ds2.models.compute import Meter
@@ -52,7 +53,7 @@ def step(run: Context) -> Step:
         kept = {name: value for name, value in identity(config).items() if name in read}
         values |= {"finetune": kept, "reference": run.hashes.of(Path(reference))}
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"
-    return Step("tokens", 1, slug, values, run.inputs("model", "select"), compute)
+    return Step("tokens", version("tokens"), slug, values, run.inputs("model", "select"), compute)
 
 
 def _references(folder: Path, rows: Path, where: dict[str, Any], meter: Meter) -> list[Path]:

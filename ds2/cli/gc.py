@@ -1,0 +1,124 @@
+"""`ds2 gc`: what of a store can go, and why."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ds2.artifacts.lineage import all_artifacts
+from ds2.artifacts.record import RECORD, Record, read_any_record
+from ds2.artifacts.store import ArtifactStore
+from ds2.artifacts.versions import Age, age, newest
+from ds2.base.errors import DamagedArtifact, UserError
+from ds2.base.paths import shown
+from ds2.base.words import size
+from ds2.cli import console
+from ds2.config.stages import STAGES
+from ds2.runs import jobs
+
+_DELETE = "delete"
+_ASKED_FOR = (Age.older.value, Age.newer.value)
+"""Finished artifacts, which cost somebody time and still open: removed where their age is named alone."""
+
+
+@dataclass(frozen=True)
+class _Aged:
+    """A finished artifact that this code will never reuse."""
+
+    path: Path
+    age: Age
+    why: str
+    bytes: int
+
+
+def run(store: ArtifactStore, words: Sequence[str]) -> int:
+    """ds2 gc [older] [newer] [delete]: what crashed runs left behind (a folder whose lock is held is left
+    alone), and finished artifacts of other stage versions.
+    """
+    if len(set(words)) != len(words) or not {*words} <= {*_ASKED_FOR, _DELETE}:
+        raise UserError(
+            "ds2 gc lists what can go; ds2 gc delete removes what crashed runs left, ds2 gc older delete "
+            "artifacts of older stage versions too, ds2 gc newer delete those of newer ones"
+        )
+    delete = _DELETE in words
+    unfinished = list(_leftovers(store))
+    for path in unfinished:
+        if delete:
+            shutil.rmtree(path)
+        console.line(f"{'deleted' if delete else 'unfinished'} {shown(path)}")
+    records = list(jobs.leftovers(store.root))
+    for path in records if delete else ():
+        jobs.forget(path)
+    aged = list(_aged(store))
+    for each in aged:
+        going = delete and each.age.value in words
+        if going:
+            shutil.rmtree(each.path)
+        console.line(
+            f"{'deleted' if going else each.age.value} {shown(each.path)}: {each.why}, {size(each.bytes)}"
+        )
+    counts = [f"{len(unfinished)} unfinished folders", f"{len(records)} records of dead jobs"]
+    for word in _ASKED_FOR:
+        counts.append(f"{sum(each.age.value == word for each in aged)} artifacts of {word} stage versions")
+    console.line(", ".join(counts) + _advice(bool(unfinished or records), aged, words))
+    return 0
+
+
+def _advice(crashed: bool, aged: Sequence[_Aged], words: Sequence[str]) -> str:
+    """What to type to have the rest removed."""
+    delete = _DELETE in words
+    left = [word for word in _ASKED_FOR if any(each.age.value == word for each in aged)]
+    commands = ["ds2 gc delete"] if crashed and not delete else []
+    commands += [f"ds2 gc {word} delete" for word in left if not (delete and word in words)]
+    return "" if not commands else f"; {', '.join(commands)} remove{'s' if len(commands) == 1 else ''} them"
+
+
+def _leftovers(store: ArtifactStore) -> Iterator[Path]:
+    for stage in STAGES:
+        for path in sorted((store.root / stage).glob("*")):
+            if path.is_dir() and not (path / RECORD).is_file():
+                lock = FileLock(store.root / ".locks" / f"{path.name.rpartition('-')[2]}.lock")
+                try:
+                    with lock.acquire(timeout=0):
+                        yield path
+                except Timeout:
+                    continue
+
+
+def _aged(store: ArtifactStore) -> Iterator[_Aged]:
+    """Artifacts of other stage versions, and all that was made from them: no run of this code asks for
+    either. A damaged record, which does not tell, is said.
+    """
+    records: dict[Path, Record] = {}
+    for path in all_artifacts(store.root):
+        try:
+            records[path] = read_any_record(path)
+        except DamagedArtifact as error:
+            console.error(str(error))
+    reasons: dict[str, tuple[Age, str]] = {}  # by fingerprint
+    for record in records.values():
+        stage, number = record["stage"], record["version"]
+        if age(stage, number) is not Age.current:
+            known = f"this ds2 makes {newest(stage)}" if newest(stage) else "this ds2 knows no such stage"
+            why = f"version {number} of stage {stage}, and {known}"
+            reasons[record["fingerprint"]] = age(stage, number), why
+    found = True
+    while found:  # as deep as the chain is
+        found = False
+        for record in records.values():
+            before = next((f for f in record["inputs"].values() if f in reasons), None)
+            if before is not None and record["fingerprint"] not in reasons:
+                how_old = reasons[before][0]
+                reasons[record["fingerprint"]] = (
+                    how_old,
+                    f"made from {before}, of {how_old.value} stage versions",
+                )
+                found = True
+    for path, record in records.items():
+        if record["fingerprint"] in reasons:
+            how_old, why = reasons[record["fingerprint"]]
+            yield _Aged(path, how_old, why, sum(file["bytes"] for file in record["files"].values()))
