@@ -1,19 +1,22 @@
-"""What the runs of a sweep cost beside what they came to: which of samples, tokens and operations were equal,
-and whether a selection is worth what it takes (after arXiv 2410.16208).
+"""What the runs of a sweep cost beside what they came to: which of samples, tokens and FLOPs were equal, and
+whether a selection is worth what it takes (after arXiv 2410.16208).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ds2.base.words import duration
-from ds2.config.stages import CHOICES, Key
+from ds2.config.stages import CHOICES, Key, flops_text
 from ds2.report.answers import AVERAGE
+from ds2.report.choices import word
 from ds2.report.costs import Spent, spent
-from ds2.report.figures.canvas import ACCENT, INK, WARM, new_figure
+from ds2.report.figures.canvas import ACCENT, INK, MUTED, SOFT, WARM, new_figure
 from ds2.report.table import ResultTable
 from experiments import grid
 from experiments.result import Options, Result, Table
@@ -22,11 +25,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Costs beside the average, means over seeds. Training counts 6 N D operations. Selection is the wall "
-    "time of all stages before training, on the machines that computed them, also where a run reused them; "
-    "'and' names what is not known and not in it."
+    "Costs beside the average, means over seeds. FLOPs: 2 N a token that a model reads, 6 N a token that it "
+    "trains on (docs/budgets.md). Selection is all stages before training; its seconds are the wall time on "
+    "the machines that computed them, also where a run reused them; 'and' names what is not known and not in "
+    "it."
 )
-NUMBERS = ("samples", "tokens", "responses", "flops", "selection_seconds", "training_seconds", "dollars")
+NUMBERS = (
+    "samples", "tokens", "responses", "selection_flops", "flops", "all_flops", "selection_seconds",
+    "training_seconds", "dollars",
+)  # fmt: skip
+BY_THE_TRUTH = "oracle"
+"""Goes by what no selection knows: drawn, and no rival for the least compute."""
 
 
 def run(name: str, options: Options) -> Result:
@@ -36,10 +45,11 @@ def run(name: str, options: Options) -> Result:
     rows = {
         key: costs for key, row in table.by_key.items() if (costs := [spent(r) for r in row.runs.values()])
     }
+    points, unit = points_of(table, rows), table.unit(AVERAGE)
     return Result(
         f"Costs of {swept.sweep.title or name}", CAPTION, [_table(table, rows)] if rows else [],
-        figures={"costs": draw(table, rows)} if rows else {},
-        notes=swept.lines(), complete=swept.complete,
+        figures={"costs": draw(points, less_is_better=unit.less_is_better)} if points else {},
+        notes=[*verdict(points, less_is_better=unit.less_is_better), *swept.lines()], complete=swept.complete,
     )  # fmt: skip
 
 
@@ -51,19 +61,25 @@ def mean(costs: Sequence[Spent], name: str) -> float | None:
 
 def _table(table: ResultTable, rows: dict[Key, list[Spent]]) -> Table:
     frame, text = [], []
+    several = len({_labels(key)["budget"] for key in rows} - {None}) > 1
     for key, costs in rows.items():
-        labels = {name: value or "" for name, value in zip(CHOICES, key, strict=True)}
+        labels = {name: value or "" for name, value in _labels(key).items()}
         number = {name: mean(costs, name) for name in NUMBERS}
-        unknown = ", ".join(dict.fromkeys(name for cost in costs for name in cost.unknown))
+        unknown, uncounted = (
+            ", ".join(dict.fromkeys(stage for cost in costs for stage in getattr(cost, name)))
+            for name in ("unknown", "uncounted")
+        )
         value, std, _ = table.cell(table.by_key[key], AVERAGE)
-        frame.append({**labels, **number, "unknown": unknown, "average": value})
+        frame.append({**labels, **number, "unknown": unknown, "uncounted": uncounted, "average": value})
         text.append({
             "method": labels["method"], "rater": labels["rater"],
+            **({"budget": _budget(key)} if several else {}),
             "samples": _count(number["samples"]), "tokens trained": _count(number["tokens"]),
             "responses": _count(number["responses"]),
-            "PFLOP": "" if number["flops"] is None else f"{number['flops'] / 1e15:.3g}",
-            "selection": _selection(number, unknown),
-            "training": duration(number["training_seconds"]) if number["tokens"] is not None else "",
+            "FLOPs selection": f"not known: {uncounted}" if uncounted else _flops(number["selection_flops"]),
+            "FLOPs training": _flops(number["flops"]), "FLOPs both": _flops(number["all_flops"]),
+            "time selection": _selection(number, unknown),
+            "time training": duration(number["training_seconds"]) if number["tokens"] is not None else "",
             "dollars": "unknown" if number["dollars"] is None else f"{number['dollars']:.2f}",
             "average": "" if value is None else table.unit(AVERAGE).shown(value, std),
         })  # fmt: skip
@@ -71,8 +87,21 @@ def _table(table: ResultTable, rows: dict[Key, list[Spent]]) -> Table:
     return Table("costs", pd.DataFrame(frame), shown=shown, right=tuple(shown.columns[2:]))
 
 
+def _labels(key: Key) -> dict[str, Any]:
+    return dict(zip(CHOICES, key, strict=True))
+
+
+def _budget(key: Key) -> str:
+    budget = _labels(key)["budget"]
+    return "" if budget is None else word("budget", budget)
+
+
 def _count(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
+
+
+def _flops(value: float | None) -> str:
+    return "" if value is None else "0" if value == 0 else flops_text(value, 3)
 
 
 def _selection(number: Mapping[str, float | None], unknown: str) -> str:
@@ -82,28 +111,115 @@ def _selection(number: Mapping[str, float | None], unknown: str) -> str:
     return f"{known} and {unknown}" if unknown else known
 
 
-def draw(table: ResultTable, rows: dict[Key, list[Spent]]) -> Figure:
-    """Average against seconds of selection and training together; hollow where a part is not known, so that
-    the point belongs further to the right.
-    """
-    figure, panel = new_figure(6.4, 4.2)
+@dataclass(frozen=True)
+class Point:
+    """A row of the table: what it came to, and what selecting and training took together."""
+
+    method: str
+    """With the rater."""
+    budget: str
+    average: float
+    flops: float | None
+    """None: a part of it is not known."""
+    seconds: float
+    whole_seconds: bool
+    """Whether no part of them is missing."""
+
+    @property
+    def name(self) -> str:
+        """Method and budget."""
+        return f"{self.method} at {self.budget}" if self.budget else self.method
+
+
+def points_of(table: ResultTable, rows: Mapping[Key, Sequence[Spent]]) -> list[Point]:
+    """The rows that trained and have an average, in the table's order."""
+    points = []
     for key, costs in rows.items():
         value, _, _ = table.cell(table.by_key[key], AVERAGE)
-        seconds = [mean(costs, name) or 0.0 for name in ("selection_seconds", "training_seconds")]
-        if value is None or not sum(seconds):
+        seconds = sum(mean(costs, name) or 0.0 for name in ("selection_seconds", "training_seconds"))
+        if value is None or any(cost.tokens is None for cost in costs):
             continue  # the base model costs nothing
-        lacks = any(cost.unknown for cost in costs)
-        labels = dict(zip(CHOICES, key, strict=True))
-        colour = WARM if lacks else ACCENT
-        panel.plot(sum(seconds), value, "o", color=colour, markerfacecolor="none" if lacks else colour)
-        said = " ".join(str(part) for part in (labels["method"], labels["rater"]) if part)
+        labels = _labels(key)
+        method = " ".join(str(labels[name]) for name in ("method", "rater") if labels[name])
+        whole = not any(cost.unknown for cost in costs)
+        points.append(Point(method, _budget(key), value, mean(costs, "all_flops"), seconds, whole))
+    return points
+
+
+def frontier(points: Sequence[Point], *, less_is_better: bool) -> list[Point]:
+    """Those that no other reaches with as few FLOPs, cheapest first; the oracle and what is not counted are
+    no rivals.
+    """
+    sign = -1 if less_is_better else 1
+    rivals = [point for point in points if point.flops is not None and not _by_the_truth(point)]
+    best: list[Point] = []
+    for point in sorted(rivals, key=lambda point: (point.flops or 0.0, -sign * point.average)):
+        if not best or sign * point.average > sign * best[-1].average:
+            best.append(point)
+    return best
+
+
+def _by_the_truth(point: Point) -> bool:
+    return point.method.split()[0] == BY_THE_TRUTH
+
+
+def verdict(points: Sequence[Point], *, less_is_better: bool) -> list[str]:
+    """Which rows are compute-optimal, which methods never are, and of which nobody can tell."""
+    best = frontier(points, less_is_better=less_is_better)
+    if len(points) < 2 or not best:
+        return []
+    on = ", ".join(f"{point.name} ({point.average:.3g} for {_flops(point.flops)})" for point in best)
+    counted = dict.fromkeys(p.method for p in points if p.flops is not None and not _by_the_truth(p))
+    never = [method for method in counted if all(point.method != method for point in best)]
+    untold = dict.fromkeys(point.method for point in points if point.flops is None)
+    return [
+        f"Compute-optimal, selecting counted in (no other row has as good a mean for as few FLOPs): {on}.",
+        *([f"Never so here: {', '.join(never)}."] if never else []),
+        *([f"Not compared, for nobody told what they took: {', '.join(untold)}."] if untold else []),
+        "These are means over seeds: whether two of them differ, the intervals of the sweep's own table say.",
+    ]
+
+
+def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
+    """Average against the FLOPs, and against the seconds, of selecting and training together; one method's
+    budgets joined, what is compute-optimal stepped through, hollow where a part is not known, so that the
+    point belongs further to the right.
+    """
+    what = "average, nats a token: less is better" if less_is_better else "average, points"
+    counted = [point for point in points if point.flops is not None]
+    figure, panels = new_figure(6.4 * (1 + bool(counted)), 4.4, ncols=1 + bool(counted), squeeze=False)
+    panels = list(panels[0])
+    if counted:
+        panel = panels.pop(0)
+        best = frontier(points, less_is_better=less_is_better)
+        panel.step(
+            [point.flops for point in best], [point.average for point in best], where="post", color=MUTED,
+            linewidth=4, alpha=0.5, zorder=0, label="compute-optimal",
+        )  # fmt: skip
+        _scatter(panel, counted, [point.flops or 0.0 for point in counted], [True] * len(counted))
+        panel.set_xlabel("FLOPs of selecting and training (counted, docs/budgets.md)")
+        panel.legend(loc="lower right", frameon=False, fontsize=8, labelcolor=SOFT)
+        panel.set_ylabel(what)
+    _scatter(panels[0], points, [p.seconds for p in points], [p.whole_seconds for p in points])
+    panels[0].xaxis.set_major_formatter("{x:g}")
+    panels[0].set_xlabel("seconds of selecting and training (hollow: without what is not known)")
+    panels[0].set_ylabel(what)
+    return figure
+
+
+def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool]) -> None:
+    """The points of each method joined, its name beside the last."""
+    for method, group in groupby(range(len(points)), key=lambda place: points[place].method):
+        places = list(group)
+        truth = _by_the_truth(points[places[0]])
+        colour = MUTED if truth else ACCENT if " " in method else WARM
+        xs, ys = [x[place] for place in places], [points[place].average for place in places]
+        panel.plot(xs, ys, "-", color=colour, linewidth=0.8, alpha=0.6)
+        for place in places:
+            face = colour if whole[place] else "none"
+            panel.plot(x[place], points[place].average, "o", color=colour, markerfacecolor=face)
         panel.annotate(
-            said, (sum(seconds), value), xytext=(5, 3), textcoords="offset points", fontsize=8, color=INK
+            method, (xs[-1], ys[-1]), xytext=(5, 3), textcoords="offset points", fontsize=7.5, color=INK
         )
     panel.set_xscale("log")
-    panel.xaxis.set_major_formatter("{x:g}")
-    panel.xaxis.set_minor_formatter("{x:g}")
-    panel.set_xlabel("seconds of selection and training (hollow: without what is not known)")
-    unit = table.unit(AVERAGE)
-    panel.set_ylabel("average, nats a token: less is better" if unit.less_is_better else "average, points")
-    return figure
+    panel.margins(x=0.25)

@@ -24,6 +24,7 @@ STAGES = ("rate", "embed", "knn", "curate", "select", "finetune", "evaluate")
 AVERAGE = wr.SummaryMetric("eval/average")
 SECONDS = wr.SummaryMetric("cost/seconds")
 DOLLARS = wr.SummaryMetric("cost/usd")
+FLOPS = wr.SummaryMetric("cost/flops")
 
 
 def workspace(entity: str, project: str, tasks: Sequence[str]) -> ws.Workspace:
@@ -45,7 +46,7 @@ def workspace(entity: str, project: str, tasks: Sequence[str]) -> ws.Workspace:
             groupby=[expr.Config(choice) for choice in CHOICES],
             pinned_columns=[
                 *(f"config:{choice}.value" for choice in (*CHOICES, "curation", "seed")),
-                *(f"summary:{metric.name}" for metric in (AVERAGE, SECONDS, DOLLARS)),
+                *(f"summary:{metric.name}" for metric in (AVERAGE, FLOPS, SECONDS, DOLLARS)),
             ],
         ),
         auto_generate_panels=False,
@@ -66,8 +67,9 @@ def report(entity: str, project: str, tasks: Sequence[str]) -> wr.Report:
             "Cost against average",
             "Seconds are of the whole chain as if nothing had been cached: a sweep pays for each distinct "
             "stage once. "
-            "Dollars are those of the rater's answers, none where no language model was asked, and left out "
-            "where its price is not known.",
+            "FLOPs are those of selecting and training, left out where a part of them is not known "
+            "(docs/budgets.md). Dollars are those of the rater's answers, none where no language model was "
+            "asked, and left out where its price is not known.",
             cost(),
         ),
         (
@@ -118,8 +120,15 @@ def comparison(tasks: Sequence[str]) -> list[Any]:
 
 
 def cost() -> list[Any]:
-    """Seconds and dollars against the average, and where they went."""
+    """FLOPs, seconds and dollars against the average, and where they went."""
     return _placed(
+        wr.ScatterPlot(
+            title="Compute (FLOPs of selecting and training) against average", x=FLOPS, y=AVERAGE, log_x=True
+        ),
+        wr.BarPlot(
+            title="FLOPs of each stage", metrics=[f"{stage}/compute_flops" for stage in STAGES[:-1]],
+            max_runs_to_show=30,
+        ),
         wr.ScatterPlot(title="Cost (seconds of the chain) against average", x=SECONDS, y=AVERAGE, log_x=True),
         wr.ScatterPlot(title="Cost (US dollars of the rater) against average", x=DOLLARS, y=AVERAGE),
         wr.BarPlot(

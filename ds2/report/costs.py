@@ -10,8 +10,9 @@ evaluating are no cost of a choice and left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ds2.artifacts import adapter
 from ds2.artifacts.run import RunResult
@@ -19,6 +20,7 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import subset_size
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RaterConfig, TfidfEmbedderConfig
 from ds2.config.rating import raters_of
+from ds2.config.stages import flops_text
 from ds2.models import flops
 from ds2.models.compute import NO_MODEL, UNKNOWN, Compute, from_block
 from ds2.rating.cost import stated_parameters, tokens_told
@@ -102,6 +104,28 @@ def spent(run: RunResult) -> Spent:
         unknown=tuple(name for name, cost in by_stage.items() if cost.seconds is None),
         uncounted=uncounted,
     )
+
+
+Size = tuple[float | None, Callable[[float], str]]
+"""A mean over runs, None where one of them does not know it, and how a person reads it."""
+
+
+def sizes_of(runs: Sequence[RunResult]) -> dict[str, Size]:
+    """The three things that a budget can be of, as the runs of a row had them."""
+    each = [spent(run) for run in runs]
+    values: dict[str, tuple[list[Any], Callable[[float], str]]] = {
+        "samples": ([cost.samples for cost in each], _counted),
+        "tokens trained": ([cost.tokens for cost in each], _counted),
+        "FLOPs": ([cost.all_flops for cost in each], lambda value: flops_text(value, 3)),
+    }
+    return {
+        name: (None if None in found or not found else sum(found) / len(found), said)
+        for name, (found, said) in values.items()
+    }
+
+
+def _counted(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _of_stage(run: RunResult, stage: str, parts: Sequence[StageResult]) -> Cost:

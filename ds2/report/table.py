@@ -17,6 +17,7 @@ from ds2.artifacts.run import RunResult
 from ds2.config import RunConfig
 from ds2.config.stages import CHOICES, Key, amount, key_of
 from ds2.report.answers import AVERAGE
+from ds2.report.costs import Size, sizes_of
 from ds2.report.differences import Difference, difference
 from ds2.report.table_rows import Published, Row, task_names
 from ds2.report.table_text import BEST, TIED, Table
@@ -108,7 +109,9 @@ class ResultTable:
                 gap, scale = self.differences.get((key, task)), self.unit(task).scale
                 printed = self.published.get((key, task))
                 rows.append({
-                    **dict(zip(CHOICES, key, strict=True)), "task": task, "mean": mean, "std": std,
+                    **dict(zip(CHOICES, key, strict=True)),
+                    **{name: size for name, (size, _) in self.sizes[key].items()},
+                    "task": task, "mean": mean, "std": std,
                     "stderr": stderr,
                     "seeds": len(row.runs), "waiting": len(row.waiting), "baseline": self.baseline(key),
                     "difference": gap and scale * gap.value, "low": gap and scale * gap.low,
@@ -178,10 +181,12 @@ class ResultTable:
             if choice == "method" or len({k[i] for k in self.by_key} - {None}) > 1
         ]
         gaps = any(task == AVERAGE for _, task in self.differences)
+        sizes = self.sizes
         lines, marks = [], {}
         for i, (key, row) in enumerate(self.by_key.items()):
             labels = dict(zip(CHOICES, key, strict=True))
             line = {choice: _label(labels[choice]) for choice in shown}
+            line |= {name: "" if value is None else said(value) for name, (value, said) in sizes[key].items()}
             for task in self.tasks:
                 column = self.names[task]
                 printed = self.published.get((key, task))
@@ -245,6 +250,15 @@ class ResultTable:
             budgets = {k[2] for k in self.by_key if k[:2] == (pool, model) and k[3] == method}
             candidates += [(pool, model, b, method, None) for b in budgets if len(budgets) == 1]
         return next((self.by_key[c] for c in candidates if c in self.by_key and self.by_key[c].runs), None)
+
+    @cached_property
+    def sizes(self) -> dict[Key, dict[str, Size]]:
+        """Of each row, means over its runs of what its budget could have been: samples, tokens trained on and
+        FLOPs of selecting and training; with how a person reads them. Of a table that is matched on samples
+        nothing: `python -m experiments costs` tells.
+        """
+        matched = any(amount(dict(zip(CHOICES, key, strict=True))["budget"])[0] for key in self.by_key)
+        return {key: sizes_of(list(row.runs.values())) if matched else {} for key, row in self.by_key.items()}
 
     def unit(self, task: str) -> Unit:
         """That of a task, or of the average."""

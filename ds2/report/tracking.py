@@ -6,8 +6,10 @@ filters read, with the same names at each service:
 
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
                `run`: all of it
-    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; cost/seconds, all stages as
-               if none had been cached; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
+    metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; STAGE/compute_tokens,
+               STAGE/compute_flops, STAGE/compute_usd, what its models did; cost/seconds, all stages as if
+               none had been cached; cost/flops = cost/selection_flops + cost/training_flops, where they
+               are known; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
                eval/average, tasks named as in the tables; finetune/loss by finetune/step
     summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...;
                people/accuracy, people/selected_mean, ... where people scored samples
@@ -36,6 +38,7 @@ from ds2.method.agreement import COLLAPSED
 from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
 from ds2.report.choices import NONE
+from ds2.report.costs import costs, spent
 from ds2.report.rating_facts import rating_facts
 from ds2.report.trackers.services import abandon, open_window, surroundings
 from ds2.report.trackers.window import Identity, Window
@@ -123,7 +126,7 @@ class Tracker:
         results = facts.evaluation(run)
         if results is not None:
             window.metrics(_scores(results))
-        window.metrics(_costs(run))
+        window.metrics(_compute(run) | _costs(run))
         account = panel_facts.panel_account(run)
         if account is not None:
             window.metrics({f"curate/panel.{k}": v for k, v in panel_facts.measures(account).items()})
@@ -221,16 +224,33 @@ def _tables(run: RunResult) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
         )
 
 
+def _compute(run: RunResult) -> dict[str, float]:
+    """What each stage's models did: STAGE/compute_tokens, compute_flops and compute_usd, where known."""
+    told = {
+        f"{stage}/compute_{name}": value
+        for stage, cost in costs(run).items()
+        for name, value in (("tokens", cost.tokens), ("flops", cost.flops), ("usd", cost.dollars))
+    }
+    return {name: float(value) for name, value in told.items() if value is not None}
+
+
 def _costs(run: RunResult) -> dict[str, float]:
-    """cost/seconds of every stage; cost/usd of the answers of language-model raters, absent where a price or
-    some of the tokens are not known.
+    """cost/seconds of every stage; cost/flops of selecting and training, and of each, absent where a part is
+    not known; cost/usd of the answers of language-model raters, absent where a price or some of the tokens
+    are not known.
     """
-    costs = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
-    spent = panel_facts.rating_costs(run)
+    values = {"cost/seconds": float(sum(stage.record["wall_seconds"] for stage in run.stages.values()))}
+    paid = spent(run)
+    operations = {
+        "cost/selection_flops": paid.selection_flops, "cost/training_flops": paid.flops,
+        "cost/flops": paid.all_flops,
+    }  # fmt: skip
+    values |= {name: value for name, value in operations.items() if value is not None}
+    prices = panel_facts.rating_costs(run)
     asked = {r.name for r in raters_of(run.config.rater) if isinstance(r, LlmRaterConfig)}
-    dollars = [price for name, price in spent.items() if name in asked]
+    dollars = [price for name, price in prices.items() if name in asked]
     known = [d for d in dollars if d is not None]
-    return costs if len(known) < len(dollars) else costs | {"cost/usd": float(sum(known))}
+    return values if len(known) < len(dollars) else values | {"cost/usd": float(sum(known))}
 
 
 def _scores(evaluation: Evaluation) -> dict[str, float]:

@@ -44,8 +44,8 @@ def told(tmp_path_factory) -> dict[str, Any]:
     (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(120, 6)))
     choices = [
         "pool=jsonl", f"pool.path={root / 'pool.jsonl'}", "rater=from_column", "rater.column=true_score",
-        "rater.unit=scores", "budget.samples=20", "model=tiny", "finetune=tiny", "finetune.max_steps=3",
-        "eval=tiny",
+        "rater.unit=scores", "rater.flops=1e9", "budget.samples=20", "model=tiny",
+        "finetune=tiny", "finetune.max_steps=3", "eval=tiny",
         "tracking=offline", "tracking.group=tiny_table", "runtime.progress=false",
         f"paths.artifacts={root / 'artifacts'}", f"paths.wandb={root / 'wandb'}",
     ]  # fmt: skip

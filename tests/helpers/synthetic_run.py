@@ -227,8 +227,9 @@ def _finetune(path: Path, seed: int) -> dict[str, Any]:
         "learning_rate": rate,
     }
     write_curve(path, {name: values.tolist() for name, values in columns.items()})
-    write_metrics(path, {"steps": 120, "train_loss": float(loss.mean())})
-    return {"counts": {"trainable_parameters": 51840, "tokens": 61234}}
+    counts = {"parameters": 432_000, "trainable_parameters": 51_840, "tokens": 61_234}
+    write_metrics(path, {"steps": 120, "train_loss": float(loss.mean()), "trained_tokens": 20_000, **counts})
+    return {"counts": {name: counts[name] for name in ("trainable_parameters", "tokens")}}
 
 
 def _evaluate(path: Path, seed: int) -> dict[str, Any]:

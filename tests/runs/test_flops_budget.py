@@ -11,6 +11,7 @@ from ds2.config.compose import compose
 from ds2.config.stages import choices, run_name
 from ds2.report.choices import in_words
 from ds2.report.costs import spent
+from ds2.report.table import ResultTable
 from ds2.runs.chain import Chain
 
 FIXED = [
@@ -20,6 +21,7 @@ FIXED = [
 ]  # fmt: skip
 MOST = 5e9
 """Two passes over the pool take 7e9."""
+EVALUATED = ["eval=tiny", "until=evaluate"]
 
 
 @pytest.fixture
@@ -66,6 +68,20 @@ def test_the_budget_is_told_as_flops(chain) -> None:
     config = chain("selection=random").config
     assert in_words(choices(config))["budget"] == "5e9 FLOPs"
     assert "5e9_flops" in run_name(config)
+
+
+def test_a_table_matched_on_flops_shows_samples_tokens_and_flops(chain) -> None:
+    runs = [chain(f"selection={name}", *EVALUATED).run() for name in ("random", "perplexity_low")]
+    table = ResultTable(runs)
+    shown = table.table("t").text
+    assert list(shown["method"]) == ["random", "perplexity_low"]
+    for run, (_, line) in zip(runs, shown.iterrows(), strict=True):
+        paid = spent(run)
+        assert line["samples"] == f"{paid.samples:,}"
+        assert line["tokens trained"] == f"{paid.tokens:,}"
+        assert float(line["FLOPs"]) == pytest.approx(paid.all_flops, rel=0.01)
+        assert float(line["FLOPs"]) <= MOST
+    assert set(table.summary()["FLOPs"]) == {spent(run).all_flops for run in runs}
 
 
 @pytest.mark.parametrize(
