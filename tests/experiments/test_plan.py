@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from ds2.base.errors import UserError
+from ds2.base.paths import project_root
 from ds2.config.compose import compose
 from experiments import grid, plan
 from experiments.__main__ import main
@@ -33,6 +35,20 @@ def test_hours_are_tokens_over_speed_and_a_larger_model_is_slower() -> None:
     assert small == pytest.approx(large * 3.2 / 8)
     full = plan.need_of(compose(["experiment=paper", "selection=full"])).hours - plan.EVALUATION_HOURS
     assert full == pytest.approx(large * plan.POOL / 10_000)
+
+
+def test_the_speed_is_the_one_that_was_measured() -> None:
+    path = project_root() / plan.MEASURED
+    measured = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["results"]["lora"]
+    assert measured["tokens/s"] == plan.TRAINED_PER_SECOND
+    assert round(measured["parameters"] / 8.0e9, 1) == 1.0
+
+
+def test_a_budget_of_flops_trains_as_many_tokens_as_it_pays_for() -> None:
+    asked = ["experiment=paper", "selection=random", "model=llama_3_1_8b", "budget.flops=4.8e17"]
+    assert plan.need_of(compose(asked)).training == pytest.approx(1e7 / plan.TRAINED_PER_SECOND / 3600)
+    tokens = ["experiment=paper", "selection=random", "model=llama_3_1_8b", "budget.tokens=2M"]
+    assert plan.need_of(compose(tokens)).training == pytest.approx(1e7 / plan.TRAINED_PER_SECOND / 3600)
 
 
 def test_a_base_model_is_only_evaluated() -> None:
