@@ -10,6 +10,7 @@ Importing this package loads neither torch nor Hydra; each name below is importe
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ds2.base.version import VERSION
@@ -54,7 +55,12 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'ds2' has no attribute {name!r}")
+        from ds2.base.deprecated import library_name
+
+        today = library_name(name)
+        if today is None:
+            raise AttributeError(f"module 'ds2' has no attribute {name!r}")
+        return getattr(sys.modules[__name__], today)
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ds2.artifacts.store import StageResult, Status, Step
+from ds2.base.deprecated import DeprecatedName
 from ds2.base.paths import shown
 from ds2.base.words import counted, duration, printable
 
@@ -134,6 +136,25 @@ def outcome(name: str, state: str, colour: str, took: str, text: str) -> None:
 def warning(text: str) -> None:
     """One marked line among a run's."""
     _out.print(f"  [yellow]warning[/] {escape(text)}")
+
+
+@contextmanager
+def deprecations() -> Iterator[None]:
+    """Names that go are warned of in a line on standard error, not with the place in the code that Python
+    adds.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DeprecatedName)
+        before = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+            if issubclass(category, DeprecatedName):
+                _err.print(f"[yellow]warning[/] {escape(str(message))}")
+            else:
+                before(message, category, *rest, **named)
+
+        warnings.showwarning = show
+        yield
 
 
 def plan(chain: Chain) -> None:

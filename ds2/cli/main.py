@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
 def answer(command: Callable[[], int]) -> int:
     """A command's exit code; what its user has to change is said in one line."""
     try:
-        with terminable(), ended_as_asked():
+        with terminable(), ended_as_asked(), console.deprecations():
             return command()
     except UserError as error:
         for line in error.lines:

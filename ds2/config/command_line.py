@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
+from ds2.base.deprecated import modern
 from ds2.base.errors import UserError
 from ds2.config.paths import path_keys
 
@@ -117,6 +118,7 @@ def _with_folders(overrides: list[str], folders: list[str]) -> list[str]:
 
 def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
     """Overrides with quotes where Hydra needs them: paths mean what they say, spaces and signs included.
+    Names that are deprecated become those of today, with a warning.
 
     Args:
         many: `a,b` sweeps, as in a multirun.
@@ -125,6 +127,7 @@ def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
         UserError: no quotes make it readable.
     """
     keys = path_keys()
+    overrides = modern(overrides)
     quoted = [_as_it_stands(override, keys, many) for override in overrides]
     for override in quoted:
         if _read(override) is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from ds2.base import deprecated
 from ds2.base.errors import UserError, first_line
 from ds2.config.schemas import field_names
 
@@ -115,6 +116,9 @@ def _unknown_key(text: str) -> str | None:
         return None
     full = re.search(r"full_key: (\S+)", text)
     key = full[1] if full else match[1]
+    for old in deprecated.DEPRECATED:  # in a YAML of one's own, which nothing rewrites
+        if old.old == key:
+            return old.warning
     known = field_names(match[2] or "")
     close = difflib.get_close_matches(match[1], known, 1)
     hint = f" (did you mean {close[0]}?)" if close else ""

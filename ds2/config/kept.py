@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast, get_type_hints
 
 from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.deprecated import modern_values
 from ds2.base.errors import UserError
 from ds2.config import plugins
 from ds2.config.base import SCHEMAS
@@ -36,6 +37,7 @@ def restore(kept: Mapping[str, Any]) -> RunConfig:
     Raises:
         UserError: this version of DS2 knows no such kind or field, or a plugin cannot be imported.
     """
+    kept = modern_values(kept)
     plugins.activate([f"plugins=[{','.join(kept.get('plugins', []))}]"])
     groups = {name for name, value in kept.items() if isinstance(value, Mapping) and KIND in value}
     try:
