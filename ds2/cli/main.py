@@ -1,8 +1,8 @@
-"""The command: `look` says what is in a file, `anchors` asks people, `export` writes a subset for a trainer,
-`list`, `show`, `verify`, `diff`, `doctor` and `gc` look after the artifact store, `sweep=NAME` is turned into
-multiruns, everything else is Hydra's. Exit codes: 0 when everything asked for was done, 1 when a run failed
-or two differ, 2 when the user has something to change, 130 when interrupted, 143 when asked to end by SIGTERM
-(129: SIGHUP).
+"""The command: `init` writes a folder to start from, `look` says what is in a file, `anchors` asks people,
+`export` writes a subset for a trainer, `list`, `show`, `verify`, `diff`, `doctor` and `gc` look after the
+artifact store, `sweep=NAME` is turned into multiruns, everything else is Hydra's. Exit codes: 0 when
+everything asked for was done, 1 when a run failed or two differ, 2 when the user has something to change, 130
+when interrupted, 143 when asked to end by SIGTERM (129: SIGHUP).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, ended_as_asked, terminable
-from ds2.cli import anchors, console, export, help, look, publish, store
+from ds2.cli import anchors, console, export, help, init, look, publish, store
 from ds2.cli.app import run_command
 from ds2.cli.sweep import run_sweep
 from ds2.config.command_line import CommandLine, parse
@@ -62,6 +62,8 @@ def _run_command(arguments: Sequence[str]) -> int:
     word = arguments[0] if arguments else ""
     if word == "help":
         return help.run(arguments[1:])
+    if word == "init":
+        return init.run(arguments[1:])
     if word == "look":
         return look.run(arguments[1:])
     if word == "export":
@@ -92,6 +94,7 @@ def _completion(words: Sequence[str]) -> CommandLine:
 def _unknown(word: str) -> str:
     known = [
         "demo",
+        "init",
         "look",
         "anchors",
         "export",

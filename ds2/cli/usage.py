@@ -35,6 +35,7 @@ usage
   ds2 sweep=NAME [key=value ...]    run a named grid and print its table
   ds2 demo                          the same as sweep=demo: the paper's main table in miniature
   ds2 experiments [NAME ...]        the paper's tables and figures (python -m experiments in a clone)
+  ds2 init [FOLDER]                 a folder to start from: configuration, a rater of your own, a README
   ds2 look FILE [pool.key=value]    what is in a file: shapes, scores, duplicates, bad rows, five samples
   ds2 anchors draw pool=... rater=... n=100 | judge FILE           ask people about a hundred samples
   ds2 export SUBSET --to TRAINER [--out DIR] [--with-scores]       for llama_factory, axolotl, trl,
