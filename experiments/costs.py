@@ -198,7 +198,7 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
         )  # fmt: skip
         _scatter(panel, counted, [point.flops or 0.0 for point in counted], [True] * len(counted))
         panel.set_xlabel("FLOPs of selecting and training (counted, docs/budgets.md)")
-        panel.legend(loc="lower right", frameon=False, fontsize=8, labelcolor=SOFT)
+        panel.legend(loc="best", frameon=False, fontsize=8, labelcolor=SOFT)
         panel.set_ylabel(what)
     _scatter(panels[0], points, [p.seconds for p in points], [p.whole_seconds for p in points])
     panels[0].xaxis.set_major_formatter("{x:g}")
@@ -208,7 +208,8 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
 
 
 def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool]) -> None:
-    """The points of each method joined, its name beside the last."""
+    """The points of each method joined, its name beside the last, and below it where another name is."""
+    near, named = 0.04 * (max(p.average for p in points) - min(p.average for p in points)), list[Any]()
     for method, group in groupby(range(len(points)), key=lambda place: points[place].method):
         places = list(group)
         truth = _by_the_truth(points[places[0]])
@@ -218,8 +219,12 @@ def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Seq
         for place in places:
             face = colour if whole[place] else "none"
             panel.plot(x[place], points[place].average, "o", color=colour, markerfacecolor=face)
+        below = any(abs(ys[-1] - y) < near and 0.8 < xs[-1] / x_ < 1.25 for x_, y in named)
+        named.append((xs[-1], ys[-1]))
         panel.annotate(
-            method, (xs[-1], ys[-1]), xytext=(5, 3), textcoords="offset points", fontsize=7.5, color=INK
-        )
+            method, (xs[-1], ys[-1]), xytext=(5, -9 if below else 3), textcoords="offset points",
+            fontsize=7.5, color=INK,
+        )  # fmt: skip
     panel.set_xscale("log")
+    panel.tick_params(which="both", labelsize=8)
     panel.margins(x=0.25)
