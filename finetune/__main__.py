@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated
 from ds2.base.progress import clock
+
+_WAIT = 5.0
+"""Seconds until another process than the first says what stopped it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -31,6 +35,8 @@ def main(arguments: list[str]) -> int:
         with clock("fine-tune", shown=spec.progress and os.environ.get("RANK", "0") == "0"):
             train(spec)
     except UserError as error:
+        if os.environ.get("RANK", "0") != "0":  # the first says it for all, and the launcher ends the others
+            time.sleep(_WAIT)
         print(f"finetune: {error}", file=sys.stderr)
         return 2
     except Terminated as end:

@@ -7,6 +7,7 @@ Each function gives the problems it finds, a line each, with the option to chang
 from __future__ import annotations
 
 import math
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,13 @@ def machine_problems(config: FinetuneConfig, *, gpus: int) -> list[str]:
         problems.append("finetune.quantization=nf4 needs the package bitsandbytes: pip install 'ds2[qlora]'")
     if runtime.accelerate_config is not None and not Path(runtime.accelerate_config).expanduser().is_file():
         problems.append(f"finetune.runtime.accelerate_config={runtime.accelerate_config}: no such file")
-    if runtime.devices is not None and runtime.devices > max(gpus, 1):
-        problems.append(
-            f"finetune.runtime.devices={runtime.devices}: this machine has {gpus or 'no'} "
-            f"GPU{'' if gpus == 1 else 's'}"
-        )
+    cores = os.cpu_count() or 1
+    if runtime.devices is not None and runtime.devices > (gpus or cores):
+        there = f"{gpus} GPU{'' if gpus == 1 else 's'}" if gpus else f"no GPU, and {cores} cores"
+        problems.append(f"finetune.runtime.devices={runtime.devices}: this machine has {there}")
         return problems
     try:
-        device_batch(config.total_batch, devices=runtime.devices or max(gpus, 1), wanted=runtime.device_batch)
+        device_batch(config.total_batch, devices=runtime.devices or gpus or 1, wanted=runtime.device_batch)
     except UserError as error:
         problems.append(str(error))
     return problems

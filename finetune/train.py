@@ -39,7 +39,7 @@ from ds2.models.trained_tokens import (
     load_tokenizer,
     set_template,
 )
-from finetune import checkpoints
+from finetune import checkpoints, sharding
 from finetune.checks import TARGETS, config_problems, length_problems, shape_problems
 from finetune.clean import cleaned
 from finetune.rows import read_rows
@@ -54,8 +54,6 @@ CPU_TOKENS = 2048
 """And tokens, padding included, where memory is not a GPU's (docs/real.md)."""
 LOSS_KERNELS = ("cross_entropy", "fused_linear_cross_entropy")
 """Liger's that stay off: `finetune.loss` finds the loss of large vocabularies in parts."""
-SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-"""Kinds of parallelism whose devices do not hold whole weights."""
 PROBE_TOKENS = 64
 MEMORY_HELP = (
     "lower finetune.runtime.device_batch or finetune.max_tokens, or set "
@@ -124,6 +122,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     arguments = _training_arguments(
         spec, steps=steps, batch=batch, accumulation=accumulation, rows=len(samples.ids)
     )
+    sharding.allow_on_cpu(arguments)
     with arguments.main_process_first(local=False):
         checkpoints.claim(spec)
 
@@ -148,7 +147,8 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         processing_class=tokenizer,
         callbacks=[StepRecorder(samples.lengths[order].sum(axis=1))],
     )
-    sharded = trainer.accelerator.distributed_type.value in SHARDING
+    parallelism = trainer.accelerator.distributed_type.value
+    sharded = parallelism in sharding.KINDS
     if config.runtime.packing:
         if config.runtime.attention == "sdpa" and not sharded:
             packed_attention.use(model, longest=longest)
@@ -159,7 +159,8 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
     logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
     # Autocast narrows what PEFT widens. With dropout it stays so: a device draws other masks for other types.
-    narrow = config.dtype != "float32" and config.dropout == 0
+    # DeepSpeed does without autocast.
+    narrow = config.dtype != "float32" and config.dropout == 0 and parallelism != "DEEPSPEED"
     probe = torch.from_numpy(samples.ids[0][:PROBE_TOKENS].astype(np.int64))[None].to(model.device)
     with (
         quiet_transformers(),
@@ -196,7 +197,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         **_use(float(np.median(pace)), parameters, trained, devices),
         "devices": devices,
         "device": device_name("auto"),
-        "parallelism": trainer.accelerator.distributed_type.value,
+        "parallelism": parallelism,
         "device_batch": batch,
         "accumulation": accumulation,
         "target_modules": list(targets.names),
@@ -211,6 +212,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     if config.merge:
         from finetune.merge import merge_adapter
 
+        sharding.end()
         with quiet_transformers():
             metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, 0])])
     adapter.write_metrics(output, metrics)

@@ -18,6 +18,7 @@ from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
 from ds2.config.compose_cache import compose_all
+from ds2.config.hydra_errors import own_launchers
 from ds2.config.run import OnWarning, RunConfig
 from ds2.config.sweep import combinations
 from ds2.runs import jobs
@@ -106,7 +107,8 @@ def _call_hydra(options: Sequence[str], overrides: Sequence[str]) -> None:
     before = sys.argv
     sys.argv = ["ds2", *options, *overrides]
     try:
-        _main()
+        with own_launchers():
+            _main()
     finally:
         sys.argv = before
 

@@ -84,7 +84,7 @@ class FinetuneRuntime:
     at most 8, and on a CPU at most 2,048 tokens.
     """
     devices: int | None = None
-    """GPUs to use; none: all that are visible."""
+    """GPUs to use; none: all that are visible. Without a GPU: processes that share the CPU; none: one."""
     packing: bool = False
     """Samples of a device batch in one row, without padding, that do not see each other. `eager` attention
     works through a mask of the whole row, as does `sdpa` where layers see less than a whole sample.
@@ -96,7 +96,9 @@ class FinetuneRuntime:
     kernels: str = "torch"
     """Norms, rotary positions and gated layers by `torch`, or fused by `liger` (a GPU; `ds2[liger]`)."""
     accelerate_config: str | None = path_field(None)
-    """An accelerate config file (FSDP, DeepSpeed)."""
+    """An accelerate config file, such as `conf/finetune/accelerate/fsdp.yaml`, which shares the base weights
+    out over the devices.
+    """
     threads: int | None = None
     """CPU threads; none: torch's choice."""
     save_every_epoch: bool = True

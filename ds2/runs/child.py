@@ -14,13 +14,18 @@ from ds2.base.processes import end_with_parent
 
 
 def main() -> None:
-    """Run the module named first as the program."""
+    """Run the module named first as the program. A launcher ends with the exit code of the first of its
+    processes that failed, 128 + N where signal N ended it.
+    """
     end_with_parent()
     del sys.argv[0]
     name = sys.argv[0]
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     except Exception as error:
+        if hasattr(error, "get_first_failure"):  # torch.distributed's, of the processes that it started
+            code = error.get_first_failure()[1].exitcode
+            sys.exit(code if code >= 0 else 128 - code)
         if not _lacks_memory(error):
             raise
         print(f"{name}: too little memory: {first_line(error)}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """The one place from which `ds2` reaches the leaves `finetune` and `eval`.
 
 On a GPU a leaf runs as a child process, so that its memory is free again when it ends (under `accelerate
-launch` where there are several devices). On CPU it is imported late and runs in this process: a sweep of tiny
-models would otherwise spend its time importing.
+launch` where there are several devices). On CPU it is imported late and runs in this process, but for a
+fine-tune of several processes: a sweep of tiny models would otherwise spend its time importing.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ _KILLED = {-9: "SIGKILL", 137: "SIGKILL", -11: "SIGSEGV", -6: "SIGABRT", -7: "SI
 """Exit codes of a child that a signal ended which comes where memory ends."""
 _CHILD = ("-m", "ds2.runs.child")
 """What a child is started by: it ends with its parent."""
+_PLAIN = (
+    "--multi_gpu", "--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no",
+    "--dynamo_backend", "no",
+)  # fmt: skip
+"""Of `accelerate launch`: a process a device, of a CPU too, which find each other by a free port; the trainer
+itself sets its precision.
+"""
 _GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")
 """What Linux has in `/dev` where there is a GPU that torch.cuda may know: NVIDIA's, AMD's, WSL's."""
 _LAST_WORDS = 25.0
@@ -226,8 +233,9 @@ def _run(
     imported.
     """
     gpus = _gpu_count()
-    if accelerate_config is not None or _isolated(runtime, gpus):
-        _run_child(leaf, spec, min(devices or gpus, gpus), accelerate_config)
+    processes = min(devices or gpus, gpus) if gpus else devices or 1
+    if accelerate_config is not None or processes > 1 or _isolated(runtime, gpus):
+        _run_child(leaf, spec, processes, accelerate_config)
         return
     here(spec)
 
@@ -247,14 +255,14 @@ def _isolated(runtime: RuntimeConfig, gpus: int) -> bool:
     return gpus > 0 if choice == "auto" else choice == "true"
 
 
-def _run_child(leaf: str, spec: Any, devices: int, accelerate_config: str | None) -> None:
+def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | None) -> None:
     launch = [*_CHILD, leaf]
     if accelerate_config is not None and not Path(accelerate_config).is_file():
         raise MissingInput(f"finetune.runtime.accelerate_config={accelerate_config}: no such file")
-    if accelerate_config is not None or devices > 1:
-        config = [] if accelerate_config is None else ["--config_file", accelerate_config]
-        processes = ["--num_processes", str(max(devices, 1))]
-        launch = [*_CHILD, "accelerate.commands.launch", *config, *processes, *_CHILD, leaf]
+    if accelerate_config is not None or processes > 1:
+        config = _PLAIN if accelerate_config is None else ("--config_file", accelerate_config)
+        count = ("--num_processes", str(processes))
+        launch = [*_CHILD, "accelerate.commands.launch", *config, *count, *_CHILD, leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
     with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
         spec_file = Path(folder) / "spec.json"

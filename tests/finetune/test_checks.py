@@ -72,7 +72,7 @@ def test_epochs_do_not_matter_where_steps_are_given_and_all_problems_are_told_at
 def test_what_the_machine_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finetune.checks.find_spec", lambda package: None)
     lines = machine_problems(
-        settings(attention="flash_attention_2", quantization=Quantization.nf4, devices=2, total_batch=10,
+        settings(attention="flash_attention_2", quantization=Quantization.nf4, devices=4096, total_batch=10,
                  accelerate_config=str(tmp_path / "nope.yaml")),
         gpus=0,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_what_the_machine_lacks_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         "finetune.runtime.attention=flash_attention_2",
         "finetune.quantization=nf4",
         f"finetune.runtime.accelerate_config={tmp_path / 'nope.yaml'}:",
-        "finetune.runtime.devices=2:",
+        "finetune.runtime.devices=4096:",
     ]
     assert "pip install 'ds2[qlora]'" in lines[1]
 

@@ -51,7 +51,7 @@ def test_a_gpu_gets_a_child_and_several_get_accelerate(started, tmp_path):
     evaluate(tmp_path)
     assert commands == [
         [*CHILD, "finetune"],
-        [*CHILD, "accelerate.commands.launch", "--num_processes", "4", *CHILD, "finetune"],
+        [*CHILD, "accelerate.commands.launch", *launcher._PLAIN, "--num_processes", "4", *CHILD, "finetune"],
         [*CHILD, "eval"],
     ]
 
@@ -78,6 +78,13 @@ def test_a_child_s_user_error_stays_one_and_a_crash_does_not(started, tmp_path):
     for code[0] in (-9, 137):
         with pytest.raises(UserError, match="killed by the system"):
             evaluate(tmp_path)
+
+
+def test_a_cpu_runs_as_many_processes_as_are_asked_for(started, tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "_gpu_count", lambda: 0)
+    commands, _ = started
+    finetune(tmp_path, devices=2)
+    assert commands[0][-5:] == ["--num_processes", "2", *CHILD, "finetune"]
 
 
 def test_an_unknown_isolation_is_refused(started, tmp_path):
