@@ -12,7 +12,7 @@ from ds2.base.errors import UserError
 from ds2.base.processes import Terminated
 from ds2.base.progress import clock
 
-_WAIT = 5.0
+_WAIT = 20.0
 """Seconds until another process than the first says what stopped it."""
 
 

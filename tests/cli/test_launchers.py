@@ -1,5 +1,5 @@
-"""Hydra's launchers as `conf/hydra/launcher/` has them: each really runs a sweep, but Slurm's, whose job script
-a stand-in for sbatch keeps.
+"""Hydra's launchers as `conf/hydra/launcher/` has them: each really runs a sweep, but Slurm's, whose job
+script a stand-in for sbatch keeps.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def test_slurm_is_asked_for_an_array_of_jobs_of_one_gpu_that_may_be_requeued(tmp
     ).communicate(timeout=120)  # fmt: skip
     options = {line.removeprefix("#SBATCH --") for line in (tmp_path / "script").read_text().splitlines()}
     assert options >= {
-        "array=0-1%64", "gpus-per-node=1", "requeue", "open-mode=append", "signal=USR2@120", "time=600",
+        "array=0-1%2", "gpus-per-node=1", "requeue", "open-mode=append", "signal=USR2@120", "time=600",
         "partition=long", "nodes=1", "cpus-per-task=8", "mem=64GB", "job-name=ds2",
     }, options  # fmt: skip
     assert "0 of 2 runs done" in out
