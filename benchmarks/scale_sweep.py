@@ -4,10 +4,11 @@
 
 The 1,000 runs of `GRID` are composed and planned as `ds2 -m` would: each is a chain of stages known by
 fingerprints, and what is shared is what has one fingerprint. What a stage takes is a constant of a pool of
-300,000 samples: fits of scale.json for the CPU's stages, the H100 of gpu-*.json for LoRA, the published rate for
-ratings, an assumed hour for an evaluation. A worker (one H100 with its cores) takes the next run of the list and
-goes through its stages: a finished one is reused, one that another worker computes is waited for, as the store's
-locks have it. Starts of processes, failures, and a file system that slows under many readers are left out.
+300,000 samples: fits of scale.json for the CPU's stages, the H100 of gpu-*.json for LoRA, the published rate
+for ratings, an assumed hour for an evaluation. A worker (one H100 with its cores) takes the next run of the
+list and goes through its stages: a finished one is reused, one that another worker computes is waited for, as
+the store's locks have it. Starts of processes, failures, and a file system that slows under many readers are
+left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ GRID: dict[str, list[str]] = {
     "budget.samples": ["1000", "2500", "5000", "10000", "20000"],
     "seed": [str(seed) for seed in range(1, 11)],
 }
-"""Four raters (as columns: plans need no server), the paper's order and its rivals, budgets, seeds: 1,000 runs."""
+"""Four raters (as columns: plans need no server), five selections, five budgets, ten seeds."""
 FIXED = ["pool=jsonl", "rater=from_column", "model=tiny", "finetune=paper", "eval=tiny", "tracking=none",
          "runtime.progress=false"]  # fmt: skip
 """`model=tiny` and `eval=tiny` stand for a model and benchmarks of the hub, without which this plans."""
@@ -102,8 +103,8 @@ def simulate(runs: Sequence[Run], workers: int, done: Mapping[str, float] | None
 
 
 def spread(runs: Sequence[Run]) -> list[Run]:
-    """The same runs, raters by turns, as where the rater is the key named last: workers that start together then
-    rate together.
+    """The same runs, raters by turns, as where the rater is the key named last: workers that start together
+    then rate together.
     """
     by_rater: dict[str, list[Run]] = {}
     for run in runs:
@@ -113,15 +114,15 @@ def spread(runs: Sequence[Run]) -> list[Run]:
 
 
 def planned(grid: Mapping[str, Sequence[str]], seconds: Any) -> list[list[Stage]]:
-    """The stages of every run of a grid, as the planner names them; `seconds(config, stage)` is what one takes."""
+    """The stages of every run of a grid, as the planner names them; `seconds(config, stage)` each takes."""
     from ds2.config.compose_cache import compose_all
     from ds2.runs.chain import Chain
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         file = folder / "pool.jsonl"
-        rows = [{"messages": [{"role": "user", "content": f"ask {i}"}, {"role": "assistant", "content": f"say {i}"}],
-                 **{column: i % 6 for column in "abcd"}} for i in range(40)]  # fmt: skip
+        turns = [{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}]
+        rows = [{"messages": turns, **dict.fromkeys("abcd", i % 6)} for i in range(40)]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         told = [*FIXED, f"pool.path={file}", f"paths.artifacts={folder / 'artifacts'}"]
         combinations = [[f"{key}={value}" for key, value in zip(grid, values, strict=True)]
@@ -135,8 +136,10 @@ def planned(grid: Mapping[str, Sequence[str]], seconds: Any) -> list[list[Stage]
 
 def constants() -> Any:
     """`seconds(config, stage)` at 300,000 samples, from what is measured."""
-    fits = {name: needs.fit(name, {int(n): row for n, row in rows.items()})
-            for name, rows in json.loads((RESULTS / "scale.json").read_text())["measured"].items()}  # fmt: skip
+    measured = json.loads((RESULTS / "scale.json").read_text())["measured"]
+    fits = {
+        name: needs.fit(name, {int(n): row for n, row in rows.items()}) for name, rows in measured.items()
+    }
     (card,) = sorted(RESULTS.glob("gpu-*.json"))
     pace = json.loads(card.read_text())["results"]["lora"]["tokens/s"]
 
@@ -168,7 +171,7 @@ def account(runs: Sequence[Run], workers: Sequence[int] = WORKERS) -> dict[str, 
         alone[stage.name] += stage.seconds
     turned = spread(runs)
     chosen = [[s for s in run if s.name not in ("model", "finetune", "evaluate", "report")] for run in turned]
-    rows = []
+    rows, longest = [], max(sum(stage.seconds for stage in run) for run in runs)
     for count in workers:
         whole, by_turns = simulate(runs, count), simulate(turned, count)
         first = simulate(chosen, min(count, made["rate"]))
@@ -178,7 +181,7 @@ def account(runs: Sequence[Run], workers: Sequence[int] = WORKERS) -> dict[str, 
             {
                 "workers": count, "hours": whole.makespan / 3600, "paid": whole.held / 3600,
                 "waited": {name: s / 3600 for name, s in whole.waited.most_common()},
-                "bound": max(sum(work.values()) / count, max(sum(s.seconds for s in run) for run in runs)) / 3600,
+                "bound": max(sum(work.values()) / count, longest) / 3600,
                 "by turns, hours": by_turns.makespan / 3600, "by turns, paid": by_turns.held / 3600,
                 "in two, hours": (first.makespan + second.makespan) / 3600,
                 "in two, paid": (first.held + second.held) / 3600,
@@ -199,13 +202,18 @@ def page(report: Mapping[str, Any]) -> str:
         f"{report['distinct runs']:,} distinct runs; hours are of one H100 with its cores, "
         f"${needs.GPU_HOUR:.2f} each.\n\n"
     )
-    lines = ["| stage | asked for | distinct | hours | hours if nothing were shared |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| stage | asked for | distinct | hours | hours if nothing were shared |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for name, s in report["stages"].items():
         counts = f"{s['asked']:,} | {s['distinct']:,}"
         lines.append(f"| {name} | {counts} | {s['hours']:,.2f} | {s['hours unshared']:,.1f} |")
-    lines += ["", "| workers | wall hours | least possible | paid hours | dollars | waited for others, hours | most for | raters by "
-              "turns: wall hours | dollars | shared stages first: wall hours | dollars |",
-              "|---:|---:|---:|---:|---:|---:|---|---:|---:|---:|---:|"]  # fmt: skip
+    columns = (
+        "workers", "wall hours", "least possible", "paid hours", "dollars", "waited, hours", "most for",
+        "raters by turns: wall hours", "dollars", "shared stages first: wall hours", "dollars",
+    )  # fmt: skip
+    lines += ["", f"| {' | '.join(columns)} |", "|---:" * len(columns) + "|"]
     for row in report["workers"]:
         most = next(iter(row["waited"]), "")
         lines.append(
@@ -218,7 +226,9 @@ def page(report: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     out = parser.parse_args().out
     report = account(planned(GRID, constants()))
