@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from ds2.base.version import VERSION
 from ds2.cli import app, ending
 from ds2.cli import main as cli
 
@@ -186,7 +187,7 @@ def test_prepare_is_content_with_what_is_here(arguments, capsys):
 
 
 def test_help_and_version_answer_at_once():
-    for flag, expected in (("--help", "selection   alpagasus"), ("--version", "ds2 0.1.0")):
+    for flag, expected in (("--help", "selection   alpagasus"), ("--version", f"ds2 {VERSION}")):
         run = subprocess.run([sys.executable, "-m", "ds2", flag], capture_output=True, text=True, check=True)
         assert expected in run.stdout
 
