@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,7 @@ def run(store: ArtifactStore, words: Sequence[str]) -> int:
         jobs.forget(path)
     aged = list(_aged(store))
     for each in aged:
-        going = delete and each.age.value in words
-        if going:
-            shutil.rmtree(each.path)
+        going = delete and each.age.value in words and _remove(store, each.path)
         console.line(
             f"{'deleted' if going else each.age.value} {shown(each.path)}: {each.why}, {size(each.bytes)}"
         )
@@ -77,13 +76,34 @@ def _advice(crashed: bool, aged: Sequence[_Aged], words: Sequence[str]) -> str:
     return "" if not commands else f"; {', '.join(commands)} remove{'s' if len(commands) == 1 else ''} them"
 
 
+def _remove(store: ArtifactStore, path: Path) -> bool:
+    """Remove a finished artifact, its record first: cut off, it is unfinished, not damaged. False where
+    another process holds its lock.
+    """
+    try:
+        with _lock(store, path):
+            (path / RECORD).unlink()
+            shutil.rmtree(path)
+    except Timeout:
+        return False
+    return True
+
+
+@contextmanager
+def _lock(store: ArtifactStore, path: Path) -> Iterator[None]:
+    """The lock of an artifact's fingerprint, now or never. Raises Timeout."""
+    folder = store.root / ".locks"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{path.name.rpartition('-')[2]}.lock").acquire(timeout=0):
+        yield
+
+
 def _leftovers(store: ArtifactStore) -> Iterator[Path]:
     for stage in STAGES:
         for path in sorted((store.root / stage).glob("*")):
             if path.is_dir() and not (path / RECORD).is_file():
-                lock = FileLock(store.root / ".locks" / f"{path.name.rpartition('-')[2]}.lock")
                 try:
-                    with lock.acquire(timeout=0):
+                    with _lock(store, path):
                         yield path
                 except Timeout:
                     continue

@@ -15,6 +15,7 @@ from rich.table import Table
 from ds2.artifacts.lineage import locate
 from ds2.artifacts.record import RECORD, find_artifacts, read_any_record
 from ds2.artifacts.store import ArtifactStore
+from ds2.artifacts.versions import Age, age
 from ds2.base.errors import DamagedArtifact, NewerArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
@@ -92,8 +93,9 @@ def _list(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
             }
             console.line(json.dumps(listed, ensure_ascii=False))
             continue
-        took = duration(record["wall_seconds"])
-        rows.append((record["stage"], path.name, record["finished"], took, size(count)))
+        took, how_old = duration(record["wall_seconds"]), age(record["stage"], record["version"])
+        of = "" if how_old is Age.current else f" ({how_old.value} version)"
+        rows.append((record["stage"] + of, path.name, record["finished"], took, size(count)))
     if not as_json:
         console.columns(header, rows, right=(3, 4))
         console.line(f"{len(rows)} artifacts, {size(total)}, in {shown(store.root)}")

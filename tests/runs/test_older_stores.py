@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import ds2
 from ds2.artifacts import versions
@@ -139,6 +140,8 @@ def test_gc_frees_other_stage_versions_and_what_was_made_from_them_when_asked(
     with_version(monkeypatch, "embed", number)
     where = f"paths.artifacts={store}"
     aged = ["embed", "knn", "curate", "select"]
+    assert cli.run(["list", where]) == 0
+    assert f"embed ({word} version)" in capsys.readouterr().out
     assert cli.run(["gc", where]) == 0
     said = capsys.readouterr().out
     assert f"version 3 of stage embed, and this ds2 makes {number}, " in said
@@ -158,3 +161,15 @@ def test_gc_names_a_damaged_record_and_goes_on(store, capsys):
     (select / "record.json").write_text("{")
     assert cli.run(["gc", f"paths.artifacts={store}"]) == 0
     assert f"{select}/record.json is damaged" in capsys.readouterr().err
+
+
+def test_gc_leaves_an_artifact_whose_lock_is_held(store, monkeypatch, capsys):
+    with_version(monkeypatch, "select", 5)
+    (select,) = folders(store, "select")
+    (store / ".locks").mkdir()
+    with FileLock(store / ".locks" / f"{select.name.rpartition('-')[2]}.lock"):
+        assert cli.run(["gc", "older", "delete", f"paths.artifacts={store}"]) == 0
+    assert select.exists()
+    assert f"older {store}" in capsys.readouterr().out
+    assert cli.run(["gc", "older", "delete", f"paths.artifacts={store}"]) == 0
+    assert not select.exists()
