@@ -208,8 +208,8 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
 
 
 def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool]) -> None:
-    """The points of each method joined, its name beside the last, and below it where another name is."""
-    near, named = 0.04 * (max(p.average for p in points) - min(p.average for p in points)), list[Any]()
+    """The points of each method joined, its name beside the last; of two that are near, below the lower."""
+    lasts = []
     for method, group in groupby(range(len(points)), key=lambda place: points[place].method):
         places = list(group)
         truth = _by_the_truth(points[places[0]])
@@ -219,12 +219,14 @@ def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Seq
         for place in places:
             face = colour if whole[place] else "none"
             panel.plot(x[place], points[place].average, "o", color=colour, markerfacecolor=face)
-        below = any(abs(ys[-1] - y) < near and 0.8 < xs[-1] / x_ < 1.25 for x_, y in named)
-        named.append((xs[-1], ys[-1]))
+        lasts.append((ys[-1], xs[-1], method))
+    near = 0.06 * (max(p.average for p in points) - min(p.average for p in points))
+    for number, (y, at, method) in enumerate(ordered := sorted(lasts, reverse=True)):
+        above = ordered[number - 1] if number else None
+        low = above is not None and above[0] - y < near and 0.5 < above[1] / at < 2
         panel.annotate(
-            method, (xs[-1], ys[-1]), xytext=(5, -9 if below else 3), textcoords="offset points",
-            fontsize=7.5, color=INK,
-        )  # fmt: skip
+            method, (at, y), xytext=(5, -9 if low else 3), textcoords="offset points", fontsize=7.5, color=INK
+        )
     panel.set_xscale("log")
     panel.tick_params(which="both", labelsize=8)
     panel.margins(x=0.25)
