@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,7 +24,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ds2.artifacts import versions
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
@@ -133,13 +132,13 @@ class ArtifactStore:
             )
         return claiming[0] if claiming else None
 
-    def of_another_version(self, step: Step) -> tuple[int, Path] | None:
-        """The version and folder of what another stage version made of the same identity and inputs: the
-        latest; None where there is none.
+    def of_version(self, step: Step, numbers: Iterable[int]) -> tuple[int, Path] | None:
+        """The first of these stage versions that made the same of the same inputs, and its folder; None where
+        there is none.
         """
         if not self._names(self.root / step.stage):
             return None
-        for number in versions.others(step.stage, step.version):
+        for number in numbers:
             claiming = self._claiming(step.stage, replace(step, version=number).fingerprint)
             if claiming:
                 return number, claiming[0]

@@ -39,7 +39,7 @@ VERSIONS: Mapping[str, Mapping[str, int]] = {
 }
 """Stage -> its kinds -> the version that this code gives each."""
 
-_AHEAD = 10
+_AHEAD = 5
 """So many versions above the newest known one are looked for."""
 
 
@@ -68,7 +68,11 @@ def age(stage: str, number: int) -> Age:
     return Age.current if number in VERSIONS[stage].values() else Age.older
 
 
-def others(stage: str, number: int) -> Iterable[int]:
-    """Versions that an artifact of the same identity may have instead, the latest first."""
-    highest = max(newest(stage), number) + _AHEAD
-    return (each for each in range(highest, 0, -1) if each < number or each > newest(stage))
+def earlier(number: int) -> Iterable[int]:
+    """Versions that an older artifact of the same identity may have, the latest first."""
+    return range(number - 1, 0, -1)
+
+
+def later(stage: str) -> Iterable[int]:
+    """Versions that a newer artifact of the stage may have."""
+    return range(newest(stage) + 1, newest(stage) + 1 + _AHEAD)

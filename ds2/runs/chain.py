@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.shared import SharedStore
 from ds2.artifacts.store import Outcome, StageResult, Step
+from ds2.artifacts.versions import earlier
 from ds2.base import extras
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
 from ds2.base.processes import ended_as_asked
@@ -233,7 +234,7 @@ class Chain:
         return result
 
     def _say_older(self, step: Step, reporter: Reporter) -> None:
-        other = self.store.of_another_version(step)
+        other = self.store.of_version(step, earlier(step.version))
         if other is not None:
             number, path = other
             reporter.warning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds2.artifacts import versions
-from ds2.artifacts.versions import VERSIONS, Age, age, newest, others, version
+from ds2.artifacts.versions import VERSIONS, Age, age, earlier, later, newest, version
 from ds2.config.stages import STAGES
 
 
@@ -28,7 +28,7 @@ def test_what_this_code_makes_is_current_and_the_rest_older_or_newer(monkeypatch
     assert (version("knn", "exact"), newest("knn"), newest("distil")) == (2, 5, 0)
 
 
-def test_other_versions_of_an_identity_are_not_those_of_the_stages_other_kinds(monkeypatch):
+def test_other_versions_of_an_identity_are_looked_for_below_its_own_and_above_all(monkeypatch):
     monkeypatch.setattr(versions, "VERSIONS", {"knn": {"exact": 2, "approximate": 5}})
-    assert list(others("knn", 2))[-3:] == [7, 6, 1]
-    assert min(n for n in others("knn", 5) if n > 5) == 6
+    assert list(earlier(3)) == [2, 1]
+    assert next(iter(later("knn"))) == 6
