@@ -14,7 +14,14 @@ import pytest
 from ds2.base.paths import project_root
 
 pytestmark = pytest.mark.slow
-SITE = ("index.html", "tutorials/curate.html", "compare.html", "reference/configuration.html")
+SITE = (
+    "index.html",
+    "tutorials/curate.html",
+    "notebooks/rater.html",
+    "notebooks/compare.html",
+    "compare.html",
+    "reference/configuration.html",
+)
 FORM, REPORT = "anchors.html", "report.html"
 SERIOUS = ("serious", "critical")
 
