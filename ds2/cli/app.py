@@ -12,13 +12,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ds2.base.errors import UserError
+from ds2.base.errors import UserError, first_line
 from ds2.base.paths import project_root
 from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
 from ds2.config.compose_cache import compose_all
-from ds2.config.hydra_errors import own_launchers
 from ds2.config.run import OnWarning, RunConfig
 from ds2.config.sweep import combinations
 from ds2.runs import jobs
@@ -99,16 +98,14 @@ def launch(
         # Jobs end in their records; this is a launcher whose worker died, in whatever words it has for it.
         if not many:
             raise
-        line = next(iter(str(error).splitlines()), "")
-        console.error(f"the launcher stopped: {type(error).__name__}: {line}")
+        console.error(f"the launcher stopped: {type(error).__name__}: {first_line(error)}")
 
 
 def _call_hydra(options: Sequence[str], overrides: Sequence[str]) -> None:
     before = sys.argv
     sys.argv = ["ds2", *options, *overrides]
     try:
-        with own_launchers():
-            _main()
+        _main()
     finally:
         sys.argv = before
 

@@ -24,7 +24,7 @@ from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
 from ds2.base.secrets import holds_password, secret_option
 from ds2.config import plugins
-from ds2.config.hydra_errors import explain, own_launchers, yaml_faults
+from ds2.config.hydra_errors import explain, yaml_faults
 from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
 from ds2.config.rating import PanelRaterConfig
@@ -135,7 +135,6 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     outside = (Path(name.removeprefix("file://")) for name in plugins.search_folders(overrides))
     with (
         yaml_faults(chain(plugins.conf_folders().values(), outside)),
-        own_launchers(),
         _other_hydra_aside(),
         hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"),
     ):

@@ -21,15 +21,9 @@ from ds2.config.schemas import field_names
 _LAUNCHERS = {"ray": "'ds2[ray]'", "submitit": "'ds2[slurm]'", "joblib": "hydra-joblib-launcher"}
 """How a launcher's name begins -> what brings it."""
 
-
-@contextmanager
-def own_launchers() -> Iterator[None]:
-    """Let `conf/hydra/launcher/` hold launchers of the names that their plugins give them, whose fields then
-    are checked as theirs: what Hydra 1.3 has to say of that concerns 1.4, which ours do without.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-        yield
+# `conf/hydra/launcher/` holds launchers of the names that their plugins give them, so that fields are checked
+# as theirs. What Hydra 1.3 says of that concerns 1.4, which ours do without. Workers import this too.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 
 @contextmanager
