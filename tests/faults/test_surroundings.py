@@ -176,9 +176,9 @@ def newer_code(folder: Path) -> Path:
     for name in ("ds2", "finetune", "eval", "experiments", "conf"):
         shutil.copytree(project_root() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(project_root() / "pyproject.toml", folder)
-    file = folder / "ds2" / "runs" / "stages" / "curate.py"
+    file = folder / "ds2" / "artifacts" / "versions.py"
     text, count = re.subn(
-        r'Step\("curate", (\d+)', lambda m: f'Step("curate", {int(m[1]) + 1}', file.read_text()
+        r'"curate": {_ONE: (\d+)}', lambda m: f'"curate": {{_ONE: {int(m[1]) + 1}}}', file.read_text()
     )
     assert count == 1
     file.write_text(text)
