@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 
 from ds2.base.deprecated import modern
 from ds2.base.errors import UserError
+from ds2.base.paths import project_root
 from ds2.config.paths import path_keys
 
 _SHORT = {
@@ -128,8 +129,11 @@ def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
     """
     keys = path_keys()
     overrides = modern(overrides)
-    quoted = [_as_it_stands(override, keys, many) for override in overrides]
+    quoted = [_as_it_stands(each, keys, many) for each in overrides if each != "experiment=null"]
     for override in quoted:
+        group = override.removesuffix("=null")
+        if group != override and group.isidentifier() and (project_root() / "conf" / group).is_dir():
+            raise UserError(f"{override}: choose one; `ds2 list choices {group}` names them")
         if _read(override) is None:
             key, _, value = override.partition("=")
             raise UserError(

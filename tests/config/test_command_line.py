@@ -79,3 +79,10 @@ def test_a_wrong_option_is_named(arguments, message):
 def test_a_command_that_is_shown_can_be_typed_without_quotes_in_quotes(typed):
     (override,) = as_they_stand([typed])
     assert as_typed(override) == typed
+
+
+def test_no_choice_of_a_group_is_refused_in_a_line_and_no_experiment_is_none():
+    assert parse(["experiment=null", "seed=1"]).overrides == ["seed=1"]
+    assert parse(["rater.name=null"]).overrides == ["rater.name=null"]
+    with pytest.raises(UserError, match="rater=null: choose one; `ds2 list choices rater` names them"):
+        parse(["rater=null"])
