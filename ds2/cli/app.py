@@ -18,6 +18,7 @@ from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
 from ds2.config.compose_cache import compose_all
+from ds2.config.hydra_errors import unknown_launcher
 from ds2.config.run import OnWarning, RunConfig
 from ds2.config.sweep import combinations
 from ds2.runs import jobs
@@ -98,6 +99,9 @@ def launch(
         # Jobs end in their records; this is a launcher whose worker died, in whatever words it has for it.
         if not many:
             raise
+        missing = unknown_launcher(str(error))
+        if missing is not None:
+            raise UserError(missing) from error
         console.error(f"the launcher stopped: {type(error).__name__}: {first_line(error)}")
 
 

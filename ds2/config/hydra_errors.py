@@ -70,7 +70,7 @@ def explain(error: BaseException) -> str:
     chain = list(_causes(error))
     text = "\n".join(str(e) for e in chain)
     for attempt in (
-        _unknown_launcher,
+        unknown_launcher,
         _unknown_choice,
         _unknown_key,
         _missing_value,
@@ -91,10 +91,10 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-def _unknown_launcher(text: str) -> str | None:
-    """A launcher comes with a package of its own."""
+def unknown_launcher(text: str) -> str | None:
+    """A launcher comes with a package of its own: what to install; None where an error says another thing."""
     match = re.search(r"Could not find 'hydra/launcher/([^']*)'", text) or re.search(
-        r"locating target 'hydra_plugins\.hydra_(\w+)_launcher\.", text
+        r"(?:locating target|Unknown plugin class :) 'hydra_plugins\.hydra_(\w+)_launcher\.", text
     )
     for name, package in _LAUNCHERS.items():
         if match is not None and match[1].startswith(name):

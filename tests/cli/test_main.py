@@ -69,7 +69,7 @@ def test_a_part_of_the_chain_ends_with_what_it_left_and_what_to_do_next(argument
         ("budget=20", "budget takes a name, one of 10k, 1k"),
         ("budget.samples=[1", "budget.samples=[1 cannot be read"),
         pytest.param(
-            "hydra/launcher=ray",
+            "-m hydra/launcher=ray",
             "hydra/launcher=ray is not installed: pip install 'ds2[ray]'",
             marks=pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed"),
         ),
