@@ -31,7 +31,8 @@ import numpy as np
 import pandas as pd
 
 from ds2.config import Score
-from ds2.config.selection import STRATEGIES, FilterConfig, SourceQuota
+from ds2.config.selection import FilterConfig, SourceQuota
+from ds2.config.strategies import STRATEGIES
 from ds2.method.knn import KnnGraph
 from ds2.pool import Message, Pool, Sample
 from ds2.selection import Choice, Readers, Request, choose

@@ -6,6 +6,7 @@ fingerprint: two runs that differ only there share every artifact.
 """
 
 from ds2.config.base import MISSING, register
+from ds2.config.budget import BudgetConfig
 from ds2.config.chat import ChatBackend, ChatConfig, ChatRuntime
 from ds2.config.curation import (
     CurationConfig,
@@ -56,11 +57,7 @@ from ds2.config.run import (
     Until,
 )
 from ds2.config.schemas import register_schemas
-from ds2.config.selection import (
-    BudgetConfig,
-    Score,
-    SelectionConfig,
-)
+from ds2.config.selection import Score, SelectionConfig
 from ds2.config.training import (
     EvalBackend,
     EvalConfig,

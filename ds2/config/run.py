@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ds2.base.paths import project_root
 from ds2.config.base import FILES, PATH, path_field, register
+from ds2.config.budget import BudgetConfig
 from ds2.config.curation import (
     CurationConfig,
     EmbedderConfig,
@@ -19,7 +20,7 @@ from ds2.config.rating import (
     RaterConfig,
     ScaleConfig,
 )
-from ds2.config.selection import BudgetConfig, SelectionConfig
+from ds2.config.selection import SelectionConfig
 from ds2.config.training import (
     EvalConfig,
     FinetuneConfig,

@@ -1,4 +1,4 @@
-"""Selection and budget: one dataclass a strategy, so that another strategy's field is refused.
+"""Selection: one dataclass a strategy, so that another strategy's field is refused.
 
 Everything here is identity: it enters the fingerprint of the `select` step, except a value that is the
 default of one of the cross-cutting options (`OPTIONAL`), which changes nothing and therefore leaves the
@@ -7,14 +7,12 @@ fingerprint as it is without it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
-from ds2.base.errors import UserError
-from ds2.config.base import MISSING, SCHEMAS, Extensible, name_or_path_field, path_field, register
+from ds2.config.base import MISSING, Extensible, path_field, register
 from ds2.method.choices import CurationMethod
 
 
@@ -110,50 +108,6 @@ class SelectionConfig(Extensible):
         if self.seeded:
             values["seed"] = seed
         return values
-
-
-_UNITS = {"K": 1_000, "M": 1_000_000, "B": 1_000_000_000}
-
-
-@register("budget", "budget")
-@dataclass
-class BudgetConfig:
-    samples: float = MISSING
-    """Number of samples to select, or, below 1, the share of the pool."""
-    tokens: str | None = None
-    """In place of `samples`: as many samples as have at most so many assistant tokens, `2M`, `500k` or a
-    number, counted by the base model's tokenizer as fine-tuning sees them (template, `finetune.max_tokens`).
-    """
-
-    flops: float | None = None
-    """In place of `samples`: as many samples as this many floating-point operations pay for, what selecting
-    took (rating, embedding, graph, measuring) counted in: 2 N a token read, 6 N a token trained on in all
-    `finetune.epochs`, N the model's parameters. Other fields named `flops` state what no stage can tell.
-    """
-
-    @property
-    def most_flops(self) -> float | None:
-        """`flops`, checked. Raises UserError where it is no number of operations."""
-        if self.flops is not None and not (1 <= self.flops < math.inf):
-            raise UserError(
-                f"budget.flops={self.flops:g} must be a number of floating-point operations, such as 1e18"
-            )
-        return self.flops
-
-    @property
-    def most_tokens(self) -> int | None:
-        """`tokens` as a number. Raises UserError where it is none."""
-        if self.tokens is None:
-            return None
-        text = str(self.tokens)
-        unit = _UNITS.get(text[-1:].upper(), 1)
-        try:
-            count = float(text[:-1] if unit > 1 else text) * unit
-        except ValueError:
-            count = 0.0
-        if not 1 <= count < 1e15:
-            raise UserError(f"budget.tokens={text} must be a number of tokens, such as 2M, 500k or 20000")
-        return int(count)
 
 
 @dataclass
@@ -367,115 +321,5 @@ class PrecomputedSelectionConfig(FilteredSelectionConfig):
         return True
 
 
-@dataclass
-class ModelRuntime:
-    device: str = "auto"
-    batch_size: int = 8
-    """Texts per forward pass."""
-    threads: int | None = None
-    """CPU threads; none: torch's choice."""
-
-
-@dataclass
-class MeasuredSelectionConfig(FilteredSelectionConfig):
-    """A strategy that asks a language model first (stage `measure`, shared by every budget)."""
-
-    scorer: str | None = name_or_path_field(None)
-    """The model that measures: hub name or folder. None: the run's base model."""
-    scorer_revision: str | None = None
-    max_tokens: int = 2048
-    """Longer samples are cut, at the end."""
-    dtype: str = "float32"
-    """Type of the model's weights: float32, bfloat16 or float16."""
-    runtime: ModelRuntime = field(default_factory=ModelRuntime)
-
-    reads: ClassVar[frozenset[str]] = frozenset({"measure"})
-    measured: ClassVar[tuple[str, ...]] = ("scorer", "scorer_revision", "max_tokens", "dtype", "runtime")
-
-    @property
-    def measures_with_base_model(self) -> bool:
-        return self.scorer is None
-
-    def measure_identity(self) -> dict[str, Any]:
-        """What the measurement depends on beside the content of the model and of the target."""
-        names = (n for n in self.measured if n not in ("runtime", "scorer", "scorer_revision"))
-        asked = {"measure": self.strategy} | self.implementation_identity()
-        return asked | {name: to_plain(getattr(self, name)) for name in names}
-
-
-class Band(Enum):
-    low = "low"
-    middle = "middle"
-    """Nearest to the pool's median, in logarithms."""
-    high = "high"
-
-
-@register("selection", "perplexity_selection")
-@dataclass
-class PerplexitySelectionConfig(MeasuredSelectionConfig):
-    """By perplexity of the answers under a given model."""
-
-    band: Band = Band.high
-
-
-@register("selection", "ifd_selection")
-@dataclass
-class IfdSelectionConfig(MeasuredSelectionConfig):
-    """Instruction-following difficulty (arXiv 2308.12032, 2402.00530)."""
-
-
-@register("selection", "rds_plus_selection")
-@dataclass
-class RdsPlusSelectionConfig(MeasuredSelectionConfig):
-    """Nearest to a target set in a model's hidden states (arXiv 2503.01807)."""
-
-    target: str = path_field()
-    """Conversations to be near to: a file that a pool could be (JSONL, JSON, Parquet)."""
-
-    measured: ClassVar[tuple[str, ...]] = (*MeasuredSelectionConfig.measured, "target")
-
-
-@register("selection", "less_selection")
-@dataclass
-class LessSelectionConfig(MeasuredSelectionConfig):
-    """By LoRA-gradient influence on a target set (arXiv 2402.04333; the defaults are that paper's)."""
-
-    target: str = path_field()
-    """Conversations to do well on: a file that a pool could be; its sources are the subtasks."""
-    warmup_share: float = 0.05
-    """Share of the pool that the warm-up trains on."""
-    warmup_seed: int = 0
-    """Seed of the warm-up's draw and order, LoRA's initial values and the projection."""
-    epochs: int = 4
-    """Epochs of the warm-up; each ends in a checkpoint."""
-    batch: int = 32
-    """Samples per optimiser step of the warm-up."""
-    learning_rate: float = 2e-5
-    rank: int = 128
-    alpha: int = 512
-    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
-    projection: int = 8192
-    """Numbers that are kept of each gradient."""
-
-    measured: ClassVar[tuple[str, ...]] = (
-        *MeasuredSelectionConfig.measured,
-        "target", "warmup_share", "warmup_seed", "epochs", "batch", "learning_rate", "rank", "alpha",
-        "target_modules", "projection",
-    )  # fmt: skip
-
-
 OPTIONAL = ("filter", "length_partialled")
 """Options that enter an identity only where they are used."""
-
-STRATEGIES: dict[str, type[SelectionConfig]] = {
-    "base": SelectionConfig,
-    "full": SelectionConfig,
-} | {
-    name.removesuffix("_selection"): kind
-    for name, kind in SCHEMAS["selection"].items()
-    if name != "selection"
-}
-"""Strategy -> the configuration it takes; all but `base`, which selects nothing, are modules of
-`ds2.selection.strategies`.
-"""
-del STRATEGIES["filtered"]

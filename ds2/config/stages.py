@@ -7,10 +7,12 @@ import re
 from collections.abc import Hashable, Iterable, Iterator
 
 from ds2.base.errors import UserError
+from ds2.config.budget import BudgetConfig
 from ds2.config.compute import compute_problems
 from ds2.config.curation import CurationConfig
 from ds2.config.run import RunConfig, Until
-from ds2.config.selection import STRATEGIES, BudgetConfig, SelectionConfig
+from ds2.config.selection import SelectionConfig
+from ds2.config.strategies import STRATEGIES
 from ds2.method.choices import CurationMethod
 
 READS: dict[str, tuple[str, ...]] = {

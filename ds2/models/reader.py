@@ -23,7 +23,7 @@ from ds2.base.drafts import replacing
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.progress import Bar
-from ds2.config.selection import MeasuredSelectionConfig
+from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.models.compute import Meter
 from ds2.models.quiet import quiet_transformers
 from ds2.pool import Message, Sample

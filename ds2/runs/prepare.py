@@ -18,8 +18,8 @@ from ds2.config import (
     RunConfig,
     SentenceEmbedderConfig,
 )
+from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.config.rating import raters_of
-from ds2.config.selection import MeasuredSelectionConfig
 from ds2.runs import launcher
 from ds2.runs.stages.sift import questions_for
 

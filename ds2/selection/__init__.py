@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ds2.base.load import load_module
 from ds2.config import SelectionConfig
-from ds2.config.selection import MeasuredSelectionConfig
+from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.pool import Pool
 from ds2.selection import strategies
 from ds2.selection.request import Choice, Readers, Request, resolve_budget

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ds2.config.selection import STRATEGIES, FilterConfig
+from ds2.config.selection import FilterConfig
+from ds2.config.strategies import STRATEGIES
 from ds2.method.knn import knn_graph
 from ds2.pool import Message, Pool, Sample
 from ds2.selection import Choice, Readers, Request, choose

@@ -11,7 +11,7 @@ import pytest
 
 from ds2.artifacts.values import workspace
 from ds2.base.errors import UserError
-from ds2.config.selection import LessSelectionConfig, ModelRuntime
+from ds2.config.measured_selection import LessSelectionConfig, ModelRuntime
 from ds2.models import reader, tiny
 from ds2.pool import Message, Pool, Sample
 from ds2.selection.strategies import less

@@ -13,7 +13,7 @@ from ds2.artifacts.subset import read_subset
 from ds2.artifacts.values import workspace
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
-from ds2.config.selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
+from ds2.config.measured_selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
 from ds2.models import reader, tiny
 from ds2.models.compute import Meter
 from ds2.pool import Message, Sample

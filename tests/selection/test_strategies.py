@@ -11,8 +11,8 @@ import pytest
 from ds2.base.errors import UserError
 from ds2.config import Score
 from ds2.config.compose import compose
-from ds2.config.selection import STRATEGIES
 from ds2.config.stages import check
+from ds2.config.strategies import STRATEGIES
 from ds2.selection import resolve_budget, strategies
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ds2.base.words import size
 from ds2.config import HubModelConfig, LlmRaterConfig, PackagedModelConfig, RunConfig, TfidfEmbedderConfig
+from ds2.config.measured_selection import LessSelectionConfig
 from ds2.config.rating import raters_of
-from ds2.config.selection import LessSelectionConfig
 from ds2.models import packaged
 from ds2.models.lora_targets import ALL_LINEAR
 from ds2.runs.preflight.finding import Finding, Run, problem, warning

@@ -31,7 +31,8 @@ from ds2.config import (
     SimulatedRaterConfig,
     TfidfEmbedderConfig,
 )
-from ds2.config.selection import FilteredSelectionConfig, MeasuredSelectionConfig
+from ds2.config.measured_selection import MeasuredSelectionConfig
+from ds2.config.selection import FilteredSelectionConfig
 from ds2.config.stages import counts_tokens, stages_of
 from ds2.method.choices import CurationMethod, Device
 from ds2.method.curation.inputs import check_options

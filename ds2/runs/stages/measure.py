@@ -11,7 +11,7 @@ from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.values import workspace, write_values
 from ds2.artifacts.versions import version
 from ds2.base.threads import torch_threads
-from ds2.config.selection import MeasuredSelectionConfig
+from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.runs.context import Context
 from ds2.runs.stages.model import base_model
 from ds2.selection import measure

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.config.selection import IfdSelectionConfig
+from ds2.config.measured_selection import IfdSelectionConfig
 from ds2.models import reader
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.base.progress import Bar
-from ds2.config.selection import LessSelectionConfig
+from ds2.config.measured_selection import LessSelectionConfig
 from ds2.models import reader
 from ds2.models.compute import Meter
 from ds2.models.reader import PART, Encoded, LanguageModel

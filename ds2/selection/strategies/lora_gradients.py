@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
-from ds2.config.selection import LessSelectionConfig
+from ds2.config.measured_selection import LessSelectionConfig
 from ds2.models.lora_targets import find_targets
 from ds2.models.reader import Encoded, LanguageModel
 

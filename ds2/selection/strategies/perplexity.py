@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.config.selection import Band, PerplexitySelectionConfig
+from ds2.config.measured_selection import Band, PerplexitySelectionConfig
 from ds2.models import reader
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request

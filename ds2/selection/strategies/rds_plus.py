@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import FilesPoolConfig
-from ds2.config.selection import RdsPlusSelectionConfig
+from ds2.config.measured_selection import RdsPlusSelectionConfig
 from ds2.models import reader
 from ds2.pool import Pool, PoolSource, Sample
 from ds2.selection.filters import Eligible
