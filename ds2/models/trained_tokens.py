@@ -164,33 +164,17 @@ def encode_samples(
     `tools`, where given, are those of each conversation. `progress`, where given, is called with the number
     of conversations done after each chunk.
     """
-    encoded, end = EncodedSamples(), _end_of_turn(tokenizer)
-    for at in range(0, len(conversations), CHUNK):
-        chunk = conversations[at : at + CHUNK]
-        named = [None] * len(chunk) if tools is None else tools[at : at + CHUNK]
-        rendered = [
-            trained_spans(tokenizer, messages, end, told) for messages, told in zip(chunk, named, strict=True)
-        ]
-        tokens = tokenizer(
-            [text for text, _ in rendered],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            truncation=True,
-            max_length=max_tokens + 1,  # one more, to tell a sample that fits from one that is cut
-        )
-        offsets = tokens["offset_mapping"]
-        parts = zip(tokens["input_ids"], offsets, rendered, strict=True)
-        for row, (ids, ranges, (_, spans)) in enumerate(parts, start=at):
-            trained = _inside(np.array(ranges, dtype=np.int64).reshape(-1, 2), spans)[:max_tokens]
-            if not trained.any():
-                encoded.dropped_without_assistant += 1
-                continue
-            encoded.truncated += len(ids) > max_tokens
-            encoded.ids.append(np.array(ids[:max_tokens], dtype=np.int32))
-            encoded.trained.append(trained)
-            encoded.rows.append(row)
-        if progress is not None:
-            progress(len(rendered))
+    encoded = EncodedSamples()
+    # One more, to tell a sample that fits from one that is cut.
+    for row, ids, inside in _tokenised(tokenizer, conversations, tools, max_tokens + 1, progress):
+        trained = inside[:max_tokens]
+        if not trained.any():
+            encoded.dropped_without_assistant += 1
+            continue
+        encoded.truncated += len(ids) > max_tokens
+        encoded.ids.append(np.array(ids[:max_tokens], dtype=np.int32))
+        encoded.trained.append(trained)
+        encoded.rows.append(row)
     return encoded
 
 
@@ -212,18 +196,10 @@ def count_tokens(
     progress: Any = None,
 ) -> TokenCounts:
     """The tokens of each conversation; arguments as of `encode_samples`."""
-    counts, single = np.zeros((2, len(conversations)), dtype=np.int64), _end_of_turn(tokenizer)
-    for at in range(0, len(conversations), CHUNK):
-        chunk = conversations[at : at + CHUNK]
-        named = [None] * len(chunk) if tools is None else tools[at : at + CHUNK]
-        rendered = [
-            trained_spans(tokenizer, one, single, told) for one, told in zip(chunk, named, strict=True)
-        ]
-        for row, (ranges, spans) in enumerate(_tokenised(tokenizer, rendered, max_tokens), start=at):
-            trained = int(_inside(ranges, spans).sum())
-            counts[:, row] = (len(ranges), trained) if trained else (0, 0)
-        if progress is not None:
-            progress(len(rendered))
+    counts = np.zeros((2, len(conversations)), dtype=np.int64)
+    for row, ids, trained in _tokenised(tokenizer, conversations, tools, max_tokens, progress):
+        if trained.any():
+            counts[:, row] = len(ids), trained.sum()
     return TokenCounts(*counts)
 
 
@@ -242,15 +218,25 @@ def most_trained(lengths: NDArray[np.int64], *, epochs: float, total_batch: int)
 
 
 def _tokenised(
-    tokenizer: Any, rendered: Sequence[tuple[str, list[tuple[int, int]]]], most: int
-) -> Iterator[tuple[NDArray[np.int64], list[tuple[int, int]]]]:
-    """Character ranges of the first `most` tokens of each text, and its trained spans."""
-    tokens = tokenizer(
-        [text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True,
-        truncation=True, max_length=most,
-    )  # fmt: skip
-    for ranges, (_, spans) in zip(tokens["offset_mapping"], rendered, strict=True):
-        yield np.array(ranges, dtype=np.int64).reshape(-1, 2), spans
+    tokenizer: Any, conversations: Sequence[Messages], tools: Sequence[Any] | None, most: int, progress: Any
+) -> Iterator[tuple[int, list[int], NDArray[np.bool_]]]:
+    """Of each conversation its row, its first `most` tokens, and which of them are trained."""
+    end = _end_of_turn(tokenizer)
+    for at in range(0, len(conversations), CHUNK):
+        chunk = conversations[at : at + CHUNK]
+        named = [None] * len(chunk) if tools is None else tools[at : at + CHUNK]
+        rendered = [
+            trained_spans(tokenizer, messages, end, told) for messages, told in zip(chunk, named, strict=True)
+        ]
+        tokens = tokenizer(
+            [text for text, _ in rendered], add_special_tokens=False, return_offsets_mapping=True,
+            truncation=True, max_length=most,
+        )  # fmt: skip
+        parts = zip(tokens["input_ids"], tokens["offset_mapping"], rendered, strict=True)
+        for row, (ids, ranges, (_, spans)) in enumerate(parts, start=at):
+            yield row, ids, _inside(np.array(ranges, dtype=np.int64).reshape(-1, 2), spans)
+        if progress is not None:
+            progress(len(rendered))
 
 
 def decode_trained(tokenizer: Any, encoded: EncodedSamples) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from helpers import trainings
 from safetensors.torch import load_file
 
 from ds2.artifacts import adapter
@@ -26,7 +26,7 @@ from ds2.base.paths import project_root
 from ds2.config import FinetuneConfig, RuntimeConfig
 from ds2.runs import launcher
 from finetune import checkpoints
-from finetune.spec import FinetuneSpec, write_spec
+from finetune.spec import FinetuneSpec
 from finetune.train import train
 
 MakeSpec = Callable[..., FinetuneSpec]
@@ -78,20 +78,10 @@ def end_at_checkpoint(spec: FinetuneSpec, step: int, number: int) -> None:
         "        train_file=Path(spec.train_file), output_dir=Path(spec.output_dir), seed=spec.seed,\n"
         "        config=spec.config, runtime=RuntimeConfig(progress=False))\n"
     )
-    spec_file = Path(spec.output_dir).with_suffix(".json")
-    write_spec(spec, spec_file)
     path = os.pathsep.join([str(project_root()), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, MARK: spec.output_dir}
-    parent = subprocess.Popen([sys.executable, "-c", script, str(spec_file)], env=environment)
-    try:
-        deadline = time.monotonic() + 200
-        while not (checkpoints.checkpoint_dir(spec) / f"checkpoint-{step}" / checkpoints.CHECKSUMS).exists():
-            assert parent.poll() is None, "the training ended before it could be ended"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-    finally:
-        parent.send_signal(number)
-        parent.wait(60)
+    trainings.end_at_checkpoint(spec, step, number, ["-c", script], environment)
+    deadline = time.monotonic() + 60
     while _trainers(spec):
         assert time.monotonic() < deadline, "a trainer outlives the command"
         time.sleep(0.1)

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from helpers import trainings
 from safetensors.torch import load_file
 
 from ds2.artifacts.training import read_curve
 from ds2.base.paths import project_root
 from finetune import checkpoints
-from finetune.spec import FinetuneSpec, write_spec
+from finetune.spec import FinetuneSpec
 from finetune.train import train
 
 MakeSpec = Callable[..., FinetuneSpec]
@@ -31,20 +29,8 @@ def end_at_checkpoint(spec: FinetuneSpec, step: int, number: int = signal.SIGKIL
     """Train in a process of its own, and send it a signal when the checkpoint of a step is complete; its exit
     code.
     """
-    spec_file = Path(spec.output_dir).with_suffix(".json")
-    write_spec(spec, spec_file)
     environment = {**os.environ, "PYTHONPATH": str(project_root())}
-    child = subprocess.Popen([sys.executable, "-m", "finetune", str(spec_file)], env=environment)
-    try:
-        deadline = time.monotonic() + 120
-        while not (checkpoints.checkpoint_dir(spec) / f"checkpoint-{step}" / checkpoints.CHECKSUMS).exists():
-            assert child.poll() is None, "the training ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-    finally:
-        child.send_signal(number)
-        code = child.wait(60)
-    return code
+    return trainings.end_at_checkpoint(spec, step, number, ["-m", "finetune"], environment)
 
 
 def test_a_killed_training_continues_to_the_weights_of_an_uninterrupted_one(make_spec: MakeSpec) -> None:
