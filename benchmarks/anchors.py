@@ -379,7 +379,7 @@ def run_planted(_: list[Case]) -> tuple[list[Row], str]:
     """Planted pools, N = 3,000: mean true z of the best 10 % by the posterior mean, less that of the given
     scores.
     """
-    from curation import PRIOR, PUBLISHED
+    from curation_pools import PRIOR, PUBLISHED
 
     rows = []
     pairs = ((0.6, 0.92), (0.6, 0.6), (0.6, 0.3), (0.75, 0.8), (0.9, 0.6), (0.9, 0.3), (0.45, 0.92))

@@ -1,6 +1,7 @@
 """Measured claims about curation: accuracy on planted pools, agreement of real raters, time and memory.
 
-    python benchmarks/curation.py                 everything, each part in a process of its own
+    python benchmarks/curation.py                 everything but `wide`, which takes hours, each part in a
+                                                  process of its own
     python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
                                                   real, share, speed, stage, curve, refine, approximate,
                                                   wide, million
@@ -15,20 +16,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import gzip
 import importlib.metadata
 import itertools
 import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,50 +33,33 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from curation_graphs import approximate, million, wide  # noqa: E402
+from curation_pools import (  # noqa: E402
+    CASES,
+    DATA,
+    PRIOR,
+    RATERS,
+    alpaca,
+    embed,
+    markdown,
+    processor,
+)
+from curation_time import curve, refine, speed, stage  # noqa: E402
+
 import ds2  # noqa: E402
 from ds2.method.curation.planted import PlantedPool, ordinal_transition, plant_pool  # noqa: E402
 from ds2.method.curation.posterior import fit_posterior  # noqa: E402
 from ds2.rating.sample import drawn  # noqa: E402
 
-DATA = Path(os.environ.get("DS2_DATA", ROOT.parent / "shared"))
 RESULTS = Path(__file__).parent / "results"
-RATERS = ("gpt_4o_mini", "llama_3_1_8b", "mistral_7b")
-
-# Rows of Figure 3 of the DS2 paper (arXiv 2410.10877), true score by rated score.
-PUBLISHED = {
-    "GPT-4o-mini": [[61, 29, 9, 1, 0, 0], [10, 55, 27, 7, 1, 0], [4, 15, 57, 21, 2, 0],
-                    [1, 5, 22, 55, 16, 0], [0, 2, 2, 24, 66, 6], [0, 5, 41, 0, 52, 2]],
-    "LLaMA-3.1-8B": [[47, 5, 7, 34, 7, 1], [8, 14, 48, 23, 7, 0], [9, 48, 16, 23, 4, 0],
-                     [5, 15, 15, 53, 11, 1], [7, 1, 5, 41, 43, 3], [16, 15, 16, 0, 50, 3]],
-    "Mistral-7B": [[7, 63, 0, 20, 9, 0], [2, 1, 43, 48, 6, 0], [1, 30, 48, 18, 3, 0],
-                   [0, 19, 15, 55, 10, 0], [0, 9, 4, 37, 50, 1], [1, 25, 10, 0, 63, 1]],
-}  # fmt: skip
-PRIOR = [0.12, 0.16, 0.26, 0.22, 0.16, 0.08]
-
-# name, transition, settings of plant_pool
-CASES: list[tuple[str, Any, dict[str, Any]]] = [
-    ("accuracy .6, pure", ordinal_transition(6, accuracy=0.6), {"purity": 1.0, "cluster_size": 12}),
-    ("accuracy .6", ordinal_transition(6, accuracy=0.6), {"purity": 0.92, "cluster_size": 12}),
-    ("accuracy .45", ordinal_transition(6, accuracy=0.45, decay=0.8), {"purity": 0.92, "cluster_size": 25}),
-    ("accuracy .6, clusters of 6", ordinal_transition(6, accuracy=0.6), {"purity": 0.92, "cluster_size": 6}),
-    ("accuracy .6, blurred", ordinal_transition(6, accuracy=0.6), {"purity": 0.95, "spread": 1.2}),
-    ("accuracy .6, purity .6", ordinal_transition(6, accuracy=0.6), {"purity": 0.6, "cluster_size": 15}),
-    ("accuracy .6, purity .3", ordinal_transition(6, accuracy=0.6), {"purity": 0.3, "cluster_size": 15}),
-    ("lenient rater", ordinal_transition(6, accuracy=0.5, bias=0.8), {"purity": 0.92, "cluster_size": 12}),
-    ("K = 3", ordinal_transition(3, accuracy=0.6), {"purity": 0.92, "cluster_size": 12}),
-    ("K = 10", ordinal_transition(10, accuracy=0.5, decay=0.8), {"purity": 0.92, "cluster_size": 20}),
-    ("GPT-4o-mini's T", PUBLISHED["GPT-4o-mini"], {"purity": 0.92, "cluster_size": 12}),
-    ("LLaMA-3.1-8B's T", PUBLISHED["LLaMA-3.1-8B"], {"purity": 0.92, "cluster_size": 12}),
-    ("Mistral-7B's T", PUBLISHED["Mistral-7B"], {"purity": 0.92, "cluster_size": 12}),
-]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", help="default: all")
+    parser.add_argument("parts", nargs="*", help="default: all but wide")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--docs", action="store_true", help="copy the tables into docs/curation.md and exit")
     args = parser.parse_args()
@@ -89,7 +68,7 @@ def main() -> None:
     unknown = [p for p in args.parts if p not in PARTS]
     if unknown:
         parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    for part in args.parts or PARTS:
+    for part in args.parts or [name for name in PARTS if name != "wide"]:
         if not args.here:  # peak memory is a process's, so each part has its own
             subprocess.run([sys.executable, __file__, part, "--here"], check=True)
             continue
@@ -137,22 +116,6 @@ def fill_docs() -> None:
                 flags=re.S,
             )
     page.write_text(text)
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    names = list(rows[0])
-    shown = [
-        [f"{v:.3f}" if isinstance(v, float) else str(v) for v in (r.get(n, "") for n in names)] for r in rows
-    ]
-    return "\n".join(["| " + " | ".join(c) + " |" for c in [names, ["---"] * len(names), *shown]]) + "\n"
 
 
 # --- accuracy -----------------------------------------------------------------------------------------------
@@ -354,25 +317,6 @@ def bootstrap() -> Iterator[dict[str, Any]]:
 # --- real raters --------------------------------------------------------------------------------------------
 
 
-def alpaca() -> tuple[list[str], np.ndarray]:
-    texts, scores = [], []
-    with gzip.open(DATA / "pools" / "ds2_67k.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row["source"] == "stanford_alpaca":
-                texts.append("\n".join(m["content"] for m in row["messages"]))
-                scores.append([row["scores"][r] for r in RATERS])
-    return texts, np.array(scores)
-
-
-def embed(texts: list[str]) -> np.ndarray:
-    from ds2.method.embedding import tfidf_svd
-
-    x = tfidf_svd(texts, dimensions=128)
-    x[np.linalg.norm(x, axis=1) < 1e-9] = 1.0
-    return x
-
-
 def real_scores() -> tuple[ds2.KnnGraph, np.ndarray, np.ndarray]:
     texts, scores = alpaca()
     return ds2.knn_graph(embed(texts), 64), scores, np.array([len(t) for t in texts], dtype=float)
@@ -422,277 +366,6 @@ def _of_a_share(
             "equal, majority score": (wanted == level).mean(),
             "Spearman of the mean": spearmanr(means, wanted).statistic,
         }  # fmt: skip
-
-
-# --- time and memory ----------------------------------------------------------------------------------------
-
-
-def timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    start = time.perf_counter()
-    value = call()
-    return value, time.perf_counter() - start
-
-
-def peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def warm_up() -> None:
-    pool = plant_pool(300, transitions=ordinal_transition(6), seed=0)
-    for method in ("rank", "posterior"):
-        ds2.curate(pool.embeddings, pool.scores, method=method)
-
-
-def speed() -> Iterator[dict[str, Any]]:
-    """N = 3,000, d = 48: the whole stage from embeddings, best and median of five."""
-    warm_up()
-    pool = plant_pool(3000, transitions=ordinal_transition(6), dimensions=48, cluster_size=12, seed=0)
-    for method, extra in (("rank", {}), ("rank", {"hoc_solver": "multistart"}), ("posterior", {}),
-                          ("posterior", {"bootstrap": 20})):  # fmt: skip
-        seconds = [
-            timed(lambda m=method, e=extra: ds2.curate(pool.embeddings, pool.scores, method=m, **e))[1]
-            for _ in range(5)
-        ]
-        settings = ", ".join(f"{k}={v}" for k, v in extra.items()) or "default"
-        yield {
-            "method": method,
-            "settings": settings,
-            "best s": min(seconds),
-            "median s": float(np.median(seconds)),
-        }
-
-
-def stage() -> Iterator[dict[str, Any]]:
-    """The 52,002 Alpaca rows: FAISS alone beside our graph, then everything after the graph."""
-    import faiss
-
-    texts, scores = alpaca()
-    x = embed(texts)
-    del texts
-    warm_up()
-    rows = np.ascontiguousarray(x / np.linalg.norm(x, axis=1, keepdims=True), dtype=np.float32)
-
-    def bare() -> None:
-        index = faiss.IndexFlatIP(rows.shape[1])
-        index.add(rows)
-        index.search(rows, 65)
-
-    times = [(timed(bare)[1], timed(lambda: ds2.knn_graph(x, 64))[1]) for _ in range(3)]
-    yield {
-        "step": "FAISS flat search, bare (k = 65), best of 3",
-        "seconds": min(t[0] for t in times),
-        "peak GiB": peak_gib(),
-    }
-    yield {
-        "step": "knn_graph(k = 64), best of 3",
-        "seconds": min(t[1] for t in times),
-        "peak GiB": peak_gib(),
-    }
-    ratio = float(np.median([ours / theirs for theirs, ours in times]))
-    yield {"step": "ratio, median of 3 pairs", "seconds": ratio, "peak GiB": peak_gib()}
-    graph = ds2.knn_graph(x, 64)
-    for method in ("rank", "posterior"):
-        call = lambda m=method: ds2.curate(x, scores[:, 0], graph=graph, method=m)  # noqa: E731
-        yield {
-            "step": f"everything after the graph, {method}",
-            "seconds": timed(call)[1],
-            "peak GiB": peak_gib(),
-        }
-
-
-def curve() -> Iterator[dict[str, Any]]:
-    """Time against N at d = 128 (graph once, the rest best of three), with the exponent of a line through the
-    logarithms.
-    """
-    warm_up()
-    sizes, times = (10_000, 20_000, 40_000, 80_000), []
-    for n in sizes:
-        pool = plant_pool(n, transitions=ordinal_transition(6), dimensions=128, cluster_size=20, seed=0)
-        graph, seconds = timed(lambda p=pool: ds2.knn_graph(p.embeddings, 64))
-        times.append([seconds])
-        for m in ("rank", "posterior"):
-            call = partial(ds2.curate, pool.embeddings, pool.scores, graph=graph, method=m)
-            times[-1].append(min(timed(call)[1] for _ in range(3)))
-        names = ("graph s", "after it, rank s", "after it, posterior s")
-        yield {"N": n, **dict(zip(names, times[-1], strict=True)), "peak GiB": peak_gib()}
-    slope = [float(np.polyfit(np.log(sizes), np.log(y), 1)[0]) for y in np.transpose(times)]
-    yield {"N": "exponent", **dict(zip(names, slope, strict=True)), "peak GiB": ""}
-
-
-def refine() -> Iterator[dict[str, Any]]:
-    """Everything of `refine` after the graph, posterior and long tail included: Alpaca with its texts (prompt
-    and answer), then against N without texts; the ridge alone; best of some runs.
-
-    The machine may have other work: processor seconds are the steadier figure. The graphs against N are made
-    up: what is timed reads neighbours, whatever they are.
-    """
-    from ds2.method.knn import unit_rows
-    from ds2.method.student.columns import make_blocks
-    from ds2.method.student.features import count_terms
-    from ds2.method.student.ridge import cross_fitted_ridge
-
-    texts, given = alpaca()
-    x, own = unit_rows(embed(texts)), given[:, 0]
-    for n, runs, most in ((3_000, 5, 3.0), (len(own), 3, 12.0)):
-        graph = ds2.knn_graph(x[:n], 64)
-        call = partial(ds2.curate, x[:n], own[:n], graph=graph, method="refine", texts=texts[:n])
-        yield _row_of_time("with texts, d = 128", n, [_wall_and_cpu(call) for _ in range(runs)], most)
-    blocks = make_blocks(x, texts, count_terms(texts), None, lengths=True, seed=0)
-    columns = np.concatenate(list(blocks.values()), axis=1)
-    fold = np.random.default_rng(0).permutation(len(own)) % 5
-    call = partial(cross_fitted_ridge, columns, own.astype(float), fold)
-    name = f"of it: the ridge, {columns.shape[1]} columns, 5 folds"
-    yield _row_of_time(name, len(own), [_wall_and_cpu(call) for _ in range(3)], 1.0)
-    del texts, blocks, columns
-    sizes, times = (62_500, 250_000, 1_000_000), []
-    for n in sizes:
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((n, 64), dtype=np.float32)
-        x /= np.linalg.norm(x, axis=1, keepdims=True)
-        s = np.clip(np.round(2.5 + 8 * x[:, 0] + rng.normal(size=n)), 0, 5).astype(int)
-        near = ((np.arange(n)[:, None] + 1 + np.arange(10)) % n).astype(np.int32)
-        graph = ds2.KnnGraph(near, np.tile(np.linspace(0.3, 0.6, 10, dtype=np.float32), (n, 1)))
-        call = partial(ds2.curate, x, s, graph=graph, method="refine")
-        times.append(_wall_and_cpu(call))
-        yield _row_of_time("without texts, d = 64", n, times[-1:], 300.0 if n == sizes[-1] else None)
-    slope = [float(np.polyfit(np.log(sizes), np.log(t), 1)[0]) for t in np.transpose(times)]
-    yield {
-        "what": "exponent of N in these", "N": "", "seconds": slope[0], "CPU seconds": slope[1],
-        "peak GiB": "", "aim, seconds": "at most 1",
-    }  # fmt: skip
-
-
-def _row_of_time(what: str, n: int, runs: list[tuple[float, float]], most: float | None) -> dict[str, Any]:
-    return {
-        "what": what, "N": n,
-        "seconds": min(wall for wall, _ in runs), "CPU seconds": min(cpu for _, cpu in runs),
-        "peak GiB": peak_gib(), "aim, seconds": "" if most is None else f"at most {most:g}",
-    }  # fmt: skip
-
-
-def _wall_and_cpu(call: Callable[[], Any]) -> tuple[float, float]:
-    """Wall-clock and processor seconds."""
-    start, used = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start, time.process_time() - used
-
-
-def uneven_pool(n: int, d: int = 64, shrink: float = 0.3) -> PlantedPool:
-    """Planted pools from small tight clusters to large wide ones in one, on axes that shrink as those of text
-    do: the i-th by i ** -shrink.
-
-    Distances then grow smoothly, as in real pools: the 10th neighbour is 1.8 times as far as the first and
-    the 96th 3.4 times (Alpaca, d = 64: 1.5 and 2.3). In clusters of one size with equal noise all samples
-    beyond a cluster are equally far, which no index can order and no method needs.
-    """
-    T = ordinal_transition(6)
-    parts = [
-        plant_pool(
-            n // 4, transitions=T, dimensions=d, cluster_size=size, purity=0.95, spread=spread, seed=size
-        )
-        for size, spread in ((5, 0.3), (20, 0.5), (80, 0.7), (320, 0.9))
-    ]
-    order = np.random.default_rng(0).permutation(n)
-    x, true, scores = (
-        np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("embeddings", "true_scores", "scores")
-    )
-    x *= np.arange(1, d + 1, dtype=np.float32) ** -shrink
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return PlantedPool(x, true, scores, parts[0].transitions, parts[0].prior)
-
-
-def approximate() -> Iterator[dict[str, Any]]:
-    """The approximate graph (k = 96) beside the exact one, where that is affordable: real text and 100,000
-    planted rows.
-    """
-    warm_up()
-    if (DATA / "pools").exists():
-        texts, scores = alpaca()
-        yield from graphs_compared("Alpaca", embed(texts), scores[:, 0], None)
-    else:
-        print("approximate: the Alpaca rows are skipped, they need", DATA / "pools")
-    pool = uneven_pool(100_000)
-    yield from graphs_compared("planted", pool.embeddings, pool.scores, pool.true_scores)
-
-
-def million() -> Iterator[dict[str, Any]]:
-    """The approximate graph (k = 96) alone at N = 1,000,000; recall against an exact search of 2,000 rows.
-    `rank` draws 1 row in 20 there, so that the stored neighbours run short and nearly every row is searched
-    again.
-    """
-    warm_up()
-    pool = uneven_pool(1_000_000)
-    yield from graphs_compared("planted", pool.embeddings, pool.scores, pool.true_scores, exact=False)
-
-
-def wide() -> Iterator[dict[str, Any]]:
-    """The approximate graph (k = 96) of 1,000,000 rows of 384 numbers that lie on disk, in a process of its
-    own; recall against an exact search of 2,000 rows.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "rows.npy"
-        np.save(file, uneven_pool(1_000_000, 384).embeddings.astype(np.float32, copy=False))
-        code = (
-            "import sys, time, resource, numpy as np, ds2; x = np.load(sys.argv[1], mmap_mode='r');"
-            "began = time.perf_counter(); graph = ds2.knn_graph(x, 96, method='approximate', progress=True);"
-            "print(time.perf_counter() - began, time.process_time(),"
-            " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, graph.search, sep='|');"
-            "np.save(sys.argv[1] + '.near.npy', graph.neighbors)"
-        )
-        ran = subprocess.run(
-            [sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True, check=True
-        )
-        seconds, used, peak, search = ran.stdout.strip().split("|")
-        x, near = np.load(file), np.load(f"{file}.near.npy", mmap_mode="r")
-        rows = np.sort(np.random.default_rng(1).choice(len(x), 2000, replace=False))
-        truth = nearest_others(x, rows, 96)
-    row = {
-        "N": len(x),
-        "d": x.shape[1],
-        "graph s": float(seconds),
-        "CPU s": float(used),
-        "peak GiB": float(peak),
-    }
-    for k in (10, 96):
-        pairs = zip(near[rows, :k].tolist(), truth[:, :k].tolist(), strict=True)
-        row[f"recall@{k}"] = float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
-    yield row | {"search": search}
-
-
-def graphs_compared(
-    name: str, x: np.ndarray, scores: np.ndarray, true: np.ndarray | None, exact: bool = True
-) -> Iterator[dict[str, Any]]:
-    rows = np.sort(np.random.default_rng(1).choice(len(x), 2000, replace=False))
-    truth, full = None if exact else nearest_others(x, rows, 96), {}
-    for kind in ("exact", "approximate") if exact else ("approximate",):
-        graph, seconds = timed(lambda kind=kind: ds2.knn_graph(x, 96, method=kind))
-        truth = graph.neighbors[rows] if kind == "exact" else truth
-        row = {"pool": f"{name}, d = {x.shape[1]}", "N": len(x), "graph": kind, "graph s": seconds}
-        for k in (10, 96):
-            pairs = zip(graph.neighbors[rows, :k].tolist(), truth[:, :k].tolist(), strict=True)
-            row[f"recall@{k}"] = float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
-        for method in ("rank", "posterior"):
-            result, after = timed(lambda g=graph, m=method: ds2.curate(x, scores, graph=g, method=m))
-            row[f"{method} s"] = after
-            row[f"{method}: right"] = "" if true is None else float((result.curated == true).mean())
-            row |= {f"{method}: T differs, max (mean)": "", f"{method}: same scores": ""}
-            if kind == "exact":
-                full[method] = result
-            elif method in full:
-                gap = np.abs(result.transition - full[method].transition)
-                row[f"{method}: T differs, max (mean)"] = f"{gap.max():.4f} ({gap.mean():.4f})"
-                row[f"{method}: same scores"] = float((result.curated == full[method].curated).mean())
-        yield row | {"peak GiB": peak_gib()}
-
-
-def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest others of some rows by exact search, in a pool without equal rows."""
-    from ds2.method.knn import search_exact, unit_rows
-
-    x = unit_rows(x)
-    near, _ = search_exact(x[rows], x, k + 1)
-    return near[near != rows[:, None]].reshape(len(rows), k)
 
 
 PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {

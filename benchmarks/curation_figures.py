@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from curation import DATA, PRIOR, PUBLISHED, alpaca, embed  # noqa: E402
+from curation_pools import DATA, PRIOR, PUBLISHED, alpaca, embed  # noqa: E402
 
 import ds2  # noqa: E402
 from ds2.method.curation.planted import PlantedPool, ordinal_transition  # noqa: E402

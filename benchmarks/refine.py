@@ -29,7 +29,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-import curation as shared  # noqa: E402
+import curation_pools as shared  # noqa: E402
 from human_truth import NAMED, embed  # noqa: E402
 from truth_measures import measure, read_sets, standardised  # noqa: E402
 from truth_orders import among_equals  # noqa: E402
