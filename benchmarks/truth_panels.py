@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from panels import common, fuse, several_raters
+from panels import fuse
+from rated_sets import common, several_raters
 from truth_measures import Cell, Row, bootstrapped, group_draws, measure, standardised, without_length
 
 import ds2
