@@ -28,8 +28,11 @@ def main() -> None:
 
         print(f"ds2 {__version__}")
         return
-    from ds2.cli.main import answer, run
-
+    try:
+        from ds2.cli.main import answer, run
+    except KeyboardInterrupt:  # it takes a second, in which nothing was begun
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     if arguments[0] == "experiments":
         sys.exit(answer(lambda: experiments(arguments[1:])))
     sys.exit(run(arguments))

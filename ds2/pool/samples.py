@@ -12,8 +12,10 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
+from ds2.base.paths import shown
 from ds2.pool.messages import Message
 
 MEMORY = 2 * 1024**3
@@ -27,9 +29,8 @@ class Place(NamedTuple):
     number: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}, row {self.number:,}" if self.number >= 1_000_000 else f"{self[0]}, row {self[1]}"
-        )
+        file = shown(self.file) if Path(self.file).is_absolute() else self.file
+        return f"{file}, row {self.number:,}" if self.number >= 1_000_000 else f"{file}, row {self.number}"
 
 
 @dataclass(frozen=True, slots=True)

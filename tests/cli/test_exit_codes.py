@@ -6,11 +6,13 @@ import ast
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from ds2.__main__ import main
 from ds2.base.paths import project_root
 from ds2.cli import main as cli
 from ds2.runs.stages import embed
@@ -98,3 +100,18 @@ def test_an_artifact_that_comes_out_otherwise_is_1(planted_pool, monkeypatch, ca
     monkeypatch.setattr(embed, "_vectors", lambda *given: vectors(*given)[::-1])
     assert cli.run(["verify", str(artifact)]) == 1
     assert "1 of 1 stages came out otherwise" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_the_command_is_imported_is_a_word(monkeypatch, capsys):
+    class Interrupted:
+        def find_spec(self, name, path=None, target=None):
+            if name == "ds2.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "ds2.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["ds2", "until=rate"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
