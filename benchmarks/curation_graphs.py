@@ -137,7 +137,8 @@ def graphs_compared(
 
 def nearest_others(x: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
     """The k nearest others of some rows by exact search, in a pool without equal rows."""
-    from ds2.method.knn import search_exact, unit_rows
+    from ds2.method.knn import unit_rows
+    from ds2.method.knn_faiss import search_exact
 
     x = unit_rows(x)
     near, _ = search_exact(x[rows], x, k + 1)

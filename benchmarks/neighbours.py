@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from ds2.method.knn import knn_graph, search_exact, unit_rows  # noqa: E402
+from ds2.method.knn import knn_graph, unit_rows  # noqa: E402
+from ds2.method.knn_faiss import search_exact  # noqa: E402
 
 RECALLS = (0.8, 0.95)
 NEAREST = 10

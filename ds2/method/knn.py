@@ -13,8 +13,6 @@ collapsed before the search and expanded after it: a sample's copies are its fir
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,21 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ds2.base.checks import number_array, one_of, whole_number
 from ds2.base.errors import UserError
-from ds2.base.threads import one_blas_thread
 from ds2.method.choices import Device, KnnMethod
+from ds2.method.knn_faiss import EVERY_PAIR, search_cells, search_exact
 
 _BLOCK = 4096
-"""Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
-_RECALL = 0.96
-"""Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's
-error.
-"""
-_WORTH = 0.1
-"""Share of the cells up to which reading them costs less than comparing every pair, which is one product of
-matrices: for 40,000 rows of 64 or 128 numbers and 97 neighbours the times were equal at a tenth.
-"""
-_SAMPLE = 1000
-"""Queries that share is measured on."""
+"""Rows looked at together: bounds memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +38,7 @@ class KnnGraph:
 
     neighbors: NDArray[np.int32]
     distances: NDArray[np.float32]
-    search: str = "every pair"
+    search: str = EVERY_PAIR
     """How they were found."""
     compared: float = 1.0
     """Share of all pairs that were compared, where this search made the graph."""
@@ -154,9 +142,9 @@ def knn_graph(
     first, group = collapse_duplicates(x)
     unique = x if len(first) == len(x) else x[first]
     width = min(k + 1, len(unique))
-    search, compared = KnnGraph.search, KnnGraph.compared
+    search, compared = EVERY_PAIR, 1.0
     if method == "approximate":
-        near, dist, search, compared = _search_inverted_file(unique, width, progress)
+        near, dist, search, compared = search_cells(unique, width, progress)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 
@@ -167,102 +155,6 @@ def knn_graph(
     if len(first) < len(x):
         near, dist = _expand_groups(near, dist, group, k)
     return KnnGraph(*_ties_by_index(near[:, :k], dist[:, :k]), search, compared)
-
-
-def search_exact(
-    queries: NDArray[np.float32], base: NDArray[np.float32], k: int, progress: bool = False
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's
-    flat search.
-    """
-    import faiss
-
-    index = faiss.IndexFlatIP(base.shape[1])
-    index.add(base)
-    return _in_blocks(index, queries, k, progress)
-
-
-def _search_inverted_file(
-    x: NDArray[np.float32], k: int, progress: bool
-) -> tuple[NDArray[np.int32], NDArray[np.float32], str, float]:
-    """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
-    cells. Every pair is compared where that costs less. And which of the two was done, with its share.
-    """
-    import faiss
-
-    n, d = x.shape
-    cells = max(1, min(round(4 * n**0.5), n // 40))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, cells, faiss.METRIC_INNER_PRODUCT)
-    index.cp.niter, index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = 6, 64, 1
-    with one_blas_thread():
-        index.train(x)
-        index.add(x)
-    recall = _choose_probes(index, x, cells)
-    if recall is None:
-        search = f"every pair: nearness needs over {_WORTH:.0%} of the cells"
-        return *search_exact(x, x, k, progress), search, 1.0
-    read = f"{index.nprobe} of {cells} cells"
-    search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
-    near, dist = _in_blocks(index, x, k, progress, f"neighbours in {read}")
-    short = np.flatnonzero((near < 0).any(axis=1))
-    if short.size:  # the cells that were read hold fewer than k rows
-        near[short], dist[short] = search_exact(x[short], x, k)
-    return near, dist, search, index.nprobe / cells
-
-
-def _choose_probes(index: Any, x: NDArray[np.float32], cells: int) -> float | None:
-    """Read 8 cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks; the
-    share found. None where that is not so with at most _WORTH of the cells.
-    """
-    rows = np.random.default_rng(0).choice(len(x), min(_SAMPLE, len(x)), replace=False)
-    width = min(11, len(x))  # a row finds itself too
-    truth, _ = search_exact(x[rows], x, width)
-    itself = rows[:, None]
-    probes = 8
-    while probes <= _WORTH * cells:
-        index.nprobe = probes
-        near, _ = _in_blocks(index, x[rows], width, progress=False)
-        hit = (near[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != itself)
-        found = float(hit.sum() / (truth != itself).sum())
-        if found >= _RECALL:
-            return found
-        probes += (probes + 1) // 2
-    return None
-
-
-def _in_blocks(
-    index: Any,
-    queries: NDArray[np.float32],
-    k: int,
-    progress: bool,
-    doing: str = "neighbours among all",
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Blocks are searched side by side, each on one thread: threads inside a product would round it as they
-    divide it, and of neighbours equally far within rounding the nearer would depend on their number.
-    """
-    import faiss
-
-    near = np.empty((len(queries), k), dtype=np.int32)
-    dist = np.empty((len(queries), k), dtype=np.float32)
-
-    def search(start: int) -> None:
-        faiss.omp_set_num_threads(1)  # of the worker that asks, not of the process
-        rows = slice(start, start + _BLOCK)
-        similarity, ids = index.search(queries[rows], k)
-        near[rows] = ids
-        np.maximum(1.0 - similarity, 0.0, out=dist[rows])
-
-    starts = range(0, len(queries), _BLOCK)
-    threads = faiss.omp_get_max_threads()
-    with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
-        done: Iterable[None] = workers.map(search, starts)
-        if progress:
-            from ds2.base.progress import Bar
-
-            done = Bar(done, total=len(starts), desc=doing, unit="block")
-        for _ in done:
-            pass
-    return near, dist
 
 
 def collapse_duplicates(x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from ds2.method.curation.planted import plant_pool
-from ds2.method.knn import KnnGraph, collapse_duplicates, knn_graph, search_exact, unit_rows
+from ds2.method.knn import KnnGraph, collapse_duplicates, knn_graph, unit_rows
+from ds2.method.knn_faiss import search_exact
 
 
 def brute_force(x, k):

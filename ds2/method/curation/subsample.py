@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import UserError
-from ds2.method.knn import KnnGraph, search_exact
+from ds2.method.knn import KnnGraph
+from ds2.method.knn_faiss import search_exact
 
 MAX_SUBSAMPLE = 50_000
 """Largest subsample of a round (the authors')."""

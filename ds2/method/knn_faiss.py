@@ -1,0 +1,135 @@
+"""Nearest neighbours by FAISS on the CPU: every pair, or the rows of an inverted file's nearest cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ds2.base.threads import one_blas_thread
+
+EVERY_PAIR = "every pair"
+"""How neighbours were found, where all were compared."""
+_BLOCK = 4096
+"""Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
+_RECALL = 0.96
+"""Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's
+error.
+"""
+_WORTH = 0.15
+"""Share of the cells up to which reading them costs less than comparing every pair, which is one product of
+matrices (docs/reliability.md has the times).
+"""
+_FEWEST = 8
+"""Cells a query reads at the least."""
+_AGAIN = 100
+"""Rows a query is compared with again at the least."""
+_SAMPLE = 1000
+"""Queries that share is measured on."""
+
+
+def search_exact(
+    queries: NDArray[np.float32], base: NDArray[np.float32], k: int, progress: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's
+    flat search.
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(base.shape[1])
+    index.add(base)
+    return _in_blocks(index, queries, k, progress)
+
+
+def search_cells(
+    x: NDArray[np.float32], k: int, progress: bool
+) -> tuple[NDArray[np.int32], NDArray[np.float32], str, float]:
+    """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
+    cells. A row is read as 4 bits a number, an eighth of its bytes; the 2 k nearest by these, at least 100,
+    are compared again as they are. Every pair is compared where that costs less. And which of the two was
+    done, with its share.
+    """
+    import faiss
+
+    n, d = x.shape
+    cells = max(1, min(round(4 * n**0.5), n // 40))
+    if cells * _WORTH < _FEWEST:
+        return *search_exact(x, x, k, progress), EVERY_PAIR, 1.0
+    rough = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(d), d, cells, d, 4, faiss.METRIC_INNER_PRODUCT)
+    rough.cp.niter, rough.cp.max_points_per_centroid, rough.cp.min_points_per_centroid = 6, 64, 1
+    with one_blas_thread():
+        rough.train(x)
+        rough.add(x)
+    index = faiss.IndexRefineFlat(rough, faiss.swig_ptr(x))
+    again = max(2 * k, _AGAIN)
+    recall = _choose_probes(index, rough, x, again)
+    if recall is None:
+        search = f"{EVERY_PAIR}: nearness needs over {_WORTH:.0%} of the cells"
+        return *search_exact(x, x, k, progress), search, 1.0
+    index.k_factor = again / k
+    read = f"{rough.nprobe} of {cells} cells"
+    search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
+    near, dist = _in_blocks(index, x, k, progress, f"neighbours in {read}")
+    short = np.flatnonzero((near < 0).any(axis=1))
+    if short.size:  # the cells that were read hold fewer than k rows
+        near[short], dist[short] = search_exact(x[short], x, k)
+    return near, dist, search, rough.nprobe / cells
+
+
+def _choose_probes(index: Any, rough: Any, x: NDArray[np.float32], again: int) -> float | None:
+    """Read _FEWEST cells a query, half as many again until a sample's nearest 10 are found as _RECALL asks;
+    the share found. None where that is not so with at most _WORTH of the cells.
+    """
+    rows = np.random.default_rng(0).choice(len(x), min(_SAMPLE, len(x)), replace=False)
+    width = min(11, len(x))  # a row finds itself too
+    truth, _ = search_exact(x[rows], x, width)
+    itself = rows[:, None]
+    index.k_factor = again / width
+    probes = _FEWEST
+    while probes <= _WORTH * rough.nlist:
+        rough.nprobe = probes
+        near, _ = _in_blocks(index, x[rows], width, progress=False)
+        hit = (near[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != itself)
+        found = float(hit.sum() / (truth != itself).sum())
+        if found >= _RECALL:
+            return found
+        probes += (probes + 1) // 2
+    return None
+
+
+def _in_blocks(
+    index: Any,
+    queries: NDArray[np.float32],
+    k: int,
+    progress: bool,
+    doing: str = "neighbours among all",
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Blocks are searched side by side, each on one thread: threads inside a product would round it as they
+    divide it, and of neighbours equally far within rounding the nearer would depend on their number.
+    """
+    import faiss
+
+    near = np.empty((len(queries), k), dtype=np.int32)
+    dist = np.empty((len(queries), k), dtype=np.float32)
+
+    def search(start: int) -> None:
+        faiss.omp_set_num_threads(1)  # of the worker that asks, not of the process
+        rows = slice(start, start + _BLOCK)
+        similarity, ids = index.search(queries[rows], k)
+        near[rows] = ids
+        np.maximum(1.0 - similarity, 0.0, out=dist[rows])
+
+    starts = range(0, len(queries), _BLOCK)
+    threads = faiss.omp_get_max_threads()
+    with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
+        done: Iterable[None] = workers.map(search, starts)
+        if progress:
+            from ds2.base.progress import Bar
+
+            done = Bar(done, total=len(starts), desc=doing, unit="block")
+        for _ in done:
+            pass
+    return near, dist
