@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig
 
 from ds2.base.version import VERSION
@@ -129,6 +130,24 @@ def test_a_multirun_keeps_no_configuration_of_jobs_that_ended(arguments, monkeyp
     assert cli.run(["-m", *arguments, "budget.samples=10,20,30,40"]) == 0
     assert len(held) == 4
     assert held[-1] <= held[1] + 5
+
+
+def test_the_first_job_of_a_multirun_does_not_wait_until_hydra_has_composed_all(arguments, monkeypatch):
+    composed, run, compose = [0], app._run, ConfigLoaderImpl.load_sweep_config
+
+    def counted(*given, **named):
+        composed.append(composed[-1] + 1)
+        return compose(*given, **named)
+
+    def told(*given):
+        begun.append(composed[-1])
+        run(*given)
+
+    begun: list[int] = []
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    monkeypatch.setattr(app, "_run", told)
+    assert cli.run(["-m", *arguments, "budget.samples=10,20,30"]) == 0
+    assert begun == [1, 2, 3]
 
 
 def test_a_failing_job_does_not_stop_the_others_and_is_named(arguments, capsys):
