@@ -9,26 +9,30 @@ import re
 import runpy
 import sys
 
+from ds2.base.drafts import is_disk_full
 from ds2.base.errors import first_line
 from ds2.base.processes import end_with_parent
 
 
 def main() -> None:
-    """Run the module named first as the program. A launcher ends with the exit code of the first of its
-    processes that failed, 128 + N where signal N ended it.
+    """Run the module named first as the program; an interrupt ends it without a word. A launcher ends with
+    the exit code of the first of its processes that failed, 128 + N where signal N ended it.
     """
     end_with_parent()
     del sys.argv[0]
     name = sys.argv[0]
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # the terminal's, which the parent has too: it says so
+        sys.exit(130)
     except Exception as error:
         if hasattr(error, "get_first_failure"):  # torch.distributed's, of the processes that it started
             code = error.get_first_failure()[1].exitcode
             sys.exit(code if code >= 0 else 128 - code)
-        if not _lacks_memory(error):
+        lacks = "space on the disk" if is_disk_full(error) else "memory" if _lacks_memory(error) else None
+        if lacks is None:
             raise
-        print(f"{name}: too little memory: {first_line(error)}", file=sys.stderr)
+        print(f"{name}: too little {lacks}: {first_line(error)}", file=sys.stderr)
         sys.exit(2)
 
 
