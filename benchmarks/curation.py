@@ -1,10 +1,9 @@
 """Measured claims about curation: accuracy on planted pools, agreement of real raters, time and memory.
 
-    python benchmarks/curation.py                 everything but `wide`, which takes hours, each part in a
-                                                  process of its own
+    python benchmarks/curation.py                 every part, each in a process of its own
     python benchmarks/curation.py planted speed   some parts: golden, planted, ablation, impure, bootstrap,
                                                   real, share, speed, stage, curve, refine, approximate,
-                                                  wide, million
+                                                  cells, wide, million
 
 Writes benchmarks/results/curation-PART.json and .md, with machine, versions and date. `golden`, `real`,
 `share`, `stage` and `refine` need the fixtures and the real pool (folder in DS2_DATA, by default ../shared
@@ -34,7 +33,7 @@ from scipy.stats import spearmanr
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-from curation_graphs import approximate, million, wide  # noqa: E402
+from curation_graphs import approximate, cells, million, wide  # noqa: E402
 from curation_pools import (  # noqa: E402
     CASES,
     DATA,
@@ -59,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", help="default: all but wide")
+    parser.add_argument("parts", nargs="*", help="default: all")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--docs", action="store_true", help="copy the tables into docs/curation.md and exit")
     args = parser.parse_args()
@@ -68,7 +67,7 @@ def main() -> None:
     unknown = [p for p in args.parts if p not in PARTS]
     if unknown:
         parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    for part in args.parts or [name for name in PARTS if name != "wide"]:
+    for part in args.parts or PARTS:
         if not args.here:  # peak memory is a process's, so each part has its own
             subprocess.run([sys.executable, __file__, part, "--here"], check=True)
             continue
@@ -383,6 +382,7 @@ PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         curve,
         refine,
         approximate,
+        cells,
         wide,
         million,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,30 @@ def wide() -> Iterator[dict[str, Any]]:
         pairs = zip(near[rows, :k].tolist(), truth[:, :k].tolist(), strict=True)
         row[f"recall@{k}"] = float(np.mean([len(set(a) & set(b)) / k for a, b in pairs]))
     yield row | {"search": search}
+
+
+def cells() -> Iterator[dict[str, Any]]:
+    """Seconds of CPU of comparing every pair (k = 96), and of reading a share of the cells."""
+    from ds2.method.knn_faiss import in_blocks, inverted_file, search_exact
+
+    for n, d in ((40_000, 64), (40_000, 128), (100_000, 128)):
+        x = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        row: dict[str, Any] = {"N": n, "d": d, "every pair, CPU s": cpu(lambda x=x: search_exact(x, x, 97))}
+        began = time.process_time()
+        index, rough = inverted_file(x, min(round(4 * n**0.5), n // 40))
+        built, index.k_factor = time.process_time() - began, 2
+        for share in (0.05, 0.1, 0.15, 0.25):
+            rough.nprobe = round(share * rough.nlist)
+            row[f"{share:.0%} of the cells"] = built + cpu(lambda i=index, x=x: in_blocks(i, x, 97, False))
+        yield row
+
+
+def cpu(call: Callable[[], Any]) -> float:
+    """Seconds of CPU of all threads."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
 
 
 def graphs_compared(

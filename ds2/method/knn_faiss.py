@@ -41,7 +41,7 @@ def search_exact(
 
     index = faiss.IndexFlatIP(base.shape[1])
     index.add(base)
-    return _in_blocks(index, queries, k, progress)
+    return in_blocks(index, queries, k, progress)
 
 
 def search_cells(
@@ -52,19 +52,11 @@ def search_cells(
     are compared again as they are. Every pair is compared where that costs less. And which of the two was
     done, with its share.
     """
-    import faiss
-
-    n, d = x.shape
+    n = len(x)
     cells = max(1, min(round(4 * n**0.5), n // 40))
     if cells * _WORTH < _FEWEST:
         return *search_exact(x, x, k, progress), EVERY_PAIR, 1.0
-    rough = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(d), d, cells, d, 4, faiss.METRIC_INNER_PRODUCT)
-    rough.by_residual = True  # the bits are spent on what tells a row from its cell's centre
-    rough.cp.niter, rough.cp.max_points_per_centroid, rough.cp.min_points_per_centroid = 6, 64, 1
-    with one_blas_thread():
-        rough.train(x)
-        rough.add(x)
-    index = faiss.IndexRefineFlat(rough, faiss.swig_ptr(x))
+    index, rough = inverted_file(x, cells)
     again = max(2 * k, _AGAIN)
     recall = _choose_probes(index, rough, x, again)
     if recall is None:
@@ -73,11 +65,27 @@ def search_cells(
     index.k_factor = again / k
     read = f"{rough.nprobe} of {cells} cells"
     search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
-    near, dist = _in_blocks(index, x, k, progress, f"neighbours in {read}")
+    near, dist = in_blocks(index, x, k, progress, f"neighbours in {read}")
     short = np.flatnonzero((near < 0).any(axis=1))
     if short.size:  # the cells that were read hold fewer than k rows
         near[short], dist[short] = search_exact(x[short], x, k)
     return near, dist, search, rough.nprobe / cells
+
+
+def inverted_file(x: NDArray[np.float32], cells: int) -> tuple[Any, Any]:
+    """An index of the rows in full, and within it that of their 4 bits a number, whose `nprobe` says how many
+    cells a query reads.
+    """
+    import faiss
+
+    d = x.shape[1]
+    rough = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(d), d, cells, d, 4, faiss.METRIC_INNER_PRODUCT)
+    rough.by_residual = True  # the bits are spent on what tells a row from its cell's centre
+    rough.cp.niter, rough.cp.max_points_per_centroid, rough.cp.min_points_per_centroid = 6, 64, 1
+    with one_blas_thread():
+        rough.train(x)
+        rough.add(x)
+    return faiss.IndexRefineFlat(rough, faiss.swig_ptr(x)), rough
 
 
 def _choose_probes(index: Any, rough: Any, x: NDArray[np.float32], again: int) -> float | None:
@@ -92,7 +100,7 @@ def _choose_probes(index: Any, rough: Any, x: NDArray[np.float32], again: int) -
     probes = _FEWEST
     while probes <= _WORTH * rough.nlist:
         rough.nprobe = probes
-        near, _ = _in_blocks(index, x[rows], width, progress=False)
+        near, _ = in_blocks(index, x[rows], width, progress=False)
         hit = (near[:, :, None] == truth[:, None, :]).any(axis=1) & (truth != itself)
         found = float(hit.sum() / (truth != itself).sum())
         if found >= _RECALL:
@@ -101,7 +109,7 @@ def _choose_probes(index: Any, rough: Any, x: NDArray[np.float32], again: int) -
     return None
 
 
-def _in_blocks(
+def in_blocks(
     index: Any,
     queries: NDArray[np.float32],
     k: int,
