@@ -1,51 +1,90 @@
-"""What a leaf in a process of its own says, and ends with, where it is stopped."""
+"""Children of a run: they end with their parent, and take a request to end from it."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-FULL = "import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'checkpoint.pt')\n"
+from ds2.base.paths import project_root
+
+WORK = """
+import os, signal, sys, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+def end(number, frame):
+    (folder / "last words").write_text("kept")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+(folder / "pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+PARENT = """
+import subprocess, sys
+from pathlib import Path
+from ds2.base.processes import Terminated, terminable
+from ds2.runs import launcher
+try:
+    with terminable():
+        launcher._wait(subprocess.Popen([sys.executable, *launcher._CHILD, "work", sys.argv[1]]))
+except Terminated as end:
+    sys.exit(end.exit_code)
+"""
 
 
-@pytest.mark.parametrize(
-    ("source", "code", "said"),
-    [
-        (
-            FULL,
-            2,
-            ["leaf: too little space on the disk: [Errno 28] No space left on device: 'checkpoint.pt'"],
-        ),
-        ("raise RuntimeError('[enforce fail] write: File too large')", 2, None),
-        ("raise MemoryError('4 GiB')", 2, ["leaf: too little memory: 4 GiB"]),
-        ("raise KeyboardInterrupt", 130, []),
-        ("raise SystemExit(143)", 143, []),
-    ],
-    ids=["full disk", "full disk in another's words", "memory", "interrupt", "asked to end"],
-)
-def test_what_stops_a_leaf_is_a_line_and_an_exit_code(source, code, said, tmp_path):
-    ended = child(tmp_path, source)
-    assert ended.returncode == code
-    lines = ended.stderr.splitlines()
-    assert lines == said if said is not None else len(lines) == 1
+@contextmanager
+def parent_at_work(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A parent that waits for its child, and the child's pid."""
+    (folder / "work.py").write_text(WORK)
+    path = os.pathsep.join([str(folder), str(project_root())])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(folder)],
+        env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
+    )
+    try:
+        wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
+        yield parent, int((folder / "pid").read_text())
+    finally:
+        parent.kill()
+        parent.wait()
 
 
-def test_a_defect_of_a_leaf_keeps_its_traceback(tmp_path):
-    ended = child(tmp_path, "raise KeyError('defect')")
-    assert ended.returncode == 1
-    assert "Traceback" in ended.stderr
-    assert ended.stderr.rstrip().endswith("KeyError: 'defect'")
+def wait_until(true, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
-def child(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
-    """The leaf of this source, run as a child."""
-    (folder / "leaf.py").write_text(source)
-    path = os.pathsep.join([str(folder), *sys.path])
-    return subprocess.run(
-        [sys.executable, "-m", "ds2.runs.child", "leaf"],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+    with parent_at_work(tmp_path) as (parent, child):
+        assert lives(child)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        wait_until(lambda: not lives(child))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_parent_that_is_asked_to_end_lets_its_child_end_well(tmp_path, number, code):
+    with parent_at_work(tmp_path) as (parent, child):
+        parent.send_signal(number)
+        assert parent.wait(20) == code
+        assert not lives(child)
+        assert (tmp_path / "last words").read_text() == "kept"
