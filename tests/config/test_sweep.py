@@ -126,7 +126,7 @@ def test_the_default_threshold_is_the_method_s():
 
 
 def test_real_model_and_recipes_have_the_runs_that_their_pages_say():
-    assert len(load_sweep("small_real").runs()) == 25
+    assert len(load_sweep("small_real").runs()) == 23
     robust = load_sweep("robust")
     assert len(robust.runs()) == 4 * 3 * 9
     assert set(robust.recipes) <= set(robust.grids[0])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.faults import Place, undisturbed
 
-MOMENTS = int(os.environ.get("DS2_FAULT_MOMENTS", "5"))
+MOMENTS = int(os.environ.get("DS2_FAULT_MOMENTS", "2"))
 """Random moments at which each stage is struck."""
 PROCESSES = int(os.environ.get("DS2_FAULT_PROCESSES", "6"))
 """Processes that start one sweep at once."""
