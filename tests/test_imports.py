@@ -61,6 +61,16 @@ def test_the_command_s_own_modules_load_no_torch():
     }
 
 
+def test_listing_the_store_loads_nothing_that_computes():
+    statement = "from ds2.cli import main; main.run(['list', 'paths.artifacts=nowhere'])"
+    assert not modules_after(statement) & {"numpy", "scipy", "pandas", "sklearn"}
+
+
+@pytest.mark.parametrize("slow", ["scipy.stats", "scipy.optimize"])
+def test_planning_loads_no_part_of_scipy_that_takes_long(slow):
+    modules_after(f"import ds2.cli.sweep; assert {slow!r} not in sys.modules")
+
+
 def test_help_loads_no_hydra():
     assert not modules_after("from ds2.cli.usage import usage; usage()") & {"torch", "hydra", "numpy"}
 

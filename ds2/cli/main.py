@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which says them in one line
 
@@ -18,12 +19,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, ended_as_asked, terminable
-from ds2.cli import anchors, console, export, help, init, look, publish, store
-from ds2.cli.app import run_command
-from ds2.cli.sweep import run_sweep
+from ds2.cli import console, store
 from ds2.config.command_line import CommandLine, parse
 from ds2.config.hydra_errors import explain
 
+WORDS = ("help", "init", "look", "export", "publish")
+"""Commands that read their own words, each by the `run` of the module of its name."""
 SHELLS = ("bash", "zsh", "fish")
 _KEPT = (
     "the same command continues from the last finished stage, a rating from its last answer, a fine-tune "
@@ -59,21 +60,20 @@ def answer(command: Callable[[], int]) -> int:
 
 
 def _run_command(arguments: Sequence[str]) -> int:
+    """Each command's module is imported where it is asked for: all of them together take a second."""
     word = arguments[0] if arguments else ""
-    if word == "help":
-        return help.run(arguments[1:])
-    if word == "init":
-        return init.run(arguments[1:])
-    if word == "look":
-        return look.run(arguments[1:])
-    if word == "export":
-        return export.run(arguments[1:])
-    if word == "publish":
-        return publish.run(arguments[1:])
+    if word in WORDS:
+        code: int = import_module(f"ds2.cli.{word}").run(arguments[1:])
+        return code
     if word in store.NAMES:
         return store.run(word, parse(arguments[1:]))
     if word == "anchors":
+        from ds2.cli import anchors
+
         return anchors.run(parse(arguments[1:]))
+    from ds2.cli.app import run_command
+    from ds2.cli.sweep import run_sweep
+
     if word == "completion":
         return run_command(_completion(arguments[1:]))
     command = parse(["sweep=demo", *arguments[1:]] if word == "demo" else arguments)

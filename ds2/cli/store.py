@@ -20,8 +20,7 @@ from ds2.base.errors import DamagedArtifact, NewerArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
 from ds2.base.words import duration, size
-from ds2.cli import console, diff, gc, verify
-from ds2.cli.doctor import examine_rater
+from ds2.cli import console, gc
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
 from ds2.config.command_line import JSON, CommandLine
@@ -41,6 +40,8 @@ class _SaysJson(Protocol):
 def run(command: str, given: CommandLine) -> int:
     """One subcommand; its exit code. Raises UserError for words, keys and options it does not know."""
     if command == "doctor" and any(o.startswith("rater") for o in given.overrides) and not given.words:
+        from ds2.cli.doctor import examine_rater
+
         return examine_rater(given.overrides)
     choices = command == "list" and given.words[:1] == ["choices"]
     allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
@@ -149,10 +150,22 @@ def _doctor(store: ArtifactStore, words: Sequence[str]) -> int:
     return 1 if damaged else 0
 
 
-MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": diff.run}
+def _verify(store: ArtifactStore, words: Sequence[str]) -> int:
+    from ds2.cli import verify  # it brings the stages, which the others here do without
+
+    return verify.run(store, words)
+
+
+def _diff(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
+    from ds2.cli import diff  # brings pandas
+
+    return diff.run(store, words, as_json=as_json)
+
+
+MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": _diff}
 """Commands that take `--json`."""
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
-    "verify": verify.run,
+    "verify": _verify,
     "doctor": _doctor,
     "gc": gc.run,
 }

@@ -16,7 +16,6 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ds2.method.covering import cover, leaders, least_leaders
 
@@ -128,4 +127,6 @@ def blend(quality: Array, variety: Array, weight: float) -> Array:
 
 def _shares(values: Array) -> Array:
     """The share of all values that lie below each, (N,), ties at their middle."""
+    from scipy.stats import rankdata
+
     return np.asarray((rankdata(values) - 0.5) / len(values))

@@ -69,7 +69,7 @@ def test_a_signal_ends_the_command_with_128_and_its_number(number, monkeypatch, 
         time.sleep(10)
         return 0
 
-    monkeypatch.setattr(cli.look, "run", struck)
+    monkeypatch.setattr("ds2.cli.look.run", struck)
     try:
         assert cli.run(["look", "mine.jsonl"]) == 128 + number
     finally:

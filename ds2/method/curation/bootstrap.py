@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ds2.base.threads import one_blas_thread
 from ds2.method.curation.composition import run_em
@@ -201,5 +201,5 @@ def _interval(estimate: Array | None, resampled: list[Array], most: float = np.i
     """The module's head; within 0 and `most`."""
     assert estimate is not None
     B = len(resampled)
-    half = student.ppf(0.975, B - 1) * np.std(resampled, axis=0, ddof=1)
+    half = stdtrit(B - 1, 0.975) * np.std(resampled, axis=0, ddof=1)
     return Interval(np.clip(estimate - half, 0, most), np.clip(estimate + half, 0, most))

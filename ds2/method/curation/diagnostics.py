@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from ds2.method.agreement import COLLAPSED
 from ds2.method.curation.result import Clusterability, RaterDiagnostics
@@ -113,6 +112,8 @@ def describe_rater(
     counts = np.bincount(scores[rated], minlength=num_scores)
     correlation = None
     if lengths is not None and rated.sum() > 2 and np.ptp(scores[rated]) > 0 and np.ptp(lengths[rated]) > 0:
+        from scipy.stats import spearmanr  # half a second that a command which only plans need not spend
+
         correlation = float(spearmanr(scores[rated], lengths[rated]).statistic)
     return RaterDiagnostics(
         num_rated=int(rated.sum()),

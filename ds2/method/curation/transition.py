@@ -25,7 +25,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from ds2.base.threads import one_blas_thread
@@ -143,6 +142,8 @@ def best_naming(joint: Array) -> NDArray[np.int64]:
     raters can. That they are right most often is another, and it fails where a rater hardly ever gives some
     score: with the matrix that the paper prints for Mistral-7B, it can take the best samples for the worst.
     """
+    from scipy.optimize import linear_sum_assignment
+
     _, column = linear_sum_assignment(misses(joint))
     return np.asarray(np.argsort(column))
 

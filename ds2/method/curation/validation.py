@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from ds2.base.errors import UserError
 from ds2.method.agreement import quadratic_kappa
@@ -108,6 +107,8 @@ def agreement(
     """Spearman of `soft` with `target`, plain and given length, and the kappa of `hard` with the rounded
     target.
     """
+    from scipy.stats import rankdata
+
     a, b = rankdata(soft), rankdata(target)
     partial = None
     if lengths is not None:

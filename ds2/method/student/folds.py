@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from ds2.method.knn import KnnGraph
 
@@ -75,6 +74,8 @@ def seeded_folds(
 
 
 def _components(row: NDArray[Any], column: NDArray[Any], n: int) -> NDArray[np.int64]:
+    from scipy.sparse.csgraph import connected_components
+
     pairs = coo_array((np.ones(len(row), dtype=np.int8), (row, column)), shape=(n, n))
     return np.asarray(connected_components(pairs, directed=False)[1], dtype=np.int64)
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 
@@ -77,6 +76,8 @@ def _weights(x: Array, y: Array) -> Array:
     """Non-negative least squares through the normal equations' Cholesky factor: as small as the number of
     members.
     """
+    from scipy.optimize import nnls
+
     gram = x.T @ x
     factor = np.linalg.cholesky(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)) / len(gram)).T
     return np.asarray(nnls(factor, np.linalg.solve(factor.T, x.T @ y))[0])
@@ -101,5 +102,5 @@ def r_squared(
     G = len(part)
     if G < 3:
         return r2, -np.inf, np.inf
-    half = float(student_t.ppf(0.975, G - 1) * np.sqrt(G / (G - 1) * (part**2).sum())) / float(d2.sum())
+    half = float(stdtrit(G - 1, 0.975) * np.sqrt(G / (G - 1) * (part**2).sum())) / float(d2.sum())
     return r2, r2 - half, r2 + half
