@@ -18,6 +18,7 @@ from typing import Any
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import ArtifactStore, Step
 from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError
+from ds2.base.garbage import gc_paused
 from ds2.base.hashes import fingerprint
 from ds2.config import RunConfig
 from ds2.config.compose_cache import compose_all
@@ -57,6 +58,7 @@ class ExpectedRun:
         return not self.complete and self.state is not State.running
 
 
+@gc_paused()
 def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedRun]:
     """What became of each run, in order; runs that are one are there once.
 
