@@ -121,7 +121,8 @@ def _check_shape(record: Record) -> None:
         if not isinstance(cast(Mapping[str, Any], record)[name], kind):
             raise TypeError(name)
     for name, file in record["files"].items():
-        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        path = Path(name)
+        inside = not path.is_absolute() and ".." not in path.parts
         if not (inside and isinstance(file["sha256"], str) and isinstance(file["bytes"], int)):
             raise TypeError(name)
 

@@ -116,8 +116,8 @@ class ArtifactStore:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
-        self._folders: dict[Path, tuple[int, dict[str, list[str]]]] = {}
-        """Stage's folder -> when it changed last, and the names in it by fingerprint."""
+        self._folders: dict[str, tuple[int, dict[str, list[Path]]]] = {}
+        """Stage -> when its folder changed last, and what lies in it by fingerprint."""
         self._records: dict[Path, tuple[list[int], Record]] = {}
         """Artifact -> the stamp of its record when it was read, and the record; the `_KEPT` used last."""
         self._verified: dict[Path, list[list[int]]] = {}
@@ -136,7 +136,7 @@ class ArtifactStore:
         """The first of these stage versions that made the same of the same inputs, and its folder; None where
         there is none.
         """
-        if not self._names(self.root / step.stage):
+        if not self._listed(step.stage):
             return None
         for number in numbers:
             claiming = self._claiming(step.stage, replace(step, version=number).fingerprint)
@@ -149,24 +149,24 @@ class ArtifactStore:
         return bool(self._claiming(stage, fingerprint))
 
     def _claiming(self, stage: str, fingerprint: str) -> list[Path]:
-        folder = self.root / stage
-        named = (folder / name for name in self._names(folder).get(fingerprint, ()))
+        named = self._listed(stage).get(fingerprint, ())
         return [path for path in named if (path / RECORD).is_file()]
 
-    def _names(self, folder: Path) -> dict[str, list[str]]:
+    def _listed(self, stage: str) -> dict[str, list[Path]]:
         """What lies in a stage's folder, by fingerprint: listed once while the folder does not change."""
+        folder = self.root / stage
         try:
             changed = folder.stat().st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        if folder in self._folders and self._folders[folder][0] == changed:
-            return self._folders[folder][1]
-        names: dict[str, list[str]] = {}
-        for name in (path.name for path in folder.iterdir()):
-            names.setdefault(name.rpartition("-")[2], []).append(name)
+        if stage in self._folders and self._folders[stage][0] == changed:
+            return self._folders[stage][1]
+        listed: dict[str, list[Path]] = {}
+        for path in folder.iterdir():
+            listed.setdefault(path.name.rpartition("-")[2], []).append(path)
         if time.time_ns() - changed > _TICK:
-            self._folders[folder] = changed, names
-        return names
+            self._folders[stage] = changed, listed
+        return listed
 
     def _read(self, path: Path) -> Record:
         """The record of an artifact, parsed once while its file does not change. Raises DamagedArtifact."""

@@ -17,13 +17,12 @@ from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput
 
 _BLOCK = 4 * 1024**2
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> bytes:
     """One byte string for equal values, whatever their order of keys."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def fingerprint(value: Any) -> str:
