@@ -120,6 +120,8 @@ class ArtifactStore:
         """Stage -> when its folder changed last, and what lies in it by fingerprint."""
         self._records: dict[Path, tuple[list[int], Record]] = {}
         """Artifact -> the stamp of its record when it was read, and the record; the `_KEPT` used last."""
+        self._packages: Mapping[str, str] = {}
+        """Of the record that was read last."""
         self._verified: dict[Path, list[list[int]]] = {}
         """Artifact -> size and modification time of its record and files when they were last hashed."""
 
@@ -173,11 +175,18 @@ class ArtifactStore:
         stamp = stamp_of((path / RECORD).stat())
         known = self._records.pop(path, None)
         if known is None or known[0] != stamp:
-            known = stamp, read_record(path)
+            known = stamp, self._slim(read_record(path))
         self._records[path] = known
         if len(self._records) > _KEPT:
             self._records.pop(next(iter(self._records)), None)
         return known[1]
+
+    def _slim(self, record: Record) -> Record:
+        """The record, just read; what was installed, most of it, is one object while records say the same."""
+        if record.get("packages") == self._packages:
+            record["packages"] = self._packages
+        self._packages = record.get("packages", {})
+        return record
 
     def load(self, step: Step, *, verify: bool = True) -> StageResult | None:
         """The step's artifact, verified, or None where there is none.
