@@ -45,7 +45,7 @@ class SharedStore(ArtifactStore):
         """See `ArtifactStore.obtain`; fetched where it is finished in the remote store alone."""
         try:
             result = super().obtain(step, on_wait=on_wait, run=run)
-        except BaseException:
+        except BaseException:  # also an interrupt: others would wait until the lease expires
             self._release(step.fingerprint)
             raise
         if result.fingerprint not in self._pushed:  # also what an interrupted run did not push

@@ -140,7 +140,7 @@ class Chain:
                 result = self._context.results.get(step.name) or self._obtain(step, reporter)
                 if tracker:
                     tracker.log_stage(result)
-        except BaseException:
+        except BaseException:  # also an interrupt: the tracked run is to say that it did not finish
             if tracker:
                 tracker.finish(None)
             raise
