@@ -21,7 +21,7 @@ from ds2.config import RunConfig
 from ds2.config.run import OnWarning
 from ds2.config.stages import stages_of
 from ds2.runs.chain import Chain
-from ds2.runs.preflight import disk, machine, plugins, stages, versions
+from ds2.runs.preflight import compute, disk, machine, plugins, stages, versions
 from ds2.runs.preflight.finding import Finding, Run, problem
 
 
@@ -51,6 +51,11 @@ class Check:
 
 CHECKS = (
     Check(stages.budget, ("pool", "budget", "selection", "scale"), ("select",)),
+    Check(
+        compute.budget,
+        ("pool", "budget", "selection", "rater", "embedder", "scale", "model", "finetune", "paths"),
+        ("select",),
+    ),
     Check(stages.rate, ("pool", "rater", "scale", "curation", "plan", "paths"), ("rate",)),
     Check(stages.embed, ("pool", "embedder", "scale"), ("embed",)),
     Check(stages.knn, ("knn",), ("knn",)),
