@@ -191,13 +191,16 @@ def _sources(used: tuple[str, ...], folders: tuple[str, ...] = ()) -> str | None
 
 @cache
 def _content(used: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """A hash of code and YAML, and the variables that YAML names (a defaults list reads them too)."""
+    """A hash of code and YAML, wherever the project lies, and the variables that YAML names (a defaults list
+    reads them too).
+    """
     from importlib.metadata import version
 
     roots = [project_root() / "conf", *(Path(folder.removeprefix("file://")) for folder in folders)]
-    yaml = [file for root in roots for file in sorted(root.rglob("*.yaml"))]
-    files = [*yaml, *sorted(Path(ds2.config.__file__).parent.glob("*.py")), *sorted(plugins.sources(used))]
-    texts = [[*p.parts[-3:], p.read_text(encoding="utf-8")] for p in files]
+    named = [(str(file.relative_to(root)), file) for root in roots for file in sorted(root.rglob("*.yaml"))]
+    named += [(file.name, file) for file in sorted(Path(ds2.config.__file__).parent.glob("*.py"))]
+    named += [("/".join(file.parts[-3:]), file) for file in sorted(plugins.sources(used))]
+    texts = [[name, file.read_text(encoding="utf-8")] for name, file in named]
     variables = sorted({name for *_, text in texts for name in _VARIABLE.findall(text)})
     hashed = fingerprint([texts, version("hydra-core"), version("omegaconf")])
     return hashed, tuple(variables)

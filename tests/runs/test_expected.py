@@ -4,6 +4,10 @@ there.
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from omegaconf import OmegaConf
 
 from ds2.base import hub
 from ds2.base.errors import UserError
+from ds2.base.paths import project_root
 from ds2.config.compose import compose
 from ds2.config.compose_cache import compose_all
 from ds2.config.sweep import load_sweep
@@ -119,6 +124,23 @@ def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypa
     monkeypatch.setattr("ds2.config.compose_cache._sources", lambda *used: "other")
     compose_all(runs, memory=tmp_path)
     assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]
+
+
+def test_two_clones_of_one_version_share_the_memory(tmp_path):
+    """Each in a process of its own, which imports that clone."""
+    say = "from ds2.config.compose_cache import _sources; print(_sources(()))"
+    hashes = set()
+    for name in ("one", "two"):
+        for room in ("ds2", "conf", "experiments"):
+            shutil.copytree(project_root() / room, tmp_path / name / room)
+        shutil.copy(project_root() / "pyproject.toml", tmp_path / name)
+        clone = {**os.environ, "PYTHONPATH": str(tmp_path / name)}
+        hashes.add(subprocess.check_output([sys.executable, "-c", say], env=clone, text=True, cwd=tmp_path))
+    assert len(hashes) == 1
+    changed = tmp_path / "two" / "conf" / "config.yaml"
+    changed.write_text(changed.read_text() + "\n# one more line\n")
+    hashes.add(subprocess.check_output([sys.executable, "-c", say], env=clone, text=True, cwd=tmp_path))
+    assert len(hashes) == 2
 
 
 def test_a_changed_environment_is_seen(tmp_path, monkeypatch):
