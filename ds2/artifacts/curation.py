@@ -35,6 +35,7 @@ from ds2.artifacts.reading import damaged, parsed, read_array, read_dataclass, r
 from ds2.artifacts.samples import identity_columns
 from ds2.base.dataclass_json import to_plain
 from ds2.base.json_files import write_json
+from ds2.base.number_files import write_array
 from ds2.method.curation.result import Asked, CurationResult, Diagnostics, Interval, Uncertainty
 from ds2.pool import Pool
 
@@ -125,7 +126,7 @@ def write_curation(
         columns |= {"refined": result.refined, "student": result.student}
     pd.DataFrame({**identity_columns(pool), **columns}).to_parquet(folder / _TABLE, index=False)
     if result.posterior is not None:
-        np.save(folder / _POSTERIOR, result.posterior.astype(np.float32))
+        write_array(folder / _POSTERIOR, result.posterior.astype(np.float32))
     if result.uncertainty is not None:
         _write_uncertainty(folder, result.uncertainty)
     if result.asked is not None:
@@ -170,7 +171,7 @@ def _write_uncertainty(folder: Path, uncertainty: Uncertainty) -> None:
         stability=[_Stability(budget, overlap) for budget, overlap in points],
     )
     write_json(folder / _UNCERTAINTY, to_plain(kept))
-    np.save(folder / _ERROR_PROBABILITY, uncertainty.error_probability.astype(np.float32))
+    write_array(folder / _ERROR_PROBABILITY, uncertainty.error_probability.astype(np.float32))
 
 
 def read_uncertainty(folder: Path) -> Uncertainty | None:

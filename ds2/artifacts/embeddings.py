@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts.reading import read_array
+from ds2.base.number_files import write_array
 
 _FILE = "embeddings.npy"
 
 
 def write_embeddings(folder: Path, vectors: NDArray[np.float32]) -> None:
     """(N, d) unit rows."""
-    np.save(folder / _FILE, vectors)
+    write_array(folder / _FILE, vectors)
 
 
 def read_embeddings(folder: Path) -> NDArray[np.float32]:

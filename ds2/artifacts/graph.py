@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2.artifacts.reading import damaged, read_array
+from ds2.base.number_files import write_array
 from ds2.method.knn import KnnGraph
 
 _NEIGHBORS, _DISTANCES = "neighbors.npy", "distances.npy"
@@ -14,8 +15,8 @@ _NEIGHBORS, _DISTANCES = "neighbors.npy", "distances.npy"
 
 def write_graph(folder: Path, graph: KnnGraph) -> None:
     """The two arrays."""
-    np.save(folder / _NEIGHBORS, graph.neighbors)
-    np.save(folder / _DISTANCES, graph.distances)
+    write_array(folder / _NEIGHBORS, graph.neighbors)
+    write_array(folder / _DISTANCES, graph.distances)
 
 
 def read_graph(folder: Path) -> KnnGraph:

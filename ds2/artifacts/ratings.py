@@ -37,6 +37,7 @@ from ds2.artifacts.reading import (
 from ds2.artifacts.samples import identity_columns
 from ds2.base.dataclass_json import to_plain
 from ds2.base.json_files import write_json, write_json_lines
+from ds2.base.number_files import write_array
 from ds2.method.agreement import RepeatAgreement
 from ds2.pool import Pool
 from ds2.rating.outcomes import ModelRatings, RatingReport, UnratedSample
@@ -69,7 +70,7 @@ def write_ratings(folder: Path, pool: Pool, ratings: Ratings) -> None:
         write_report(folder, ratings.details.report)
         write_json_lines(folder / _UNRATED, _unrated_rows(pool, ratings.details.unrated))
         if ratings.details.distribution is not None:
-            np.save(folder / _DISTRIBUTION, ratings.details.distribution)
+            write_array(folder / _DISTRIBUTION, ratings.details.distribution)
     pd.DataFrame(columns).to_parquet(folder / _TABLE, index=False)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts.reading import damaged, read_array
+from ds2.base.number_files import write_array
 
 _SCORES, _COUNTS = "token_scores.npy", "token_counts.npy"
 
@@ -31,8 +32,8 @@ def reference(folder: Path, fold: int) -> tuple[Path, Path]:
 
 def write(folder: Path, scores: list[NDArray[np.float32]]) -> None:
     """Each sample's scores."""
-    np.save(folder / _SCORES, np.concatenate(scores))
-    np.save(folder / _COUNTS, np.array([len(each) for each in scores], dtype=np.int64))
+    write_array(folder / _SCORES, np.concatenate(scores))
+    write_array(folder / _COUNTS, np.array([len(each) for each in scores], dtype=np.int64))
 
 
 def read(folder: Path) -> list[NDArray[np.float32]]:

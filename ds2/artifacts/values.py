@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts.reading import read_array
+from ds2.base.number_files import write_array
 from ds2.selection.workspace import Workspace
 
 _FILE = "values.npy"
@@ -25,7 +26,7 @@ def workspace(folder: Path) -> Workspace:
 
 def write_values(folder: Path, values: NDArray[np.float64]) -> None:
     """The whole measurement; its parts go."""
-    np.save(folder / _FILE, values)
+    write_array(folder / _FILE, values)
     shutil.rmtree(workspace(folder).parts, ignore_errors=True)
 
 

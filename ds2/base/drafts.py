@@ -37,6 +37,16 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def passing(folder: Path, name: str) -> Iterator[Path]:
+    """A file of `folder` that is gone when the block ends. A process that is killed leaves it as a draft."""
+    path = folder / f".{name}{_SUFFIX}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove what killed processes left below `folder`; no process may be writing there."""
     for draft in folder.rglob(f".*{_SUFFIX}"):

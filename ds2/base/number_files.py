@@ -1,4 +1,6 @@
-"""Files of numbers that people bring: `.npy`, `.npz`, and `.pt` without unpickling code."""
+"""Files of numbers: those that people bring (`.npy`, `.npz`, and `.pt` without unpickling code), and `.npy`
+that is whole or an error.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +54,17 @@ def read_score_file(path: Path, key: str | None = None, *, option: str = "rater"
     if array.ndim != 1:
         raise UserError(f"{path} holds an array of shape {array.shape}, not one number a row")
     return array
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """A `.npy` file of numbers; OSError where the disk has no room for it. `numpy.save` says nothing where
+    only the last block finds none, and leaves a file that is cut off.
+    """
+    whole = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(whole)  # type: ignore[no-untyped-call]
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+        file.write(whole.reshape(-1).view(np.uint8).data)
 
 
 _DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ds2.base import extras
 from ds2.base.dataclass_json import to_plain
+from ds2.base.drafts import passing
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
@@ -264,8 +264,7 @@ def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | No
         count = ("--num_processes", str(processes))
         launch = [*_CHILD, "accelerate.commands.launch", *config, *count, *_CHILD, leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
-    with tempfile.TemporaryDirectory(prefix="ds2-") as folder:
-        spec_file = Path(folder) / "spec.json"
+    with passing(Path(spec.output_dir), "spec.json") as spec_file:
         write_json(spec_file, to_plain(spec))
         code = _wait(
             subprocess.Popen(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ds2.base.drafts import remove_drafts, replacing
+from ds2.base.drafts import passing, remove_drafts, replacing
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -50,3 +50,12 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     writer.__enter__().write_text("half")
     remove_drafts(tmp_path)
     assert sorted(below.iterdir()) == sorted(kept)
+
+
+def test_a_passing_file_is_gone_afterwards_and_a_draft_where_its_writer_was_killed(tmp_path: Path) -> None:
+    with passing(tmp_path, "spec.json") as path:
+        path.write_text("{}")
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("{}")
+    remove_drafts(tmp_path)
+    assert list(tmp_path.iterdir()) == []

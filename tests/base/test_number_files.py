@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ds2.base.errors import UserError
-from ds2.base.number_files import read_score_file
+from ds2.base.number_files import read_score_file, write_array
 
 SCORES = [0.0, 3.0, 5.0] * 20
 
@@ -96,3 +96,20 @@ def test_half_precision_of_torch_is_read(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(torch.tensor(SCORES, dtype=torch.bfloat16), tmp_path / "s.pt")
     assert read_score_file(tmp_path / "s.pt").tolist() == SCORES
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (7,), (40, 3)])
+def test_an_array_is_read_as_it_was_written(tmp_path, shape):
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    for name, one in {"c": array, "f": np.asfortranarray(array), "part": array[::2]}.items():
+        write_array(tmp_path / f"{name}.npy", one)
+        read = np.load(tmp_path / f"{name}.npy")
+        assert read.dtype == one.dtype
+        np.testing.assert_array_equal(read, one)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("numbers", [1, 3000])
+def test_a_full_disk_is_an_error_wherever_in_the_array_it_is_met(numbers):
+    with pytest.raises(OSError, match="No space left"):
+        write_array(Path("/dev/full"), np.zeros(numbers))

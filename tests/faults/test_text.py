@@ -33,7 +33,7 @@ def test_a_name_in_data_is_text_wherever_it_is_shown(kind, tmp_path, tally):
     rows = planted_rows(160, 6)
     for i, row in enumerate(rows):
         row |= {"id": f"{name}{i}", "source": name if i % 2 else f"s{i % 3}", name: i}
-        row["messages"][0]["content"] += f" {name}"
+        row["messages"][0]["content"] += f" {name}" * (i % 2)  # a long one leaves nothing to train on
     (place.folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     before = set(tmp_path.rglob("evil*"))
     code, said = place.run()
