@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
+from typing import Any
 
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What a scheduler, a service manager or a closed terminal sends before it kills."""
 _LOOK = 0.2
 """Seconds between two looks at the parent."""
+_AGAIN = 0.05
+"""Seconds after which a signal that was met where nothing can be raised is sent again."""
 _ORPHANED = 137
 """Exit code of a child that ended with its parent, as of one killed with it."""
 
@@ -69,10 +73,28 @@ def terminable() -> Iterator[None]:
 
     own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        with _handled_by(end, (*POLITE, signal.SIGINT) if own else POLITE):
+        with _handled_by(end, (*POLITE, signal.SIGINT) if own else POLITE), _not_swallowed(request):
             yield
     finally:
         _asked = before
+
+
+@contextmanager
+def _not_swallowed(request: StopRequest) -> Iterator[None]:
+    """Send the signal again where Python drops what it raises: in a finaliser, in a callback of C."""
+    before = sys.unraisablehook
+
+    def hook(dropped: Any) -> None:
+        if request.number is None or not issubclass(dropped.exc_type, Terminated | KeyboardInterrupt):
+            before(dropped)
+            return
+        threading.Timer(_AGAIN, os.kill, (os.getpid(), request.number)).start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 
 import pytest
 
@@ -44,6 +46,30 @@ def test_what_a_library_makes_of_a_request_to_end_is_that_end(number):
             pytest.fail("began")
     with pytest.raises(ImportError), ended_as_asked():
         raise ImportError("no signal here")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_that_meets_a_finaliser_is_not_lost(number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    left = []
+
+    class Finalised:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            left.append("Python drops what a finaliser raises, and goes on")
+
+    def work() -> None:
+        with terminable():
+            Finalised()
+            time.sleep(30)
+
+    hook = sys.unraisablehook
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
+        work()
+    assert time.monotonic() - began < 10
+    assert left == []
+    assert sys.unraisablehook is hook
 
 
 def test_work_that_defers_hears_of_it_and_outer_handlers_come_back():
