@@ -8,21 +8,21 @@ import resource
 import shutil
 
 import pytest
-from helpers.faults import CHAINS, ISOLATED, TUNED, Place
+from helpers.faults import ISOLATED, SHORTEST, TUNED, Place
 from helpers.worlds import artifacts
 
 
 @pytest.mark.parametrize("stage", TUNED)
 def test_a_full_disk_is_one_line_and_the_rerun_goes_on(stage, tmp_path, quiet, rng, moments, tally):
-    whole = quiet("tuned")
+    whole = quiet(SHORTEST[stage])
     (folder,) = (
         path for name, path in artifacts(whole.store, pages=True).items() if name.startswith(f"{stage}/")
     )
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     for i, share in enumerate(moments):
         apart = ISOLATED if stage in ("finetune", "evaluate") and i % 2 else ()
-        options = (*CHAINS["tuned"], *apart)
-        place = Place(tmp_path / str(i), options, TUNED).holding(whole, before=stage)
+        place = Place(tmp_path / str(i), (*whole.options, *apart), whole.stages)
+        place.holding(whole, before=stage)
         code, said = place.run({resource.RLIMIT_FSIZE: int(share / 1.1 * max(sizes))})
         errors = [line for line in said.splitlines() if line.startswith("error")]
         again = place.rerun(whole)

@@ -10,9 +10,8 @@ import signal
 import time
 
 import pytest
-from helpers.faults import CHAINS, ISOLATED, TUNED, Place, end, wait
+from helpers.faults import CHAINS, ISOLATED, SHORTEST, TUNED, Place, end, wait
 
-STAGES = [("tuned", stage) for stage in TUNED]
 LEAVES = ("finetune", "evaluate")
 POLITE = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
 LAST_WORDS = 30
@@ -46,10 +45,11 @@ def places(tmp_path, quiet, stage: str, moments: list[float]):
     """For each moment a place where only that stage and the later ones are to be computed, and the seconds;
     every other leaf runs in a process of its own.
     """
-    whole = quiet("tuned")
+    whole = quiet(SHORTEST[stage])
     for i, share in enumerate(moments):
         apart = ISOLATED if stage in LEAVES and i % 2 else ()
-        place = Place(tmp_path / str(i), (*CHAINS["tuned"], *apart), TUNED).holding(whole, before=stage)
+        place = Place(tmp_path / str(i), (*whole.options, *apart), whole.stages)
+        place.holding(whole, before=stage)
         yield place, whole, share * whole.seconds(stage)
         shutil.rmtree(place.folder)
 

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.faults import CHAINS, TUNED, Place, end, wait
+from helpers.faults import CHAINS, SHORTEST, TUNED, Place, end, wait
 from helpers.worlds import artifacts
 
 from ds2.artifacts.record import read_record
@@ -47,8 +47,8 @@ def is_one_line(code: int, said: str, most: int = 1) -> bool:
 @needs_mounts
 @pytest.mark.parametrize("stage", TUNED)
 def test_a_small_disk_is_one_line_and_with_room_the_rerun_goes_on(stage, tmp_path, quiet, rng, tally):
-    whole = quiet("tuned")
-    place = Place(tmp_path / "place", whole.options, TUNED).holding(whole, before=stage)
+    whole = quiet(SHORTEST[stage])
+    place = Place(tmp_path / "place", whole.options, whole.stages).holding(whole, before=stage)
     there = sum(4096 + path.stat().st_size for path in place.store.rglob("*")) + 60_000
     (folder,) = (path for name, path in artifacts(whole.store, pages=True).items() if name.startswith(stage))
     missing = sum(path.stat().st_size for path in folder.rglob("*"))

@@ -34,6 +34,8 @@ _POOL = ("pool=jsonl", "pool.path=pool.jsonl", "budget.samples=20", "rater=from_
          "rater.column=true_score", "scale.low=0", "scale.high=5")  # fmt: skip
 _TINY = ("model=tiny", "finetune=tiny", "finetune.max_steps=40", "eval=tiny")
 CHAINS = {"select": (*_POOL, "until=select"), "tuned": (*_POOL, *_TINY)}
+SHORTEST = {stage: "select" if stage in SELECT[:-1] else "tuned" for stage in TUNED}
+"""Of each stage, the chain that computes it and least after it."""
 ISOLATED = ("runtime.isolate=true",)
 """Training and evaluation in a process of their own, as on a GPU; no part of any fingerprint."""
 
