@@ -1,26 +1,31 @@
-"""Checkpoints of an interrupted run: which one to continue from, and whether they belong to this run."""
+"""Checkpoints of an interrupted run: which one to continue from, whether they belong to this run; and that it
+has ended.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
+from ds2.artifacts import adapter
 from ds2.base.dataclass_json import from_plain, to_plain
 from ds2.base.drafts import replacing
 from ds2.base.hashes import file_sha256
 from ds2.config import FinetuneConfig
 from finetune.spec import FinetuneSpec
 
-FOLDER = "checkpoints"
 STATE = "trainer_state.json"
 CHECKSUMS = "checksums.json"
 """SHA-256 by file name, written when all others are there: a checkpoint without it was cut off."""
+FINISHED = "finished.json"
+"""The same of the whole output, written when the run has ended."""
 
 
 def checkpoint_dir(spec: FinetuneSpec) -> Path:
-    return Path(spec.output_dir) / FOLDER
+    return Path(spec.output_dir) / adapter.CHECKPOINTS
 
 
 def training_identity(spec: FinetuneSpec) -> str:
@@ -40,7 +45,9 @@ def claim(spec: FinetuneSpec) -> None:
     if folder.exists() and (not owner.is_file() or owner.read_text(encoding="utf-8") != identity):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    owner.write_text(identity, encoding="utf-8")
+    if not owner.is_file():
+        with replacing(owner, durable=True) as draft:
+            draft.write_text(identity, encoding="utf-8")
 
 
 def latest(folder: Path) -> Path | None:
@@ -56,23 +63,42 @@ def step_of(checkpoint: Path) -> int:
 
 def seal(checkpoint: Path) -> None:
     """Declare a checkpoint complete: keep the checksums of its files beside them."""
-    sums = {path.relative_to(checkpoint).as_posix(): file_sha256(path) for path in _files(checkpoint)}
-    with replacing(checkpoint / CHECKSUMS) as draft:
-        draft.write_text(json.dumps(sums, indent=0), encoding="utf-8")
-
-
-def remove(spec: FinetuneSpec) -> None:
-    shutil.rmtree(checkpoint_dir(spec), ignore_errors=True)
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != CHECKSUMS)
+    _write_sums(checkpoint / CHECKSUMS, files, checkpoint)
 
 
 def is_sound(checkpoint: Path) -> bool:
     """Whether a checkpoint was sealed and no file of it has changed since."""
+    return _unchanged(checkpoint / CHECKSUMS, checkpoint)
+
+
+def finish(spec: FinetuneSpec) -> None:
+    """Declare the run ended, with all that it wrote; its checkpoints go. The same run need not begin again,
+    should the process die before its output is published.
+    """
+    folder, output = checkpoint_dir(spec), Path(spec.output_dir)
+    wrote = (path for path in output.rglob("*") if not path.is_relative_to(folder))
+    _write_sums(folder / FINISHED, (path for path in wrote if path.is_file() and path.name[0] != "."), output)
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def is_finished(spec: FinetuneSpec) -> bool:
+    """Whether the run has ended and no file that it wrote has changed since."""
+    output = Path(spec.output_dir)
+    merged = adapter.merged(output).is_dir() or not spec.config.merge
+    return merged and _unchanged(checkpoint_dir(spec) / FINISHED, output)
+
+
+def _write_sums(file: Path, paths: Iterable[Path], folder: Path) -> None:
+    sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
+    with replacing(file) as draft:
+        draft.write_text(json.dumps(sums, indent=0), encoding="utf-8")
+
+
+def _unchanged(file: Path, folder: Path) -> bool:
     try:
-        sums = json.loads((checkpoint / CHECKSUMS).read_text(encoding="utf-8"))
-        return bool(sums) and all(file_sha256(checkpoint / name) == digest for name, digest in sums.items())
+        sums = json.loads(file.read_text(encoding="utf-8"))
+        return bool(sums) and all(file_sha256(folder / name) == digest for name, digest in sums.items())
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _files(checkpoint: Path) -> list[Path]:
-    return sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != CHECKSUMS)

@@ -66,7 +66,8 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     """Fine-tune as the spec says; write the adapter with its curve and metrics into `spec.output_dir`; return
     the metrics.
 
-    Checkpoints found in the output folder are continued and removed at the end. Raises UserError, in one
+    Checkpoints found in the output folder are continued and removed at the end; a run that has ended there is
+    not begun again. Raises UserError, in one
     line, for what the user can change: an empty subset, a batch that does not divide, a loss that is not a
     number, too little memory; Terminated, with a checkpoint, where the process was asked to end.
     """
@@ -125,6 +126,8 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     sharding.allow_on_cpu(arguments)
     with arguments.main_process_first(local=False):
         checkpoints.claim(spec)
+    if checkpoints.is_finished(spec):
+        return adapter.read_metrics(Path(spec.output_dir))
 
     with quiet_transformers():
         base = load_base(spec.base_model, spec.revision, config)
@@ -216,7 +219,7 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
         with quiet_transformers():
             metrics["merge_max_logit_error"] = merge_adapter(spec, probe=samples.ids[int(order[0, 0])])
     adapter.write_metrics(output, metrics)
-    checkpoints.remove(spec)
+    checkpoints.finish(spec)
     return metrics
 
 

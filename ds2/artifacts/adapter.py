@@ -19,6 +19,8 @@ __all__ = [
     "write_metrics",
 ]  # fmt: skip
 
+CHECKPOINTS = "checkpoints"
+"""Folder of what an interrupted training goes on from."""
 _MARK = "base.json"
 _CONFIG = "adapter_config.json"
 _BASE = "base_model_name_or_path"

@@ -91,8 +91,10 @@ class Step:
     """Writes the stage's files into the given empty folder."""
     forecast: Callable[[], Sequence[str]] = tuple
     """What computing it would take, in lines for a person; may read the inputs."""
-    resumable: bool = False
-    """Keep what an interrupted computation left and hand it to the next one."""
+    scratch: tuple[str, ...] = ()
+    """Folders of what an interrupted computation goes on from; no part of the artifact. Where there are any,
+    the next computation finds all that the interrupted one left.
+    """
     package: str | None = None
     """The package whose code computes it, where that is a plugin's; its version goes into the record."""
     part: str | None = None
@@ -165,6 +167,8 @@ class ArtifactStore:
             return self._folders[stage][1]
         listed: dict[str, list[Path]] = {}
         for path in folder.iterdir():
+            if path.name.startswith("."):  # not published yet
+                continue
             listed.setdefault(path.name.rpartition("-")[2], []).append(path)
         if time.time_ns() - changed > _TICK:
             self._folders[stage] = changed, listed
@@ -268,18 +272,20 @@ class ArtifactStore:
     def _compute(self, step: Step, run: Mapping[str, Any] | None) -> tuple[Path, Record]:
         parent = self.root / step.stage
         partial = parent / f".partial-{step.fingerprint}"
-        if partial.exists() and not step.resumable:
+        record = self._whole(step, partial)
+        if partial.exists() and not record and not step.scratch:
             shutil.rmtree(partial)
         wall, memory = time.perf_counter(), peak_memory()
         try:
-            partial.mkdir(parents=True, exist_ok=True)
-            remove_drafts(partial)
-            with memory:
-                outcome = step.compute(partial)
-            record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes, run)
+            if record is None:
+                partial.mkdir(parents=True, exist_ok=True)
+                remove_drafts(partial)
+                with memory:
+                    outcome = step.compute(partial)
+                record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes, run)
             path = self._publish(step, partial, record)
         except BaseException as error:
-            if not step.resumable:
+            if not step.scratch:
                 shutil.rmtree(partial, ignore_errors=True)
             if is_disk_full(error):
                 raise UserError(
@@ -288,6 +294,17 @@ class ArtifactStore:
                 ) from error
             raise
         return path, record
+
+    def _whole(self, step: Step, partial: Path) -> Record | None:
+        """The record of a computation whose process died when all was written, before it was published."""
+        if not (partial / RECORD).is_file():
+            return None
+        try:
+            record = self.verify(partial)
+        except DamagedArtifact:
+            (partial / RECORD).unlink()
+            return None
+        return record if record["fingerprint"] == step.fingerprint else None
 
     def _record(
         self,
@@ -298,10 +315,11 @@ class ArtifactStore:
         memory: int | None,
         run: Mapping[str, Any] | None,
     ) -> Record:
+        scratch = [folder / name for name in step.scratch]
         files: dict[str, FileRecord] = {
             str(path.relative_to(folder)): {"sha256": file_sha256(path), "bytes": path.stat().st_size}
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not any(path.is_relative_to(place) for place in scratch)
         }
         record: Record = {
             "stage": step.stage,
@@ -325,16 +343,17 @@ class ArtifactStore:
         return record
 
     def _publish(self, step: Step, partial: Path, record: Record) -> Path:
+        """Give a whole artifact its name, in one step; what it could have gone on from is kept until its
+        record is on the disk.
+        """
+        with replacing(partial / RECORD, durable=True) as draft:
+            draft.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        for name in step.scratch:
+            shutil.rmtree(partial / name, ignore_errors=True)
         final = partial.parent / f"{_safe(step.slug)}-{step.fingerprint}"
-        if final.exists():  # a process died between the rename and the record
+        if final.exists():  # without a record, or it would have been found
             shutil.rmtree(final)
         partial.rename(final)
-        try:
-            with replacing(final / RECORD, durable=True) as draft:
-                draft.write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
-        except OSError:
-            shutil.rmtree(final, ignore_errors=True)
-            raise
         self._verified[final] = _stamps(final, record)
         return final
 

@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from ds2.artifacts.reading import damaged, read_array
 from ds2.base.number_files import write_array
 
+REFERENCES = "references"
+"""Folder, while the stage works, of its reference models."""
 _SCORES, _COUNTS = "token_scores.npy", "token_counts.npy"
-
-
-def references(folder: Path) -> Path:
-    """While the stage works: where its reference models are."""
-    return folder / "references"
 
 
 def reference(folder: Path, fold: int) -> tuple[Path, Path]:
     """The file of the rows that one of them is trained on, and its folder."""
-    own = references(folder)
+    own = folder / REFERENCES
     own.mkdir(exist_ok=True)
     return own / f"{fold}.jsonl", own / str(fold)
 

@@ -6,7 +6,6 @@ LESS keeps its warm-up and its projected directions (safetensors) in the artifac
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from ds2.base.number_files import write_array
 from ds2.selection.workspace import Workspace
 
 _FILE = "values.npy"
+SCRATCH = ("parts",)
+"""Folders of what an unfinished measurement goes on from."""
 
 
 def workspace(folder: Path) -> Workspace:
@@ -25,9 +26,8 @@ def workspace(folder: Path) -> Workspace:
 
 
 def write_values(folder: Path, values: NDArray[np.float64]) -> None:
-    """The whole measurement; its parts go."""
+    """The whole measurement."""
     write_array(folder / _FILE, values)
-    shutil.rmtree(workspace(folder).parts, ignore_errors=True)
 
 
 def read_values(folder: Path) -> NDArray[np.float64]:

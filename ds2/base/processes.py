@@ -139,13 +139,15 @@ def _handled_by(handler: Callable[[int, FrameType | None], None], numbers: Seque
 
 
 @cache
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """End this process, at once, when the one that started it has ended, however that ended. Once a process.
+
+    Args:
+        parent: the pid of that one, as it is told: it may have ended before this process asks.
 
     A thread looks for it: the kernel's own way (PR_SET_PDEATHSIG) is Linux's alone, and goes by the thread
     that started the child.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -5,6 +5,7 @@ A trainer that went on alone would write beside the one that the next command st
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import sys
@@ -13,12 +14,16 @@ from ds2.base.drafts import is_disk_full
 from ds2.base.errors import first_line
 from ds2.base.processes import end_with_parent
 
+PARENT = "DS2_PARENT"
+"""Environment variable: the pid of the command that started this process."""
+
 
 def main() -> None:
     """Run the module named first as the program; an interrupt ends it without a word. A launcher ends with
     the exit code of the first of its processes that failed, 128 + N where signal N ended it.
     """
-    end_with_parent()
+    # A launcher's own processes are not told of it.
+    end_with_parent(int(os.environ.pop(PARENT, os.getppid())))
     del sys.argv[0]
     name = sys.argv[0]
     try:

@@ -196,8 +196,9 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
     Raises:
         UserError: the artifact root cannot be written to.
     """
-    if multiprocessing.parent_process() is not None:
-        end_with_parent()  # a worker of a launcher, which would go on without the command
+    starter = multiprocessing.parent_process()
+    if starter is not None and starter.pid is not None:
+        end_with_parent(starter.pid)  # a worker of a launcher, which would go on without the command
     path = Path(os.environ[_VARIABLE]) / f"{uuid.uuid4().hex}.json"
     began = Job(list(overrides), "running", started=datetime.now(UTC).isoformat(), host=node())
     lock = FileLock(path.with_suffix(".lock"))

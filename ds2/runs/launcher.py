@@ -23,6 +23,7 @@ from ds2.base.paths import make_importable, project_root
 from ds2.base.progress import clock
 from ds2.base.threads import torch_threads
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
+from ds2.runs.child import PARENT
 
 ISOLATE = ("auto", "true", "false")
 """What `runtime.isolate` takes."""
@@ -264,13 +265,10 @@ def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | No
         count = ("--num_processes", str(processes))
         launch = [*_CHILD, "accelerate.commands.launch", *config, *count, *_CHILD, leaf]
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
+    environment = {**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid())}
     with passing(Path(spec.output_dir), "spec.json") as spec_file:
         write_json(spec_file, to_plain(spec))
-        code = _wait(
-            subprocess.Popen(
-                [sys.executable, *launch, str(spec_file)], env={**os.environ, "PYTHONPATH": path}
-            )
-        )
+        code = _wait(subprocess.Popen([sys.executable, *launch, str(spec_file)], env=environment))
     if code == _USER_ERROR:
         raise UserError(f"{leaf} stopped: see the line above")
     if code in _KILLED:

@@ -9,7 +9,7 @@ import pytest
 
 from ds2.artifacts.embeddings import read_embeddings, write_embeddings
 from ds2.artifacts.graph import read_graph, write_graph
-from ds2.artifacts.values import read_values, workspace, write_values
+from ds2.artifacts.values import SCRATCH, read_values, workspace, write_values
 from ds2.base.errors import DamagedArtifact
 from ds2.method.knn import KnnGraph
 
@@ -32,13 +32,13 @@ def test_a_graph_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [np.array([0.5, np.nan]), np.array([[0.5, 1.0], [np.nan, np.nan]])])
-def test_values_come_back_and_their_parts_go(tmp_path: Path, values: np.ndarray) -> None:
+def test_values_come_back_and_only_their_parts_are_scratch(tmp_path: Path, values: np.ndarray) -> None:
     places = workspace(tmp_path)
     for folder in (places.parts, places.warm_up, places.directions):
         folder.mkdir()
     write_values(tmp_path, values)
     assert np.array_equal(read_values(tmp_path), values, equal_nan=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["directions", "values.npy", "warm_up"]
+    assert [tmp_path / name for name in SCRATCH] == [places.parts]
 
 
 @pytest.mark.parametrize(

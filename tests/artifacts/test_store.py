@@ -16,8 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from ds2.artifacts import store as store_module
 from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
 from ds2.base.errors import DamagedArtifact, UserError
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
 
 def make_step(compute=None, **changes) -> Step:
@@ -113,19 +118,71 @@ def test_a_failure_leaves_nothing_and_the_next_run_computes(tmp_path):
 
 def test_an_interrupted_resumable_step_finds_what_it_left(tmp_path):
     def interrupted(folder: Path) -> Outcome:
-        (folder / "checkpoint").write_text("half")
+        (folder / "kept").mkdir()
+        (folder / "kept" / "checkpoint").write_text("half")
+        (folder / "begun").write_text("half")
         raise KeyboardInterrupt
 
     def resumed(folder: Path) -> Outcome:
-        assert (folder / "checkpoint").read_text() == "half"
+        assert (folder / "kept" / "checkpoint").read_text() == "half"
+        (folder / "begun").write_text("whole")
         return Outcome()
 
     with pytest.raises(KeyboardInterrupt):
-        ArtifactStore(tmp_path).obtain(make_step(compute=interrupted, resumable=True))
+        ArtifactStore(tmp_path).obtain(make_step(compute=interrupted, scratch=("kept",)))
     assert ArtifactStore(tmp_path).find(make_step()) is None
-    assert (
-        ArtifactStore(tmp_path).obtain(make_step(compute=resumed, resumable=True)).status is Status.computed
-    )
+    made = ArtifactStore(tmp_path).obtain(make_step(compute=resumed, scratch=("kept",)))
+    assert made.status is Status.computed
+    assert list(made.record["files"]) == ["begun"]
+    assert sorted(path.name for path in made.path.iterdir()) == ["begun", "record.json"]
+
+
+@pytest.mark.parametrize("scratch", [(), ("kept",)])
+@pytest.mark.parametrize("dies", ["before its record", "in its record", "before its name", "at a full disk"])
+def test_what_was_whole_when_its_process_died_is_not_computed_again(tmp_path, monkeypatch, scratch, dies):
+    """Where a step keeps what it goes on from it has that until the record is on the disk."""
+    seen = []
+
+    def compute(folder: Path) -> Outcome:
+        seen.append((folder / "kept" / "all").is_file())
+        (folder / "kept").mkdir(exist_ok=True)
+        (folder / "kept" / "all").write_text("all")
+        (folder / "values.json").write_text("[1]")
+        return Outcome()
+
+    def die(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device") if dies == "at a full disk" else Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            store_module.shutil, "rmtree", lambda *_, **__: None
+        )  # a killed process tidies nothing up
+        if dies == "before its record":
+            patch.setattr(ArtifactStore, "_record", die)
+        elif dies == "before its name":
+            patch.setattr(Path, "rename", die)
+        else:
+            patch.setattr(store_module, "replacing", die)
+        with pytest.raises(UserError if dies == "at a full disk" else Killed):
+            ArtifactStore(tmp_path).obtain(make_step(compute=compute, scratch=scratch))
+    assert ArtifactStore(tmp_path).find(make_step()) is None
+    made = ArtifactStore(tmp_path).obtain(make_step(compute=compute, scratch=scratch))
+    assert seen == ([False] if dies == "before its name" else [False, bool(scratch)])
+    assert ("kept/all" in made.record["files"]) is not bool(scratch)
+    assert json.loads((made.path / "values.json").read_text()) == [1]
+    assert [path.name for path in (tmp_path / "rate").iterdir()] == [made.path.name]
+
+
+def test_what_was_whole_and_is_damaged_since_is_computed_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            ArtifactStore(tmp_path).obtain(make_step())
+    (partial,) = (tmp_path / "rate").iterdir()
+    (partial / "values.json").write_text("[9, 9, 9]")
+    made = ArtifactStore(tmp_path).obtain(make_step())
+    assert json.loads((made.path / "values.json").read_text()) == [1, 2, 3]
 
 
 def test_a_folder_without_a_record_is_not_an_artifact(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_a_killed_training_continues_to_the_weights_of_an_uninterrupted_one(make
     columns = ["step", "epoch", "loss", "learning_rate"]
     curves = [read_curve(Path(spec.output_dir))[columns] for spec in (killed, whole)]
     pd.testing.assert_frame_equal(*curves)
-    assert not checkpoints.checkpoint_dir(killed).exists()
+    assert not list(checkpoints.checkpoint_dir(killed).glob("checkpoint-*"))
 
 
 @pytest.fixture
@@ -72,6 +73,25 @@ def interrupted(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> Finetun
     cut_off.mkdir()
     (cut_off / checkpoints.CHECKSUMS).write_text('{"trainer_state.json": ')
     return spec
+
+
+def test_a_run_that_has_ended_is_not_begun_again(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finetune import base
+
+    spec = make_spec(epochs=3)
+    metrics = train(spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(base, "load_base", lambda *_: pytest.fail("began again"))
+        assert train(spec) == metrics
+    file = Path(spec.output_dir) / "adapter" / "adapter_model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    train(spec)
+    assert file.read_bytes() == whole
+    train(replace(spec, config=replace(spec.config, merge=True)))
+    assert (Path(spec.output_dir) / "merged").is_dir()
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(interrupted: FinetuneSpec) -> None:

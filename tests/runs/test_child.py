@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ds2.base.paths import project_root
+from ds2.runs import child as child_module
+from ds2.runs import launcher
 
 WORK = """
 import os, signal, sys, time
@@ -79,6 +81,20 @@ def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         wait_until(lambda: not lives(child))
+
+
+def test_a_child_whose_parent_was_killed_before_it_looked_ends(tmp_path):
+    (tmp_path / "work.py").write_text(WORK)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path = os.pathsep.join([str(tmp_path), str(project_root())])
+    environment = {**os.environ, "PYTHONPATH": path, child_module.PARENT: str(gone.pid)}
+    child = subprocess.Popen([sys.executable, *launcher._CHILD, "work", str(tmp_path)], env=environment)
+    try:
+        assert child.wait(30) == 137
+    finally:
+        child.kill()
+        child.wait()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

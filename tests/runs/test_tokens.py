@@ -13,6 +13,7 @@ from ds2.artifacts import adapter, token_scores
 from ds2.base.errors import DamagedArtifact, MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.stages import check, method_of
+from ds2.runs import launcher
 from ds2.runs.chain import Chain
 
 TINY = "rater=truth selection=full model=tiny finetune=tiny eval=none tracking=none runtime.progress=false"
@@ -60,6 +61,24 @@ def test_planted_noise_scores_below_what_can_be_learned_and_is_left_out(noisy_po
     passes = metrics["epochs"] * run.stages["tokens"].record["counts"]["tokens"]
     assert metrics["trained_tokens"] == pytest.approx(0.6 * passes, rel=0.1)
     assert not (run.stages["tokens"].path / "references").exists()
+
+
+def test_references_that_are_trained_are_kept_where_the_rest_was_interrupted(noisy_pool, monkeypatch):
+    chain = chain_of(noisy_pool, *CLEANED, "finetune.max_steps=2", "until=finetune")
+    with monkeypatch.context() as patch:
+        patch.setattr(launcher, "score_tokens", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            chain.run()
+    files = sorted(Path("artifacts/tokens").glob(".partial-*/references/*/metrics.json"))
+    trained = [file.stat().st_mtime_ns for file in files]
+    stamps = []
+    with monkeypatch.context() as patch:
+        score = launcher.score_tokens
+        patch.setattr(launcher, "score_tokens", lambda **given: (stamps.extend(
+            file.stat().st_mtime_ns for file in files), score(**given))[1])  # fmt: skip
+        chain.run()
+    assert len(trained) == 2
+    assert stamps == trained
 
 
 def test_another_share_measures_nothing_anew(noisy_pool):

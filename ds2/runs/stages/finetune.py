@@ -66,5 +66,5 @@ def step(run: Context) -> Step:
         values,
         run.inputs("model", "select", "tokens"),
         compute,
-        resumable=True,
+        scratch=(adapter.CHECKPOINTS,),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ds2.artifacts.store import Outcome, Step
-from ds2.artifacts.values import workspace, write_values
+from ds2.artifacts.values import SCRATCH, workspace, write_values
 from ds2.artifacts.versions import version
 from ds2.base.threads import torch_threads
 from ds2.config.measured_selection import MeasuredSelectionConfig
@@ -51,5 +51,5 @@ def step(run: Context) -> Step:
     slug = f"{run.pool.name}-{config.strategy}"
     inputs = run.inputs(*(["model"] if config.scorer is None else []), pool=True)
     return Step(
-        "measure", version("measure"), slug, values, inputs, compute, resumable=True, package=config.package
+        "measure", version("measure"), slug, values, inputs, compute, scratch=SCRATCH, package=config.package
     )

@@ -6,7 +6,6 @@ that it has not seen: a model that has learned noise by heart would call it wort
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ def step(run: Context) -> Step:
         adapters = [Path(reference)] if reference is not None else _references(folder, rows, where, meter)
         scores, counts = launcher.score_tokens(train_file=rows, adapters=adapters, **where)
         token_scores.write(folder, scores)
-        shutil.rmtree(token_scores.references(folder), ignore_errors=True)
         meter.read(counts["parameters"], counts["read"])
         return Outcome(counts, compute=meter.total("auto"))
 
@@ -53,7 +51,15 @@ def step(run: Context) -> Step:
         kept = {name: value for name, value in identity(config).items() if name in read}
         values |= {"finetune": kept, "reference": run.hashes.of(Path(reference))}
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-s{run.config.seed}"
-    return Step("tokens", version("tokens"), slug, values, run.inputs("model", "select"), compute)
+    return Step(
+        "tokens",
+        version("tokens"),
+        slug,
+        values,
+        run.inputs("model", "select"),
+        compute,
+        scratch=(token_scores.REFERENCES,),
+    )
 
 
 def _references(folder: Path, rows: Path, where: dict[str, Any], meter: Meter) -> list[Path]:
