@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.processes import ended_as_asked
 from ds2.config import EvalConfig
 from eval import truthful
 from eval.run import task_manager
@@ -24,7 +25,8 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
     missing = []
     for task in [*config.tasks, *config.companions]:
         try:
-            manager.load([task])
+            with ended_as_asked():
+                manager.load([task])
         except Exception as error:  # noqa: BLE001 - whatever a task's loader raises is told as its reason
             missing.append(f"{task}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if truthful.TASK in config.tasks + config.companions:

@@ -19,7 +19,9 @@ import numpy as np
 
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.base.checks import refuse
-from ds2.base.errors import UserError
+from ds2.base.drafts import is_disk_full
+from ds2.base.errors import UserError, lacks_memory
+from ds2.base.processes import ended_as_asked
 from ds2.base.progress import Bar
 from ds2.base.threads import torch_threads
 from ds2.models.quiet import quiet_transformers
@@ -58,7 +60,8 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     task that fails is named in `missing`, its reason in `errors`, and does not lose the others.
 
     Raises UserError for wrong settings (all of them named), an unknown task, an adapter of another base
-    model, too little memory, a prompt that does not fit (`on_long_prompts=fail`), or when no task succeeds.
+    model, too little memory, a prompt that does not fit (`on_long_prompts=fail`), or when no task succeeds;
+    what was raised over a full disk.
     """
     refuse(config_problems(spec.config))
     found = _Found()
@@ -193,19 +196,22 @@ def _run_task(task: str, fitting: Fitting, manager: Any, spec: EvalSpec, *, chat
 
 @contextmanager
 def _one_task(task: str, errors: dict[str, str]) -> Iterator[None]:
-    """Whatever a task's data or code does, the others go on."""
+    """Whatever a task's data or code does, the others go on; what would stop them too is raised."""
     import torch
 
     try:
-        yield
+        with ended_as_asked():
+            yield
     except TooLong:
         raise  # the person wants to be told
-    except torch.OutOfMemoryError as error:  # it would be so for the other tasks
+    except torch.OutOfMemoryError as error:
         raise UserError(f"out of GPU memory in {task}: {MEMORY_HELP}") from error
-    except UserError as error:
-        errors[task] = str(error)
-    except Exception as error:  # noqa: BLE001
-        errors[task] = f"{type(error).__name__}: {error}"
+    except Exception as error:
+        if is_disk_full(error):
+            raise
+        if lacks_memory(error):
+            raise UserError(f"out of memory in {task}: {MEMORY_HELP}") from error
+        errors[task] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _free_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ds2.base.words import printable
@@ -41,6 +42,16 @@ def first_line(error: BaseException) -> str:
     """What an error says, as far as a line holds it; its kind where it says nothing."""
     said = str(error).strip()
     return printable(said.splitlines()[0][:300]) if said else type(error).__name__
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that no memory is left: allocators, loaders of libraries and threads each say it
+    in their way.
+    """
+    said = (
+        r"[Cc]annot allocate memory|can't allocate memory|not enough memory|failed to map segment|new thread"
+    )
+    return isinstance(error, MemoryError) or bool(re.search(said, f"{error} {error.__cause__ or ''}"))
 
 
 def refuse(errors: Sequence[UserError]) -> None:

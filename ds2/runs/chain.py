@@ -26,6 +26,7 @@ from ds2.artifacts.shared import SharedStore
 from ds2.artifacts.store import Outcome, StageResult, Step
 from ds2.artifacts.versions import earlier
 from ds2.base import extras
+from ds2.base.drafts import is_disk_full
 from ds2.base.errors import DamagedArtifact, MissingInput, NotKnownOffline, UserError, refuse
 from ds2.base.processes import ended_as_asked
 from ds2.base.progress import clock
@@ -253,7 +254,9 @@ class Chain:
                 self._obtain(step, reporter)
             except DamagedArtifact:
                 raise
-            except Exception as error:  # noqa: BLE001 - said, and the other raters are worth having
+            except Exception as error:  # said, and the other raters are worth having
+                if is_disk_full(error.__cause__ or error):  # for them there is none either
+                    raise
                 reason = _reason(error)
                 self._context.lost[str(step.part)] = reason
                 reporter.warning(_goes_on_without(str(step.part), reason))

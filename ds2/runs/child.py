@@ -6,12 +6,11 @@ A trainer that went on alone would write beside the one that the next command st
 from __future__ import annotations
 
 import os
-import re
 import runpy
 import sys
 
 from ds2.base.drafts import is_disk_full
-from ds2.base.errors import first_line
+from ds2.base.errors import first_line, lacks_memory
 from ds2.base.processes import end_with_parent
 
 PARENT = "DS2_PARENT"
@@ -34,21 +33,11 @@ def main() -> None:
         if hasattr(error, "get_first_failure"):  # torch.distributed's, of the processes that it started
             code = error.get_first_failure()[1].exitcode
             sys.exit(code if code >= 0 else 128 - code)
-        lacks = "space on the disk" if is_disk_full(error) else "memory" if _lacks_memory(error) else None
+        lacks = "space on the disk" if is_disk_full(error) else "memory" if lacks_memory(error) else None
         if lacks is None:
             raise
         print(f"{name}: too little {lacks}: {first_line(error)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether an error says that no memory is left: allocators, loaders of libraries and threads each say it
-    in their way.
-    """
-    said = (
-        r"[Cc]annot allocate memory|can't allocate memory|not enough memory|failed to map segment|new thread"
-    )
-    return isinstance(error, MemoryError) or bool(re.search(said, f"{error} {error.__cause__ or ''}"))
 
 
 if __name__ == "__main__":

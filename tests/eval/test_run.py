@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ import pytest
 
 from ds2.artifacts.evaluation import Evaluation, read_answered
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.processes import Terminated, terminable
 from ds2.mini import generate_questions
+from eval.prepare import prepare_tasks
 from eval.run import evaluate
 from eval.spec import EvalSpec, read_spec, write_spec
 
@@ -100,6 +105,50 @@ def test_a_task_that_fails_is_named_and_does_not_lose_the_others(
     assert results.errors == {"mini_new": "ConnectionError: no network"}
     with pytest.raises(UserError, match="no task could be evaluated: mini_new: ConnectionError: no network"):
         evaluate(make_spec(tasks=["mini_new"]))
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError, "No space left on device"),
+        (MemoryError("4 GiB"), UserError, r"^out of memory in mini_new: lower eval\.runtime\.batch_size"),
+        (RuntimeError("alloc_cpu.cpp: can't allocate memory"), UserError, "^out of memory in mini_new"),
+    ],
+    ids=["full disk", "memory", "torch's memory"],
+)
+def test_what_the_other_tasks_lack_too_ends_the_evaluation(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type, said: str
+) -> None:
+    import eval.data
+
+    def lacking(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(eval.data, "mini_new", lacking)
+    spec = make_spec(tasks=["mini_new", "mini_familiar"])
+    with pytest.raises(raised, match=said):
+        evaluate(spec)
+    assert not any(Path(spec.output_dir).iterdir())
+
+
+def test_a_request_to_end_of_which_a_library_made_an_error_ends_the_evaluation(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import eval.data
+
+    def struck(**_: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException as error:
+            raise RuntimeError("a callback failed") from error
+
+    monkeypatch.setattr(eval.data, "mini_new", struck)
+    spec = make_spec(tasks=["mini_new", "mini_familiar"])
+    with pytest.raises(Terminated), terminable():
+        evaluate(spec)
+    assert not any(Path(spec.output_dir).iterdir())
+    with pytest.raises(Terminated), terminable():
+        prepare_tasks(spec.config, base_model=spec.base_model, revision=None)
 
 
 def test_an_empty_list_of_tasks_is_one_clear_line(make_spec: MakeSpec) -> None:

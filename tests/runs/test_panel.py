@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -146,6 +148,15 @@ def test_a_defect_in_one_rater_is_printed_whole_and_keeps_the_others(chain, monk
     (line,) = lines_of(chain("rater=panel", THREE.replace("LAST", SERVED.format("m1", "retries: 1"))))
     assert line == "the panel goes on without m1: RuntimeError: out of memory"
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_under_one_rater_ends_the_run(chain, monkeypatch):
+    def fails(request, times):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    serve(monkeypatch, m1=FakeBackend(fails))
+    with pytest.raises(UserError, match="^no space left under .* while writing stage rate"):
+        chain("rater=panel", THREE.replace("LAST", SERVED.format("m1", "retries: 1"))).run()
 
 
 def test_a_rater_s_file_is_found_from_another_folder(overrides, pool, monkeypatch):
