@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SUFFIX = ".draft"
+_FULL = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|database or disk is full"
+    r"|^\d+ requested and \d+ written"  # numpy's
+    r"|unexpected pos \d+ vs \d+|file write failed|^basic_ios::clear: iostream error"  # torch.save's
+)
 
 
 @contextmanager
@@ -59,5 +64,4 @@ def is_disk_full(error: BaseException) -> bool:
     """
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
-    said = r"No space left on device|Disk quota exceeded|File too large|^\d+ requested and \d+ written"
-    return isinstance(error, Exception) and bool(re.search(said, str(error)))
+    return isinstance(error, Exception) and bool(_FULL.search(str(error)))

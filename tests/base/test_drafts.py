@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+from helpers.full_disk import no_file_beyond
 
-from ds2.base.drafts import passing, remove_drafts, replacing
+from ds2.base.drafts import is_disk_full, passing, remove_drafts, replacing
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -59,3 +61,30 @@ def test_a_passing_file_is_gone_afterwards_and_a_draft_where_its_writer_was_kill
     path.write_text("{}")
     remove_drafts(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whatever_torch_says_of_a_full_disk_is_known_as_one(tmp_path: Path, zipped: bool) -> None:
+    torch = pytest.importorskip("torch")
+    state, path = {"a": torch.arange(5000.0), "words": ["text"] * 50}, tmp_path / "state.pt"
+
+    def save() -> None:
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+
+    save()
+    size = path.stat().st_size
+    for limit in [*range(0, size - 1, size // 40), size - 1]:
+        with pytest.raises((OSError, RuntimeError)) as caught, no_file_beyond(limit):
+            save()
+        assert is_disk_full(caught.value), (limit, caught.value)
+
+
+def test_a_database_without_room_is_a_full_disk_and_another_error_is_none(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "log.sqlite")
+    database.execute("PRAGMA max_page_count = 2")
+    database.execute("CREATE TABLE kept (text)")
+    with pytest.raises(sqlite3.Error) as caught:
+        database.execute("INSERT INTO kept VALUES (?)", ["long" * 9999])
+    database.close()
+    assert is_disk_full(caught.value)
+    assert not is_disk_full(RuntimeError("open file failed with strerror: Permission denied"))
