@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ds2.artifacts.reading import read_dataclass
 from ds2.base.dataclass_json import to_plain
+from ds2.base.drafts import replacing
+from ds2.base.errors import DamagedArtifact
 from ds2.base.hashes import fingerprint
 from ds2.base.json_files import write_json
+from ds2.base.paths import writing
 
 _FOLDER = "anchors"
 
@@ -32,18 +36,19 @@ class Draw:
 
 
 def write_draw(root: Path, draw: Draw) -> None:
-    """Keep a draw; the time is now."""
+    """Keep a draw; the time is now. Raises UserError where it cannot be written."""
     folder = root / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     name = fingerprint({"pool": draw.pool, "ids": draw.ids})
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    write_json(folder / f"{name}.json", to_plain(draw) | {"drawn": now})
+    with writing(folder), replacing(folder / f"{name}.json", durable=True) as draft:
+        write_json(draft, to_plain(draw) | {"drawn": now})
 
 
 def find_draw(root: Path, pool: str, ids: set[str]) -> Draw | None:
-    """The last draw from that pool that drew all of `ids`; None where there is none. Raises
-    DamagedArtifact.
-    """
-    draws = [read_dataclass(Draw, path) for path in (root / _FOLDER).glob("*.json")]
+    """The last draw from that pool that drew all of `ids`; None where there is none that can be read."""
+    draws = []
+    for path in (root / _FOLDER).glob("*.json"):
+        with suppress(DamagedArtifact):  # it may be another's
+            draws.append(read_dataclass(Draw, path))
     fitting = [draw for draw in draws if draw.pool == pool and ids <= set(draw.ids)]
     return max(fitting, key=lambda draw: draw.drawn, default=None)

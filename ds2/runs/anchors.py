@@ -112,7 +112,7 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
     """Choose n samples for people to score; write the CSV at `out` and the form beside it.
 
     Raises:
-        UserError: a file would be overwritten, or the draw cannot be made.
+        UserError: a file would be overwritten, or the draw cannot be made or written.
     """
     form = out.with_suffix(".html")
     for path in (out, form):
@@ -143,11 +143,11 @@ def draw(overrides: Sequence[str], *, n: int, out: Path, criteria: str | None, r
         file_name=out.name,
     )
     text = format_anchors(asked, drawn.rows, drawn.weight, found.pool_hash)
-    with writing(out.parent):
-        for path, content in ((out, text), (form, html)):
-            with replacing(path) as draft:
-                draft.write_text(content, encoding="utf-8", newline="")
+    # The record first, and both files in one step: a draw that finds no room can be repeated.
     write_draw(Path(found.config.paths.artifacts), Draw(found.pool_hash, asked, [str(o) for o in overrides]))
+    with writing(out.parent), replacing(form) as form_draft, replacing(out) as draft:
+        for path, content in ((form_draft, html), (draft, text)):
+            path.write_text(content, encoding="utf-8", newline="")
     given, count = np.unique(found.scores[drawn.rows], return_counts=True)
     by_score = {
         "unrated" if s < 0 else str(s + scale.first): int(c) for s, c in zip(given, count, strict=True)

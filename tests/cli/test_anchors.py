@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from helpers.full_disk import no_file_beyond
 
 from ds2.cli import main as cli
 
@@ -122,3 +124,39 @@ def test_a_command_that_cannot_work_is_one_line(here, capsys, words, said):
     assert said in err
     assert len(err.splitlines()) == 1
     assert (here / "anchors.csv").read_bytes() == answers
+
+
+def below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("limit", [100, 500, 20_000], ids=["record", "table", "form"])
+def test_a_draw_that_finds_no_room_leaves_nothing_and_can_be_repeated(here, tmp_path, capsys, limit):
+    (tmp_path / "drawn").mkdir()
+    words = ["anchors", "draw", *OVERRIDES, "n=20", f"out={tmp_path}/drawn/few.csv"]
+    kept = Path("artifacts/anchors")
+    before = below(kept)
+    with no_file_beyond(limit):
+        assert cli.run(words) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert "File too large" in line
+    assert not any((tmp_path / "drawn").iterdir())
+    if limit == 100:
+        assert below(kept) == before
+    assert cli.run(words) == 0
+
+
+def test_a_damaged_record_of_a_draw_stands_in_no_other_s_way(here, tmp_path, monkeypatch, capsys):
+    for name in ("mine.jsonl", "anchors.csv"):
+        shutil.copy(here / name, tmp_path)
+    shutil.copytree(here / "artifacts", tmp_path / "artifacts")
+    monkeypatch.chdir(tmp_path)
+    answered(tmp_path, "filled.csv")
+    records = tmp_path / "artifacts" / "anchors"
+    sound = [path for path in records.iterdir() if len(json.loads(path.read_text())["ids"]) == 60]
+    (records / "half.json").write_text(sound[0].read_text()[:200])
+    assert cli.run(["anchors", "judge", "filled.csv"]) == 0
+    for path in records.iterdir():
+        path.write_text("")
+    assert cli.run(["anchors", "judge", "filled.csv"]) == 2
+    assert "no draw in artifacts fits it" in capsys.readouterr().err
