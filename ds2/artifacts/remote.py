@@ -6,6 +6,9 @@
 
 Files lie under their hashes, so that an interrupted copy goes on where it was, and two machines that computed
 the same stage never mix theirs: the record that was written last names files that are all there.
+
+A file system (`file://`, `sftp://`) shows an object while it is being written: there it is written as a draft
+beside its place and moved into it. A machine that dies over that leaves the draft, which nobody reads.
 """
 
 from __future__ import annotations
@@ -14,19 +17,22 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from ds2.artifacts.record import RECORD, Record, parse_record
-from ds2.base.drafts import replacing
+from ds2.base.drafts import is_disk_full, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256
 
 LEASE = "lease"
 LEASE_SECONDS = 60.0
 """How long a lease is believed after it was last renewed; it is renewed every third of that."""
+
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"})
+"""Where an object is there when it was written whole, and not before."""
 
 
 @contextmanager
@@ -38,6 +44,23 @@ def _asking() -> Iterator[None]:
         raise
     except Exception as error:
         raise OSError(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _placing(fs: Any, path: str) -> Iterator[str]:
+    """Give the name to write an object under: it is at `path` whole, or as it was."""
+    if _OBJECT_STORES.intersection([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol):
+        yield path
+        return
+    folder, _, name = path.rpartition("/")
+    draft = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.draft"
+    try:
+        yield draft
+        fs.mv(draft, path)
+    except BaseException:
+        with suppress(Exception):  # what went wrong is worth more than that its draft stays
+            fs.rm_file(draft)
+        raise
 
 
 class RemoteStore:
@@ -95,19 +118,21 @@ class RemoteStore:
 
     @_asking()
     def push(self, folder: Path, record: Record) -> None:
-        """Copy a finished artifact into the store, its record last; what is there is not copied again.
-        Raises OSError.
+        """Copy a finished artifact into the store, its record last; what is there is not copied again, and a
+        record that is not what was written gives way. Raises OSError.
         """
         stage, fingerprint = record["stage"], record["fingerprint"]
-        record_path = self._path(stage, fingerprint, RECORD)
-        if self._fs.exists(record_path):
-            return
+        with suppress(DamagedArtifact):
+            if self.read(stage, fingerprint) is not None:
+                return
         self._fs.makedirs(self._path(stage, fingerprint), exist_ok=True)
         for name, each in record["files"].items():
             target = self._path(stage, fingerprint, each["sha256"])
             if not (self._fs.exists(target) and self._fs.size(target) == each["bytes"]):
-                self._fs.put_file(str(folder / name), target)
-        self._fs.pipe_file(record_path, json.dumps(record, indent=2, ensure_ascii=False).encode())
+                with _placing(self._fs, target) as place:
+                    self._fs.put_file(str(folder / name), place)
+        with _placing(self._fs, self._path(stage, fingerprint, RECORD)) as place:
+            self._fs.pipe_file(place, json.dumps(record, indent=2, ensure_ascii=False).encode())
 
     @_asking()
     def lease(self, stage: str, fingerprint: str) -> Lease | None:
@@ -156,7 +181,7 @@ class Lease:
             fs.pipe_file(path, self._text(), mode="create")
             self.taken = True
         except OSError as error:  # S3 says in words of its own that it is there
-            if not (isinstance(error, FileExistsError) or fs.exists(path)):
+            if is_disk_full(error) or not (isinstance(error, FileExistsError) or fs.exists(path)):
                 raise
             self.taken = False
             return
@@ -175,8 +200,8 @@ class Lease:
     def _renew(self) -> None:
         while not self._over.wait(LEASE_SECONDS / 3):
             try:
-                with _asking():
-                    self._fs.pipe_file(self._path, self._text())
+                with _asking(), _placing(self._fs, self._path) as place:
+                    self._fs.pipe_file(place, self._text())
             except OSError:
                 continue  # once more before it expires; at worst another computes the same
 

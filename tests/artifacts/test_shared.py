@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -130,6 +131,77 @@ def test_an_interrupted_push_and_fetch_go_on_where_they_were(machine, monkeypatc
     (folder / "values.json").write_text("[1, 2, 3]")
     assert third.obtain(make_step(never)).status is Status.fetched
     assert len(copied) == 1
+
+
+@pytest.fixture
+def full(monkeypatch, url):
+    """Let writes to the second level stop halfway: `full(method)`, of names that hold `of`."""
+
+    def fill(method: str, of: str = "") -> None:
+        def write(self, first, second, **options):
+            target, content = (second, Path(first).read_bytes()) if method == "put_file" else (first, second)
+            if of not in target:
+                return whole(self, first, second, **options)
+            Path(target).write_bytes(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        file_system = type(RemoteStore(url)._fs)
+        whole = getattr(file_system, method)
+        monkeypatch.setattr(file_system, method, write)
+
+    return fill
+
+
+@pytest.mark.parametrize(("method", "of"), [("put_file", ""), ("pipe_file", RECORD)])
+def test_a_push_that_a_full_disk_cuts_off_leaves_no_half(machine, monkeypatch, tmp_path, full, method, of):
+    full(method, of)
+    store = machine("a")
+    record = store.obtain(make_step()).record
+    assert "No space left on device" in store.settle()[0]
+    there = {path.name: path.stat().st_size for path in (tmp_path / "second").rglob("*") if path.is_file()}
+    whole = {file["sha256"]: file["bytes"] for file in record["files"].values()}
+    assert there.items() <= whole.items()
+    monkeypatch.undo()
+    again = machine("a")
+    again.obtain(make_step(never))
+    assert again.settle() == []
+    assert machine("b").obtain(make_step(never)).status is Status.fetched
+
+
+def test_half_a_record_gives_way_to_the_next_push(machine, tmp_path):
+    store = machine("a")
+    store.obtain(make_step())
+    store.settle()
+    (file,) = (tmp_path / "second").rglob(RECORD)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    again = machine("a")
+    again.obtain(make_step(never))
+    assert again.settle() == []
+    assert file.read_bytes() == content
+    assert machine("b").obtain(make_step(never)).status is Status.fetched
+
+
+def test_a_full_second_level_has_no_room_for_a_lease_and_the_run_goes_on(machine, full):
+    full("pipe_file")
+    store = machine("a")
+    assert store.obtain(make_step()).status is Status.computed
+    assert "No space left on device" in store.settle()[0]
+
+
+def test_a_lease_that_could_not_be_renewed_is_as_it_was(machine, monkeypatch, tmp_path, full):
+    monkeypatch.setattr(remote, "LEASE_SECONDS", 0.3)
+    held: list[object] = []
+
+    def slowly(folder: Path) -> Outcome:
+        full("pipe_file")
+        time.sleep(0.2)
+        (lease,) = (tmp_path / "second").rglob(LEASE)
+        held.append(json.loads(lease.read_text())["holder"])
+        return Outcome()
+
+    machine("a").obtain(make_step(slowly))
+    assert held
 
 
 def test_of_two_machines_one_computes_and_the_other_waits(machine, monkeypatch):
