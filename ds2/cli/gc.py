@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ds2.artifacts.lineage import all_artifacts
+from ds2.artifacts.locks import held
 from ds2.artifacts.record import RECORD, Record, read_any_record
 from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.versions import Age, age, newest
@@ -25,6 +26,9 @@ _DELETE = "delete"
 _ASKED_FOR = (Age.older.value, Age.newer.value)
 """Finished artifacts, which cost somebody time and still open: removed where their age is named alone."""
 
+_DRAFT_SECONDS = 3600.0
+"""A draft of the store's own memories is written in seconds: one that is so old has lost its writer."""
+
 
 @dataclass(frozen=True)
 class _Aged:
@@ -38,7 +42,7 @@ class _Aged:
 
 def run(store: ArtifactStore, words: Sequence[str]) -> int:
     """ds2 gc [older] [newer] [delete]: what crashed runs left behind (a folder whose lock is held is left
-    alone), and finished artifacts of other stage versions.
+    alone, and a draft of the last hour), and finished artifacts of other stage versions.
     """
     if len(set(words)) != len(words) or not {*words} <= {*_ASKED_FOR, _DELETE}:
         raise UserError(
@@ -46,21 +50,20 @@ def run(store: ArtifactStore, words: Sequence[str]) -> int:
             "artifacts of older stage versions too, ds2 gc newer delete those of newer ones"
         )
     delete = _DELETE in words
-    unfinished = list(_leftovers(store))
-    for path in unfinished:
-        if delete:
-            shutil.rmtree(path)
+    unfinished = 0
+    for path in _unfinished(store.root, delete=delete):
+        unfinished += 1
         console.line(f"{'deleted' if delete else 'unfinished'} {shown(path)}")
     records = list(jobs.leftovers(store.root))
     for path in records if delete else ():
         jobs.forget(path)
     aged = list(_aged(store))
     for each in aged:
-        going = delete and each.age.value in words and _remove(store, each.path)
+        going = delete and each.age.value in words and _remove(store.root, each.path)
         console.line(
             f"{'deleted' if going else each.age.value} {shown(each.path)}: {each.why}, {size(each.bytes)}"
         )
-    counts = [f"{len(unfinished)} unfinished folders", f"{len(records)} records of dead jobs"]
+    counts = [f"{unfinished} unfinished folders and drafts", f"{len(records)} records of dead jobs"]
     for word in _ASKED_FOR:
         counts.append(f"{sum(each.age.value == word for each in aged)} artifacts of {word} stage versions")
     console.line(", ".join(counts) + _advice(bool(unfinished or records), aged, words))
@@ -76,12 +79,12 @@ def _advice(crashed: bool, aged: Sequence[_Aged], words: Sequence[str]) -> str:
     return "" if not commands else f"; {', '.join(commands)} remove{'s' if len(commands) == 1 else ''} them"
 
 
-def _remove(store: ArtifactStore, path: Path) -> bool:
+def _remove(root: Path, path: Path) -> bool:
     """Remove a finished artifact, its record first: cut off, it is unfinished, not damaged. False where
     another process holds its lock.
     """
     try:
-        with _lock(store, path):
+        with held(root, path, timeout=0):
             (path / RECORD).unlink()
             shutil.rmtree(path)
     except Timeout:
@@ -89,24 +92,42 @@ def _remove(store: ArtifactStore, path: Path) -> bool:
     return True
 
 
-@contextmanager
-def _lock(store: ArtifactStore, path: Path) -> Iterator[None]:
-    """The lock of an artifact's fingerprint, now or never. Raises Timeout."""
-    folder = store.root / ".locks"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / f"{path.name.rpartition('-')[2]}.lock").acquire(timeout=0):
-        yield
-
-
-def _leftovers(store: ArtifactStore) -> Iterator[Path]:
+def _unfinished(root: Path, *, delete: bool) -> Iterator[Path]:
+    """What crashed runs left, removed when it is named where `delete` asks for that."""
     for stage in STAGES:
-        for path in sorted((store.root / stage).glob("*")):
-            if path.is_dir() and not (path / RECORD).is_file():
-                try:
-                    with _lock(store, path):
-                        yield path
-                except Timeout:
-                    continue
+        for path in sorted((root / stage).glob("*")):
+            if _is_left(root, path, delete=delete):
+                yield path
+    for draft in sorted(root.glob(".*.draft")):
+        if _is_old(draft):
+            if delete:
+                draft.unlink(missing_ok=True)
+            yield draft
+
+
+def _is_left(root: Path, path: Path, *, delete: bool) -> bool:
+    """Whether this is an unfinished folder that no process works on; removed before one can start to."""
+    if not _is_unfinished(path):
+        return False
+    try:
+        with held(root, path, timeout=0):
+            left = _is_unfinished(path)  # its process may have finished it in between
+            if left and delete:
+                shutil.rmtree(path)
+            return left
+    except Timeout:
+        return False
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.is_dir() and not (path / RECORD).is_file()
+
+
+def _is_old(draft: Path) -> bool:
+    try:
+        return time.time() - draft.stat().st_mtime > _DRAFT_SECONDS
+    except FileNotFoundError:
+        return False  # it has just become the file
 
 
 def _aged(store: ArtifactStore) -> Iterator[_Aged]:

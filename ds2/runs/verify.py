@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ds2.artifacts.comparison import FileDifference, differences
 from ds2.artifacts.lineage import PAGE, locate, means_run
+from ds2.artifacts.locks import held
 from ds2.artifacts.provenance import provenance
 from ds2.artifacts.record import Record, read_record
 from ds2.artifacts.store import Step, open_store
@@ -144,17 +145,23 @@ def _verified(chain: Chain, step: Step, stored: Path) -> Verified:
     unasked = chain.unasked(step)
     if unasked:
         return ended(State.left_out, f"{unasked:,} answers of the model are not kept, and asking is not free")
-    made = stored.parent / f".verify-{step.fingerprint}"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
-    try:
-        chain.recompute(step, made)
-        found = differences(stored, made, record["files"])
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    found = _differences(chain, step, stored, record)
     if not found:
         return ended(State.equal, f"{len(record['files'])} files")
     return ended(*_judged(found, _reasons(record, step)))
+
+
+def _differences(chain: Chain, step: Step, stored: Path, record: Record) -> Sequence[FileDifference]:
+    """Of the files computed anew; `ds2 gc` leaves their folder alone meanwhile, another verify waits."""
+    made = stored.parent / f".verify-{step.fingerprint}"
+    with held(made.parents[1], made):
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        try:
+            chain.recompute(step, made)
+            return differences(stored, made, record["files"])
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _judged(found: Sequence[FileDifference], reasons: Sequence[str]) -> tuple[State, str]:

@@ -12,6 +12,7 @@ import pytest
 from ds2.artifacts.lineage import lineage, locate
 from ds2.artifacts.record import RECORD, checksum
 from ds2.base.errors import DamagedArtifact, UserError
+from ds2.cli import gc
 from ds2.config.compose import compose
 from ds2.runs import verify as module
 from ds2.runs.chain import Chain
@@ -46,6 +47,18 @@ def test_an_artifact_a_chain_and_a_run_come_out_equal_and_leave_the_store_as_it_
     (page,) = (chain.store.root / "report").iterdir()
     assert states(chain, str(page)) == dict.fromkeys(names, "equal")
     assert sorted(str(path) for path in chain.store.root.rglob("*")) == before
+
+
+def test_gc_leaves_the_folder_of_a_verify_in_progress_alone(chain, monkeypatch):
+    recompute = Chain.recompute
+
+    def cleaned_meanwhile(self, step, folder):
+        outcome = recompute(self, step, folder)
+        gc.run(chain.store, ["delete"])
+        return outcome
+
+    monkeypatch.setattr(Chain, "recompute", cleaned_meanwhile)
+    assert states(chain, chain.steps[2].fingerprint) == {"knn": "equal"}
 
 
 def nudged(by: float):
