@@ -18,7 +18,11 @@ from typing import Any
 from ds2.artifacts.record import Record
 from ds2.artifacts.remote import Lease, RemoteStore
 from ds2.artifacts.store import ArtifactStore, StageResult, Status, Step
+from ds2.base.drafts import is_disk_full, remove_drafts
+from ds2.base.errors import UserError
 
+FETCHING = ".fetching"
+"""The folder below a store's root for what is being fetched; an interrupted fetch goes on there."""
 LOOK_SECONDS = 2.0
 """Between two looks at what another machine computes."""
 
@@ -77,7 +81,7 @@ class SharedStore(ArtifactStore):
         while True:
             record = self.remote.read(step.stage, step.fingerprint)
             if record is not None:
-                return self._fetch(step, record)
+                return self._fetch_here(step, record)
             lease = self.remote.lease(step.stage, step.fingerprint)
             if lease is not None:
                 self._leases[step.fingerprint] = lease
@@ -87,9 +91,24 @@ class SharedStore(ArtifactStore):
                 on_wait()
             time.sleep(LOOK_SECONDS)
 
+    def _fetch_here(self, step: Step, record: Record) -> tuple[Path, Record, Status]:
+        """`_fetch`. Raises UserError where it is this machine that cannot: computing again, which may have
+        been paid for, would end at the same disk.
+        """
+        try:
+            return self._fetch(step, record)
+        except OSError as error:
+            if not (is_disk_full(error) or _names_below(self.root, error)):
+                raise
+            raise UserError(
+                f"stage {step.stage} is to be fetched from paths.store={self.remote.url}, but cannot write "
+                f"to paths.artifacts={self.root}: {error.strerror or error}"
+            ) from error
+
     def _fetch(self, step: Step, record: Record) -> tuple[Path, Record, Status]:
-        folder = self.root / ".fetching" / step.fingerprint
+        folder = self.root / FETCHING / step.fingerprint
         folder.mkdir(parents=True, exist_ok=True)
+        remove_drafts(folder)
         self.remote.fetch(record, folder)
         place = self.root / step.stage / f".partial-{step.fingerprint}"
         shutil.rmtree(place, ignore_errors=True)
@@ -130,3 +149,8 @@ class SharedStore(ArtifactStore):
             f"paths.store={self.remote.url}: {stage} was {what} ({said}); it is in paths.artifacts, and the "
             "next run that uses it tries again"
         )
+
+
+def _names_below(root: Path, error: OSError) -> bool:
+    """Whether an error is of a file or folder below `root`."""
+    return isinstance(error.filename, str) and Path(error.filename).absolute().is_relative_to(root.absolute())

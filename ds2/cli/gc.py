@@ -13,6 +13,7 @@ from filelock import Timeout
 from ds2.artifacts.lineage import all_artifacts
 from ds2.artifacts.locks import held
 from ds2.artifacts.record import RECORD, Record, read_any_record
+from ds2.artifacts.shared import FETCHING
 from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.versions import Age, age, newest
 from ds2.base.errors import DamagedArtifact, UserError
@@ -94,8 +95,8 @@ def _remove(root: Path, path: Path) -> bool:
 
 def _unfinished(root: Path, *, delete: bool) -> Iterator[Path]:
     """What crashed runs left, removed when it is named where `delete` asks for that."""
-    for stage in STAGES:
-        for path in sorted((root / stage).glob("*")):
+    for folder in (*STAGES, FETCHING):
+        for path in sorted((root / folder).glob("*")):
             if _is_left(root, path, delete=delete):
                 yield path
     for draft in sorted(root.glob(".*.draft")):

@@ -126,7 +126,7 @@ def test_an_interrupted_push_and_fetch_go_on_where_they_were(machine, monkeypatc
     copied.clear()
     monkeypatch.setattr(file_system, "get_file", failing("get_file", -1))
     third = machine("c")
-    folder = third.root / ".fetching" / make_step().fingerprint
+    folder = third.root / shared.FETCHING / make_step().fingerprint
     folder.mkdir(parents=True)
     (folder / "values.json").write_text("[1, 2, 3]")
     assert third.obtain(make_step(never)).status is Status.fetched
@@ -166,6 +166,46 @@ def test_a_push_that_a_full_disk_cuts_off_leaves_no_half(machine, monkeypatch, t
     again.obtain(make_step(never))
     assert again.settle() == []
     assert machine("b").obtain(make_step(never)).status is Status.fetched
+
+
+def full_here(root: Path, monkeypatch) -> None:
+    def write(self, source, target, **options):
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(type(RemoteStore("file:///")._fs), "get_file", write)
+
+
+def closed_here(root: Path, monkeypatch) -> None:
+    (root / ".fetching").write_text("a file where the folder is to be")
+
+
+@pytest.mark.parametrize(
+    ("break_here", "reason"), [(full_here, "File too large"), (closed_here, "Not a directory|File exists")]
+)
+def test_what_cannot_be_fetched_for_this_machine_s_disk_is_not_computed(
+    machine, monkeypatch, break_here, reason
+):
+    one, other = machine("a"), machine("b")
+    one.obtain(make_step())
+    one.settle()
+    other.root.mkdir()
+    with monkeypatch.context() as patch:
+        break_here(other.root, patch)
+        with pytest.raises(UserError, match=rf"rate .*paths\.artifacts={other.root}: ({reason})$"):
+            other.obtain(make_step(never))
+    assert machine("c").obtain(make_step(never)).status is Status.fetched
+
+
+def test_a_draft_of_a_killed_fetch_is_no_part_of_the_artifact(machine):
+    one, other = machine("a"), machine("b")
+    one.obtain(make_step())
+    one.settle()
+    folder = other.root / shared.FETCHING / make_step().fingerprint
+    folder.mkdir(parents=True)
+    (folder / ".values.json.0a1b2c3d.draft").write_text("[1,")
+    fetched = other.obtain(make_step(never))
+    assert sorted(p.name for p in fetched.path.iterdir()) == ["deeper", RECORD, "values.json"]
 
 
 def test_half_a_record_gives_way_to_the_next_push(machine, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ds2.artifacts.locks import held
+from ds2.artifacts.shared import FETCHING
 from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
 from ds2.cli import gc
 
@@ -80,6 +82,19 @@ def test_a_stage_that_starts_while_gc_removes_its_own_folder_waits_and_begins_an
     gc.run(store, ["delete"])
     stage.join()
     assert (waited.is_set(), found, results) == (True, [], [Status.computed])
+
+
+def test_what_an_interrupted_fetch_left_is_freed_while_nobody_fetches_it(store, capsys):
+    fingerprint = "0123456789abcdef"
+    left = store.root / FETCHING / fingerprint
+    left.mkdir(parents=True)
+    (left / "adapter").write_text("x")
+    with held(store.root, left):
+        gc.run(store, ["delete"])
+    assert left.exists()
+    gc.run(store, ["delete"])
+    assert f"deleted {left}" in capsys.readouterr().out
+    assert not left.exists()
 
 
 def test_a_draft_at_the_root_whose_writer_is_gone_is_named_and_freed(store, capsys):
