@@ -7,9 +7,9 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
+from ds2.artifacts.evaluation import Evaluation, write_answered
 from ds2.base.checks import refuse
 from ds2.base.drafts import is_disk_full
 from ds2.base.errors import UserError, lacks_memory
@@ -28,6 +28,7 @@ from ds2.models.quiet import quiet_transformers
 from eval import held_out, truthful
 from eval.checks import TASKS, config_problems, unknown_task
 from eval.engines import has_chat_template, load_engine
+from eval.kept import Kept, TaskOutcome
 from eval.prompts import Fitting, TooLong
 from eval.results import answered_questions, metric_results
 from eval.spec import EvalSpec
@@ -41,14 +42,31 @@ MEMORY_HELP = "lower eval.runtime.batch_size, or set eval.dtype=bfloat16 or eval
 class _Found:
     """What is known of the tasks so far."""
 
-    results: dict[str, list[Result]] = field(default_factory=dict)
-    answered: dict[str, list[AnsweredQuestion]] = field(default_factory=dict)
+    kept: Kept
+    outcomes: dict[str, TaskOutcome] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-    cut: dict[str, int] = field(default_factory=dict)
-    shortened: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
     chat_template: bool | None = None
     context_tokens: int | None = None
+
+    def take_kept(self, tasks: Sequence[str]) -> list[str]:
+        """Take what an interrupted evaluation has finished; the tasks that are left."""
+        for task in tasks:
+            outcome = self.kept.read(task)
+            if outcome is not None:
+                self.outcomes[task] = outcome
+                if outcome.context_tokens is not None:
+                    self.chat_template, self.context_tokens = outcome.chat_template, outcome.context_tokens
+        return [task for task in tasks if task not in self.outcomes]
+
+    def finish(self, task: str, outcome: TaskOutcome) -> None:
+        """Take and keep it."""
+        self.outcomes[task] = outcome
+        self.kept.write(task, outcome)
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Of the tasks that have one."""
+        counts = {task: getattr(outcome, name) for task, outcome in self.outcomes.items()}
+        return {task: count for task, count in counts.items() if count}
 
 
 def evaluate(spec: EvalSpec) -> Evaluation:
@@ -64,75 +82,98 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     what was raised over a full disk.
     """
     refuse(config_problems(spec.config))
-    found = _Found()
+    found = _Found(Kept(spec))
     with quiet_transformers(), torch_threads(spec.config.runtime.threads):
         if spec.config.tasks or spec.config.companions:
             _ask_tasks(spec, found)
         if spec.config.held_out:
             _free_memory()
             _read_held_out(spec, found)
-    if not found.results:
+    results = {task: outcome.results for task, outcome in found.outcomes.items() if task not in found.errors}
+    if not results:
         raise UserError(
             "no task could be evaluated: " + "; ".join(f"{task}: {why}" for task, why in found.errors.items())
         )
-    scores = {task: of_task[0].value for task, of_task in found.results.items()}
+    scores = {task: of_task[0].value for task, of_task in results.items()}
     averaged = spec.config.tasks or spec.config.held_out_tasks
     asked = [score for task in averaged if (score := scores.get(task)) is not None]
     whole = len(asked) == len(averaged)  # a mean over the others would be another quantity
     evaluation = Evaluation(
-        results=[result for of_task in found.results.values() for result in of_task],
+        results=[result for of_task in results.values() for result in of_task],
         average=float(np.mean(asked)) if whole else None,
         scores=scores,
         missing=list(found.errors),
         errors=found.errors,
         chat_template=found.chat_template,
         context_tokens=found.context_tokens,
-        cut_prompts={task: count for task, count in found.cut.items() if count},
-        left_out={task: count for task, count in found.left_out.items() if count},
-        shortened_prompts={task: count for task, count in found.shortened.items() if count},
+        cut_prompts=found.counts("cut"),
+        left_out=found.counts("left_out"),
+        shortened_prompts=found.counts("shortened"),
         harness_version=version("lm_eval") if found.context_tokens is not None else "",
     )
     output_dir = Path(spec.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_answered(output_dir, [question for of_task in found.answered.values() for question in of_task])
+    asked_for = (*spec.config.tasks, *spec.config.companions, *spec.config.held_out_tasks)
+    outcomes = [found.outcomes[task] for task in asked_for if task in found.outcomes]
+    write_answered(output_dir, [question for outcome in outcomes for question in outcome.answered])
     evaluation.write(output_dir)
     return evaluation
 
 
 def _ask_tasks(spec: EvalSpec, found: _Found) -> None:
     """lm-eval's tasks and ours, one by one, and then the judges of answers."""
+    tasks = [*spec.config.tasks, *spec.config.companions]
     with quiet_harness():
-        manager = task_manager(spec)
-        lm = load_engine(spec)
-        found.chat_template, found.context_tokens = has_chat_template(lm), int(lm.max_length)
-        questions: dict[str, list[str]] = {}
-        for task in [*spec.config.tasks, *spec.config.companions]:
-            with _one_task(task, found.errors):
-                fitting = Fitting(lm, task, spec.config.on_long_prompts)
-                output = _run_task(task, fitting, manager, spec, chat=found.chat_template)
-                found.cut[task], found.shortened[task] = fitting.cut, fitting.shortened
-                found.results[task] = metric_results(task, output)
-                found.answered[task] = list(answered_questions(output))
-                if task == truthful.TASK:
-                    questions[task] = [sample["doc"]["question"] for sample in output["samples"][task]]
-        del lm
-        for task in questions:
+        left = found.take_kept(tasks)
+        if left:
+            _ask_model(left, spec, found)
+        found.outcomes = {task: found.outcomes[task] for task in tasks if task in found.outcomes}
+        for task in [task for task, outcome in found.outcomes.items() if outcome.unjudged]:
             _free_memory()  # for the judges
-            unjudged = found.results.pop(task)
+            outcome = found.outcomes[task]
             with _one_task(task, found.errors):
-                judged, found.answered[task] = truthful.judge_answers(
-                    found.answered[task], questions[task], spec
-                )
-                found.results[task] = judged + unjudged
+                judged, answered = truthful.judge_answers(outcome.answered, outcome.unjudged, spec)
+                results = judged + outcome.results
+                found.finish(task, replace(outcome, results=results, answered=answered, unjudged=[]))
+        if truthful.TASK in found.outcomes:  # judged, it is the last
+            found.outcomes[truthful.TASK] = found.outcomes.pop(truthful.TASK)
+
+
+def _ask_model(tasks: Sequence[str], spec: EvalSpec, found: _Found) -> None:
+    manager = task_manager(spec)
+    lm = load_engine(spec)
+    chat, context = has_chat_template(lm), int(lm.max_length)
+    found.chat_template, found.context_tokens = chat, context
+    for task in tasks:
+        with _one_task(task, found.errors):
+            fitting = Fitting(lm, task, spec.config.on_long_prompts)
+            output = _run_task(task, fitting, manager, spec, chat=chat)
+            judged = output["samples"][task] if task == truthful.TASK else []
+            outcome = TaskOutcome(
+                results=metric_results(task, output),
+                answered=list(answered_questions(output)),
+                cut=fitting.cut,
+                shortened=fitting.shortened,
+                unjudged=[sample["doc"]["question"] for sample in judged],
+                chat_template=chat,
+                context_tokens=context,
+            )
+            found.finish(task, outcome)
 
 
 def _read_held_out(spec: EvalSpec, found: _Found) -> None:
     """The loss of the model on each file of rows that were kept apart."""
-    reader = held_out.load(spec)
-    for task, path in zip(spec.config.held_out_tasks, spec.config.held_out, strict=True):
+    files = dict(zip(spec.config.held_out_tasks, spec.config.held_out, strict=True))
+    left = found.take_kept(list(files))
+    if left:
+        reader = held_out.load(spec)
+    for task in left:
         with _one_task(task, found.errors):
-            results, answered, left_out = held_out.measure(reader, task, Path(path), spec)
-            found.results[task], found.answered[task], found.left_out[task] = results, answered, left_out
+            results, answered, left_out = held_out.measure(reader, task, Path(files[task]), spec)
+            found.finish(task, TaskOutcome(results, answered, left_out=left_out))
+    for task in files:  # in their order
+        if task in found.outcomes:
+            found.outcomes[task] = found.outcomes.pop(task)
 
 
 def task_manager(spec: EvalSpec) -> Any:

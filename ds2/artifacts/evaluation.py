@@ -14,6 +14,8 @@ from ds2.base.json_files import write_json
 if TYPE_CHECKING:
     import pandas as pd
 
+KEPT = "finished_tasks"
+"""Folder of what an interrupted evaluation goes on from."""
 _RESULTS = "results.json"
 _QUESTIONS = "samples.parquet"
 RESPONSE_LOSS = "response_loss"

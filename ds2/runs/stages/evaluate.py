@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import adapter
-from ds2.artifacts.evaluation import Evaluation
+from ds2.artifacts.evaluation import KEPT, Evaluation
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
@@ -42,7 +42,8 @@ def step(run: Context) -> Step:
         return Outcome(counts, _warnings(evaluation), UNKNOWN)
 
     slug = f"{run.config.model.name}-{run.config.selection.strategy}-{config.name}"
-    return Step("evaluate", version("evaluate"), slug, values, run.inputs("model", "finetune"), compute)
+    inputs = run.inputs("model", "finetune")
+    return Step("evaluate", version("evaluate"), slug, values, inputs, compute, scratch=(KEPT,))
 
 
 def _warnings(evaluation: Evaluation) -> tuple[str, ...]:
