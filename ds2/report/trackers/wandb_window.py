@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config.run import RunConfig, TrackingMode
+from ds2.report.trackers.wandb_file import refuse_cut_off
 from ds2.report.trackers.window import NOUNS, Identity
 
 if TYPE_CHECKING:
@@ -91,7 +93,10 @@ class WandbWindow:
                 self._run.use_artifact(artifact)
 
     def close(self, *, finished: bool) -> None:
+        file = Path(self._run.settings.sync_file)
         self._run.finish(exit_code=0 if finished else 1)
+        if not self._online:
+            refuse_cut_off(file)
 
 
 @contextmanager
