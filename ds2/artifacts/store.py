@@ -2,8 +2,8 @@
 
 The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration
 and the fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
-`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, renamed into place, and
-only then given its record; a folder without a record is not an artifact. One lock per fingerprint: of several
+`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, given its record there and
+renamed into place; a folder without a record is not an artifact. One lock per fingerprint: of several
 processes that need a step, one computes and the others wait and reuse.
 """
 
