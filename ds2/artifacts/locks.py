@@ -9,10 +9,18 @@ from pathlib import Path
 from filelock import FileLock
 
 
+def lock_of(root: Path, fingerprint: str) -> FileLock:
+    """The lock under which the artifact of a fingerprint is made. Raises OSError where the root cannot be
+    written to.
+    """
+    folder = root / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{fingerprint}.lock")
+
+
 @contextmanager
 def held(root: Path, folder: Path, timeout: float = -1) -> Iterator[None]:
-    """Hold the lock under which `ArtifactStore` makes the artifact of a folder, finished or not, whose name
-    ends in the fingerprint.
+    """Hold the lock of an artifact's folder, finished or not, whose name ends in the fingerprint.
 
     Args:
         timeout: seconds to wait for it, without end by default.
@@ -20,7 +28,5 @@ def held(root: Path, folder: Path, timeout: float = -1) -> Iterator[None]:
     Raises:
         filelock.Timeout: another process has it still.
     """
-    locks = root / ".locks"
-    locks.mkdir(exist_ok=True)
-    with FileLock(locks / f"{folder.name.rpartition('-')[2]}.lock").acquire(timeout=timeout):
+    with lock_of(root, folder.name.rpartition("-")[2]).acquire(timeout=timeout):
         yield

@@ -2,9 +2,9 @@
 
 The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration
 and the fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
-`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, given its record there and
-renamed into place; a folder without a record is not an artifact. One lock per fingerprint: of several
-processes that need a step, one computes and the others wait and reuse.
+`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, given its record
+there and renamed into place; a folder without a record is not an artifact. One lock per fingerprint: of
+several processes that need a step, one computes and the others wait and reuse.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from ds2.artifacts.locks import lock_of
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
@@ -250,10 +251,8 @@ class ArtifactStore:
 
     @contextmanager
     def _lock(self, step: Step, on_wait: Callable[[], None]) -> Iterator[None]:
-        folder = self.root / ".locks"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{step.fingerprint}.lock")
+            lock = lock_of(self.root, step.fingerprint)
             try:
                 lock.acquire(timeout=0)
             except Timeout:

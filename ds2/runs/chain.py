@@ -141,9 +141,11 @@ class Chain:
                 result = self._context.results.get(step.name) or self._obtain(step, reporter)
                 if tracker:
                     tracker.log_stage(result)
-        except BaseException:  # also an interrupt: the tracked run is to say that it did not finish
+        except BaseException as error:  # also an interrupt: the tracked run is to say that it did not finish
             if tracker:
                 tracker.finish(None)
+            if isinstance(error, Exception):  # other machines need not compute what is finished
+                self._settle(reporter)
             raise
         self._settle(reporter)
         if tracker and tracker.finish(self.result()):

@@ -29,7 +29,7 @@ def left_behind(store: ArtifactStore, stage: str, fingerprint: str) -> Path:
 
 
 def make_step(compute) -> Step:
-    return Step("finetune", 1, "s", {}, {}, compute, resumable=True)
+    return Step("finetune", 1, "s", {}, {}, compute, scratch=("checkpoints",))
 
 
 def at_first_removal(monkeypatch, act) -> None:

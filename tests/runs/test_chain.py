@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from helpers.planted import planted_rows
 
 from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
+from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.store import Status
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.base.errors import DamagedArtifact, UserError
@@ -221,6 +223,25 @@ def test_not_finite_embeddings_are_refused_and_leave_nothing(planted_pool, monke
     with pytest.raises(UserError, match="embedding of sample 17 is not finite"):
         Chain(config_for(planted_pool)).run()
     assert list((planted_pool.parent / "artifacts" / "embed").iterdir()) == []
+
+
+def test_what_is_finished_when_a_stage_fails_is_there_for_others(planted_pool, tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
+    push = RemoteStore.push
+
+    def slowly(*given):
+        time.sleep(0.3)
+        push(*given)
+
+    def broken(texts, **_):
+        raise UserError("no embeddings")
+
+    monkeypatch.setattr(RemoteStore, "push", slowly)
+    monkeypatch.setattr("ds2.runs.stages.embed.tfidf_svd", broken)
+    second = tmp_path / "second"
+    with pytest.raises(UserError, match="no embeddings"):
+        Chain(config_for(planted_pool, f"paths.store=file://{second}")).run()
+    assert len(list(second.glob("rate/*/record.json"))) == 1
 
 
 def test_a_damaged_input_is_refused_by_name(planted_pool):
