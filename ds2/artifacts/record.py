@@ -58,8 +58,10 @@ class Record(Provenance):
 
 
 def find_artifacts(folder: Path) -> list[Path]:
-    """The finished artifacts of one stage, by name: the folders below the stage's own that have a record."""
-    return sorted(path for path in folder.glob("*") if (path / RECORD).is_file())
+    """The finished artifacts of one stage, by name: the folders below the stage's own that have a record and
+    are no longer hidden.
+    """
+    return sorted(path for path in folder.glob("[!.]*") if (path / RECORD).is_file())
 
 
 def read_record(folder: Path) -> Record:

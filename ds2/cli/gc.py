@@ -121,7 +121,7 @@ def _is_left(root: Path, path: Path, *, delete: bool) -> bool:
 
 
 def _is_unfinished(path: Path) -> bool:
-    return path.is_dir() and not (path / RECORD).is_file()
+    return path.is_dir() and (path.name.startswith(".") or not (path / RECORD).is_file())
 
 
 def _is_old(draft: Path) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ds2.artifacts import store as store_module
+from ds2.artifacts.record import find_artifacts
 from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
 from ds2.base.errors import DamagedArtifact, UserError
 
@@ -180,6 +181,8 @@ def test_what_was_whole_and_is_damaged_since_is_computed_again(tmp_path, monkeyp
         with pytest.raises(Killed):
             ArtifactStore(tmp_path).obtain(make_step())
     (partial,) = (tmp_path / "rate").iterdir()
+    assert (partial / "record.json").is_file()
+    assert find_artifacts(tmp_path / "rate") == []
     (partial / "values.json").write_text("[9, 9, 9]")
     made = ArtifactStore(tmp_path).obtain(make_step())
     assert json.loads((made.path / "values.json").read_text()) == [1, 2, 3]

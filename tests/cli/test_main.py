@@ -246,7 +246,7 @@ def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
 def test_what_crashed_runs_left_can_be_removed(arguments, capsys):
     left = Path("artifacts/finetune/.partial-0123456789abcdef")
     left.mkdir(parents=True)
-    (left / "checkpoint").write_text("half")
+    (left / "record.json").write_text("{}")  # killed before it had its name
     assert cli.run(["gc"]) == 0
     assert str(left) in capsys.readouterr().out
     assert left.exists()
