@@ -188,12 +188,14 @@ def _asked(config: ServerEmbedderConfig, texts: Sequence[_Text]) -> Iterator[tup
         left: list[_Batch] = [tuple(texts[i : i + size]) for i in range(0, len(texts), size)]
         while left:
             again: list[_Batch] = []
-            for batch, vectors in courier.answers(left):
-                if isinstance(vectors, Fault):
-                    again += _smaller(batch, vectors, connection.name)
-                    halved += len(batch) == 1
-                else:
-                    yield from zip(batch, vectors, strict=True)
+            for came in courier.answers(left):
+                for batch, vectors in came:
+                    if not isinstance(vectors, Fault):
+                        yield from zip(batch, vectors, strict=True)
+                for batch, fault in came:  # after the vectors that came with it, which are paid for
+                    if isinstance(fault, Fault):
+                        again += _smaller(batch, fault, connection.name)
+                        halved += len(batch) == 1
             left = again
         if halved:
             tqdm.write(f"texts were cut in half {halved:,} times: {connection.name} finds them too long")

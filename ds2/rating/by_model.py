@@ -119,7 +119,9 @@ def rate(
     with (
         AnswerLog(folder) as log,
         Bar(desc=f"rating by {config.name}", unit=" ratings", disable=not progress) as bar,
-        _opened(config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str), engine) as backend,
+        _opened(
+            config, form, revision, Place(folder, tqdm.write, bar.set_postfix_str, log.add), engine
+        ) as backend,
     ):
         session = _Session(config, pool, model, log, backend, bar)
         session.run(scale)

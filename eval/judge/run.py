@@ -113,7 +113,9 @@ def _ask(missing: dict[str, Chat], spec: JudgeSpec, log: AnswerLog, folder: Path
             check_address(spec.judge.base_url, spec.judge.group)
         with (
             Bar(total=len(missing), desc="judge", disable=not spec.progress) as bar,
-            open_backend(spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write)) as backend,
+            open_backend(
+                spec.judge, AnswerForm(), spec.judge.revision, Place(folder, bar.write, keep=log.add)
+            ) as backend,
         ):
             requests = (ChatRequest(key, chat, seed=spec.judge.seed) for key, chat in missing.items())
             for answer in backend.answers(requests):

@@ -19,6 +19,8 @@ from ds2.config import ServerEmbedderConfig
 from ds2.config.compose import compose
 from ds2.config.curation import ServerEmbedderRuntime
 from ds2.models.chat.served import courier
+from ds2.models.chat.served.embedding_calls import EmbeddingCalls
+from ds2.models.chat.served.policy import Fault
 from ds2.models.server_encoder import encode
 from ds2.runs.chain import Chain
 
@@ -118,6 +120,23 @@ def test_a_text_that_is_refused_for_what_it_says_is_named_by_its_row(tmp_path):
     server = EmbeddingServer(lambda text: error(400, "flagged") if text == "text 6" else None)
     with pytest.raises(UserError, match=r"does not embed row 7 of the pool \(status 400, flagged\)"):
         embed(tmp_path, server)
+
+
+def test_vectors_that_came_with_a_refusal_are_kept(tmp_path, monkeypatch):
+    sent: list[str] = []
+
+    async def send(self, batch):
+        sent.append(batch[0].text)
+        return Fault("flagged", 400) if len(sent) == 2 else [np.ones(WIDTH)]
+
+    monkeypatch.setattr(EmbeddingCalls, "send", send)
+    one_each = ServerEmbedderRuntime(batch_size=1)
+    with pytest.raises(UserError, match="does not embed row"):
+        embed(tmp_path, EmbeddingServer(), runtime=one_each)
+    first = list(sent)
+    embed(tmp_path, EmbeddingServer(), runtime=one_each)
+    assert len(first) > 3
+    assert set(first) & set(sent[len(first) :]) == {first[1]}
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,9 @@ class Place:
     """Tells the person one line while the back end works."""
     show: Callable[[str], None] = lambda state: None
     """Shows the person how things stand, in place of what was shown before; empty: nothing."""
+    keep: Callable[[Answer], None] = lambda answer: None
+    """Keeps an answer that was paid for, before it or one that came with it is handed on: at any of them
+    whoever asks may stop."""
 
 
 Opener = Callable[[ChatConfig, AnswerForm, str | None, Place], AbstractContextManager[Backend]]

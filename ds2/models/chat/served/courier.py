@@ -101,8 +101,9 @@ class Courier(Generic[Q, A]):
         self._begun = False
         """Whether a question was sent, whatever came of it."""
 
-    def answers(self, questions: Iterable[Q]) -> Iterator[tuple[Q, A | Fault]]:
-        """Each question with its answer or why there is none, in whatever order they come.
+    def answers(self, questions: Iterable[Q]) -> Iterator[list[tuple[Q, A | Fault]]]:
+        """Each question with its answer or why there is none, in whatever order they come: those that came
+        together in one list, for a caller that may stop at one of them and has paid for all.
 
         Raises:
             UserError: nothing can be had at all.
@@ -137,9 +138,9 @@ class Courier(Generic[Q, A]):
                 running.difference_update(ended)
                 errors = [error for task in ended if (error := task.exception()) is not None]
                 delivered = [task.result() for task in ended if task.exception() is None]
-                yield from delivered
+                yield delivered
                 if errors:  # after the answers that came with them, which are paid for
-                    yield from self._last(running)
+                    yield self._last(running)
                     raise errors[0]
                 for _, answer in delivered:
                     self._judge(answer)
@@ -150,7 +151,7 @@ class Courier(Generic[Q, A]):
     def _room(self) -> int:
         return self._runtime.concurrency if self._begun else 1
 
-    def _last(self, running: set[asyncio.Task[tuple[Q, A | Fault]]]) -> Iterator[tuple[Q, A | Fault]]:
+    def _last(self, running: set[asyncio.Task[tuple[Q, A | Fault]]]) -> list[tuple[Q, A | Fault]]:
         """The answers that are on their way; what waits to be sent, or sent again, is not."""
 
         async def arrive() -> None:
@@ -162,11 +163,9 @@ class Courier(Generic[Q, A]):
         on_the_way = running & self._sent
         self._halted = True
         self._loop.run(arrive())
-        for task in on_the_way:
-            if task.done() and not task.cancelled() and task.exception() is None:
-                question, answer = task.result()
-                if not isinstance(answer, Fault):
-                    yield question, answer
+        arrived = [task for task in on_the_way if task.done() and not task.cancelled()]
+        results = [task.result() for task in arrived if task.exception() is None]
+        return [(question, answer) for question, answer in results if not isinstance(answer, Fault)]
 
     def _abandon(self, running: set[asyncio.Task[tuple[Q, A | Fault]]]) -> None:
         async def ended() -> None:

@@ -47,7 +47,7 @@ class ServerBackend:
             tokens=lambda request: self.count_tokens(request.chat[-1]["content"]) + format.max_new_tokens,
             used=lambda answer: answer.prompt_tokens + answer.completion_tokens,
         )  # fmt: skip
-        self._say = place.say
+        self._say, self._keep = place.say, place.keep
         self._checked = False
         self._probable = False
         """Whether an answer came with probabilities."""
@@ -77,11 +77,16 @@ class ServerBackend:
 
     def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Answer]:
         """See `Backend`."""
-        for request, answer in self.courier.answers(self._checking(requests)):
-            if isinstance(answer, Fault):
-                yield Answer(request.key, answer.reason, finish="failed", final=True)
-            else:
-                yield from self._counted(answer)
+        for came in self.courier.answers(self._checking(requests)):
+            answers: list[Answer] = []
+            for request, answer in came:
+                if isinstance(answer, Fault):
+                    answers.append(Answer(request.key, answer.reason, finish="failed", final=True))
+                    continue
+                for counted in self._counted(answer):
+                    self._keep(counted)
+                    answers.append(counted)
+            yield from answers
         yield from self._release()
 
     def _checking(self, requests: Iterable[ChatRequest]) -> Iterator[ChatRequest]:

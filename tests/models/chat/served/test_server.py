@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -21,13 +23,17 @@ pytest.importorskip("openai")
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
+from ds2.base.processes import Terminated, terminable
 from ds2.config import RaterRuntime, Reading, ScaleConfig
-from ds2.models.chat import AnswerForm, ChatRequest, Place
+from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
+from ds2.models.chat.answer_log import AnswerLog
 from ds2.models.chat.served import courier, pace
 from ds2.models.chat.served import server as openai_server
+from ds2.models.chat.served.calls import ChatCalls
 from ds2.models.chat.served.format import ChatFormat, Connection
 from ds2.models.chat.served.loop import SteppedLoop
 from ds2.rating import by_model
+from ds2.rating.questions import RatingQuestions
 from ds2.rating.raters import Ratings
 
 KEY = "sk-test-0123456789abcdef"
@@ -205,6 +211,50 @@ def test_answers_on_their_way_when_a_key_is_refused_are_kept(tmp_path):
     again = ChatServer()
     rate(tmp_path, again, texts)
     assert [text for text in texts if any(text in chat for chat in again.asked)] == ["q1"]
+
+
+def answering_at_once(monkeypatch, text: str, finish: str) -> list[str]:
+    """Every question is answered as soon as it is sent; their keys."""
+    sent: list[str] = []
+
+    async def send(self, question):
+        sent.append(question.key)
+        return Answer(question.key, text, finish)
+
+    monkeypatch.setattr(ChatCalls, "send", send)
+    return sent
+
+
+def kept(folder: Path, keys: list[str]) -> int:
+    """How many of the answers are in the log."""
+    with AnswerLog(folder) as log:
+        return sum(log.get(key) is not None for key in keys)
+
+
+def test_every_answer_that_came_is_kept_when_one_of_them_ends_the_stage(tmp_path, monkeypatch):
+    sent = answering_at_once(monkeypatch, '{"rarity": 3', "length")
+    with pytest.raises(UserError, match="first 8 answers was cut off.* All answers are kept"):
+        rate(tmp_path, ChatServer(), [f"q{i}" for i in range(100)])
+    assert len(sent) > 8
+    assert kept(tmp_path, sent) == len(sent)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_every_answer_that_came_is_kept_when_the_stage_is_asked_to_end(tmp_path, monkeypatch, number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    sent, read, taken = answering_at_once(monkeypatch, GOOD, "stop"), RatingQuestions.read, []
+
+    def struck(self, answer):
+        taken.append(answer)
+        if len(taken) == 3:
+            os.kill(os.getpid(), number)
+        return read(self, answer)
+
+    monkeypatch.setattr(RatingQuestions, "read", struck)
+    with pytest.raises((KeyboardInterrupt, Terminated)), terminable():
+        rate(tmp_path, ChatServer(), [f"q{i}" for i in range(100)])
+    assert len(sent) > 3
+    assert kept(tmp_path, sent) == len(sent)
 
 
 def test_no_credit_left_ends_the_stage(tmp_path):
