@@ -40,7 +40,7 @@ def read_score_file(path: Path, key: str | None = None, *, option: str = "rater"
         values = readers[path.suffix]()
     except UserError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         # numpy's own words advise to load the objects, and the code, that a file may hold.
         said = "its bytes are no array of numbers" if "pickle" in str(error) else first_line(error)
         raise UserError(f"{path} is not a whole {path.suffix} file of numbers: {said}") from error
@@ -67,7 +67,7 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         file.write(whole.reshape(-1).view(np.uint8).data)
 
 
-_DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)
+DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)
 """What numpy and zipfile raise over the bytes of a damaged file."""
 
 

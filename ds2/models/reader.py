@@ -6,7 +6,7 @@ For the answer tokens A of a sample and what stands before them Q:
 
     nll(A | Q) = mean over t of -log p(a_t | Q, a_<t)        tokens beyond max_tokens are cut, at the end
 
-Work is done in parts of 512 samples; a part that is on disk is not computed again.
+Work is done in parts of 512 samples; a part that is whole on disk is not computed again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.number_files import DAMAGED
 from ds2.base.progress import Bar
 from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.models.compute import Meter
@@ -223,21 +224,23 @@ def in_parts(
     engine: Engine = HERE,
 ) -> NDArray[np.float64]:
     """What `make()` computes of all samples, part by part; finished parts lie in `folder` and are read, not
-    computed, the next time. `make` loads the model, where there is a part to compute. `meter` is told what
-    all parts took, whenever they were computed."""
+    computed, the next time, unless they are damaged. `make` loads the model, where there is a part to
+    compute. `meter` is told what all parts took, whenever they were computed."""
 
     folder.mkdir(exist_ok=True)
     starts = range(0, len(samples), PART)
     paths = [folder / f"{at:09d}.npz" for at in starts]
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    kept = {number: part for number, path in enumerate(paths) if (part := _read_part(path)) is not None}
+    missing = [number for number in range(len(paths)) if number not in kept]
     with Bar(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
         bar.update(max(0, len(samples) - PART * len(missing)))
         shards = (samples[starts[number] : starts[number] + PART] for number in missing)
         for done, part in engine.map(make, shards):
-            with replacing(paths[missing[done]]) as draft, draft.open("wb") as handle:
+            with replacing(paths[missing[done]], durable=True) as draft, draft.open("wb") as handle:
                 np.savez(handle, **asdict(part))
+            kept[missing[done]] = part
             bar.update(min(len(part.values), len(samples) - bar.n))
-    parts = [_read_part(path) for path in paths]
+    parts = [kept[number] for number in range(len(paths))]
     for part in parts:
         meter.read(part.parameters, part.tokens)
     for part in parts[:1]:
@@ -245,7 +248,11 @@ def in_parts(
     return np.concatenate([part.values for part in parts])
 
 
-def _read_part(path: Path) -> Part:
-    with np.load(path, allow_pickle=False) as kept:
-        counts = {name: int(kept[name]) for name in ("tokens", "parameters", "shared_tokens")}
-        return Part(kept["values"], **counts)
+def _read_part(path: Path) -> Part | None:
+    """None: it is not there, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            counts = {name: int(kept[name]) for name in ("tokens", "parameters", "shared_tokens")}
+            return Part(kept["values"], **counts)
+    except DAMAGED:
+        return None

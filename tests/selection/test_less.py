@@ -182,6 +182,25 @@ def test_directions_on_disk_are_not_computed_again(folder, tmp_path, monkeypatch
     np.testing.assert_allclose(again, first, atol=1e-6)
 
 
+def test_what_is_cut_off_on_disk_is_computed_again(folder, tmp_path):
+    config = settings(target=write_target(tmp_path / "target.jsonl", "31415"), warmup_share=1.0)
+
+    def measured() -> np.ndarray:
+        return less.measure(
+            config, Pool(planted(4), 4), model=str(folder), revision=None, workspace=workspace(tmp_path),
+            progress=False,
+        )  # fmt: skip
+
+    first = measured()
+    for name in ("warm_up/epoch-1.safetensors", "directions/1/000000000.safetensors"):
+        path = tmp_path / name
+        content = path.read_bytes()
+        for size in (0, 50, len(content) - 1):
+            path.write_bytes(content[:size])
+            np.testing.assert_allclose(measured(), first, atol=1e-6)
+            assert path.stat().st_size == len(content)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -118,31 +118,54 @@ def test_the_bands_of_perplexity(ask):
     assert bands == {Band.low: [0, 4], Band.middle: [2, 4], Band.high: [5, 1]}
 
 
-def test_finished_parts_are_not_computed_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(reader, "PART", 2)
-    seen: list[int] = []
+class Parts:
+    """A measurement in parts of two samples; `seen`: the sizes of those that were computed."""
 
-    def compute(samples, fail_at=None):
-        seen.append(len(samples))
-        if len(seen) == fail_at:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seen = folder, list[int]()
+
+    def compute(self, samples, fail_at):
+        self.seen.append(len(samples))
+        if len(self.seen) == fail_at:
             raise KeyboardInterrupt
         values = np.array([float(len(s.messages)) for s in samples])
         return reader.Part(values, tokens=10 * len(samples), parameters=7, shared_tokens=3)
 
-    def run(meter, fail_at=None):
+    def run(self, meter, fail_at=None):
+        self.seen.clear()
         return reader.in_parts(
-            SAMPLES, lambda: lambda s: compute(s, fail_at), tmp_path / "parts", progress=False, what="test",
+            SAMPLES, lambda: lambda s: self.compute(s, fail_at), self.folder, progress=False, what="test",
             meter=meter,
         )  # fmt: skip
 
+
+@pytest.fixture
+def parts(monkeypatch, tmp_path) -> Parts:
+    monkeypatch.setattr(reader, "PART", 2)
+    return Parts(tmp_path / "parts")
+
+
+def test_finished_parts_are_not_computed_again(parts):
     with pytest.raises(KeyboardInterrupt):
-        run(Meter(), fail_at=2)
-    seen.clear()
+        parts.run(Meter(), fail_at=2)
     meter = Meter()
-    assert run(meter).tolist() == [2, 3, 4, 2, 2]
-    assert seen == [2, 1]
+    assert parts.run(meter).tolist() == [2, 3, 4, 2, 2]
+    assert parts.seen == [2, 1]
     # What an earlier run read counts too, and what all parts share once.
     assert (meter.tokens, meter.flops) == (53, 2 * 7 * 53)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_part_that_is_cut_off_is_computed_again(parts, share):
+    values = parts.run(Meter()).tolist()
+    path = parts.folder / "000000002.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    meter = Meter()
+    assert parts.run(meter).tolist() == values
+    assert parts.seen == [2]
+    assert meter.tokens == 53
+    assert path.stat().st_size == len(content)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ projection (ds2/selection/lora_gradients.py):
 
 eta_i: the epoch's mean learning rate; a group is a source of the target file, as the subtasks of a
 benchmark are. The largest first, ties by row. Projected directions stay in the artifact, a file a part, and
-a part that is there is not computed again.
+a part that is there and whole is not computed again.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ds2.selection.strategies.lora_gradients import (
     add_lora,
     gradient,
     num_trained,
+    read_kept,
     restore,
     warm_up,
 )
@@ -129,7 +130,8 @@ def _directions(
     """(n, d) projected unit directions of a part, computed or read; NaN for texts without an answer."""
     from safetensors.numpy import load_file, save_file
 
-    if not path.exists():
+    kept = read_kept(path, load_file)
+    if kept is None:
         texts = [lm.conversation(sample) for sample in samples]
         rows = [
             sketch.unit(adam_direction(gradient(lm, text), checkpoint)) if _has_answer(text) else None
@@ -137,9 +139,10 @@ def _directions(
         ]
         width = next((len(row) for row in rows if row is not None), 1)
         table = np.stack([np.full(width, np.nan, dtype=np.float32) if row is None else row for row in rows])
-        with replacing(path) as draft:
-            save_file({"directions": table}, draft)
-    return np.asarray(load_file(path)["directions"], dtype=np.float64)
+        kept = {"directions": table}
+        with replacing(path, durable=True) as draft:
+            save_file(kept, draft)
+    return np.asarray(kept["directions"], dtype=np.float64)
 
 
 def _mean_gradient(lm: LanguageModel, group: Sequence[Encoded], sketch: Sketch) -> NDArray[np.float32]:

@@ -13,8 +13,9 @@ of the authors' code give, without a P x d matrix. LoRA's dropout is off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,39 +66,65 @@ def warm_up(
     lm: LanguageModel, texts: Sequence[Encoded], config: LessSelectionConfig, folder: Path
 ) -> list[Checkpoint]:
     """Train the LoRA matrices on `texts`; one checkpoint an epoch, kept as safetensors in `folder` and read
-    from there.
+    from there where all are whole.
     """
-    import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     folder.mkdir(exist_ok=True)
+    load = partial(load_file, device=str(lm.model.device))
     paths = [folder / f"epoch-{epoch}.safetensors" for epoch in range(config.epochs)]
-    if not all(path.exists() for path in paths):
-        trained = _parameters(lm)
-        optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=_BETAS, eps=_EPS)
-        steps = config.epochs * -(-len(texts) // config.batch)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-        rng = np.random.default_rng(config.warmup_seed)
-        for path in paths:
-            rates = []
-            for rows in _batches(rng.permutation(len(texts)), config.batch):
-                optimizer.zero_grad()
-                for row in rows.tolist():
-                    (_loss(lm, texts[row]) / len(rows)).backward()
-                rates.append(float(optimizer.param_groups[0]["lr"]))
-                optimizer.step()
-                schedule.step()
-            state = [optimizer.state[p] for p in trained]
-            tensors = {
-                "weights": _flat(p.detach() for p in trained),
-                "average": _flat(s["exp_avg"] for s in state),
-                "square": _flat(s["exp_avg_sq"] for s in state),
-                "learning_rate": torch.tensor([float(np.mean(rates))]),
-            }
-            with replacing(path) as draft:
-                save_file(tensors, draft)
-    loaded = [load_file(path, device=str(lm.model.device)) for path in paths]
-    return [Checkpoint(t["weights"], t["average"], t["square"], float(t["learning_rate"][0])) for t in loaded]
+    kept = [read_kept(path, load) for path in paths]
+    if any(tensors is None for tensors in kept):
+        del kept  # the device's memory is the training's
+        _train(lm, texts, config, paths)
+        kept = [load(path) for path in paths]
+    return [
+        Checkpoint(t["weights"], t["average"], t["square"], float(t["learning_rate"][0]))
+        for t in kept
+        if t is not None
+    ]
+
+
+def read_kept(path: Path, load: Callable[[Path], dict[str, Any]]) -> dict[str, Any] | None:
+    """The tensors of a file of an interrupted measurement; None: it is not there, or damaged."""
+    from safetensors import SafetensorError
+
+    try:
+        return load(path)
+    except (OSError, SafetensorError):
+        return None
+
+
+def _train(
+    lm: LanguageModel, texts: Sequence[Encoded], config: LessSelectionConfig, paths: Sequence[Path]
+) -> None:
+    """Leave the checkpoint after each epoch at its path."""
+    import torch
+    from safetensors.torch import save_file
+
+    trained = _parameters(lm)
+    optimizer = torch.optim.Adam(trained, lr=config.learning_rate, betas=_BETAS, eps=_EPS)
+    steps = config.epochs * -(-len(texts) // config.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    rng = np.random.default_rng(config.warmup_seed)
+    for path in paths:
+        rates = []
+        for rows in _batches(rng.permutation(len(texts)), config.batch):
+            optimizer.zero_grad()
+            for row in rows.tolist():
+                (_loss(lm, texts[row]) / len(rows)).backward()
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            schedule.step()
+        state = [optimizer.state[p] for p in trained]
+        tensors = {
+            "weights": _flat(p.detach() for p in trained),
+            "average": _flat(s["exp_avg"] for s in state),
+            "square": _flat(s["exp_avg_sq"] for s in state),
+            "learning_rate": torch.tensor([float(np.mean(rates))]),
+        }
+        with replacing(path, durable=True) as draft:
+            save_file(tensors, draft)
 
 
 def restore(lm: LanguageModel, checkpoint: Checkpoint) -> None:
