@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from ds2.base.errors import UserError
+from ds2.base.errors import UserError, first_line
 from ds2.base.extras import install_line
 from ds2.config.search import Dimension, Scalar, Search
 
@@ -177,7 +177,7 @@ def opened(file: Path, search: Search) -> Iterator[Trials]:
     """The trials of a search, for this process alone.
 
     Raises:
-        UserError: another process is at it, or Optuna is not installed.
+        UserError: another process is at it, Optuna is not installed, or the file cannot be read or written.
     """
     try:
         import optuna  # noqa: F401
@@ -191,9 +191,25 @@ def opened(file: Path, search: Search) -> Iterator[Trials]:
     except Timeout as error:
         raise UserError(f"another process is making the trials of {file}: wait for it, or end it") from error
     try:
-        yield Trials(file, search)
+        with _kept_in(file):
+            yield Trials(file, search)
     finally:
         lock.release()
+
+
+@contextmanager
+def _kept_in(file: Path) -> Iterator[None]:
+    """Raises UserError, in one line, for what the database says of its file."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    try:
+        yield
+    except (DBAPIError, StorageInternalError) as error:
+        said = error.__cause__ if isinstance(error, StorageInternalError) else error
+        damaged = isinstance(said, DBAPIError) and not isinstance(said, OperationalError)
+        advice = "; delete it to search anew: the runs of its trials are kept" if damaged else ""
+        raise UserError(f"{file} cannot be used: {first_line(said or error)}{advice}") from error
 
 
 def _suggest(live: Any, key: str, dimension: Dimension) -> Scalar:

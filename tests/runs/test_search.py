@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from helpers.full_disk import no_file_beyond
 from helpers.searching import small_search
 
 from ds2.base.errors import UserError
@@ -120,3 +123,33 @@ def test_a_failed_trial_keeps_its_reason_and_the_search_goes_on(tmp_path):
         first, *others = trials.finished()
     assert (first.state, first.reason, first.value) == ("failed", "no such column", None)
     assert all(other.state != "failed" for other in others)
+
+
+def fail_one(file: Path, search, reason: str = "") -> None:
+    """One more trial."""
+    with opened(file, search) as trials:
+        trials.fail(trials.next(), reason)
+
+
+def test_damaged_trials_are_one_line_that_names_their_file(tmp_path):
+    search, file = small_search(), tmp_path / "trials.db"
+    fail_one(file, search)
+    content = file.read_bytes()
+    third = len(content) // 3
+    for damaged in (content[:third], b"no database", content[:third] + bytes(8192) + content[third + 8192 :]):
+        file.write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=r"trials\.db cannot be used: .*(malformed|not a database)"
+        ) as caught:
+            fail_one(file, search)
+        assert "\n" not in str(caught.value)
+    file.write_bytes(content)
+    fail_one(file, search)
+
+
+def test_trials_that_find_no_room_are_one_line_and_go_on_with_room(tmp_path):
+    search, file = small_search(), tmp_path / "trials.db"
+    fail_one(file, search)
+    with pytest.raises(UserError, match=r"trials\.db cannot be used"), no_file_beyond(file.stat().st_size):
+        fail_one(file, search, "x" * 100_000)
+    fail_one(file, search)
