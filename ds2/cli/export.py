@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ds2.artifacts.record import RECORD, Record, find_artifacts
 from ds2.artifacts.store import ArtifactStore, open_store
 from ds2.base.errors import UserError
-from ds2.base.paths import resolved, shown
+from ds2.base.paths import resolved, shown, writing
 from ds2.cli import console
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import artifacts_root
@@ -35,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     Without `--out` the export is an artifact like those of `selection.export`, made once.
 
     Raises:
-        UserError: no such subset or form, or a folder that holds something already.
+        UserError: no such subset or form, or a folder that holds something already or cannot be written to.
     """
     overrides = [a for a in arguments if a.startswith("paths.artifacts=")]
     parser = Arguments(prog="ds2 export", usage=_USAGE, add_help=False)
@@ -56,8 +58,10 @@ def run(arguments: Sequence[str]) -> int:
         result = store.obtain(step)
         written, counts, warnings = result.path / given.to, result.record["counts"], result.record["warnings"]
     else:
-        written = new_folder(given.out) / given.to
-        outcome = step.compute(written.parent)
+        out = new_folder(given.out)
+        written = out / given.to
+        with filling(out):
+            outcome = step.compute(out)
         counts, warnings = outcome.counts, outcome.warnings
     _say(folder, given.to, written, counts[given.to], warnings)
     return 0
@@ -93,6 +97,22 @@ def new_folder(text: str) -> Path:
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(f"--out {text} is there already: name a new folder, or empty it")
     return folder
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Write into a folder of `new_folder`; after an error it is as it was. Raises UserError where it cannot
+    be written to.
+    """
+    there = folder.exists()
+    try:
+        with writing(folder):
+            yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        if there:
+            folder.mkdir(exist_ok=True)
+        raise
 
 
 def _say(subset: Path, form: str, written: Path, counts: dict[str, Any], warnings: Sequence[str]) -> None:

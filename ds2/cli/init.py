@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from ds2.base.drafts import replacing
@@ -42,9 +43,10 @@ def run(words: Sequence[str]) -> int:
     if not pool.exists():
         files[POOL] = _rows()
     try:
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / name) as draft:
+        with ExitStack() as all_or_none:
+            for name, text in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                draft = all_or_none.enter_context(replacing(folder / name))
                 draft.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"ds2 init cannot write to {folder}: {error.strerror or error}") from error

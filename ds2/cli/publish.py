@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
-from ds2.base.paths import resolved, shown, writing
+from ds2.base.paths import resolved, shown
 from ds2.base.words import size
 from ds2.cli import console
-from ds2.cli.export import Arguments, find_subset, new_folder
+from ds2.cli.export import Arguments, filling, find_subset, new_folder
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import artifacts_root
 from ds2.export.publish import CARD, FILES, write_publication
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     subset, _ = find_subset(open_store(artifacts_root(as_they_stand(overrides))), given.subset)
     with tempfile.TemporaryDirectory() as temporary:
         folder = target if target is not None and given.yes else Path(temporary)
-        with writing(folder):
+        with filling(folder):
             write_publication(subset, folder, licence=licence, url=name, name=name.rpartition("/")[2])
         where = given.to if target is None else shown(target)
         console.line(f"{'' if given.yes else 'would be '}written to {where}:")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from helpers.exported import KINDS, SKIPPED, finished_subset, rows
+from helpers.full_disk import no_file_beyond
 
 from ds2.base.errors import UserError
 from ds2.cli.export import run
@@ -39,6 +40,23 @@ def test_an_export_goes_where_it_is_told_and_never_over_what_is_there(subset, tm
     assert (out / "trl" / "train.parquet").is_file()
     with pytest.raises(UserError, match="is there already"):
         run([str(subset), "--to", "trl", "--out", str(out)])
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["new folder", "empty folder"])
+@pytest.mark.parametrize("form", ["trl", "llama_factory", "hf"])
+def test_an_export_that_finds_no_room_is_one_line_and_leaves_nothing(subset, tmp_path, capsys, form, made):
+    out = tmp_path / "out"
+    if made:
+        out.mkdir()
+    asked = ["export", str(subset), "--to", form, "--out", str(out), f"paths.artifacts={tmp_path}/artifacts"]
+    with no_file_beyond(700):
+        assert ds2(asked) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "out" in line
+    assert "File too large" in line
+    assert out.exists() == made
+    assert not made or not any(out.iterdir())
+    assert ds2(asked) == 0
 
 
 @pytest.mark.parametrize(

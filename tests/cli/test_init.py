@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.full_disk import no_file_beyond
 
 from ds2.base.paths import project_root
 from ds2.cli import init
@@ -119,3 +120,11 @@ def test_a_folder_that_is_a_file_is_refused_in_a_line(folder, capsys):
 
 def test_what_is_written_is_what_lies_beside_the_command():
     assert sorted(name for name, _ in init._starter()) == sorted(WRITTEN)
+
+
+def test_a_starter_folder_that_finds_no_room_can_be_begun_again(folder, capsys):
+    with no_file_beyond(2000):
+        assert cli.run(["init", "new"]) == 2
+    assert "cannot write to new: File too large" in capsys.readouterr().err
+    assert not [path for path in (folder / "new").rglob("*") if path.is_file()]
+    assert cli.run(["init", "new"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from helpers.exported import finished_subset, rows
+from helpers.full_disk import no_file_beyond
 
 from ds2.base.errors import UserError
 from ds2.cli.publish import run
@@ -26,6 +27,14 @@ def test_it_says_what_it_would_write_and_writes_with_yes(subset, tmp_path, capsy
     assert (out / "croissant.json").is_file()
     with pytest.raises(UserError, match="is there already"):
         run([*asked, "--yes"])
+
+
+def test_a_folder_without_room_is_one_line_and_can_be_published_to_again(subset, tmp_path):
+    asked = [subset, "--to", str(tmp_path / "published"), "--licence", "mit", "--yes"]
+    with pytest.raises(UserError, match="cannot write to .*published: .*too large"), no_file_beyond(1000):
+        run(asked)
+    assert not (tmp_path / "published").exists()
+    assert run(asked) == 0
 
 
 @pytest.mark.parametrize(
