@@ -78,8 +78,13 @@ def next_command(config: RunConfig, given: Sequence[str], run: RunResult) -> str
     given = [as_typed(override) for override in given]
     if "select" not in run.stages:
         return shlex.join(["ds2", *(o for o in given if not o.startswith("until=")), "until=select"])
+    given = [o for o in given if not o.startswith("until=") and o != "finetune=none"]
+    if any(o.startswith(("model=", "model.")) for o in given):  # which the selection may have counted with
+        chosen = ("finetune=paper", "eval=none")
+        train = [o for o in chosen if not any(g.startswith(o[: o.index("=") + 1]) for g in given)]
+        return shlex.join(["ds2", *given, *train])
     train = ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"]
-    left_out = ("until=", "model=", "model.", "finetune=", "finetune.", "eval=", "eval.")
+    left_out = ("finetune=", "finetune.", "eval=", "eval.")
     read_for_the_pool = ("eval.data_",) if config.pool.sifts else ()  # where its evaluation questions are
     kept = (o for o in given if not o.startswith(left_out) or o.startswith(read_for_the_pool))
     return shlex.join(["ds2", *kept, *train])

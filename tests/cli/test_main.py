@@ -46,7 +46,13 @@ def test_a_part_of_the_chain_ends_with_what_it_left_and_what_to_do_next(argument
     assert len(Path(file).read_text().splitlines()) == 20
     assert "20 of 240 samples" in rest
     assert Path(said["report"]).is_file()
-    assert shlex.split(said["next"]) == ["ds2", "pool=jsonl", arguments[1], "tracking=none",
+    assert shlex.split(said["next"]) == ["ds2", "pool=jsonl", arguments[1], "eval=none", "model=tiny",
+        "tracking=none", "budget.samples=20", "runtime.progress=false", "rater=truth",
+        "finetune=paper"]  # fmt: skip
+    without = [argument for argument in arguments if argument not in ("model=tiny", "eval=none")]
+    assert cli.run([*without, "rater=truth"]) == 0
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next: "))
+    assert shlex.split(said)[1:] == ["ds2", "pool=jsonl", arguments[1], "tracking=none",
         "budget.samples=20", "runtime.progress=false", "rater=truth", "model=local", "model.path=FOLDER",
         "finetune=paper", "eval=none"]  # fmt: skip
     assert cli.run([*arguments, "until=rate"]) == 0
