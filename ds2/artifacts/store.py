@@ -286,7 +286,7 @@ class ArtifactStore:
         except BaseException as error:
             if not step.scratch:
                 shutil.rmtree(partial, ignore_errors=True)
-            if is_disk_full(error):
+            if is_disk_full(error) and not isinstance(error, UserError):  # which names the place itself
                 raise UserError(
                     f"no space left under paths.artifacts={self.root} while writing stage {step.stage}; "
                     "free some and run the same command again"

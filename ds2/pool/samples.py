@@ -15,7 +15,9 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
+from ds2.base.errors import UserError
 from ds2.base.paths import shown
+from ds2.base.words import size
 from ds2.pool.messages import Message
 
 MEMORY = 2 * 1024**3
@@ -67,7 +69,9 @@ class StoredSamples(Sequence[Sample]):
         self._names: dict[str, str] = {}
 
     def add(self, sample: Sample) -> None:
-        """Keep one more. Raises UnicodeEncodeError where a text of it holds half a character."""
+        """Keep one more. Raises UnicodeEncodeError where a text of it holds half a character, UserError where
+        the temporary folder has no room.
+        """
         told = [
             [m.role, m.content] if m.trained and not m.fields else [m.role, m.content, m.trained, m.fields]
             for m in sample.messages
@@ -80,22 +84,28 @@ class StoredSamples(Sequence[Sample]):
 
     def _append(self, packed: bytes) -> None:
         self._ends.append((self._ends[-1] if self._ends else 0) + len(packed))
-        if self._file is None and len(self._memory) + len(packed) > MEMORY:
-            # Closed, and so removed, with the pool.
-            self._file = tempfile.TemporaryFile(prefix="ds2-pool-")  # noqa: SIM115
-            self._file.write(self._memory)
-            self._memory = bytearray()
-        if self._file is None:
+        if self._file is None and len(self._memory) + len(packed) <= MEMORY:
             self._memory += packed
-        else:
+            return
+        try:
+            if self._file is None:
+                # Closed, and so removed, with the pool.
+                self._file = tempfile.TemporaryFile(prefix="ds2-pool-")  # noqa: SIM115
+                self._file.write(self._memory)
+                self._memory = bytearray()
             self._file.write(packed)
-            self._view = None
+        except OSError as error:
+            raise _unwritable(error) from error
+        self._view = None
 
     def _bytes(self, start: int, end: int) -> bytes:
         if self._file is None:
             return bytes(self._memory[start:end])
         if self._view is None:
-            self._file.flush()
+            try:
+                self._file.flush()
+            except OSError as error:
+                raise _unwritable(error) from error
             self._view = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         piece: bytes = self._view[start:end]
         return piece
@@ -119,6 +129,15 @@ class StoredSamples(Sequence[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
+
+
+def _unwritable(error: OSError) -> UserError:
+    # None where none can be written to: the error then names those that were tried.
+    folder = "" if tempfile.tempdir is None else f" {tempfile.tempdir}"
+    return UserError(
+        f"cannot write to the temporary folder{folder}, where a pool lies beyond {size(MEMORY)}: "
+        f"{error.strerror or error}; TMPDIR=FOLDER names another"
+    )
 
 
 class PartOfSamples(Sequence[Sample]):

@@ -225,6 +225,14 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path, error):
     assert list((tmp_path / "rate").iterdir()) == []
 
 
+def test_an_error_that_names_another_full_disk_stays_as_it_is(tmp_path):
+    def full(folder: Path) -> Outcome:
+        raise UserError("cannot write to the temporary folder /tmp: No space left on device")
+
+    with pytest.raises(UserError, match="^cannot write to the temporary folder /tmp"):
+        ArtifactStore(tmp_path).obtain(make_step(compute=full))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_real_write_to_a_full_device_is_one_clear_line(tmp_path):
     def full(folder: Path) -> Outcome:

@@ -8,11 +8,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from helpers.full_disk import no_file_beyond
 from helpers.row_shapes import READ, A, U, read
 
+from ds2.base.errors import UserError
 from ds2.pool import samples as stored
 from ds2.pool.messages import Message
 from ds2.pool.samples import Place, Sample, StoredSamples
@@ -39,6 +42,23 @@ def test_samples_come_back_as_they_were(monkeypatch, memory):
     assert (kept.ids, kept.rows.tolist()) == ([s.id for s in expected], [s.row for s in expected])
     with pytest.raises(IndexError):
         kept[20]
+
+
+@pytest.mark.parametrize("count", [10, 500], ids=["at the first read", "while it grows"])
+def test_a_temporary_folder_without_room_is_one_line_that_names_it(monkeypatch, tmp_path, count):
+    monkeypatch.setattr(stored, "MEMORY", 500)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fill() -> Sample:
+        kept = StoredSamples()
+        for i in range(count):
+            kept.add(some(i))
+        return kept[0]
+
+    full = rf"^cannot write to the temporary folder {tmp_path}, .* File too large; .*TMPDIR"
+    with pytest.raises(UserError, match=full), no_file_beyond(0):
+        fill()
+    assert fill() == some(0)
 
 
 def test_half_a_character_is_not_kept():
