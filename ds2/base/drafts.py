@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ds2.base.errors import UserError, first_line
+
 _SUFFIX = ".draft"
 _FULL = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|database or disk is full"
@@ -65,3 +67,16 @@ def is_disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     return isinstance(error, Exception) and bool(_FULL.search(str(error)))
+
+
+@contextmanager
+def full_disk_refused() -> Iterator[None]:
+    """Raises UserError, in one line, for an error that says that the disk is full."""
+    try:
+        yield
+    except UserError:
+        raise  # which names the place itself
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise UserError(f"no room for what is written: {first_line(error)}") from error

@@ -17,6 +17,7 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach `run`, which 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from ds2.base.drafts import full_disk_refused
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, ended_as_asked, terminable
 from ds2.cli import console, store
@@ -40,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
 def answer(command: Callable[[], int]) -> int:
     """A command's exit code; what its user has to change is said in one line."""
     try:
-        with terminable(), ended_as_asked(), console.deprecations():
+        with terminable(), ended_as_asked(), full_disk_refused(), console.deprecations():
             return command()
     except UserError as error:
         for line in error.lines:

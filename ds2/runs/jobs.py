@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from ds2.base import extras
-from ds2.base.drafts import replacing
+from ds2.base.drafts import full_disk_refused, replacing
 from ds2.base.errors import UserError
 from ds2.base.processes import Terminated, end_with_parent, ended_as_asked
 from ds2.base.secrets import masked
@@ -220,7 +220,7 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
 def _ended(handle: Handle, keep_going: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Turns the end of the work inside into the job's."""
     try:
-        with ended_as_asked():
+        with ended_as_asked(), full_disk_refused():
             yield
     except UserError as error:
         _refuse(handle, "\n".join(error.lines), say if keep_going else None)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
 import pytest
 from helpers.full_disk import no_file_beyond
 
-from ds2.base.drafts import is_disk_full, passing, remove_drafts, replacing
+from ds2.base.drafts import full_disk_refused, is_disk_full, passing, remove_drafts, replacing
+from ds2.base.errors import UserError
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -77,6 +79,15 @@ def test_whatever_torch_says_of_a_full_disk_is_known_as_one(tmp_path: Path, zipp
         with pytest.raises((OSError, RuntimeError)) as caught, no_file_beyond(limit):
             save()
         assert is_disk_full(caught.value), (limit, caught.value)
+
+
+def test_a_full_disk_is_refused_in_one_line_and_what_is_said_already_stays() -> None:
+    errors = OSError(errno.ENOSPC, "No space left on device", "a.csv"), UserError("No space left on device")
+    for error, said in zip(errors, ["no room for what is written: .*a.csv", "^No space"], strict=True):
+        with pytest.raises(UserError, match=said), full_disk_refused():
+            raise error
+    with pytest.raises(KeyError), full_disk_refused():
+        raise KeyError
 
 
 def test_a_database_without_room_is_a_full_disk_and_another_error_is_none(tmp_path: Path) -> None:

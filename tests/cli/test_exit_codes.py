@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -115,3 +116,25 @@ def test_an_interrupt_while_the_command_is_imported_is_a_word(monkeypatch, capsy
         main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [([], "1"), (["--help"], ""), (["list"], ""), (["until=rate"], ""), (["experiments"], "")],
+    ids=" ".join,
+)
+def test_an_output_without_room_is_2_and_one_line(words, unbuffered, planted_pool):
+    chosen = ["pool=jsonl", f"pool.path={planted_pool}", "rater=truth", "tracking=none"]
+    environment = {"PYTHONPATH": str(project_root()), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ds2", *words, *(chosen if "until=rate" in words else [])],
+            cwd=planted_pool.parent, env={**os.environ, **environment}, stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert "an output that is full" in DOCUMENTED[2]
+    assert ended.returncode == 2
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("rate")]  # the stage's clock
+    assert len(lines) == 1, ended.stderr
+    assert "No space left on device" in lines[0]

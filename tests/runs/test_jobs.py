@@ -159,6 +159,15 @@ def test_the_end_of_a_job_is_on_record_though_the_disk_is_full(tmp_path, monkeyp
     ]
 
 
+def test_a_disk_that_is_full_outside_the_store_is_no_defect(tmp_path, capsys):
+    with a_job(tmp_path) as (record, _):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "page.html")
+    (job,) = record.read()
+    assert job.state == "refused"
+    assert job.reason == "no room for what is written: [Errno 28] No space left on device: 'page.html'"
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to paths.artifacts"), a_job(tmp_path / "file"):
