@@ -45,6 +45,8 @@ def run_sweep(command: CommandLine) -> int:
     if sweep.search is not None:
         return run_search(sweep, command)
     root = artifacts_root(sweep.runs(extra)[0])
+    for line in sweep.narrowed(extra):
+        console.line(line)
     expected = look(sweep, extra, root)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):

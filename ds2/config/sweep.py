@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
+from ds2.config.narrowing import Extra, key_of_override, launches, read_extra
 from ds2.config.plugins import conf_folders, search_folders
 from ds2.config.search import PREFIX, Search
 
@@ -46,47 +47,67 @@ class Sweep:
     """In place of grids: choices are proposed one after another (docs/experiments.md)."""
 
     def runs(self, extra: Sequence[str] = ()) -> list[list[str]]:
-        """Overrides of every single run. A choice that `extra` names replaces the sweep's own; `key=a,b` in
-        it is swept. Of a search, the run with which the others are compared.
+        """Overrides of every single run. Of a choice that `extra` names, each grid keeps the values that it
+        lists itself and those that no grid lists; `key=a,b` in it is swept. Of a search, the run with which
+        the others are compared.
+
+        Raises:
+            UserError: no grid lists what is asked for.
         """
         if self.search is not None:
             return [self.run(self.search.overrides(self.search.default), extra)]
-        return [
-            overrides
-            for grid in self.grids
-            for overrides, _ in _runs(self._fixed(extra), grid, _parse(extra))
-        ]
+        added = read_extra(extra)
+        runs = [overrides for grid in self.grids for overrides, _ in self._expanded(grid, added, extra)]
+        if self.grids and not runs:
+            asked = {key_of_override(o): o for o in extra}
+            said = " ".join(o for key, o in asked.items() if any(key in grid for grid in self.grids))
+            raise UserError(f"no grid of sweep={self.name} has {said}")
+        return runs
+
+    def narrowed(self, extra: Sequence[str]) -> list[str]:
+        """A line on each choice of `extra` that changes its grids."""
+        return read_extra(extra).lines(self.grids)
 
     def run(self, chosen: Sequence[str], extra: Sequence[str] = (), more: Sequence[str] = ()) -> list[str]:
         """Overrides of one run of a search: what the sweep says, what is chosen, what a person adds, `more`;
         of a key that is given twice the later one counts.
         """
-        added = [o for o in extra if not o.startswith(PREFIX) and not _launches(o)]
+        added = [o for o in extra if not o.startswith(PREFIX) and not launches(o)]
         said = [*self._fixed(extra), *chosen, *added, *more]
-        return list({_key(override): override for override in said}.values())
+        return list({key_of_override(override): override for override in said}.values())
 
     def multiruns(self, extra: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[list[str]]:
         """Arguments of the fewest Hydra multiruns (of this construction) that make exactly the `wanted`
         ones of `runs(extra)`.
         """
         asked = {tuple(overrides) for overrides in wanted}
-        commands = []
+        commands, added = [], read_extra(extra)
         for grid in self.grids:
-            parsed = _parse(extra)
             missing = [
                 values
-                for overrides, values in _runs(self._fixed(extra), grid, parsed)
+                for overrides, values in self._expanded(grid, added, extra)
                 if tuple(overrides) in asked
             ]
             for box in _boxes(missing):
                 swept = [f"{key}={','.join(values)}" for key, values in box]
-                commands.append([*self._fixed(extra), *swept, *parsed.fixed, *parsed.launcher])
+                commands.append([*self._fixed(extra), *swept, *added.fixed(grid), *added.launcher])
         return commands
 
+    def _expanded(
+        self, grid: dict[str, list[Any]], added: Extra, extra: Sequence[str]
+    ) -> list[tuple[list[str], Values]]:
+        """Overrides of each run of a grid, with the values of its axes."""
+        axes, runs = added.axes(grid, self.grids), []
+        for chosen in itertools.product(*axes.values()):
+            values = tuple(zip(axes, chosen, strict=True))
+            said = [f"{key}={value}" for key, value in values]
+            runs.append(([*self._fixed(extra), *said, *added.fixed(grid)], values))
+        return runs
+
     def _fixed(self, extra: Sequence[str]) -> list[str]:
-        replaced = {_key(override) for override in extra}
+        replaced = {key_of_override(override) for override in extra}
         group = [] if "tracking.group" in replaced else [f"tracking.group={self.name}"]
-        return [*(o for o in self.overrides if _key(o) not in replaced), *group]
+        return [*(o for o in self.overrides if key_of_override(o) not in replaced), *group]
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
@@ -94,58 +115,12 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parser, columns = OverridesParser.create(), []
-    for override in (o for o in overrides if not _launches(o)):
+    for override in (o for o in overrides if not launches(o)):
         parsed = parser.parse_override(override)
         swept = parsed.is_discrete_sweep()
         key = parsed.get_key_element()
         columns.append([f"{key}={v}" for v in parsed.sweep_string_iterator()] if swept else [override])
     return [list(run) for run in itertools.product(*columns)]
-
-
-def _launches(override: str) -> bool:
-    """Whether it is one of Hydra's own settings, which are no part of a run; where YAML is found is one."""
-    return override.startswith("hydra") and not override.startswith("hydra.searchpath=")
-
-
-@dataclass(frozen=True)
-class _Extra:
-    """What a person adds to a sweep."""
-
-    swept: dict[str, list[str]]
-    fixed: list[str]
-    launcher: list[str]
-    """Hydra's own settings: how to launch, nothing of the runs."""
-
-    @property
-    def keys(self) -> set[str]:
-        return {*self.swept, *map(_key, self.fixed)}
-
-
-def _parse(extra: Sequence[str]) -> _Extra:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    launcher = [o for o in extra if _launches(o)]
-    swept, fixed = {}, []
-    parser = OverridesParser.create()
-    for override in extra:
-        if override in launcher:
-            continue
-        parsed = parser.parse_override(override)
-        if parsed.is_discrete_sweep():
-            swept[parsed.get_key_element()] = list(parsed.sweep_string_iterator())
-        else:
-            fixed.append(override)
-    return _Extra(swept, fixed, launcher)
-
-
-def _runs(fixed: list[str], grid: dict[str, list[Any]], extra: _Extra) -> list[tuple[list[str], Values]]:
-    dimensions = {key: [str(v) for v in values] for key, values in grid.items() if key not in extra.keys}
-    dimensions |= extra.swept
-    runs = []
-    for chosen in itertools.product(*dimensions.values()):
-        values = tuple(zip(dimensions, chosen, strict=True))
-        runs.append(([*fixed, *(f"{k}={v}" for k, v in values), *extra.fixed], values))
-    return runs
 
 
 def _boxes(runs: Sequence[Values]) -> list[list[tuple[str, list[str]]]]:
@@ -161,10 +136,6 @@ def _boxes(runs: Sequence[Values]) -> list[list[tuple[str, list[str]]]]:
         key = boxes[0][at][0]
         boxes = [[*rest[:at], (key, tuple(values)), *rest[at:]] for rest, values in joined.items()]
     return [[(key, list(values)) for key, values in box] for box in boxes]
-
-
-def _key(override: str) -> str:
-    return override.split("=")[0].lstrip("+~")
 
 
 def load_sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:

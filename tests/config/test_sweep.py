@@ -43,6 +43,12 @@ def expanded(command: list[str]) -> list[tuple[str, ...]]:
     return list(itertools.product(*choices))
 
 
+def choices(runs: list[list[str]]) -> list[str]:
+    """What a run's grid chose."""
+    fixed = ("tracking", "experiment")
+    return [" ".join(o for o in run if not o.startswith(fixed)) for run in runs]
+
+
 def test_a_sweep_s_runs_are_the_products_of_its_grids(sweep):
     runs = sweep.runs()
     assert len(runs) == 6
@@ -50,10 +56,57 @@ def test_a_sweep_s_runs_are_the_products_of_its_grids(sweep):
     assert runs[-1] == ["experiment=mini", "tracking.group=s", "rater=x", "selection=c", "seed=2"]
 
 
-def test_what_a_person_adds_replaces_the_grid_s_own_choice(sweep):
+def test_a_value_that_no_grid_lists_replaces_the_grid_s_own(sweep):
     runs = sweep.runs(["seed=7", "experiment=paper"])
-    assert runs[0] == ["tracking.group=s", "selection=a", "seed=7", "experiment=paper"]
+    assert runs[0] == ["tracking.group=s", "seed=7", "selection=a", "experiment=paper"]
     assert len(runs) == 3
+    assert sweep.narrowed(["seed=7"]) == ["seed=7 is in no grid: added to 2 of the 2 that choose seed"]
+
+
+def test_values_that_a_grid_lists_narrow_it_and_leave_the_others_out(sweep):
+    assert choices(sweep.runs(["selection=b,c", "seed=2"])) == [
+        "seed=2 selection=b",
+        "rater=x selection=c seed=2",
+    ]
+    assert choices(sweep.runs(["selection=a", "seed=1,7"])) == ["seed=1 selection=a", "seed=7 selection=a"]
+    assert sweep.narrowed(["selection=a"]) == ["selection=a narrows: 1 of 2 grids stay"]
+    assert sweep.narrowed(["experiment=paper", "hydra/launcher=joblib"]) == []
+
+
+def test_a_number_is_the_grid_s_however_it_is_written():
+    sweep = Sweep("s", grids=[{"finetune.learning_rate": [0.0005, 0.002]}, {"finetune.learning_rate": [0.1]}])
+    assert choices(sweep.runs(["finetune.learning_rate=5e-4"])) == ["finetune.learning_rate=0.0005"]
+
+
+def test_a_value_that_no_grid_lists_keeps_out_of_grids_made_for_another():
+    less = {"selection": ["less"], "selection.target": ["t"], "seed": [1]}
+    sweep = Sweep("s", grids=[*GRIDS, less])
+    assert choices(sweep.runs(["selection=mine", "seed=1"])) == ["rater=x selection=mine seed=1"]
+    alone = Sweep("s", grids=[GRIDS[0], less])  # no grid chooses raters: none is foreign
+    assert choices(alone.runs(["selection=mine", "seed=1"])) == ["seed=1 selection=mine"]
+    assert len(alone.runs(["selection=mine", "selection.target=u", "seed=1"])) == 2
+
+
+def test_choices_that_no_grid_has_together_are_refused_by_name(sweep):
+    with pytest.raises(UserError, match="no grid of sweep=s has selection=a rater=x$"):
+        Sweep("s", grids=[{"selection": ["a"], "rater": ["y"]}, GRIDS[1]]).runs(
+            ["selection=a", "rater=x", "tracking=none"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "count"),
+    [
+        ("main_table", ["selection=ds2"], 3 * 3 * 3),
+        ("mini_table", ["selection=ds2_refined", "seed=1"], 3 + 3 + 1 + 1),
+        ("mini_flops", ["selection=random,length,ds2_refined", "budget.flops=1e11,2e11", "seed=1"], 3 * 2),
+    ],
+)
+def test_methods_of_a_named_sweep_come_with_the_raters_it_gives_them(name, extra, count):
+    sweep = load_sweep(name)
+    runs, whole = sweep.runs(extra), sweep.runs(["seed=1"] if "seed=1" in extra else [])
+    assert len(runs) == count
+    assert {*map(frozenset, runs)} <= {*map(frozenset, whole)}
 
 
 def test_what_a_person_adds_may_be_swept_itself_and_launchers_are_no_part_of_a_run(sweep):
@@ -72,11 +125,11 @@ def test_a_whole_grid_is_one_multirun(sweep):
     assert sweep.multiruns([], []) == []
 
 
-@given(st.sets(st.integers(0, 5)))
-def test_multiruns_make_exactly_the_wanted_runs(wanted):
+@given(st.sets(st.integers(0, 5)), st.sampled_from([[], ["seed=2,7"], ["selection=a,d", "budget.samples=9"]]))
+def test_multiruns_make_exactly_the_wanted_runs(wanted, extra):
     sweep = Sweep("s", overrides=["experiment=mini"], grids=GRIDS)
-    runs = [run for i, run in enumerate(sweep.runs()) if i in wanted]
-    made = [run for command in sweep.multiruns([], runs) for run in expanded(command)]
+    runs = [run for i, run in enumerate(sweep.runs(extra)) if i in wanted]
+    made = [run for command in sweep.multiruns(extra, runs) for run in expanded(command)]
     assert sorted(made) == sorted(map(tuple, runs))
 
 
