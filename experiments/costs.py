@@ -34,6 +34,9 @@ NUMBERS = (
     "samples", "tokens", "responses", "selection_flops", "flops", "all_flops", "selection_seconds",
     "training_seconds", "dollars",
 )  # fmt: skip
+RATED, UNRATED = (ACCENT, "#5aa9dd", "#6a51a3", "#3f9b4f"), (WARM, "#b23a48", "#8a6d1b", "#d16ba5")
+"""Colours of methods with a rater, and of those without; each with a marker of its own too."""
+MARKERS = "os^DvPX"
 BY_THE_TRUTH = "oracle"
 """Goes by what no selection knows: drawn, and no rival for the least compute."""
 
@@ -187,8 +190,8 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
     """
     what = "average, nats a token: less is better" if less_is_better else "average, points"
     counted = [point for point in points if point.flops is not None]
-    figure, panels = new_figure(6.4 * (1 + bool(counted)), 4.4, ncols=1 + bool(counted), squeeze=False)
-    panels = list(panels[0])
+    figure, panels = new_figure(6.4 * (1 + bool(counted)), 5.0, ncols=1 + bool(counted), squeeze=False)
+    panels, styles = list(panels[0]), _styles(points)
     if counted:
         panel = panels.pop(0)
         best = frontier(points, less_is_better=less_is_better)
@@ -196,37 +199,51 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
             [point.flops for point in best], [point.average for point in best], where="post", color=MUTED,
             linewidth=4, alpha=0.5, zorder=0, label="compute-optimal",
         )  # fmt: skip
-        _scatter(panel, counted, [point.flops or 0.0 for point in counted], [True] * len(counted))
-        panel.set_xlabel("FLOPs of selecting and training (counted, docs/budgets.md)")
         panel.legend(loc="best", frameon=False, fontsize=8, labelcolor=SOFT)
+        _scatter(panel, counted, [point.flops or 0.0 for point in counted], [True] * len(counted), styles)
+        panel.set_xlabel("FLOPs of selecting and training (counted, docs/budgets.md)")
         panel.set_ylabel(what)
-    _scatter(panels[0], points, [p.seconds for p in points], [p.whole_seconds for p in points])
+    _scatter(panels[0], points, [p.seconds for p in points], [p.whole_seconds for p in points], styles)
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].set_xlabel("seconds of selecting and training (hollow: without what is not known)")
     panels[0].set_ylabel(what)
+    keys = [
+        panels[0].plot([], [], marker=marker, color=colour, linewidth=0.8, label=method)[0]
+        for method, (colour, marker) in styles.items()
+    ]
+    figure.legend(
+        handles=keys, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5, labelcolor=INK
+    )
     return figure
 
 
-def _scatter(panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool]) -> None:
-    """The points of each method joined, its name beside the last; of two that are near, below the lower."""
-    lasts = []
+def _styles(points: Sequence[Point]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each method, the same in both panels."""
+    styles: dict[str, tuple[str, str]] = {}
+    used = {RATED: 0, UNRATED: 0}
+    for point in points:
+        if point.method in styles:
+            continue
+        colours = RATED if " " in point.method else UNRATED
+        number, used[colours] = used[colours], used[colours] + 1
+        colour = MUTED if _by_the_truth(point) else colours[number % len(colours)]
+        styles[point.method] = colour, MARKERS[number % len(MARKERS)]
+    return styles
+
+
+def _scatter(
+    panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool],
+    styles: Mapping[str, tuple[str, str]],
+) -> None:  # fmt: skip
+    """The points of each method, joined."""
     for method, group in groupby(range(len(points)), key=lambda place: points[place].method):
         places = list(group)
-        truth = _by_the_truth(points[places[0]])
-        colour = MUTED if truth else ACCENT if " " in method else WARM
+        colour, marker = styles[method]
         xs, ys = [x[place] for place in places], [points[place].average for place in places]
         panel.plot(xs, ys, "-", color=colour, linewidth=0.8, alpha=0.6)
         for place in places:
             face = colour if whole[place] else "none"
-            panel.plot(x[place], points[place].average, "o", color=colour, markerfacecolor=face)
-        lasts.append((ys[-1], xs[-1], method))
-    near = 0.06 * (max(p.average for p in points) - min(p.average for p in points))
-    for number, (y, at, method) in enumerate(ordered := sorted(lasts, reverse=True)):
-        above = ordered[number - 1] if number else None
-        low = above is not None and above[0] - y < near and 0.5 < above[1] / at < 2
-        panel.annotate(
-            method, (at, y), xytext=(5, -9 if low else 3), textcoords="offset points", fontsize=7.5, color=INK
-        )
+            panel.plot(x[place], points[place].average, marker, color=colour, markerfacecolor=face)
     panel.set_xscale("log")
     panel.tick_params(which="both", labelsize=8)
-    panel.margins(x=0.25)
+    panel.margins(x=0.08)

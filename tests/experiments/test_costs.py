@@ -47,4 +47,17 @@ def test_the_figure_has_an_axis_of_flops_that_counts_selecting_in() -> None:
     assert "selecting and training" in by_flops.get_xlabel()
     drawn = {tuple(line.get_xdata()) for line in by_flops.lines}
     assert {(1e10,), (5e10,)} <= drawn
-    assert len([line for line in by_seconds.lines if line.get_marker() == "o"]) == len(ALL)
+    drawn = [line for line in by_seconds.lines if len(line.get_xdata()) == 1 and line.get_marker() != "None"]
+    assert len(drawn) == len(ALL)
+
+
+def test_each_method_is_told_from_the_others_and_named_outside_the_panels() -> None:
+    methods = dict.fromkeys(each.method for each in ALL)
+    figure = draw(ALL, less_is_better=False)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(methods)
+    assert len({(line.get_color(), line.get_marker()) for line in legend.get_lines()}) == len(methods)
+    figure.canvas.draw()
+    panels = [axes.get_window_extent() for axes in figure.axes]
+    assert not any(legend.get_window_extent().overlaps(panel) for panel in panels)
+    assert not any(axes.texts for axes in figure.axes)
