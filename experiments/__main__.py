@@ -65,6 +65,7 @@ def _experiment(name: str, arguments: list[str]) -> int:
     from experiments.result import Options
 
     given = _parse(name, arguments)
+    _check_options(given)
     if given.plan or given.export:
         return _plan(name, given)
     module = experiment(name)
@@ -74,6 +75,20 @@ def _experiment(name: str, arguments: list[str]) -> int:
     result = module.run(options)
     named = f"{name}{'_mini' if given.mini else ''}"
     return _say(result, given.out or Path(options.paths.artifacts) / "experiments" / named)
+
+
+def _check_options(given: argparse.Namespace) -> None:
+    """Raises UserError for options beside one that leaves them without a say."""
+    others = [f"--{name}" for name in ("mini", "launch", "out") if getattr(given, name)]
+    if given.prepare and (given.plan or given.export):
+        raise UserError("--prepare writes files and plans nothing: leave --plan and --export out")
+    if others and (given.plan or given.export):
+        raise UserError(
+            "--plan and --export are for the whole experiment and launch nothing: "
+            f"leave {' and '.join(others)} out"
+        )
+    if others and given.prepare:
+        raise UserError(f"--prepare writes files and runs nothing: leave {' and '.join(others)} out")
 
 
 def _say(result: Result, folder: Path) -> int:
@@ -106,8 +121,6 @@ def _plan(name: str, given: argparse.Namespace) -> int:
     from experiments import grid, output, plan
     from experiments.result import Options
 
-    if given.mini or given.launch:
-        raise UserError("--plan and --export are for the whole experiment and launch nothing")
     swept = grid.look(name, Options(given.overrides))
     if given.plan:
         output.show(plan.plan(swept))

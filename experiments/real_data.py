@@ -132,10 +132,13 @@ def data_folder(options: Options, name: str, *, takes: Sequence[str] = ("paths",
         takes: groups of which it takes overrides.
 
     Raises:
-        UserError: an override that would have no effect or change what the experiment is, or `--mini`.
+        UserError: an override that would have no effect or change what the experiment is, `--mini`,
+            `--launch`.
     """
     if options.mini:
         raise UserError(f"{name} reads real scores and has no miniature: leave --mini out")
+    if options.launch:
+        raise UserError(f"{name} has no runs of its own to launch: leave --launch out")
     for override in options.overrides:
         if override.lstrip("+~").split("=")[0].split(".")[0] not in takes:
             raise UserError(f"{name} does not take {override}; it takes overrides of {', '.join(takes)}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Loss on responses kept apart, in nats a token (less is better): SmolLM2-135M-Instruct fine-tuned on "
+    "Loss on responses kept apart, in nats a token (less is better), of a small real model fine-tuned on "
     "each selection. Differences are to random at the same seed, with the middle 95 % of a paired bootstrap "
     "over seeds and rows; over rows alone, which is said, where one seed is shared."
 )
@@ -29,7 +29,7 @@ CAPTION = (
 
 def run(options: Options) -> Result:
     """The grid of `sweep=small_real`."""
-    swept = grid.look("small_real", options)
+    swept = grid.look(grid.sweep_name("small_real", options, mini=None), options)
     table = swept.table()
     return Result(
         swept.sweep.title, CAPTION, [_table(table)], figures=draw(table),

@@ -13,6 +13,7 @@ from helpers.evaluated import evaluated
 
 from ds2.artifacts.evaluation import RESPONSE_LOSS
 from ds2.base.errors import MissingInput, UserError
+from ds2.config.sweep import load_sweep
 from ds2.report.table import ResultTable
 from experiments import small_real, small_real_data
 from experiments.__main__ import main
@@ -92,3 +93,27 @@ def test_there_is_no_verdict_where_the_interval_holds_zero(tmp_path: Path) -> No
     assert line == (
         "apart: less loss than random: length; more: full; no verdict (the interval holds 0): knn."
     )
+
+
+def test_what_is_said_of_the_sweep_holds_for_every_command_line() -> None:
+    sweep = load_sweep("small_real")
+    said = f"{sweep.title} {sweep.note} {small_real.CAPTION}"
+    for changeable in ("15,000", "SmolLM2", "4,000", "LoRA", "seed 42"):
+        assert changeable not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["small_real", "--prepare", "--launch", "--mini"], "leave --mini and --launch out"),
+        (["small_real", "--prepare", "--plan"], "leave --plan and --export out"),
+        (["small_real", "--mini"], "small_real has no miniature"),
+        (["small_real", "--plan", "--out", "x"], "leave --out out"),
+        (["clusterability", "--launch"], "leave --launch out"),
+    ],
+)
+def test_an_option_that_would_have_no_say_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
