@@ -19,6 +19,8 @@ SCHEMAS: dict[str, dict[str, type[Any]]] = {}
 
 PATH, NAME_OR_PATH, NAMES_OR_PATHS, FILES = "path", "name or path", "names or paths", "files"
 """Kinds of fields in their metadata: see `ds2.config.paths`."""
+COST = "cost"
+"""In the metadata of a field that says what something takes: see `ds2.config.numbers`."""
 
 
 def path_field(default: Any = MISSING) -> Any:
@@ -39,6 +41,11 @@ def names_or_paths_field() -> Any:
 def files_field() -> Any:
     """A field that takes a path or a list of them, `-` (standard input) or an address (`hf://...`)."""
     return field(default=MISSING, metadata={PATH: FILES})
+
+
+def cost_field(default: float | None = None) -> Any:
+    """A field that says what something takes or may take (operations, dollars, seconds): at least 0."""
+    return field(default=default, metadata={COST: True})
 
 
 def register(group: str, name: str) -> Callable[[type[T]], type[T]]:

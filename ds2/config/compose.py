@@ -25,6 +25,7 @@ from ds2.base.paths import project_root
 from ds2.base.secrets import holds_password, secret_option
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain, yaml_faults
+from ds2.config.numbers import number_problems
 from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
 from ds2.config.rating import PanelRaterConfig
@@ -154,7 +155,7 @@ def _other_hydra_aside() -> Iterator[None]:
 
 def to_config(cfg: DictConfig) -> RunConfig:
     """Dataclasses of a composed configuration, those of a panel's raters among them, with paths resolved.
-    Raises UserError: a value is missing, or what is wrong with a panel.
+    Raises UserError: a value is missing, a number is none, or what is wrong with a panel.
     """
     return resolve_paths(as_written(cfg))
 
@@ -171,6 +172,7 @@ def as_written(cfg: DictConfig) -> RunConfig:
     refuse(_unknown(config))
     if isinstance(config.rater, PanelRaterConfig):
         config = replace(config, rater=with_members(config.rater, cfg))
+    refuse([UserError(line) for line in number_problems(config)])
     return config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ds2.config.base import MISSING, Extensible, name_or_path_field, path_field, register
+from ds2.config.base import MISSING, Extensible, cost_field, name_or_path_field, path_field, register
 from ds2.config.rating import CONFIDENCE
 from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Length, OnUninformative
 
@@ -12,7 +12,7 @@ from ds2.method.choices import CurationMethod, Device, HocSolver, KnnMethod, Len
 @dataclass
 class EmbedderConfig(Extensible):
     name: str = MISSING
-    flops: float | None = None
+    flops: float | None = cost_field()
     """Floating-point operations that embedding the pool took, where nothing tells: a server, a plugin. For
     costs and `budget.flops` only; 0: it counts as free."""
 

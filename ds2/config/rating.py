@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, ClassVar
 
-from ds2.config.base import MISSING, Extensible, path_field, register
+from ds2.config.base import COST, MISSING, Extensible, cost_field, path_field, register
 from ds2.config.chat import ChatConfig, ChatRuntime
 
 
@@ -56,7 +56,7 @@ class RaterConfig(Extensible):
     confidence: float = CONFIDENCE
     """The replacement threshold of `curation=rank` that suits this rater: `curation.confidence` unless that
     is given."""
-    flops: float | None = None
+    flops: float | None = cost_field()
     """Floating-point operations that its scores of the pool took, where no count of tokens tells: scores from
     elsewhere. For costs and `budget.flops` only; 0: they count as free."""
 
@@ -120,9 +120,9 @@ class PanelRaterConfig(RaterConfig):
     raters: list[Any] = MISSING
     """Names of `conf/rater`, and where one needs options, mappings of `rater` and these:
     `[gpt_4o_mini,{rater:released,path:llama.npy,name:llama}]`."""
-    max_cost: float | None = None
+    max_cost: float | None = cost_field()
     """US dollars for all raters together; asking stops before they would cost more."""
-    prices: Any = None
+    prices: Any = field(default=None, metadata={COST: True})
     """`{NAME: DOLLARS}`: what a rater's scores of the pool cost, where no count of tokens tells: columns,
     models on this machine. For the report only."""
     members: list[Any] = field(default_factory=list)
@@ -179,11 +179,11 @@ class PriceConfig:
     """US dollars for a million tokens, for a model that `conf/price.yaml` does not list or at a price of
     one's own."""
 
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
+    input: float | None = cost_field()
+    output: float | None = cost_field()
+    cached_input: float | None = cost_field()
     """For prompt tokens that the server had in its cache; none: as `input`."""
-    batch: float = 0.5
+    batch: float = cost_field(0.5)
     """Share of the price that the Batch API charges."""
 
 
@@ -225,9 +225,9 @@ class LlmRaterConfig(RaterConfig, ChatConfig):
     """Rate no more once so much of the best tenth stays the same from one batch to the next."""
     max_unrated: float = 0.05
     """Share of asked samples that may stay without a rating before the stage stops."""
-    max_cost: float | None = None
+    max_cost: float | None = cost_field()
     """US dollars; rating stops before it would cost more."""
-    params_b: float | None = None
+    params_b: float | None = cost_field()
     """Billions of parameters that work on a token, where the model cannot be looked into: one behind an API,
     a mixture of experts. For costs and `budget.flops` only."""
     runtime: RaterRuntime = field(default_factory=RaterRuntime)

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ds2.base.dataclass_json import to_plain
-from ds2.config.base import MISSING, Extensible, path_field, register
+from ds2.config.base import MISSING, Extensible, cost_field, path_field, register
 from ds2.method.choices import CurationMethod
 
 
@@ -60,7 +60,7 @@ class SelectionConfig(Extensible):
     """
     export_scores: bool = False
     """Exports hold scores and the reason of each choice too."""
-    flops: float | None = None
+    flops: float | None = cost_field()
     """Floating-point operations that its own numbers took, where nothing tells: numbers from elsewhere, a
     plugin that asks a model. For costs and `budget.flops` only; 0: they count as free."""
 

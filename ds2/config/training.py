@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from ds2.config.base import FILES, MISSING, PATH, name_or_path_field, path_field, register
+from ds2.config.base import FILES, MISSING, PATH, cost_field, name_or_path_field, path_field, register
 
 
 @dataclass
@@ -35,7 +35,7 @@ class TinyModelConfig(ModelConfig):
 
 @dataclass
 class PretrainRuntime:
-    max_seconds: float = 300.0
+    max_seconds: float = cost_field(300.0)
     """Wall-clock cap; reaching it is recorded and shown."""
     threads: int | None = None
 
@@ -103,7 +103,7 @@ class FinetuneRuntime:
     """CPU threads; none: torch's choice."""
     save_every_epoch: bool = True
     """Keep a checkpoint of each epoch while training, for an interrupted run to continue from."""
-    save_minutes: float | None = 5.0
+    save_minutes: float | None = cost_field(5.0)
     """Keep one after so many minutes too, within an epoch; none: not by time. A run that is asked to end
     (SIGTERM) keeps one in any case.
     """
