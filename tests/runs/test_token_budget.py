@@ -30,8 +30,8 @@ def test_training_sees_the_tokens_that_were_counted(tmp_path: Path) -> None:
         "runtime.progress=false",
     ]
     config = compose(chosen)
-    assert in_words(choices(config))["budget"] == "0.3k tokens"
-    assert "0.3k_tokens" in run_name(config)
+    assert in_words(choices(config))["budget"] == "300 tokens"
+    assert "300_tokens" in run_name(config)
     run = Chain(compose([*chosen, "until=select"])).run()
     counted = run.stages["select"].record["counts"]
     assert 0 < counted["tokens"] <= 300
@@ -40,6 +40,14 @@ def test_training_sees_the_tokens_that_were_counted(tmp_path: Path) -> None:
     trained = adapter.read_metrics(longer.stages["finetune"].path)
     assert trained["samples"] == counted["selected"]
     assert trained["trained_tokens"] == counted["tokens"]  # one step of all samples
+
+
+def test_a_budget_has_one_name_and_one_run_however_it_is_written(tmp_path: Path) -> None:
+    chosen = [*FIXED, f"paths.artifacts={tmp_path}", "selection=random"]
+    written = ["20k", "20K", "20000", "2e4", "0.02M", "'20 k'"]
+    chains = [Chain(compose([*chosen, f"budget.tokens={each}"])) for each in written]
+    assert len({chain.fingerprint for chain in chains}) == 1
+    assert {run_name(chain.config) for chain in chains} == {"mini-random-20k_tokens-tiny-s42"}
 
 
 def test_the_budget_of_tokens_is_identity_with_what_counts_them(tmp_path: Path) -> None:

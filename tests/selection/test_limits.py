@@ -45,9 +45,18 @@ def test_a_budget_below_the_first_sample_is_refused() -> None:
         fill(request(), of_tokens(COUNTS, 0))
 
 
-@pytest.mark.parametrize(("text", "count"), [("2M", 2_000_000), ("1.5k", 1_500), ("20000", 20_000)])
-def test_tokens_are_read_as_people_write_them(text: str, count: int) -> None:
-    assert BudgetConfig(tokens=text).most_tokens == count
+@pytest.mark.parametrize(
+    ("text", "count", "kept"),
+    [
+        ("2M", 2_000_000, "2M"), ("1.5k", 1_500, "1.5k"), ("20000", 20_000, "20k"), ("15k", 15_000, "15k"),
+        ("2.01k", 2_010, "2.01k"), ("12345", 12_345, "12345"), ("1234k", 1_234_000, "1234k"),
+        ("0.5k", 500, "500"), ("2 m", 2_000_000, "2M"), ("1e9", 1_000_000_000, "1B"), ("2.9", 2, "2"),
+    ],
+)  # fmt: skip
+def test_tokens_are_read_as_people_write_them_and_kept_in_one_way(text: str, count: int, kept: str) -> None:
+    budget = BudgetConfig(tokens=text)
+    assert (budget.most_tokens, budget.tokens) == (count, kept)
+    assert BudgetConfig(tokens=kept).most_tokens == count
 
 
 @pytest.mark.parametrize("text", ["", "M", "many", "-5", "0.2"])
