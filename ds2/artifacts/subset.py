@@ -38,6 +38,10 @@ from ds2.selection.request import Choice
 if TYPE_CHECKING:
     import pandas as pd
 
+BUDGET_USED = "budget_used"
+"""Among the counts of the record: the share of a budget of tokens or FLOPs that was used, where samples ended
+before it did.
+"""
 _TABLE = "subset.parquet"
 _REPORT, _REPORT_TEXT = "subset_report.json", "subset_report.md"
 _COLUMNS = ("rank", "id", "row", "source", "file", "file_row", *KNOWN, "value", "reason")

@@ -27,6 +27,7 @@ from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve
 from ds2.base.notebook import heatmap
 from ds2.report.anchors import anchored
+from ds2.report.matching import not_matched
 from ds2.report.panel_facts import panel_verdict_of
 
 _SAID_ELSEWHERE = ("warnings", "anchors", "panel")
@@ -159,10 +160,11 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
 
 def verdict(run: RunResult) -> str | None:
     """What people say of the selection, what was done with the scores, what that cannot tell and what would,
-    and that a fine-tuning saw a good part of its samples cut. None where nothing is to be said: nothing was
-    curated (or before verdicts were given) and nothing much was cut.
+    that the samples ended before the budget did, and that a fine-tuning saw a good part of its samples cut.
+    None where nothing is to be said: nothing was curated (or before verdicts were given), the budget was
+    filled and nothing much was cut.
     """
-    said = [_of_curation(run), _cut_while_training(run)]
+    said = [_of_curation(run), not_matched(run), _cut_while_training(run)]
     return " ".join(filter(None, said)) or None
 
 

@@ -19,6 +19,7 @@ from ds2.config.stages import CHOICES, Key, amount, key_of
 from ds2.report.answers import AVERAGE
 from ds2.report.costs import Size, sizes_of
 from ds2.report.differences import Difference, difference
+from ds2.report.matching import rows_not_matched
 from ds2.report.table_rows import Published, Row, task_names
 from ds2.report.table_text import BEST, TIED, Table
 from ds2.report.units import NATS, POINTS, Unit
@@ -227,6 +228,7 @@ class ResultTable:
         if printed:
             second_hand = "; *: second-hand" if any(cell.second_hand for cell in printed) else ""
             lines.append(f"In brackets: printed by the paper's authors{second_hand}.")
+        lines += rows_not_matched(self.by_key)
         if self.marks:
             lines.append(
                 f"In the running for the best: everything but {', '.join(REFERENCES)}, within one pool, "

@@ -43,6 +43,8 @@ class Limit:
     """(N,) what each row takes at the least."""
     kind: type[int] | type[float] = float
     """Whether it is counted in whole numbers."""
+    before: float = 0.0
+    """What the budget paid for already: selecting."""
 
 
 def of_tokens(counts: NDArray[np.int64], most: int) -> Limit:
@@ -105,11 +107,26 @@ def of_flops(training: Training, most: float, *, selecting: float) -> Limit:
         )
     per_token = flops.training(training.parameters, 1) * training.epochs
     least = (per_token * training.lengths).astype(np.float64)
-    return Limit("flops", option, "FLOPs to train on", most - selecting, training.most, least)
+    return Limit(
+        "flops", option, "FLOPs to train on", most - selecting, training.most, least, before=selecting
+    )
 
 
-def fill(request: Request[C], limit: Limit) -> tuple[Choice, float]:
-    """The choice, and what it takes, at most `limit.most`.
+@dataclass(frozen=True)
+class Filled:
+    """A choice that a limit allows."""
+
+    choice: Choice
+    taken: float
+    """What it takes, at most the limit."""
+    used: float | None = None
+    """Share of the budget that was used where samples ended before it did: the strategy has no more. None:
+    one sample more would take too much.
+    """
+
+
+def fill(request: Request[C], limit: Limit) -> Filled:
+    """The most that the strategy chooses within the limit; where its samples end first, a warning says so.
 
     Raises:
         UserError: the first sample does not fit, or the strategy cannot choose even one.
@@ -122,19 +139,38 @@ def fill(request: Request[C], limit: Limit) -> tuple[Choice, float]:
             f"{taken:.6g} {limit.unit}, and {limit.most:.6g} are left; raise it"
         )
     low, high = 1, _bound(limit) + 1  # low fits, high does not
+    ended = high > request.pool_size  # whether it is for want of samples that high does not
     while high - low > 1:
         middle = (low + high) // 2
         try:
             choice = choose(replace(request, budget=float(middle)))
         except UserError:  # more than it can choose from: one sample it could, so fewer it can
-            high = middle
+            high, ended = middle, True
             continue
         cost = limit.cost(choice.positions)
         if cost <= limit.most:
             best, taken, low = choice, cost, middle
         else:
-            high = middle
-    return best, taken
+            high, ended = middle, False
+    if not ended or taken == limit.most:
+        return Filled(best, taken)
+    used = (limit.before + taken) / (limit.before + limit.most)
+    line = _not_filled(request, limit, len(best.positions), used)
+    return Filled(replace(best, warnings=(*best.warnings, line)), taken, used)
+
+
+def _not_filled(request: Request[C], limit: Limit, chosen: int, used: float) -> str:
+    name, size = request.config.name, request.pool_size
+    of = (
+        f"the pool's {size:,} samples"
+        if chosen == size
+        else f"the {chosen:,} of {size:,} samples it can choose"
+    )
+    as_full = ", as selection=full would" if chosen == size else ""
+    return (
+        f"{limit.option} is more than {of} take: selection={name} took all{as_full}, with "
+        f"{100 * used:.3g} % of the budget, and is not matched with what fills it; lower it"
+    )
 
 
 def _bound(limit: Limit) -> int:

@@ -10,6 +10,7 @@ import pytest
 from helpers.evaluated import evaluated
 
 from ds2.artifacts.evaluation import RESPONSE_LOSS
+from ds2.artifacts.subset import BUDGET_USED
 from ds2.base.errors import UserError
 from ds2.config.stages import key_of
 from ds2.report.table import ResultTable
@@ -28,6 +29,20 @@ def test_cells_are_mean_and_sample_standard_deviation_over_seeds_in_points(tmp_p
     assert list(shown) == ["method", "a", "average", "seeds"]
     expected = f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
     assert shown.values.tolist() == [["random", expected, expected, "3"]]
+
+
+def test_a_row_whose_samples_ended_before_its_budget_is_named_and_no_other(tmp_path):
+    runs = [
+        evaluated(tmp_path, {"a": 0.5}, f"selection={name}", "budget.tokens=5M")
+        for name in ("random", "length")
+    ]
+    folder = tmp_path / "select"
+    counts = {"selected": 60, "pool": 60, BUDGET_USED: 0.00321}
+    selected = replace(runs[0].stages["evaluate"], name="select", path=folder, record={"counts": counts})
+    runs[0].stages["select"] = selected
+    (line,) = (line for line in ResultTable(runs).notes() if "Not matched" in line)
+    assert line.endswith("samples ended before the budget did: random at 5M tokens (0.321 % used).")
+    assert not any("Not matched" in line for line in ResultTable(runs[1:]).notes())
 
 
 def test_one_seed_shows_the_evaluation_s_own_error_and_the_notes_say_so(tmp_path):

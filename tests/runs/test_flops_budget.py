@@ -107,3 +107,12 @@ def test_what_cannot_be_counted_is_refused_before_anything_runs(chain, overrides
 def test_selecting_that_takes_the_whole_budget_is_one_clear_line(chain) -> None:
     with pytest.raises(UserError, match=r"budget\.flops=\S+: selection alone took .*, and nothing is left"):
         chain("selection=ds2", "rater.flops=5e9", "until=select").run()
+
+
+def test_a_budget_beyond_the_pool_says_how_much_of_it_was_used(chain) -> None:
+    select = chain("selection=random", "budget.flops=1e13", "until=select").run().stages["select"].record
+    counts, (line,) = select["counts"], select["warnings"]
+    assert counts["selected"] == 60
+    assert counts["budget_used"] == pytest.approx(counts["flops"] / 1e13)
+    assert "budget.flops=1e13 is more than the pool's 60 samples take" in line
+    assert "not matched" in line

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ds2.artifacts import adapter
+from ds2.artifacts.page import html
+from ds2.cli import main as cli
 from ds2.config.compose import compose
 from ds2.config.stages import choices, run_name
 from ds2.report.choices import in_words
@@ -61,3 +63,21 @@ def test_the_budget_of_tokens_is_identity_with_what_counts_them(tmp_path: Path) 
     others = [fingerprint("budget.tokens=300", other) for other in ("finetune.max_tokens=9", "model.seed=1")]
     assert len({plain, some, *others}) == 4
     assert fingerprint("finetune.max_tokens=9") == plain
+
+
+def test_a_budget_beyond_the_pool_is_a_warning_in_the_record_and_a_word_at_the_end(
+    tmp_path: Path, capsys
+) -> None:
+    chosen = [*FIXED, f"paths.artifacts={tmp_path}", "selection=random", "budget.tokens=5M", "until=select"]
+    assert cli.run([*chosen, "runtime.progress=false"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "warning select: budget.tokens=5000000 is more than the pool's 60 samples take" in said
+    assert "The budget is more than this selection can choose" in said
+    chain = Chain(compose(chosen))
+    run = chain.run()
+    counts = run.stages["select"].record["counts"]
+    assert counts["selected"] == 60
+    assert counts["budget_used"] == counts["tokens"] / 5_000_000
+    page = html(chain.report().path).read_text(encoding="utf-8")
+    assert "is more than the pool&#39;s 60 samples take" in page
+    assert cli.run([*chosen, "runtime.progress=false", "on_warning=fail"]) == 2

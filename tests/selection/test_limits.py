@@ -11,11 +11,12 @@ import pytest
 
 from ds2.base.errors import UserError
 from ds2.config import BudgetConfig
-from ds2.config.selection import RandomSelectionConfig
+from ds2.config.selection import FilterConfig, RandomSelectionConfig
 from ds2.config.stages import amount
+from ds2.method.knn import knn_graph
 from ds2.selection import choose
 from ds2.selection.limits import Training, fill, of_flops, of_tokens
-from ds2.selection.request import Request
+from ds2.selection.request import Readers, Request
 
 COUNTS = np.random.default_rng(1).integers(1, 40, size=200)
 
@@ -26,7 +27,10 @@ def request(budget: float = 1.0) -> Request[RandomSelectionConfig]:
 
 @pytest.mark.parametrize("most", [45, 500, 2_000])
 def test_the_largest_number_of_samples_that_fits(most: int) -> None:
-    choice, used = fill(request(), of_tokens(COUNTS, most))
+    filled = fill(request(), of_tokens(COUNTS, most))
+    choice, used = filled.choice, filled.taken
+    assert filled.used is None
+    assert not choice.warnings
     size = len(choice.positions)
     assert used == COUNTS[choice.positions].sum() <= most
     one_more = choose(request(size + 1.0))
@@ -34,10 +38,42 @@ def test_the_largest_number_of_samples_that_fits(most: int) -> None:
     assert choice.positions.tolist() == choose(request(float(size))).positions.tolist()
 
 
-def test_a_budget_beyond_the_pool_takes_the_pool() -> None:
-    choice, used = fill(request(), of_tokens(COUNTS, 10**9))
-    assert len(choice.positions) == 200
-    assert used == COUNTS.sum()
+def test_a_budget_beyond_the_pool_takes_the_pool_and_says_so() -> None:
+    filled = fill(request(), of_tokens(COUNTS, 10**6))
+    assert len(filled.choice.positions) == 200
+    assert filled.taken == COUNTS.sum()
+    assert filled.used == COUNTS.sum() / 10**6
+    (line,) = filled.choice.warnings
+    assert line.startswith("budget.tokens=1000000 is more than the pool's 200 samples take")
+    assert f"with {100 * filled.used:.3g} % of the budget" in line
+    assert "selection=full" in line
+
+
+@pytest.mark.parametrize("less", [0, 1])
+def test_a_budget_that_just_pays_for_the_pool_is_filled(less: int) -> None:
+    filled = fill(request(), of_tokens(COUNTS, int(COUNTS.sum()) - less))
+    assert filled.used is None
+    assert not filled.choice.warnings
+
+
+def test_a_strategy_that_runs_out_of_samples_is_told_from_a_full_budget() -> None:
+    directions = np.eye(40, dtype=np.float32)[np.arange(200) % 40]
+    graph = knn_graph(directions, 16)
+    config = replace(request().config, filter=FilterConfig(near_duplicates=0.9))
+    asked = replace(
+        request(), config=config, readers=Readers(embeddings=lambda: directions, graph=lambda: graph)
+    )
+    filled = fill(asked, of_tokens(COUNTS, 10**6))
+    assert len(filled.choice.positions) == 40
+    assert filled.used == filled.taken / 10**6
+    assert "more than the 40 of 200 samples it can choose take" in filled.choice.warnings[0]
+    assert fill(asked, of_tokens(COUNTS, int(filled.taken) - 1)).used is None
+
+
+def test_selecting_counts_as_used_of_a_budget_of_flops_that_is_too_large() -> None:
+    filled = fill(request(), of_flops(TRAINING, 1e12, selecting=5e11))
+    assert filled.used == (5e11 + filled.taken) / 1e12
+    assert filled.choice.warnings[0].startswith("budget.flops=1e12 is more than the pool's 200 samples take")
 
 
 def test_a_budget_below_the_first_sample_is_refused() -> None:
@@ -77,7 +113,9 @@ TRAINING = Training(COUNTS, parameters=1_000, epochs=3, total_batch=1)
 @pytest.mark.parametrize("selecting", [0.0, 4e6])
 def test_what_selecting_left_is_spent_on_passes_over_the_subset(selecting: float) -> None:
     most = 3e7
-    choice, used = fill(request(), of_flops(TRAINING, most, selecting=selecting))
+    filled = fill(request(), of_flops(TRAINING, most, selecting=selecting))
+    choice, used = filled.choice, filled.taken
+    assert filled.used is None
     assert used == 6 * 1_000 * 3 * COUNTS[choice.positions].sum() <= most - selecting
     one_more = choose(request(len(choice.positions) + 1.0))
     assert 6 * 1_000 * 3 * COUNTS[one_more.positions].sum() > most - selecting
@@ -85,7 +123,8 @@ def test_what_selecting_left_is_spent_on_passes_over_the_subset(selecting: float
 
 def test_a_selection_that_costs_more_leaves_fewer_samples_to_train_on() -> None:
     sizes = [
-        len(fill(request(), of_flops(TRAINING, 3e7, selecting=cost))[0].positions) for cost in (0.0, 1e7, 2e7)
+        len(fill(request(), of_flops(TRAINING, 3e7, selecting=cost)).choice.positions)
+        for cost in (0.0, 1e7, 2e7)
     ]
     assert sizes[0] > sizes[1] > sizes[2] > 0
 

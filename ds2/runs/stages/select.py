@@ -14,7 +14,7 @@ from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_scores
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Outcome, Step
-from ds2.artifacts.subset import write_subset
+from ds2.artifacts.subset import BUDGET_USED, write_subset
 from ds2.artifacts.values import read_values
 from ds2.artifacts.versions import version
 from ds2.artifacts.written_samples import layout, present_fields
@@ -51,8 +51,11 @@ def step(run: Context) -> Step:
             choice = choose(request)
         else:
             limit, took = _limit(run, pool, base, before)
-            choice, used = fill(request, limit)
-            took = {limit.name: limit.kind(used), **took}
+            filled = fill(request, limit)
+            choice = filled.choice
+            took = {limit.name: limit.kind(filled.taken), **took}
+            if filled.used is not None:
+                took[BUDGET_USED] = filled.used
         title = f"{run.pool.name}: {config.name}, {len(choice.positions):,} of {len(pool):,} samples"
         write_subset(
             folder, pool, choice, _known(request, reads),
