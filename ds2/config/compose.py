@@ -30,6 +30,7 @@ from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
 from ds2.config.rating import PanelRaterConfig
 from ds2.config.run import PathsConfig, RunConfig
+from ds2.config.schemas import near_key
 
 _MAY_SET_PATHS = ("plugins=", "hydra.searchpath=")
 """What brings YAML from outside; DS2's own leaves `paths` alone."""
@@ -101,6 +102,9 @@ def admit(overrides: Sequence[str]) -> None:
 
 def _refuse_secrets(override: str) -> None:
     option = secret_option(override)
+    meant = None if option is None else near_key(option)
+    if meant is not None:  # what it was given is not repeated: the slip may be in a secret's name
+        raise UserError(f"{option}: no such key (did you mean {meant}?)")
     if option is not None:
         raise UserError(
             f"{option}: no option takes a secret, for options are written into records; a key belongs into "

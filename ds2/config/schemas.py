@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -10,6 +11,9 @@ from typing import Any, get_type_hints
 from ds2.base.errors import UserError
 from ds2.config.base import SCHEMAS
 from ds2.config.run import RunConfig
+
+_SLIP = 0.8
+"""How alike (`difflib`) a key is that was meant: a letter or two are wrong."""
 
 
 def register_schemas() -> None:
@@ -43,6 +47,20 @@ def field_names(class_name: str) -> list[str]:
         if schema.__name__ == class_name:
             return [f.name for f in fields(schema)]
     return []
+
+
+def near_key(key: str) -> str | None:
+    """The key that an unknown one is a slip of (`budget.token`: `budget.tokens`), of whatever choice of its
+    group; None where none is that near, or where there is such a key.
+    """
+    *parents, name = key.split(".")
+    kinds: list[Any] = [RunConfig]
+    for depth, parent in enumerate(parents):
+        kinds = [hint for kind in kinds if is_dataclass(hint := get_type_hints(kind).get(parent))]
+        kinds += SCHEMAS.get(parent, {}).values() if depth == 0 else ()
+    known = {field.name for kind in kinds for field in fields(kind)}
+    close = [] if name in known else difflib.get_close_matches(name, sorted(known), 1, cutoff=_SLIP)
+    return ".".join([*parents, close[0]]) if close else None
 
 
 def _with_parts(schema: type[Any]) -> Iterator[type[Any]]:

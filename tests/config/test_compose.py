@@ -151,6 +151,10 @@ def test_presets_set_the_curation_that_they_presume(selection):
         ),
         ("++seeed=1", r"seeed: no such key \(did you mean seed\?\)"),
         ("+rater.api_key=sk-1", r"rater\.api_key: no option takes a secret"),
+        ("tracking.hf_token=sk-1", r"tracking\.hf_token: no option takes a secret"),
+        ("budget.token=sk-1", r"budget\.token: no such key \(did you mean budget\.tokens\?\)$"),
+        ("+finetune.max_token=sk-1", r"finetune\.max_token: no such key \(did you mean finetune\.max_tok"),
+        ("rater.max_new_token=sk-1", r"rater\.max_new_token: no such key \(did you mean rater\.max_new_"),
         ("rater.base_url=http://user:pw@host/v1", r"rater\.base_url must hold no user name"),
     ],
 )
