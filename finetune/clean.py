@@ -25,7 +25,7 @@ _BATCH_TOKENS = 4096
 
 def cleaned(samples: EncodedSamples, scores: Sequence[Scores], share: float) -> EncodedSamples:
     """The samples with loss on the best `share` of all their response tokens; those left without any are left
-    out. Raises UserError where the scores are of other samples.
+    out and counted. Raises UserError where the scores are of other samples.
     """
     counts = [int(trained.sum()) for trained in samples.trained]
     if counts != [len(each) for each in scores]:
@@ -42,6 +42,7 @@ def cleaned(samples: EncodedSamples, scores: Sequence[Scores], share: float) -> 
         ids=[samples.ids[i] for i in left],
         trained=[masks[i] for i in left],
         rows=[samples.rows[i] for i in left],
+        dropped_by_cleaning=len(masks) - len(left),
     )
 
 

@@ -266,9 +266,11 @@ def _training_arguments(spec: FinetuneSpec, *, steps: int, batch: int, accumulat
 
 def _count_tokens(samples: EncodedSamples, order: NDArray[np.int64]) -> dict[str, int]:
     trained = np.array([mask.sum() for mask in samples.trained])
+    cleaning = samples.dropped_by_cleaning
     return {
         "truncated": int(samples.truncated),
         "dropped_without_assistant": samples.dropped_without_assistant,
+        **({} if cleaning is None else {"dropped_by_cleaning": cleaning}),
         "tokens": int(samples.lengths[order].sum()),
         "trained_tokens": int(trained[order].sum()),
     }

@@ -143,6 +143,10 @@ def _contradictions(config: RunConfig) -> Iterator[str]:
     yield from compute_problems(config, stages_of(config))
     if config.finetune.cleans_tokens and not 0 < config.finetune.token_share < 1:
         yield f"finetune.token_share={config.finetune.token_share:g} must be a share between 0 and 1"
+    few = config.finetune.too_few(1)
+    by_samples = config.selection.budgeted and not counts_tokens(config)
+    if few and by_samples and config.budget.samples == 1 and "tokens" in stages_of(config):
+        yield f"budget.samples=1: {few}"
     if config.finetune.token_reference is not None and not config.finetune.cleans_tokens:
         yield "finetune.token_reference has no say without finetune.token_weights=base_difference"
     if config.seed < 0:

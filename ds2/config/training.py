@@ -162,7 +162,19 @@ class FinetuneConfig:
         """Whether tokens are measured before training."""
         return self.token_weights is not TokenWeights.none
 
+    def too_few(self, selected: int) -> str | None:
+        """Why tokens cannot be cleaned in a subset of so many samples: references learn from parts of it."""
+        if not self.cleans_tokens or self.token_reference is not None or selected >= FOLDS:
+            return None
+        return (
+            f"finetune.token_weights={self.token_weights.value} fine-tunes a reference on each half of the "
+            f"subset, and each half needs a sample; the subset has {selected}: raise the budget, or give "
+            "finetune.token_reference=FOLDER"
+        )
 
+
+FOLDS = 2
+"""References that are fine-tuned where none is given, each on all but its share of the subset."""
 TOKEN_FIELDS = ("token_weights", "token_share", "token_reference")
 """Of the fine-tune: identity only where tokens are cleaned."""
 

@@ -36,6 +36,8 @@ class EncodedSamples:
     """Which of the conversations given each one is."""
     truncated: int = 0
     dropped_without_assistant: int = 0
+    dropped_by_cleaning: int | None = None
+    """Of those that had tokens to train: how many kept none. None: tokens were not cleaned."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -183,7 +183,7 @@ def _cut_while_training(run: RunResult) -> str | None:
         return None
     counts = stage.record["counts"]
     dropped, cut = counts.get("dropped_without_assistant", 0), counts.get("truncated", 0)
-    given = counts.get("samples", 0) + dropped
+    given = counts.get("samples", 0) + dropped + counts.get("dropped_by_cleaning", 0)
     if cut + dropped <= MUCH_CUT * given:
         return None
     return (

@@ -296,7 +296,9 @@ class Chain:
             return  # the strategy fills it with what there is
         if step is not None and "budget" in step.identity and self.store.find(step) is None:
             size = len(self._context.pool.load())
-            resolve_budget(self.config.budget.samples, size, pool_size=size)
+            selected = resolve_budget(self.config.budget.samples, size, pool_size=size)
+            few = self.config.finetune.too_few(selected) if "tokens" in self._context.steps else None
+            refuse([UserError(few)] if few else [])
 
     def _check_anchors(self) -> None:
         """People's scores that cannot serve are refused before a rater is paid."""

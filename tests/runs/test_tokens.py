@@ -122,6 +122,32 @@ def test_what_cannot_be_is_refused_before_anything_runs(noisy_pool):
         chain_of(noisy_pool, *CLEANED, "finetune.token_reference=absent/adapter")
 
 
+def test_a_subset_without_two_halves_is_refused_by_its_options(noisy_pool):
+    one = ("selection=random", *CLEANED)
+    line = r"token_weights=base_difference fine-tunes a reference on each half .* finetune\.token_reference="
+    with pytest.raises(UserError, match=rf"budget\.samples=1: finetune\.{line}"):
+        chain_of(noisy_pool, *one, "budget.samples=1")
+    with pytest.raises(UserError, match=line):  # a share of 48 that is one sample: before anything runs
+        chain_of(noisy_pool, *one, "budget.samples=0.02").run()
+    assert not Path("artifacts/select").exists()
+    with pytest.raises(UserError, match=line):  # known when its tokens are counted
+        chain_of(noisy_pool, *one, "budget.tokens=30").run()
+    assert chain_of(noisy_pool, *one, "budget.samples=1", f"finetune.token_reference={noisy_pool.parent}")
+    assert chain_of(noisy_pool, *one, "budget.samples=1", "until=select")
+
+
+def test_samples_that_keep_no_token_are_counted_and_warned_of(noisy_pool):
+    chain = chain_of(
+        noisy_pool, CLEANED[0], "finetune.token_share=0.01", "finetune.max_steps=2", "until=finetune"
+    )
+    record = chain.run().stages["finetune"].record
+    left_out, trained = record["counts"]["dropped_by_cleaning"], record["counts"]["samples"]
+    assert left_out > 0
+    assert left_out + trained == 48
+    (line,) = record["warnings"]
+    assert line.startswith(f"{left_out} of 48 samples keep no token under finetune.token_share=0.01")
+
+
 def test_damaged_scores_are_refused_by_name(tmp_path):
     token_scores.write(tmp_path, [np.ones(3, np.float32), np.zeros(2, np.float32)])
     assert [len(each) for each in token_scores.read(tmp_path)] == [3, 2]

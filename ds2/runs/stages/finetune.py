@@ -9,16 +9,16 @@ from typing import Any
 from ds2.artifacts import adapter, subset
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.versions import version
-from ds2.config.training import TOKEN_FIELDS
+from ds2.config.training import TOKEN_FIELDS, FinetuneConfig
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
 
 
-def cut_samples(metrics: Mapping[str, Any], max_tokens: int) -> tuple[str, ...]:
+def cut_samples(metrics: Mapping[str, Any], config: FinetuneConfig) -> tuple[str, ...]:
     """What a fine-tuning did not see of its samples, a line each."""
-    dropped = metrics["dropped_without_assistant"]
-    given = metrics["samples"] + dropped
+    dropped, cleaned = metrics["dropped_without_assistant"], metrics.get("dropped_by_cleaning", 0)
+    given, max_tokens = metrics["samples"] + dropped + cleaned, config.max_tokens
     lines = []
     if metrics["truncated"]:
         lines.append(
@@ -29,6 +29,12 @@ def cut_samples(metrics: Mapping[str, Any], max_tokens: int) -> tuple[str, ...]:
         lines.append(
             f"{dropped:,} of {given:,} samples have no word of the assistant within "
             f"finetune.max_tokens={max_tokens} and were left out"
+        )
+    if cleaned:
+        lines.append(
+            f"{cleaned:,} of {given:,} samples keep no token under finetune.token_share="
+            f"{config.token_share:g} and were left out; samples that are trained on: {metrics['samples']:,}, "
+            f"passes over them: {metrics['epochs']:.3g}"
         )
     return tuple(lines)
 
@@ -51,7 +57,7 @@ def step(run: Context) -> Step:
             token_scores=run.path("tokens") if config.cleans_tokens else None,
         )
         metrics = adapter.read_metrics(folder)
-        return Outcome(metrics, cut_samples(metrics, config.max_tokens), adapter.compute_of(metrics))
+        return Outcome(metrics, cut_samples(metrics, config), adapter.compute_of(metrics))
 
     values = {"finetune": identity(config, drop=TOKEN_FIELDS), "seed": run.config.seed, **base.identity}
     if config.template == "model":  # which was not told of them before

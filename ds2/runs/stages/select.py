@@ -24,13 +24,13 @@ from ds2.base.progress import Bar
 from ds2.config import SelectionConfig
 from ds2.config.compute import stated_costs
 from ds2.config.stages import counts_tokens, stages_of
+from ds2.config.training import FOLDS
 from ds2.models.compute import parameters_of
 from ds2.models.trained_tokens import TokenCounts, functions_of
 from ds2.pool import Pool, Sample
 from ds2.report.costs import costs
 from ds2.runs.context import Context
 from ds2.runs.stages.model import BaseModel, base_model
-from ds2.runs.stages.tokens import FOLDS
 from ds2.selection import choose
 from ds2.selection.limits import Limit, Training, fill, of_flops, of_tokens
 from ds2.selection.request import Readers, Request

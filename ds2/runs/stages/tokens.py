@@ -12,14 +12,12 @@ from typing import Any
 from ds2.artifacts import adapter, subset, token_scores
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.versions import version
-from ds2.base.errors import MissingInput
-from ds2.config.training import TOKEN_FIELDS
+from ds2.base.errors import MissingInput, UserError
+from ds2.config.training import FOLDS, TOKEN_FIELDS
 from ds2.models.compute import Meter
 from ds2.runs import launcher
 from ds2.runs.context import Context, identity
 from ds2.runs.stages.model import base_model
-
-FOLDS = 2
 
 
 def step(run: Context) -> Step:
@@ -36,6 +34,9 @@ def step(run: Context) -> Step:
             "seed": run.config.seed, "config": config, "runtime": run.config.runtime,
         }  # fmt: skip
         rows = subset.conversations(run.path("select"))
+        few = config.too_few(subset.subset_size(run.path("select")))
+        if few is not None:
+            raise UserError(few)
         meter = Meter()
         adapters = [Path(reference)] if reference is not None else _references(folder, rows, where, meter)
         scores, counts = launcher.score_tokens(train_file=rows, adapters=adapters, **where)
