@@ -118,15 +118,17 @@ def _prepare(name: str, options: Options) -> int:
 def _plan(name: str, given: argparse.Namespace) -> int:
     """What a node with GPUs needs for the missing runs of a sweep, and the jobs that compute them."""
     from ds2.cli import console
-    from experiments import grid, output, plan
+    from experiments import grid, job_scripts, output, plan
     from experiments.result import Options
 
-    swept = grid.look(name, Options(given.overrides))
+    if given.export:
+        job_scripts.check(*given.export)
+    swept = grid.look(name, Options(given.overrides), only_asks=True)
     if given.plan:
         output.show(plan.plan(swept))
     if given.export:
         system, folder = given.export
-        written = plan.export(swept, system, Path(folder))
+        written = job_scripts.export(swept, system, folder)
         console.line(f"written: {len(written)} job scripts in {shown(Path(folder))}")
     return 0
 

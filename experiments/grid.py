@@ -79,8 +79,11 @@ class Grid:
         return Table("states", frame.loc[:, frame.astype(bool).any()])
 
 
-def look(name: str, options: Options) -> Grid:
+def look(name: str, options: Options, *, only_asks: bool = False) -> Grid:
     """The grid of a sweep as it stands; with `options.launch`, after its missing runs were made.
+
+    Args:
+        only_asks: make no store where there is none, at the cost of composing the runs anew the next time.
 
     Raises:
         UserError: an unknown sweep, or choices that contradict each other.
@@ -89,7 +92,8 @@ def look(name: str, options: Options) -> Grid:
     if sweep.search is not None:
         raise UserError(f"{name} is a search, not a grid: ds2 sweep={name} plan=true says where it stands")
     root = artifacts_root(sweep.runs(options.overrides)[0])
-    expected = sweep_command.look(sweep, options.overrides, root)
+    remembers = root.is_dir() or not only_asks
+    expected = expected_runs.look(sweep.runs(options.overrides), root, remembers=remembers)
     if options.launch:
         wanted = [each for each in expected if each.state is not State.done and each.to_launch]
         if wanted:

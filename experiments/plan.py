@@ -1,4 +1,4 @@
-"""What the missing runs of a grid need of a node with GPUs, and the jobs that a queue would run.
+"""What the missing runs of a grid need of a node with GPUs.
 
 An estimate, made of the constants below: the training speed that `benchmarks/gpu.py` measured on one H100,
 scaled by the model's size, a rating speed that others report for one, and assumptions. Notes beneath the
@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -145,36 +144,3 @@ def _sources() -> list[str]:
 def _export_line(grid: Grid) -> str:
     command = ["python", "-m", "experiments", grid.sweep.name, *grid.extra, "--export", "slurm", "FOLDER"]
     return shlex.join(command)
-
-
-SCRIPT = """#!/bin/bash
-#SBATCH --job-name={name}
-#SBATCH --gpus=1
-#SBATCH --cpus-per-task=8
-#SBATCH --mem=64G
-#SBATCH --time={hours}:00:00
-#SBATCH --output={name}-%j.log
-# Two minutes before its time is up the run keeps a checkpoint; submitted again, it goes on from there.
-#SBATCH --signal=B:TERM@120
-#SBATCH --requeue
-set -euo pipefail
-cd "${{DS2_HOME:?the folder of the clone}}"
-exec {command}
-"""
-
-
-def export(grid: Grid, system: str, folder: Path) -> list[Path]:
-    """Write a job script for each run that is not done; their paths. Raises UserError for another queue."""
-    if system != "slurm":
-        raise UserError(f"--export {system}: slurm is the only queue that is known")
-    waiting = [each for each in grid.expected if each.state is not State.done and each.to_launch]
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, each in enumerate(waiting):
-        hours = int(2 * need_of(each.config).hours) + 1  # twice the estimate: it is one
-        name = f"{grid.sweep.name}-{number:03d}"
-        command = shlex.join(["ds2", *each.overrides])
-        path = folder / f"{name}.sh"
-        path.write_text(SCRIPT.format(name=name, hours=hours, command=command), encoding="utf-8")
-        paths.append(path)
-    return paths

@@ -53,9 +53,9 @@ class _Kept(TypedDict):
     """Overrides -> `config`, whose groups are numbers into the list above, and `environment`."""
 
 
-def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfig]:
+def compose_all(runs: Sequence[Sequence[str]], *, memory: Path | None) -> list[RunConfig]:
     """Each run's configuration, of its overrides; Hydra is asked where the folder `memory` does not know
-    it.
+    it, or there is none.
     """
     named = sorted(
         {o for run in runs for o in run if o.lstrip("+").startswith(("plugins=", plugins.SEARCH_PATH))}
@@ -63,7 +63,7 @@ def compose_all(runs: Sequence[Sequence[str]], *, memory: Path) -> list[RunConfi
     plugins.activate(named)
     sources = _sources(tuple(plugins.names(named)), plugins.search_folders(named))
     keys = [" ".join(overrides) for overrides in runs]
-    if sources is None:  # a part of the search path that cannot be read here
+    if sources is None or memory is None:  # of the search path, a part may be unreadable here
         known = {key: config for key, (config, _) in _compose(dict(zip(keys, runs, strict=True))).items()}
         return resolve_all([known[key] for key in keys])
     file = memory / _FILES.format(sources)

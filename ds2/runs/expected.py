@@ -59,17 +59,21 @@ class ExpectedRun:
 
 
 @gc_paused()
-def look(runs: Sequence[Sequence[str]], artifacts: Path | str) -> list[ExpectedRun]:
+def look(
+    runs: Sequence[Sequence[str]], artifacts: Path | str, *, remembers: bool = True
+) -> list[ExpectedRun]:
     """What became of each run, in order; runs that are one are there once.
 
     Args:
         artifacts: root of the store that remembers configurations and jobs; a run's own is in its overrides.
+        remembers: whether the store is to remember these configurations too; it is made where there is none.
 
     Raises:
         UserError: choices that contradict each other.
     """
     records, expected, offline = ledger(artifacts), [], False
-    for overrides, config in zip(runs, compose_all(runs, memory=Path(artifacts)), strict=True):
+    memory = Path(artifacts) if remembers else None
+    for overrides, config in zip(runs, compose_all(runs, memory=memory), strict=True):
         check(config)
         if not stages_of(config):
             continue  # the base model, asked for its subset: there is nothing to make

@@ -1,10 +1,8 @@
-"""What the missing runs of a grid need, and the scripts that a queue would run."""
+"""What the missing runs of a grid need."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -64,19 +62,7 @@ def test_a_row_a_cell_with_the_runs_that_wait(swept: grid.Grid) -> None:
     assert any("assumed" in note for note in result.notes)
 
 
-def test_each_run_gets_a_script_that_bash_reads(swept: grid.Grid, tmp_path: Path) -> None:
-    paths = plan.export(swept, "slurm", tmp_path / "jobs")
-    assert len(paths) == len(swept.expected) > 0
-    for path in paths:
-        subprocess.run(["bash", "-n", str(path)], check=True)
-    first = paths[0].read_text()
-    assert "#SBATCH --gpus=1" in first
-    assert "exec ds2 experiment=paper" in first
-
-
-def test_an_unknown_queue_or_model_is_one_clear_line(swept: grid.Grid, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--export pbs: slurm is the only queue"):
-        plan.export(swept, "pbs", tmp_path)
+def test_a_model_of_unknown_size_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="no size of model=mini"):
         plan.need_of(compose(["experiment=mini"]))
 
