@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint
@@ -17,7 +17,7 @@ from ds2.cli.app import launch, plan
 from ds2.config.command_line import CommandLine
 from ds2.config.compose import artifacts_root
 from ds2.config.compose_cache import compose_all
-from ds2.config.search import PREFIX, Search
+from ds2.config.search import PREFIX, Scalar, Search
 from ds2.config.sweep import Sweep, combinations
 from ds2.report.answers import Answers
 from ds2.report.search_table import Confirmation, trial_table, unit_of
@@ -26,6 +26,7 @@ from ds2.runs import expected, jobs
 from ds2.runs.chain import Chain
 from ds2.runs.expected import ExpectedRun, State
 from ds2.runs.search import Finished, Trial, Trials, opened
+from ds2.runs.search_space import refuse_impossible
 
 _REPEATS = 50
 """Proposals in a row that were tried before, after which the space is taken to be exhausted."""
@@ -37,9 +38,11 @@ def run_search(sweep: Sweep, command: CommandLine) -> int:
     """The command; its exit code.
 
     Raises:
-        UserError: choices that contradict each other, or another process makes the same search.
+        UserError: choices that contradict each other or that nobody knows, in whichever trial; or another
+            process makes the same search.
     """
     searching = Searching(sweep, command)
+    refuse_impossible(searching.search, searching.of, searching.root)
     if searching.default_config.plan:
         return searching.plan()
     if searching.default_config.prepare:
@@ -68,9 +71,11 @@ class Searching:
         self.folder = self.root / "sweeps" / sweep.name
         self.file = self.folder / f"trials-{self.id}.db"
 
-    def of(self, chosen: dict[str, object], rung: int | None = None, more: Sequence[str] = ()) -> list[str]:
+    def of(
+        self, chosen: Mapping[str, Scalar], rung: int | None = None, more: Sequence[str] = ()
+    ) -> list[str]:
         """Overrides of a combination's run at a rung; None: the last."""
-        return self.sweep.run(self.search.overrides(chosen, rung), self.extra, more)  # type: ignore[arg-type]
+        return self.sweep.run(self.search.overrides(chosen, rung), self.extra, more)
 
     def plan(self) -> int:
         """What there is to search and what is done, with the plan of the default; the exit code."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 from ds2.base.errors import UserError
+from ds2.config.budget import BudgetConfig
 
 PREFIX = "search."
 """What the command line sets of a search: `search.trials=40`."""
@@ -122,8 +124,13 @@ class Search:
             elif ranged and dimension.log and dimension.low <= 0:
                 lines.append(f"space.{key}: log=true needs low above 0, not {dimension.low}")
             earlier = list(self.space)[: list(self.space).index(key)]
-            lines += [f"space.{key}.when.{k}: no choice made before it" for k in dimension.when
-                      if k not in earlier]  # fmt: skip
+            for k, values in dimension.when.items():
+                if k not in earlier:
+                    lines.append(f"space.{key}.when.{k}: no choice made before it")
+                elif not values or not _offers(self.space[k], values):
+                    lines.append(
+                        f"space.{key}.when.{k}={values}: space.{k} must offer each, and one at least"
+                    )
             if key in self.rungs:
                 lines.append(f"space.{key} is a rung too: it cannot be both")
         return lines
@@ -140,8 +147,18 @@ class Search:
             for name, fewest in least.items()
             if getattr(self, name) < fewest
         ]
+        return [*lines, *self._wrong_rungs()]
+
+    def _wrong_rungs(self) -> list[str]:
         if len({len(values) for values in self.rungs.values()}) > 1:
-            lines.append("rungs: each key needs as many values as the others")
+            return ["rungs: each key needs as many values as the others"]
+        lines = [
+            f"rungs.{key}: {', '.join(map(str, values))} must rise: the smallest first"
+            for key, values in self.rungs.items()
+            if any(_falls(*pair) for pair in pairwise(values))
+        ]
+        if any(lower == higher for lower, higher in pairwise(zip(*self.rungs.values(), strict=True))):
+            lines.append("rungs: two that follow each other are the same run")
         return lines
 
     def overrides(self, chosen: Mapping[str, Scalar], rung: int | None = None) -> list[str]:
@@ -149,6 +166,25 @@ class Search:
         at = self.heights - 1 if rung is None else rung
         grown = {key: values[at] for key, values in self.rungs.items()}
         return [f"{key}={as_text(value)}" for key, value in {**chosen, **grown}.items()]
+
+
+def _offers(dimension: Dimension, values: Sequence[Scalar]) -> bool:
+    return not dimension.choices or all(value in dimension.choices for value in values)
+
+
+def _falls(lower: Scalar, higher: Scalar) -> bool:
+    """Whether a rung's number is below the one before it; of names nobody knows."""
+    before, after = _number(lower), _number(higher)
+    return before is not None and after is not None and after < before
+
+
+def _number(value: Scalar) -> float | None:
+    if not isinstance(value, str):
+        return None if value is None or isinstance(value, bool) else value
+    try:
+        return BudgetConfig(samples=1, tokens=value).most_tokens  # `500k`, as budgets are written
+    except UserError:
+        return None
 
 
 def as_text(value: Scalar) -> str:

@@ -109,6 +109,35 @@ def test_a_search_can_be_planned(command, planted, capfd):
     assert not planted
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("metric: mini_familiar", "metric: nope", "search.metric=nope: eval=tiny gives average, mini_"),
+        ("random, ds2_refined]}\n", "randon, ds2_refined]}\n", "search.space: selection=randon is unknown"),
+        ("embedder.dimensions", "embedder.dimension", "search.space: embedder.dimension: no such"),
+        ("[10, 20]", "[20, 10]", "search.rungs.budget.samples: 20, 10 must rise"),
+        ("budget.samples", "budget.sampels", "budget.sampels: no such key (did you mean samples?)"),
+        ("[7, 8]", "[7, 8], overrides: [eval.sed=1]", "search.confirm: eval.sed: no such key"),
+        ("[7, 8]", "[7, 8], overrides: [eval=none]", "search.metric=mini_familiar: no run would be"),
+    ],
+)
+def test_a_slip_in_the_yaml_is_one_line_before_anything_runs(command, planted, capfd, old, new, says):
+    assert old in SEARCH
+    Path("own/sweep/small.yaml").write_text(SEARCH.replace(old, new))
+    for asked in (["plan=true"], []):
+        assert cli.run([*command, *asked]) == 2
+        err = capfd.readouterr().err
+        assert says in err
+        assert len(err.strip().splitlines()) == 1, err
+    assert not planted
+    assert not list(Path("artifacts").glob("sweeps/*/*.db"))
+
+
+def test_a_search_without_an_evaluation_is_refused(command, planted, capfd):
+    assert cli.run([*command, "eval=none", "plan=true"]) == 2
+    assert "search.metric=mini_familiar: no run would be evaluated" in capfd.readouterr().err
+
+
 def test_a_default_that_cannot_run_ends_the_search_in_one_line(command, capfd):
     assert cli.run([*command, "budget.samples=9999"]) == 2
     err = capfd.readouterr().err

@@ -39,6 +39,16 @@ def test_the_last_rung_is_the_run_that_is_asked_for():
             "cannot be both",
         ),
         ({"rungs": {"a": [1], "b": [1, 2]}}, "as many values as the others"),
+        ({"rungs": {"a": [80, 40]}}, "rungs.a: 80, 40 must rise"),
+        ({"rungs": {"budget.tokens": ["20k", "1M", "500k"]}}, "budget.tokens: 20k, 1M, 500k must rise"),
+        ({"rungs": {"a": [5, 5], "b": ["x", "x"]}}, "two that follow each other are the same run"),
+        (
+            {
+                "space": {"a": Dimension(choices=[1]), "b": Dimension(choices=[1], when={"a": [2]})},
+                "default": {"a": 1},
+            },
+            r"when.a=\[2\]: space.a must offer each",
+        ),
         ({"trials": 0}, "trials=0 must be at least 1"),
         ({"factor": 1}, "factor=1 must be at least 2"),
     ],
@@ -46,6 +56,10 @@ def test_the_last_rung_is_the_run_that_is_asked_for():
 def test_a_search_that_cannot_be_made_is_refused_in_words_of_its_yaml(changes, says):
     with pytest.raises(UserError, match=says):
         small_search(**changes).check("my.yaml")
+
+
+def test_rungs_of_names_and_a_key_that_stays_are_taken_as_they_stand():
+    small_search(rungs={"model": ["small", "large", "huge"], "eval.limit": [5, 5, 50]}).check("my.yaml")
 
 
 def test_the_command_line_sets_how_long_to_search():
