@@ -175,12 +175,13 @@ class Searching:
         lines = self._verdict(finished, best)
         for line in lines:
             console.line(line)
+        text = self.file.with_suffix(".md")
         with writing(self.folder):
-            (self.folder / "trials.md").write_text(
+            text.write_text(
                 markdown(table) + "\n" + "".join(f"- {line}\n" for line in lines), encoding="utf-8"
             )
-            table.frame.to_csv(self.folder / "trials.csv", index=False)
-        console.line(f"trials: {shown(self.folder / 'trials.md')}")
+            table.frame.to_csv(self.file.with_suffix(".csv"), index=False)
+        console.line(f"trials: {shown(text)}")
         return 0
 
     def _verdict(self, finished: Sequence[Finished], best: Finished) -> list[str]:

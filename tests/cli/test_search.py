@@ -64,6 +64,14 @@ def planted(monkeypatch) -> list[str]:
     return made
 
 
+def table_file(ending: str) -> Path:
+    """The one table of that kind, which is called as the database of its trials is."""
+    folder = Path("artifacts/sweeps/small")
+    (file,) = folder.glob(f"trials*{ending}")
+    assert file.with_suffix(".db").exists()
+    return file
+
+
 def test_the_winner_is_judged_on_seeds_that_the_search_did_not_see(command, planted, capfd):
     assert cli.run(command) == 0
     out = capfd.readouterr().out
@@ -71,11 +79,11 @@ def test_the_winner_is_judged_on_seeds_that_the_search_did_not_see(command, plan
     assert "Best of 5 trials, which makes its value here an optimistic one: ds2 " in out
     assert "On seeds that it did not see (7, 8)" in out
     assert "it is better than the default there" in out
-    table = pd.read_csv("artifacts/sweeps/small/trials.csv")
+    table = pd.read_csv(table_file(".csv"))
     best = table.loc[table["rung 20"].idxmax()]
     assert best["selection"] == "ds2_refined"
     assert table["rung 20"].isna().any()  # the worst went no further than the first rung
-    assert "**" in Path("artifacts/sweeps/small/trials.md").read_text()
+    assert "**" in table_file(".md").read_text()
     assert any("'trial-0', 'rung-1'" in name for name in planted)
     assert sum("'confirm', 'best'" in name for name in planted) == 2
 
@@ -138,6 +146,19 @@ def test_a_search_without_an_evaluation_is_refused(command, planted, capfd):
     assert "search.metric=mini_familiar: no run would be evaluated" in capfd.readouterr().err
 
 
+def test_two_searches_of_one_name_have_tables_of_their_own(command, planted, capfd):
+    cli.run(command)
+    first = table_file(".md")
+    kept = first.read_text(), first.with_suffix(".csv").read_text()
+    assert cli.run([*command, "seed=5"]) == 0
+    assert (first.read_text(), first.with_suffix(".csv").read_text()) == kept
+    names = {file.suffix: set() for file in first.parent.glob("trials-*")}
+    for file in first.parent.glob("trials-*"):
+        names[file.suffix].add(file.stem)
+    assert len(names[".md"]) == 2
+    assert names[".md"] == names[".csv"] == names[".db"]
+
+
 def test_a_default_that_cannot_run_ends_the_search_in_one_line(command, capfd):
     assert cli.run([*command, "budget.samples=9999"]) == 2
     err = capfd.readouterr().err
@@ -171,7 +192,7 @@ def test_a_search_that_is_killed_keeps_its_trials_and_makes_none_twice(command):
     assert {number: after[number] for number in before} == before
     assert sum("repeats" not in attributes for attributes in after.values()) == 4
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    runs = pd.read_csv("artifacts/sweeps/small/trials.csv")
+    runs = pd.read_csv(table_file(".csv"))
     assert len(runs) == 4
 
 
