@@ -10,7 +10,8 @@ python -m experiments NAME [overrides]               one table or figure, and wh
     --export slurm FOLDER                            a job script for each missing run
 python -m experiments status SWEEP... [overrides]    runs by state; what computes the rest
 python -m experiments costs SWEEP [overrides]        samples, tokens, operations, time and dollars of its runs
-python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs
+python -m experiments report SWEEP... [overrides]    one HTML page that compares the finished runs, or
+                                                     one a recipe
 python -m experiments dashboard --entity E --project P [--dry]
 
 Overrides are those of `ds2` (seed=42, model=llama_3_1_8b, paths.artifacts=FOLDER). Exit codes: 0, 1 where a
@@ -170,15 +171,21 @@ def _costs(names: list[str], options: Options) -> int:
 
 def _report(names: list[str], options: Options) -> int:
     from ds2.cli import console
-    from ds2.cli.sweep import write_page
+    from ds2.cli.sweep import write_page, write_pages
     from experiments import grid
 
     grids = [grid.look(name, options) for name in names]
-    path = write_page([(each.sweep, each.expected) for each in grids], grids[0].root)
+    if any(each.sweep.recipes for each in grids) and len(grids) > 1:
+        raise UserError("a sweep that compares recipes has a page for each of them: report it alone")
+    if grids[0].sweep.recipes:
+        paths = write_pages(grids[0].sweep, grids[0].expected, grids[0].root)
+    else:
+        paths = [write_page([(each.sweep, each.expected) for each in grids], grids[0].root)]
     for each in grids:
         for line in each.lines():
             console.line(line)
-    console.line(f"written: {shown(path)}")
+    for path in paths:
+        console.line(f"written: {shown(path)}")
     return 0
 
 

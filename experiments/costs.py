@@ -44,16 +44,49 @@ BY_THE_TRUTH = "oracle"
 def run(name: str, options: Options) -> Result:
     """The costs of a sweep's finished runs."""
     swept = grid.look(name, options)
-    table = swept.table()
-    rows = {
-        key: costs for key, row in table.by_key.items() if (costs := [spent(r) for r in row.runs.values()])
-    }
-    points, unit = points_of(table, rows), table.unit(AVERAGE)
+    tables = swept.tables()
+    rows = rows_of(tables)
+    points, unit = points_of(rows), next(iter(tables.values())).unit(AVERAGE)
     return Result(
-        f"Costs of {swept.sweep.title or name}", CAPTION, [_table(table, rows)] if rows else [],
+        f"Costs of {swept.sweep.title or name}", CAPTION, [_table(rows)] if rows else [],
         figures={"costs": draw(points, less_is_better=unit.less_is_better)} if points else {},
         notes=[*verdict(points, less_is_better=unit.less_is_better), *swept.lines()], complete=swept.complete,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """A row of a sweep's table that has runs."""
+
+    recipe: str
+    """Of fine-tuning, as typed; empty where the sweep compares none."""
+    table: ResultTable
+    key: Key
+    costs: Sequence[Spent]
+
+    @property
+    def average(self) -> tuple[float | None, float | None]:
+        """Over tasks: mean and standard deviation over seeds."""
+        value, std, _ = self.table.cell(self.table.by_key[self.key], AVERAGE)
+        return value, std
+
+    @property
+    def recipe_in_short(self) -> str:
+        """Without the groups of its keys: `max_steps=40`."""
+        words = (each.partition("=") for each in self.recipe.split())
+        return " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in words)
+
+
+def rows_of(tables: Mapping[str, ResultTable]) -> list[CostRow]:
+    """The rows that have runs; those of one method together, under each recipe."""
+    rows = [
+        CostRow(recipe, table, key, [spent(run) for run in row.runs.values()])
+        for recipe, table in tables.items()
+        for key, row in table.by_key.items()
+        if row.runs
+    ]
+    places = {key: place for place, key in enumerate(dict.fromkeys(row.key for row in rows))}
+    return sorted(rows, key=lambda row: places[row.key])
 
 
 def mean(costs: Sequence[Spent], name: str) -> float | None:
@@ -62,21 +95,26 @@ def mean(costs: Sequence[Spent], name: str) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
-def _table(table: ResultTable, rows: dict[Key, list[Spent]]) -> Table:
+def _table(rows: Sequence[CostRow]) -> Table:
     frame, text = [], []
-    several = len({_labels(key)["budget"] for key in rows} - {None}) > 1
-    for key, costs in rows.items():
-        labels = {name: value or "" for name, value in _labels(key).items()}
-        number = {name: mean(costs, name) for name in NUMBERS}
+    several = len({_labels(row.key)["budget"] for row in rows} - {None}) > 1
+    recipes = any(row.recipe for row in rows)
+    for row in rows:
+        labels = {name: value or "" for name, value in _labels(row.key).items()}
+        number = {name: mean(row.costs, name) for name in NUMBERS}
         unknown, uncounted = (
-            ", ".join(dict.fromkeys(stage for cost in costs for stage in getattr(cost, name)))
+            ", ".join(dict.fromkeys(stage for cost in row.costs for stage in getattr(cost, name)))
             for name in ("unknown", "uncounted")
         )
-        value, std, _ = table.cell(table.by_key[key], AVERAGE)
-        frame.append({**labels, **number, "unknown": unknown, "uncounted": uncounted, "average": value})
+        value, std = row.average
+        frame.append({
+            **labels, **({"recipe": row.recipe} if recipes else {}), **number, "unknown": unknown,
+            "uncounted": uncounted, "average": value,
+        })  # fmt: skip
         text.append({
             "method": labels["method"], "rater": labels["rater"],
-            **({"budget": _budget(key)} if several else {}),
+            **({"recipe": row.recipe_in_short} if recipes else {}),
+            **({"budget": _budget(row.key)} if several else {}),
             "samples": _count(number["samples"]), "tokens trained": _count(number["tokens"]),
             "responses": _count(number["responses"]),
             "FLOPs selection": f"not known: {uncounted}" if uncounted else _flops(number["selection_flops"]),
@@ -84,10 +122,11 @@ def _table(table: ResultTable, rows: dict[Key, list[Spent]]) -> Table:
             "time selection": _selection(number, unknown),
             "time training": duration(number["training_seconds"]) if number["tokens"] is not None else "",
             "dollars": "unknown" if number["dollars"] is None else f"{number['dollars']:.2f}",
-            "average": "" if value is None else table.unit(AVERAGE).shown(value, std),
+            "average": "" if value is None else row.table.unit(AVERAGE).shown(value, std),
         })  # fmt: skip
     shown = pd.DataFrame(text, dtype=object)
-    return Table("costs", pd.DataFrame(frame), shown=shown, right=tuple(shown.columns[2:]))
+    right = tuple(name for name in map(str, shown) if name not in ("method", "rater", "recipe"))
+    return Table("costs", pd.DataFrame(frame), shown=shown, right=right)
 
 
 def _labels(key: Key) -> dict[str, Any]:
@@ -127,25 +166,28 @@ class Point:
     seconds: float
     whole_seconds: bool
     """Whether no part of them is missing."""
+    recipe: str = ""
 
     @property
     def name(self) -> str:
-        """Method and budget."""
-        return f"{self.method} at {self.budget}" if self.budget else self.method
+        """Method and budget, and the recipe of fine-tuning where that was varied."""
+        named = f"{self.method} at {self.budget}" if self.budget else self.method
+        return f"{named} ({self.recipe})" if self.recipe else named
 
 
-def points_of(table: ResultTable, rows: Mapping[Key, Sequence[Spent]]) -> list[Point]:
-    """The rows that trained and have an average, in the table's order."""
+def points_of(rows: Sequence[CostRow]) -> list[Point]:
+    """The rows that trained and have an average, in their order."""
     points = []
-    for key, costs in rows.items():
-        value, _, _ = table.cell(table.by_key[key], AVERAGE)
-        seconds = sum(mean(costs, name) or 0.0 for name in ("selection_seconds", "training_seconds"))
-        if value is None or any(cost.tokens is None for cost in costs):
+    for row in rows:
+        value, _ = row.average
+        seconds = sum(mean(row.costs, name) or 0.0 for name in ("selection_seconds", "training_seconds"))
+        if value is None or any(cost.tokens is None for cost in row.costs):
             continue  # the base model costs nothing
-        labels = _labels(key)
+        labels = _labels(row.key)
         method = " ".join(str(labels[name]) for name in ("method", "rater") if labels[name])
-        whole = not any(cost.unknown for cost in costs)
-        points.append(Point(method, _budget(key), value, mean(costs, "all_flops"), seconds, whole))
+        whole = not any(cost.unknown for cost in row.costs)
+        flops = mean(row.costs, "all_flops")
+        points.append(Point(method, _budget(row.key), value, flops, seconds, whole, row.recipe_in_short))
     return points
 
 
@@ -235,12 +277,13 @@ def _scatter(
     panel: Any, points: Sequence[Point], x: Sequence[float], whole: Sequence[bool],
     styles: Mapping[str, tuple[str, str]],
 ) -> None:  # fmt: skip
-    """The points of each method, joined."""
+    """The points of each method, its budgets joined."""
     for method, group in groupby(range(len(points)), key=lambda place: points[place].method):
         places = list(group)
         colour, marker = styles[method]
         xs, ys = [x[place] for place in places], [points[place].average for place in places]
-        panel.plot(xs, ys, "-", color=colour, linewidth=0.8, alpha=0.6)
+        if not any(points[place].recipe for place in places):  # recipes stand in no order
+            panel.plot(xs, ys, "-", color=colour, linewidth=0.8, alpha=0.6)
         for place in places:
             face = colour if whole[place] else "none"
             panel.plot(x[place], points[place].average, marker, color=colour, markerfacecolor=face)

@@ -20,7 +20,7 @@ from ds2.report.table import ResultTable
 from ds2.report.table_text import Table
 from ds2.runs import expected as expected_runs
 from ds2.runs import jobs
-from ds2.runs.expected import ExpectedRun, State, table_of
+from ds2.runs.expected import ExpectedRun, State, table_of, tables_of
 from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result
 
@@ -69,6 +69,10 @@ class Grid:
         printed = None if published is None else published.values
         return table_of(chosen, baselines=self.sweep.baselines, published=printed)
 
+    def tables(self) -> dict[str, ResultTable]:
+        """The table of each recipe of fine-tuning; one, of no name, where the sweep has no recipes."""
+        return tables_of(self.sweep.recipes, self.expected, baselines=self.sweep.baselines)
+
     def states(self) -> Table:
         """How many runs of each row are done, running, failed and missing."""
         counts: dict[tuple[object, ...], dict[str, int]] = {}
@@ -95,6 +99,7 @@ def look(name: str, options: Options, *, only_asks: bool = False) -> Grid:
     remembers = root.is_dir() or not only_asks
     expected = expected_runs.look(sweep.runs(options.overrides), root, remembers=remembers)
     if options.launch:
+        expected_runs.check_cells(sweep.recipes, expected)
         wanted = [each for each in expected if each.state is not State.done and each.to_launch]
         if wanted:
             sweep_command.launch(sweep, options.overrides, wanted, root)
@@ -120,7 +125,9 @@ def result(
     published: PublishedCells | None = None,
     name: str,
 ) -> Result:
-    """The usual answer of a grid: one table for each base model."""
+    """The usual answer of a grid: one table for each base model, or for each recipe."""
+    if grid.sweep.recipes:
+        return _of_recipes(grid, caption)
     models = dict.fromkeys(each.config.model.name for each in grid.expected)
     tables, notes = [], []
     for model in models:
@@ -138,3 +145,9 @@ def result(
         notes=[*dict.fromkeys(notes), *grid.lines()],
         complete=grid.complete,
     )
+
+
+def _of_recipes(grid: Grid, caption: str) -> Result:
+    tables, notes = sweep_command.recipe_tables(grid.sweep, grid.expected)
+    notes += [*sweep_command.notes_of(grid.sweep, grid.expected), *grid.lines()]
+    return Result(grid.sweep.title or grid.sweep.name, caption, tables, notes=notes, complete=grid.complete)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from ds2.artifacts import page as page_artifact
 from ds2.artifacts.store import open_store
@@ -22,7 +21,7 @@ from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.report import recipes, render_many
 from ds2.report.people import people_say
-from ds2.report.table_text import LEGEND, markdown, rich
+from ds2.report.table_text import LEGEND, Table, markdown, rich
 from ds2.runs import expected as expected_runs
 from ds2.runs import jobs
 from ds2.runs.expected import ExpectedRun, table_of
@@ -48,6 +47,7 @@ def run_sweep(command: CommandLine) -> int:
     for line in sweep.narrowed(extra):
         console.line(line)
     expected = look(sweep, extra, root)
+    expected_runs.check_cells(sweep.recipes, expected)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):
         console.line(f"{len(expected) - len(wanted)} of {len(expected)} runs need nothing")
@@ -122,18 +122,10 @@ def _show_recipes(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> 
     """Print a table for each recipe, and how often the order of methods flips between them; write all below
     `sweeps/NAME`.
     """
-    tables = {
-        recipe: table_of(runs, baselines=sweep.baselines)
-        for recipe, runs in by_recipe(sweep, expected).items()
-    }
-    pairs = recipes.pairs_of(list(tables.values()))
-    drawn = [table.table("recipe", recipe) for recipe, table in tables.items()]
-    drawn.append(recipes.pairs_table(pairs))
+    drawn, lines = recipe_tables(sweep, expected)
+    lines = [*lines, *([LEGEND] if any(table.marks for table in drawn) else []), *notes_of(sweep, expected)]
     for table in drawn:
         console.show(rich(table))
-    first = next(iter(tables.values()))
-    marked = [LEGEND] if any(table.marks for table in drawn) else []
-    lines = [recipes.verdict(pairs), *first.notes(), *marked, *notes_of(sweep, expected)]
     for line in lines:
         console.line(line)
     parts = [
@@ -141,22 +133,27 @@ def _show_recipes(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> 
         for table in drawn
         for part in ([f"**{table.caption}**"] if table.caption else []) + [markdown(table)]
     ]
+    tables = expected_runs.tables_of(sweep.recipes, expected, baselines=sweep.baselines)
     folder = root / "sweeps" / sweep.name
     with writing(folder):
         (folder / "table.md").write_text("\n\n".join([*parts, *lines]) + "\n", encoding="utf-8")
-        frames = [table.frame().assign(recipe=recipe) for recipe, table in tables.items()]
-        pd.concat(frames).to_csv(folder / "runs.csv", index=False)
+        recipes.joined({recipe: table.frame() for recipe, table in tables.items()}).to_csv(
+            folder / "runs.csv", index=False
+        )
     console.line(f"table: {shown(folder / 'table.md')}")
 
 
-def by_recipe(sweep: Sweep, expected: Sequence[ExpectedRun]) -> dict[str, list[ExpectedRun]]:
-    """The runs of each recipe, by what is said of it on the command line."""
-    groups: dict[str, list[ExpectedRun]] = {}
-    for each in expected:
-        given = dict(override.partition("=")[::2] for override in each.overrides)
-        said = " ".join(f"{key}={given[key]}" for key in sweep.recipes if key in given)
-        groups.setdefault(said, []).append(each)
-    return groups
+def recipe_tables(sweep: Sweep, expected: Sequence[ExpectedRun]) -> tuple[list[Table], list[str]]:
+    """A table of each recipe as far as its runs are done, and one of how the order of methods holds between
+    them; how to read them.
+    """
+    tables = expected_runs.tables_of(sweep.recipes, expected, baselines=sweep.baselines)
+    pairs = recipes.pairs_of(list(tables.values()))
+    drawn = [table.table(f"recipe_{n}", recipe) for n, (recipe, table) in enumerate(tables.items(), 1)]
+    notes = dict.fromkeys(note for table in tables.values() for note in table.notes())
+    if not pairs:
+        return drawn, list(notes)
+    return [*drawn, recipes.pairs_table(pairs)], [recipes.verdict(pairs), *notes]
 
 
 def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path) -> Path:
@@ -197,6 +194,20 @@ def write_page(sweeps: Sequence[tuple[Sweep, Sequence[ExpectedRun]]], root: Path
     )
     with writing(folder):
         return page_artifact.write_page(folder, page)
+
+
+def write_pages(sweep: Sweep, expected: Sequence[ExpectedRun], root: Path) -> list[Path]:
+    """Write the page of each recipe that has finished runs, below `sweeps/NAME`; their paths. Raises as
+    `write_page`.
+    """
+    paths = []
+    for recipe, runs in expected_runs.by_recipe(sweep.recipes, expected).items():
+        if any(each.run is not None and "evaluate" in each.run.stages for each in runs):
+            title = f"{sweep.title or sweep.name} · {recipe}"
+            folder = recipe.replace("/", "_").replace(" ", "_")
+            one = replace(sweep, name=f"{sweep.name}/{folder}", title=title, recipes=[])
+            paths.append(write_page([(one, runs)], root))
+    return paths or [write_page([(sweep, expected)], root)]
 
 
 def notes_of(sweep: Sweep, expected: Sequence[ExpectedRun]) -> list[str]:

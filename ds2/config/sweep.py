@@ -164,6 +164,10 @@ def load_sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
 
 def _checked(sweep: Sweep, where: str, overrides: Sequence[str]) -> Sweep:
     """The sweep with what the overrides say of its search. Raises UserError for one that cannot be made."""
+    keys = {*itertools.chain(*sweep.grids), *map(key_of_override, overrides)}
+    for key in sweep.recipes:
+        if key not in keys:
+            raise UserError(f"{where}: recipes: {key} is a key of none of its grids")
     said = [override for override in overrides if override.startswith(PREFIX)]
     if sweep.search is None:
         if said:

@@ -7,7 +7,7 @@ the two is better under some recipe; it flips clearly where each is clearly bett
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -91,6 +91,12 @@ def _gap(table: ResultTable, first: Key, second: Key, task: str) -> Difference |
 def _named(key: Key) -> str:
     labels = dict(zip(CHOICES, key, strict=True))
     return " ".join(str(part) for part in (labels["method"], labels["rater"]) if part)
+
+
+def joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all recipes, with the recipe of each where there is more than the one of no name."""
+    named = [frame.assign(recipe=recipe) if recipe else frame for recipe, frame in frames.items()]
+    return pd.concat(named, ignore_index=True) if len(named) > 1 else named[0]
 
 
 def pairs_table(pairs: Sequence[Pair]) -> Table:

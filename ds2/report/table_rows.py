@@ -12,6 +12,7 @@ from ds2.artifacts.run import RunResult
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError
 from ds2.base.words import measured
+from ds2.config import RunConfig
 from ds2.report.answers import Answers
 
 
@@ -53,7 +54,10 @@ class Row:
             return
         there = self.runs.setdefault(run.config.seed, run)
         if there is not run:
-            raise UserError(_disagreement(there, run))
+            raise UserError(
+                f"two runs claim one cell, {there.name}: {there.fingerprint} and {run.fingerprint} differ in "
+                f"{apart(there.config, run.config)}; leave one out"
+            )
 
     @property
     def state(self) -> str:
@@ -70,17 +74,11 @@ class Row:
         return f"{done} of {expected}" if done < expected else str(done)
 
 
-def _disagreement(first: RunResult, second: RunResult) -> str:
-    a, b = _flat(to_plain(first.config)), _flat(to_plain(second.config))
-    apart = [
-        f"{k} ({a.get(k)}, {b.get(k)})"
-        for k in sorted(a.keys() | b.keys())
-        if a.get(k) != b.get(k) and "runtime" not in k
-    ]
-    return (
-        f"two runs claim one cell, {first.name}: {first.fingerprint} and {second.fingerprint} differ in "
-        f"{', '.join(apart) or 'the content of their inputs'}; leave one out"
-    )
+def apart(first: RunConfig, second: RunConfig) -> str:
+    """In what the configurations of two runs of one cell differ: `finetune.rank (8, 4)`."""
+    a, b = _flat(to_plain(first)), _flat(to_plain(second))
+    keys = [k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k) and "runtime" not in k]
+    return ", ".join(f"{k} ({a.get(k)}, {b.get(k)})" for k in keys) or "the content of their inputs"
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

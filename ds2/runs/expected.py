@@ -22,8 +22,9 @@ from ds2.base.garbage import gc_paused
 from ds2.base.hashes import fingerprint
 from ds2.config import RunConfig
 from ds2.config.compose_cache import compose_all
-from ds2.config.stages import check, stages_of
+from ds2.config.stages import check, key_of, run_name, stages_of
 from ds2.report.table import ResultTable
+from ds2.report.table_rows import apart
 from ds2.runs.chain import Chain
 from ds2.runs.jobs import Ledger, ledger
 
@@ -50,6 +51,8 @@ class ExpectedRun:
     """Where it is done."""
     fingerprint: str | None = None
     """None: its state is unknown."""
+    evaluation: str | None = None
+    """That of its evaluation; None where it has none, too."""
     complete: bool = False
     """Whether another launch would find nothing to do."""
 
@@ -90,7 +93,8 @@ def look(
             expected.append(ExpectedRun(overrides, config, State.unknown, f"of its panel, {reasons}"))
         else:
             found = _look(overrides, config, chain, records)
-            expected.append(replace(found, fingerprint=chain.fingerprint))
+            evaluation = next((s.fingerprint for s in chain.steps if s.stage == "evaluate"), None)
+            expected.append(replace(found, fingerprint=chain.fingerprint, evaluation=evaluation))
     return _distinct(expected)
 
 
@@ -145,6 +149,35 @@ def _was_made(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[in
     return store.holds(steps[-1].stage, old[steps[-1].fingerprint])
 
 
+def by_recipe(recipes: Sequence[str], expected: Sequence[ExpectedRun]) -> dict[str, list[ExpectedRun]]:
+    """The runs of each recipe of fine-tuning, by what is said of these keys on the command line."""
+    groups: dict[str, list[ExpectedRun]] = {}
+    for each in expected:
+        given = dict(override.partition("=")[::2] for override in each.overrides)
+        said = " ".join(f"{key}={given[key]}" for key in recipes if key in given)
+        groups.setdefault(said, []).append(each)
+    return groups
+
+
+def check_cells(recipes: Sequence[str], expected: Sequence[ExpectedRun]) -> None:
+    """Refuse runs that could end in no table, before they are computed: `ds2 -m` makes runs without one.
+
+    Raises:
+        UserError: two different runs would claim one cell of the table of their recipe.
+    """
+    for runs in by_recipe(recipes, expected).values():
+        cells: dict[object, ExpectedRun] = {}
+        for each in (run for run in runs if run.evaluation is not None):
+            there = cells.setdefault((key_of(each.config), each.config.seed), each)
+            if there.evaluation != each.evaluation:
+                differ = apart(there.config, each.config)
+                raise UserError(
+                    f"two runs would claim one cell of the table, {run_name(each.config)}: they differ in "
+                    f"{differ}; leave one out, name the key among the `recipes:` of a sweep of your own, or "
+                    "make the runs without a table (ds2 -m)"
+                )
+
+
 def count(expected: Sequence[ExpectedRun]) -> str:
     """`12 runs: 10 done, 1 failed, 1 missing`."""
     states = Counter(each.state for each in expected)
@@ -186,3 +219,11 @@ def table_of(expected: Sequence[ExpectedRun], **options: Any) -> ResultTable:
         (each.config, states.get(each.state, each.state).value) for each in expected if each.run is None
     ]
     return ResultTable(done, waiting, **options)
+
+
+def tables_of(
+    recipes: Sequence[str], expected: Sequence[ExpectedRun], **options: Any
+) -> dict[str, ResultTable]:
+    """The table of each recipe; one, of no name, where there are no recipes."""
+    groups = by_recipe(recipes, expected) or {"": []}
+    return {recipe: table_of(runs, **options) for recipe, runs in groups.items()}

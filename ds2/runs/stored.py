@@ -27,7 +27,8 @@ from ds2.config.kept import restore
 from ds2.config.stages import CHOICES, STAGES, key_of, run_name, stages_of
 from ds2.config.sweep import Sweep, combinations
 from ds2.config.sweep import load_sweep as read_sweep
-from ds2.runs.expected import ExpectedRun, count, look, table_of
+from ds2.report.recipes import joined
+from ds2.runs.expected import ExpectedRun, count, look, tables_of
 from ds2.runs.expected import explain as explain_states
 from ds2.runs.library import FinishedRun
 
@@ -153,14 +154,14 @@ class FinishedSweep:
         """A row a run and task: the choices, seed, run, task, metric, value (a share), stderr, n; the average
         of a run's tasks as task `average`.
         """
-        return self._table.frame()
+        return joined({recipe: table.frame() for recipe, table in self._tables.items()})
 
     @property
     def table(self) -> pd.DataFrame:
         """A row a cell of the printed table, in points: mean, std over seeds, the difference to the baseline
         with its 95 % interval.
         """
-        return self._table.summary()
+        return joined({recipe: table.summary() for recipe, table in self._tables.items()})
 
     @property
     def overlap(self) -> pd.DataFrame:
@@ -179,8 +180,8 @@ class FinishedSweep:
         return pd.DataFrame(values, index=list(chosen))
 
     @cached_property
-    def _table(self) -> ResultTable:
-        return table_of(self._expected, baselines=self._sweep.baselines)
+    def _tables(self) -> dict[str, ResultTable]:
+        return tables_of(self._sweep.recipes, self._expected, baselines=self._sweep.baselines)
 
     def __repr__(self) -> str:
         return f"FinishedSweep({self.name}: {count(self._expected)})"
@@ -189,7 +190,11 @@ class FinishedSweep:
         lines = [count(self._expected), *explain_states(self._expected)]
         evaluated = any("evaluate" in run.stages for run in self.runs.values())
         if evaluated:
-            cells, notes = self._table.table("table").text.to_html(index=False), self._table.notes()
+            cells = "".join(
+                (notebook.prose(recipe) if recipe else "") + table.table("table").text.to_html(index=False)
+                for recipe, table in self._tables.items()
+            )
+            notes = list(dict.fromkeys(note for table in self._tables.values() for note in table.notes()))
         else:
             cells, notes = self._shown_states()
         said = "".join(map(notebook.prose, [*lines, *notes]))

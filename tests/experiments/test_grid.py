@@ -13,14 +13,17 @@ import pandas as pd
 import pytest
 from helpers.evaluated import evaluated, finish
 
+import ds2
 from ds2.base.errors import UserError
 from ds2.cli.main import run as cli
 from ds2.config.compose import compose
 from ds2.config.stages import key_of
 from ds2.config.sweep import load_sweep
+from ds2.report.costs import Spent
 from ds2.runs.chain import Chain
-from experiments import data_scaling, lima, published, published_cells
+from experiments import data_scaling, grid, lima, published, published_cells
 from experiments.__main__ import main
+from experiments.result import Options
 
 YAML = """
 title: Small
@@ -30,6 +33,7 @@ grids:
   - selection: [random, length]
     seed: [1, 2]
 """
+SPENT = Spent(10, 100, 50, 600.0, 0.0, 1.0, 2.0, 0.0, (), ())
 
 
 @pytest.fixture
@@ -216,15 +220,19 @@ def test_a_damaged_judgement_is_named(judged_pair):
         lima.judged([judged_pair])
 
 
-def test_a_sweep_of_recipes_has_a_table_of_each_and_says_how_often_the_order_flips(small, tmp_path, capsys):
-    recipes = "recipes: [finetune.learning_rate]\n" + YAML + "    finetune.learning_rate: [1e-3, 1e-2]\n"
-    (tmp_path / "conf" / "sweep" / "small.yaml").write_text(recipes)
-    runs = load_sweep("small").runs()
-    for overrides in runs:
+@pytest.fixture
+def recipes(small, tmp_path) -> None:
+    """`sweep=small` under two recipes, the order of its methods another under each. All runs are done."""
+    yaml = "recipes: [finetune.learning_rate]\n" + YAML + "    finetune.learning_rate: [1e-3, 1e-2]\n"
+    (tmp_path / "conf" / "sweep" / "small.yaml").write_text(yaml)
+    for overrides in load_sweep("small").runs():
         better = ("selection=length" in overrides) == ("finetune.learning_rate=0.01" in overrides)
         scores = [float(better)] * 40 + [0.0, 1.0] * 5
         values = dict.fromkeys(("mini_familiar", "mini_new"), float(np.mean(scores)))
         finish(Chain(compose(overrides)), values, dict.fromkeys(values, scores))
+
+
+def test_a_sweep_of_recipes_has_a_table_of_each_and_says_how_often_the_order_flips(recipes, tmp_path, capsys):
     assert cli(["sweep=small"]) == 0
     out = capsys.readouterr().out
     assert "finetune.learning_rate=0.001" in out
@@ -232,3 +240,53 @@ def test_a_sweep_of_recipes_has_a_table_of_each_and_says_how_often_the_order_fli
     written = (tmp_path / "artifacts" / "sweeps" / "small" / "table.md").read_text()
     assert "**finetune.learning_rate=0.01**" in written
     assert "flips clearly" in written
+
+
+def test_what_is_done_of_a_sweep_of_recipes_is_shown_without_computing(recipes, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.grid.sweep_name", lambda *_, **__: "small")
+    missing = ["seed=2,3", "finetune.learning_rate=1e-3,1e-1"]
+    assert main(["robust", *missing]) == 1
+    out = capsys.readouterr().out
+    assert "8 runs: 2 done, 6 missing" in out
+    assert "pairs of methods depends on the recipe" in out
+    table = pd.read_csv("artifacts/experiments/robust/recipe_1.csv")
+    assert set(table["waiting"]) == {1}
+    loaded = ds2.load_sweep(["sweep=small"])
+    assert set(loaded.table["recipe"]) == set(loaded.results["recipe"])
+    assert len(set(loaded.table["recipe"])) == 2
+    assert "finetune.learning_rate=0.01" in loaded._repr_html_()
+
+
+def test_costs_and_pages_of_a_sweep_of_recipes_tell_the_recipes_apart(recipes, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.costs.spent", lambda run: SPENT)
+    assert main(["costs", "small"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "random at 10 % (learning_rate=0.001)" in out
+    costs = pd.read_csv("artifacts/experiments/costs_small/costs.csv")
+    assert costs["method"].tolist() == ["random", "random", "length", "length"]
+    assert costs["recipe"].tolist() == ["finetune.learning_rate=0.001", "finetune.learning_rate=0.01"] * 2
+    monkeypatch.setattr("ds2.cli.sweep.render_many", lambda runs, **given: f"{len(runs)}: {given['title']}")
+    assert main(["report", "small"]) == 0
+    pages = {page.read_text() for page in Path("artifacts/sweeps/small").glob("*/report.html")}
+    assert pages == {f"4: Small · finetune.learning_rate={rate}" for rate in ("0.001", "0.01")}
+    assert main(["report", "small", "other"]) == 2
+    assert "report it alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("plan", [[], ["plan=true"]])
+def test_runs_that_would_claim_one_cell_are_refused_before_any_is_made(small, tmp_path, capsys, plan):
+    command = ["sweep=small", "finetune.learning_rate=5e-4,2e-3", *plan]
+    assert cli(command) == 2
+    err = capsys.readouterr().err
+    assert "two runs would claim one cell of the table, mini-random" in err
+    assert "finetune.learning_rate (0.0005, 0.002)" in err
+    assert not list(Path().glob("artifacts/*/*/record.json"))
+    with pytest.raises(UserError, match="would claim one cell"):
+        grid.look("small", Options(command[1:], launch=True))
+    assert cli([*command, "until=select", "plan=true"]) == 0  # no table, no cells
+    file = tmp_path / "conf" / "sweep" / "small.yaml"
+    file.write_text("recipes: [finetune.learning_rate]\n" + YAML)
+    assert cli([*command, "plan=true"]) == 0
+    file.write_text("recipes: [finetune.nope]\n" + YAML)
+    assert cli(command) == 2
+    assert "recipes: finetune.nope is a key of none of its grids" in capsys.readouterr().err
