@@ -32,7 +32,9 @@ def test_a_fine_tune_lowers_the_loss_and_leaves_an_adapter_a_curve_and_metrics(m
     spec = make_spec(epochs=6)
     metrics = train(spec)
     output = Path(spec.output_dir)
-    assert sorted(path.name for path in output.iterdir()) == ["adapter", "curve.parquet", "metrics.json"]
+    written = sorted(path.name for path in output.iterdir())
+    assert written == ["adapter", "checkpoints", "curve.parquet", "metrics.json"]
+    assert sorted(path.name for path in (output / "checkpoints").iterdir()) == ["finished.json", "identity"]
     assert json.loads((output / "metrics.json").read_text()) == metrics
     assert (metrics["steps"], metrics["samples"], metrics["device_batch"], metrics["accumulation"]) == (
         12,
