@@ -45,13 +45,19 @@ def first_line(error: BaseException) -> str:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that no memory is left: allocators, loaders of libraries and threads each say it
-    in their way.
+    """Whether an error, or one that it came of, says that no memory is left: allocators, loaders of libraries
+    and threads each say it in their way.
     """
     said = (
         r"[Cc]annot allocate memory|can't allocate memory|not enough memory|failed to map segment|new thread"
+        r"|bad_alloc"
     )
-    return isinstance(error, MemoryError) or bool(re.search(said, f"{error} {error.__cause__ or ''}"))
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, MemoryError) or re.search(said, str(one)):
+            return True
+        one = one.__cause__ or one.__context__
+    return False
 
 
 def refuse(errors: Sequence[UserError]) -> None:
