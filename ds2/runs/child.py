@@ -5,8 +5,10 @@ A trainer that went on alone would write beside the one that the next command st
 
 from __future__ import annotations
 
+import ctypes
 import os
 import runpy
+import signal
 import sys
 
 from ds2.base.drafts import is_disk_full
@@ -15,6 +17,8 @@ from ds2.base.processes import end_with_parent
 
 PARENT = "DS2_PARENT"
 """Environment variable: the pid of the command that started this process."""
+_SET_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of <linux/prctl.h>."""
 
 
 def main() -> None:
@@ -23,6 +27,7 @@ def main() -> None:
     """
     # A launcher's own processes are not told of it.
     end_with_parent(int(os.environ.pop(PARENT, os.getppid())))
+    _end_by_the_kernel_too()
     del sys.argv[0]
     name = sys.argv[0]
     try:
@@ -38,6 +43,14 @@ def main() -> None:
             raise
         print(f"{name}: too little {lacks}: {first_line(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _end_by_the_kernel_too() -> None:
+    """A library that holds the interpreter's lock for long, or for ever, stops the thread that looks for the
+    parent. On Linux the kernel ends this process with the thread that started it, which waits for it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,17 @@ def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
         wait_until(lambda: not lives(child))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own way is Linux's")
+def test_a_child_in_a_library_that_lets_no_thread_run_ends_too(tmp_path, monkeypatch):
+    holding = "import ctypes\nctypes.PyDLL(None).sleep(60)\n"  # with the interpreter's lock
+    monkeypatch.setitem(globals(), "WORK", WORK.replace("time.sleep(60)\n", holding))
+    with parent_at_work(tmp_path) as (parent, child):
+        time.sleep(0.5)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        wait_until(lambda: not lives(child))
+
+
 def test_a_child_whose_parent_was_killed_before_it_looked_ends(tmp_path):
     (tmp_path / "work.py").write_text(WORK)
     gone = subprocess.Popen([sys.executable, "-c", ""])
