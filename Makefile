@@ -12,7 +12,7 @@
 # make test-gpu    the tests that need a CUDA device
 # make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
 # make test-cluster    what spreads over machines, on this one: Ray's engine and launcher, a store of S3 (450 MB more in .venv)
-# make test-faults    kill, cut and fill real runs, count what became of them (two moments of each stage; the whole was not yet timed on two free cores; DS2_FAULT_MOMENTS=20: hours)
+# make test-faults    kill, cut and fill real runs, count what became of them (two moments of each stage: a quarter of an hour on two free cores; DS2_FAULT_MOMENTS=20: hours)
 # make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
 # make sbom    what is installed, with versions and licences: build/sbom.json (CycloneDX)
 # make audit    known weaknesses of the pinned versions (pip-audit; needs the network)
