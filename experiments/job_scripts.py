@@ -96,10 +96,9 @@ def _replace(folder: Path, scripts: dict[str, str]) -> None:
             folder.rename(old)
         try:
             new.rename(folder)
-        except BaseException:
-            if old.exists() and not folder.exists():
+        finally:
+            if not folder.exists() and old.exists():  # the new ones did not get there
                 old.rename(folder)
-            raise
 
 
 def _script(name: str, run: ExpectedRun) -> str:

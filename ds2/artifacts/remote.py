@@ -23,7 +23,7 @@ from threading import Event, Thread
 from typing import Any
 
 from ds2.artifacts.record import RECORD, Record, parse_record
-from ds2.base.drafts import is_disk_full, replacing
+from ds2.base.drafts import draft_name, is_disk_full, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256
 
@@ -53,11 +53,11 @@ def _placing(fs: Any, path: str) -> Iterator[str]:
         yield path
         return
     folder, _, name = path.rpartition("/")
-    draft = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.draft"
+    draft = f"{folder}/{draft_name(name)}"
     try:
         yield draft
         fs.mv(draft, path)
-    except BaseException:
+    except BaseException:  # also an interrupt: nobody tidies up in a store that machines share
         with suppress(Exception):  # what went wrong is worth more than that its draft stays
             fs.rm_file(draft)
         raise

@@ -20,6 +20,11 @@ _FULL = re.compile(
 )
 
 
+def draft_name(name: str) -> str:
+    """A name that no other writer of that file has, beside it."""
+    return f".{name}.{uuid.uuid4().hex[:8]}{_SUFFIX}"
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give the draft to write to; it takes `path`'s place in one step when the block ends without an error.
@@ -32,16 +37,15 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         durable: have the disk hold the content before the rename, so that a power cut cannot leave an empty
             file.
     """
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{_SUFFIX}")
+    draft = path.with_name(draft_name(path.name))
     try:
         yield draft
         if durable:
             with draft.open("rb") as handle:
                 os.fsync(handle.fileno())
         draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    finally:
+        draft.unlink(missing_ok=True)  # none where it has become `path`
 
 
 @contextmanager

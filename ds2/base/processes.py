@@ -105,7 +105,7 @@ def ended_as_asked() -> Iterator[None]:
     _asked.check()
     try:
         yield
-    except Exception:
+    except Exception:  # of whatever kind the library made it; where nobody asked it goes on as it is
         _asked.check()
         raise
 

@@ -108,7 +108,7 @@ def filling(folder: Path) -> Iterator[None]:
     try:
         with writing(folder):
             yield
-    except BaseException:
+    except BaseException:  # also an interrupt: a folder with half of its files looks whole
         shutil.rmtree(folder, ignore_errors=True)
         if there:
             folder.mkdir(exist_ok=True)

@@ -286,7 +286,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     """
     try:
         return child.wait()
-    except BaseException:
+    except BaseException:  # a signal is none of Exception's; without its parent the child is not to go on
         child.terminate()
         try:
             child.wait(_LAST_WORDS)

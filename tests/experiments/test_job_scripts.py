@@ -31,11 +31,11 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> grid.Grid:
 def submitted(script: Path, home: Path) -> list[str]:
     """The words of the command that a script ends in, begun in the clone as a node would."""
     subprocess.run(["bash", "-n", str(script)], check=True)
-    stub = home / "bin"
-    stub.mkdir(parents=True, exist_ok=True)
-    (stub / "ds2").write_text('#!/bin/bash\npwd\nprintf "%s\\n" "$@"\n')
-    (stub / "ds2").chmod(0o755)
-    env = {"PATH": f"{stub}:/usr/bin:/bin", "DS2_HOME": str(home)}
+    programs = home / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    (programs / "ds2").write_text('#!/bin/bash\npwd\nprintf "%s\\n" "$@"\n')
+    (programs / "ds2").chmod(0o755)
+    env = {"PATH": f"{programs}:/usr/bin:/bin", "DS2_HOME": str(home)}
     made = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, check=True)
     where, *words = made.stdout.splitlines()
     assert where == str(home)
