@@ -58,9 +58,13 @@ def passing(folder: Path, name: str) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+DRAFTS = f".*{_SUFFIX}"
+"""What to look for where killed processes may have left some."""
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove what killed processes left below `folder`; no process may be writing there."""
-    for draft in folder.rglob(f".*{_SUFFIX}"):
+    for draft in folder.rglob(DRAFTS):
         draft.unlink()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 
 NOTHING = "–"
@@ -24,6 +24,14 @@ def quoted(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     said = repr(text[:_SHOWN]) if isinstance(value, str) else text[:_SHOWN]
     return said if len(text) <= _SHOWN else f"{said}... ({len(text):,} characters)"
+
+
+def did_you_mean(given: str, known: Collection[str]) -> str:
+    """` (did you mean batch?)`, to stand behind an unknown word; nothing where no known one is near."""
+    import difflib
+
+    near = difflib.get_close_matches(given, sorted(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def duration(seconds: float | None) -> str:

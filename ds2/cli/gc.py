@@ -16,6 +16,7 @@ from ds2.artifacts.record import RECORD, Record, read_any_record
 from ds2.artifacts.shared import FETCHING
 from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.versions import Age, age, newest
+from ds2.base.drafts import DRAFTS
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.paths import shown
 from ds2.base.words import size
@@ -99,7 +100,7 @@ def _unfinished(root: Path, *, delete: bool) -> Iterator[Path]:
         for path in sorted((root / folder).glob("*")):
             if _is_left(root, path, delete=delete):
                 yield path
-    for draft in sorted(root.glob(".*.draft")):
+    for draft in sorted(root.glob(DRAFTS)):
         if _is_old(draft):
             if delete:
                 draft.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ stand anywhere, and a file's name is taken as it stands.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from hydra.errors import HydraException
 from ds2.base.deprecated import modern
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
+from ds2.base.words import did_you_mean
 from ds2.config.paths import path_keys
 
 _SHORT = {
@@ -99,8 +99,8 @@ def _option(argument: str, left: list[str]) -> tuple[str, str]:
     if name == "--info":
         return name, value or (left.pop(0) if left and left[0] in _INFO else "all")
     if name not in _VALUED:
-        close = difflib.get_close_matches(name, (*_BARE, *_VALUED, "--info", "--help", "--version"), 1)
-        raise UserError(f"{argument}: no such option" + (f" (did you mean {close[0]}?)" if close else ""))
+        known = (*_BARE, *_VALUED, "--info", "--help", "--version")
+        raise UserError(f"{argument}: no such option{did_you_mean(name, known)}")
     if not value and not left:
         raise UserError(f"{name} needs a value")
     return name, value or left.pop(0)

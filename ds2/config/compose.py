@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
 from ds2.base.secrets import holds_password, secret_option
+from ds2.base.words import did_you_mean
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain, yaml_faults
 from ds2.config.numbers import number_problems
@@ -187,8 +187,7 @@ def _unknown(config: Any, where: str = "") -> list[UserError]:
     for name, value in vars(config).items():
         key = f"{where}{name}"
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
+            hint = did_you_mean(name, known)
             errors.append(UserError(f"{key}: no such key{hint}; there are: {', '.join(sorted(known))}"))
         elif is_dataclass(value):
             errors += _unknown(value, f"{key}.")

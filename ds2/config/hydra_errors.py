@@ -5,7 +5,6 @@ Kept although it reads other libraries' messages: Hydra has no hook for them, an
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import yaml
 
 from ds2.base import deprecated
 from ds2.base.errors import UserError, first_line
+from ds2.base.words import did_you_mean
 from ds2.config.schemas import field_names
 
 _LAUNCHERS = {"ray": "'ds2[ray]'", "submitit": "'ds2[slurm]'", "joblib": "hydra-joblib-launcher"}
@@ -112,9 +112,7 @@ def _unknown_choice(text: str) -> str | None:
     known = (
         [o.strip() for o in options[1].splitlines() if not o.strip().endswith("_schema")] if options else []
     )
-    close = difflib.get_close_matches(choice, known, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{group}={choice} is unknown{hint}; there are: {', '.join(known)}"
+    return f"{group}={choice} is unknown{did_you_mean(choice, known)}; there are: {', '.join(known)}"
 
 
 def _unknown_key(text: str) -> str | None:
@@ -127,9 +125,9 @@ def _unknown_key(text: str) -> str | None:
         if old.old == key:
             return old.warning
     known = field_names(match[2] or "")
-    close = difflib.get_close_matches(match[1], known, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{key}: no such key{hint}" + (f"; there are: {', '.join(known)}" if known else "")
+    return f"{key}: no such key{did_you_mean(match[1], known)}" + (
+        f"; there are: {', '.join(known)}" if known else ""
+    )
 
 
 def _missing_value(text: str) -> str | None:
