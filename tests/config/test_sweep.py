@@ -183,3 +183,21 @@ def test_real_model_and_recipes_have_the_runs_that_their_pages_say():
     robust = load_sweep("robust")
     assert len(robust.runs()) == 4 * 3 * 9
     assert set(robust.recipes) <= set(robust.grids[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mini_table",
+        "mini_ablations",
+        "mini_curation_on_baselines",
+        "mini_data_scaling",
+        "mini_flops",
+        "robust",
+    ],
+)
+def test_a_generated_pool_is_another_one_for_each_seed(name):
+    """Else the spread over seeds, and each interval, would know of one pool."""
+    for run in load_sweep(name).runs():
+        config = compose(run)
+        assert config.pool.seed == config.seed
