@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Loss on responses kept apart, in nats a token (less is better), of a small real model fine-tuned on "
-    "each selection. Differences are to random at the same seed, with the middle 95 % of a paired bootstrap "
+    "each selection. Differences are to random at the same seed, with 95 % intervals (Student's, paired) "
     "over seeds and rows; over rows alone, which is said, where one seed is shared."
 )
 

@@ -1,7 +1,8 @@
 """Whether methods stand in one order under every fine-tuning recipe.
 
 Under a recipe, method a is better than b by the difference of their means, and clearly so where the paired
-interval of that difference (`ds2.report.differences`) leaves 0 out. The order of a pair flips where each of
+interval of that difference (`ds2.report.differences`) leaves 0 out: of R recipes at the level 1 - .05 / R
+(Bonferroni), for each is another chance to be wrong about a pair. The order of a pair flips where each of
 the two is better under some recipe; it flips clearly where each is clearly better under some.
 """
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from ds2.config.stages import CHOICES, Key
 from ds2.report.answers import AVERAGE
-from ds2.report.differences import Difference, difference
+from ds2.report.differences import LEVEL, Difference, difference
 from ds2.report.table import REFERENCES, ResultTable
 from ds2.report.table_text import Table
 
@@ -70,7 +71,9 @@ def pairs_of(tables: Sequence[ResultTable], task: str = AVERAGE) -> list[Pair]:
     pairs = []
     for first, second in combinations(keys, 2):
         if first[:3] == second[:3]:  # one pool, model and budget
-            gaps = [gap for table in tables if (gap := _gap(table, first, second, task)) is not None]
+            both = [table for table in tables if first in table.by_key and second in table.by_key]
+            found = [_gap(table, first, second, task, 1 - (1 - LEVEL) / len(both)) for table in both]
+            gaps = [gap for gap in found if gap is not None]
             if gaps:
                 pairs.append(Pair(_named(first), _named(second), gaps))
     return pairs
@@ -80,12 +83,11 @@ def _selects(key: Key) -> bool:
     return dict(zip(CHOICES, key, strict=True))["method"] not in REFERENCES
 
 
-def _gap(table: ResultTable, first: Key, second: Key, task: str) -> Difference | None:
-    if first not in table.by_key or second not in table.by_key:
-        return None
+def _gap(table: ResultTable, first: Key, second: Key, task: str, level: float) -> Difference | None:
     ours, theirs = table.by_key[first].answers, table.by_key[second].answers
-    turned = table.unit(task).less_is_better
-    return difference(theirs, ours, task) if turned else difference(ours, theirs, task)
+    if table.unit(task).less_is_better:
+        ours, theirs = theirs, ours
+    return difference(ours, theirs, task, level=level)
 
 
 def _named(key: Key) -> str:
@@ -122,5 +124,6 @@ def verdict(pairs: Sequence[Pair]) -> str:
     )
     return (
         f"The order of {flips} of {len(pairs)} pairs of methods depends on the recipe, of {clearly} beyond "
-        f"the intervals; {against} of {cells} comparisons stand against their pair's more frequent order."
+        f"intervals that allow for all recipes; {against} of {cells} comparisons stand against their pair's "
+        "more frequent order."
     )

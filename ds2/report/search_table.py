@@ -112,8 +112,8 @@ class Confirmation:
             else "it cannot be told from the default: keep the default"
         )  # fmt: skip
         lines.append(
-            f"Difference there {unit.difference(gap)} (middle 95 % of a paired bootstrap over "
-            f"{gap.over}, {gap.pairs} seeds): {verdict}."
+            f"Difference there {unit.difference(gap)} (95 % interval over {gap.over}, {gap.pairs} seeds): "
+            f"{verdict}."
         )
         return lines
 

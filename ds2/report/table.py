@@ -220,9 +220,8 @@ class ResultTable:
             over = sorted({gap.over for gap in self.differences.values()})
             names = sorted({str(self.baseline(key)) for key, _ in self.differences})
             lines.append(
-                f"To baseline: difference of the average to {' or '.join(names)}, with the middle 95 % of a "
-                "paired bootstrap over "
-                f"{' or '.join(over)}."
+                f"To baseline: difference of the average to {' or '.join(names)} at the same seed, with its "
+                f"95 % interval over {' or '.join(over)} (Student's, paired)."
             )
         printed = list(self.published.values())
         if printed:

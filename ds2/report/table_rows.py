@@ -39,9 +39,14 @@ class Row:
 
     @cached_property
     def answers(self) -> dict[int | None, Answers]:
-        """The answers of each run; the only run of a row stands beside every seed of another."""
+        """The answers of each run; that of a model which was not fine-tuned has no seed, and stands beside
+        every one of another row.
+        """
         alone = len(self.runs) == 1 and not self.waiting
-        return {None if alone else seed: Answers(run) for seed, run in self.runs.items()}
+        return {
+            None if alone and "finetune" not in run.stages else seed: Answers(run)
+            for seed, run in self.runs.items()
+        }
 
     def add(self, run: RunResult) -> None:
         """Put a run at its seed; one that is there already (a base model has no seed) counts once.

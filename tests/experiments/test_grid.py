@@ -236,7 +236,7 @@ def test_a_sweep_of_recipes_has_a_table_of_each_and_says_how_often_the_order_fli
     assert cli(["sweep=small"]) == 0
     out = capsys.readouterr().out
     assert "finetune.learning_rate=0.001" in out
-    assert "The order of 1 of 1 pairs of methods depends on the recipe, of 1 beyond the intervals" in out
+    assert "The order of 1 of 1 pairs of methods depends on the recipe, of 1 beyond intervals that" in out
     written = (tmp_path / "artifacts" / "sweeps" / "small" / "table.md").read_text()
     assert "**finetune.learning_rate=0.01**" in written
     assert "flips clearly" in written

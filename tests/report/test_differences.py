@@ -1,17 +1,17 @@
-"""The paired bootstrap against what is known: planted gains, calibrated coverage, questions that are not
+"""Paired differences against what is known: planted gains, calibrated coverage, questions that are not
 shared.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from helpers.evaluated import evaluated
 
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
-from ds2.report.answers import Answers
+from ds2.report.answers import Answers, Questions
 from ds2.report.differences import difference
 
 
@@ -49,21 +49,61 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(tmp_path):
     assert 88 <= hits <= 99
 
 
-def test_seeds_are_resampled_too(tmp_path):
+@dataclass(frozen=True)
+class Planted:
+    """A run whose questions' scores are given, without files."""
+
+    scores: np.ndarray
+    tasks: tuple[str, ...] = ("t",)
+
+    def value(self, task):
+        return float(self.scores.mean())
+
+    def questions(self, task):
+        return Questions(np.arange(len(self.scores), dtype=np.uint64), self.scores)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["the same questions", "each seed its own"])
+@pytest.mark.parametrize("moves", [0.0, 0.02, 0.06])
+@pytest.mark.parametrize(("seeds", "most"), [(2, 0.13), (3, 0.09), (5, 0.08)])
+def test_methods_without_a_difference_are_seldom_told_apart(seeds, most, moves, shared):
+    """Whatever of it a seed moves, a question, or both at once; 300 times each."""
+    rng, told, tries, n = np.random.default_rng([seeds, int(100 * moves), shared]), 0, 300, 320
+    for _ in range(tries):
+        of_questions = rng.normal(0, 0.3, n if shared else (seeds, n))
+        gaps = rng.normal(0, moves, (seeds, 1)) + of_questions + rng.normal(0, 0.45, (seeds, n))
+        ours = {seed: Planted(gap) for seed, gap in enumerate(gaps)}
+        theirs = {seed: Planted(np.zeros(n)) for seed in range(seeds)}
+        told += difference(ours, theirs, "t").clear
+    assert told / tries <= most
+
+
+def test_a_difference_that_every_seed_shows_is_seen_with_three(tmp_path):
+    rng = np.random.default_rng(0)
+    ours = {seed: Planted(0.05 + rng.normal(0, 0.01) + rng.normal(0, 0.2, 640)) for seed in range(3)}
+    theirs = {seed: Planted(np.zeros(640)) for seed in range(3)}
+    gap = difference(ours, theirs, "t")
+    assert gap.clear
+    assert gap.high - gap.low < 0.08
+
+
+def test_one_seed_s_gain_is_none_of_two(tmp_path):
     same = [1.0, 0.0] * 50
     runs = [pair(tmp_path, {"t": [1.0] * 100 if seed else same}, {"t": same}, seed=seed) for seed in (0, 1)]
     gap = difference({i: a for i, (a, _) in enumerate(runs)}, {i: b for i, (_, b) in enumerate(runs)}, "t")
     assert gap.over == "seeds and questions"
-    assert gap.low <= 0  # a resample may draw the seed without a gain twice
+    assert gap.low < 0
     assert gap.high > 0.4
 
 
-def test_without_kept_answers_only_seeds_are_resampled_and_one_seed_says_nothing(tmp_path):
+def test_without_kept_answers_the_interval_is_student_s_over_seeds_and_one_seed_says_nothing(tmp_path):
     ours = {s: Answers(evaluated(tmp_path / "a", {"t": 0.6 + 0.01 * s}, seed=s)) for s in range(3)}
     theirs = {s: Answers(evaluated(tmp_path / "b", {"t": 0.5}, seed=s)) for s in range(3)}
     gap = difference(ours, theirs, "average")
     assert gap.over == "seeds"
-    assert (gap.low, gap.high) == (pytest.approx(0.10), pytest.approx(0.12))
+    half = 4.302653 * 0.01 / 3**0.5  # t of two degrees of freedom
+    assert (gap.low, gap.high) == (pytest.approx(0.11 - half), pytest.approx(0.11 + half))
+    assert difference(ours, theirs, "average", level=0.99).low < gap.low
     assert difference({0: ours[0]}, {0: theirs[0]}, "t") is None
     assert difference({0: ours[0]}, {1: theirs[1]}, "t") is None
 
@@ -73,7 +113,7 @@ def test_other_questions_are_not_paired(tmp_path):
     assert difference({1: a}, {1: b}, "t") is None
 
 
-def test_the_only_run_of_a_method_stands_beside_every_seed(tmp_path):
+def test_a_run_without_a_seed_stands_beside_every_seed(tmp_path):
     ours = {s: Answers(evaluated(tmp_path / "a", {"t": 0.6}, seed=s)) for s in range(3)}
     base = {None: Answers(evaluated(tmp_path / "b", {"t": 0.5}))}
     assert difference(ours, base, "t").pairs == 3
