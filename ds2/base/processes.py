@@ -125,6 +125,24 @@ def deferred() -> Iterator[StopRequest]:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Signals mean after it what they meant before, whatever handlers a library installs inside; where such a
+    handler ends what is inside (SystemExit), the process was asked to end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (*POLITE, signal.SIGINT)}
+    try:
+        yield
+    except SystemExit as error:
+        raise Terminated(signal.SIGTERM) from error
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None], numbers: Sequence[int]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ds2.base.errors import UserError
+from ds2.base.processes import handlers_kept
 
 Shard = TypeVar("Shard")
 Value = TypeVar("Value")
@@ -41,7 +42,8 @@ class RayEngine:
     ) -> Iterator[tuple[int, Value]]:
         """See `Engine`. All shards are drawn at once, into the cluster's object store."""
         with self._faults_in_a_line():
-            _connect(self.address, self.actors)
+            with handlers_kept():  # Ray has its own, which end this process without its last words
+                _connect(self.address, self.actors)
             yield from self._mapped(make, shards)
 
     def _mapped(self, make: Callable[[], Any], shards: Iterable[Any]) -> Iterator[tuple[int, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.chat_server import GOOD, ChatServer, Reply, completion, running
+from helpers.encoders import tiny_encoder
 
 from ds2.artifacts.run import RunResult
 from ds2.base.engine import HERE
@@ -130,23 +131,12 @@ def mine(process: int) -> bool:
 
 
 def test_embeddings_and_perplexities_of_two_actors_are_those_of_one_process(tmp_path, engine):
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    pytest.importorskip("torch")
     pytest.importorskip("sentence_transformers")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "user", "assistant", "question", "red", "tree"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    transformers.BertModel(config).save_pretrained(tmp_path / "encoder")
-    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "encoder")
+    encoder = tiny_encoder(tmp_path)
     pool = write_pool(tmp_path / "pool.jsonl", 1100)
     fixed = ["pool=jsonl", f"pool.path={pool}"]
-    embedded = [*fixed, "until=embed", "embedder=sentence_transformers", f"embedder.model={tmp_path}/encoder"]
+    embedded = [*fixed, "until=embed", "embedder=sentence_transformers", f"embedder.model={encoder}"]
     measured = [*fixed, "until=select", "model=tiny", "selection=perplexity_high", "budget.samples=5"]
     for stage, run in (("embed", embedded), ("measure", measured)):
         here = chain(tmp_path / "local", *run).run()
