@@ -63,9 +63,16 @@ class Searching:
         ours = [o for o in self.extra if not o.startswith((PREFIX, "hydra"))]
         if len(combinations(ours)) > 1:
             raise UserError(f"sweep={sweep.name} is a search: give each option one value, not a,b")
+        self.search.refuse_typed(ours)
         first = self.of(self.search.default)
         self.root = artifacts_root(first)
         self.default_config = compose_all([first], memory=self.root)[0]
+        if self.default_config.seed in self.search.confirm.seeds:
+            raise UserError(
+                f"seed={self.default_config.seed} is one of search.confirm.seeds "
+                f"({', '.join(map(str, self.search.confirm.seeds))}): a winner is judged on seeds that the "
+                "search did not see; take another"
+            )
         said = [o for o in first + ours if not o.startswith(_NO_RESULT)]
         self.id = fingerprint([self.search.identity(), sorted(set(said)), self._run(first)])[:8]
         self.folder = self.root / "sweeps" / sweep.name

@@ -98,6 +98,7 @@ def admit(overrides: Sequence[str]) -> None:
         _refuse_secrets(override)
     plugins.activate(overrides)
     _check_choices(overrides)
+    _refuse_two_budgets(overrides)
 
 
 def _refuse_secrets(override: str) -> None:
@@ -127,6 +128,20 @@ def _check_choices(overrides: Sequence[str]) -> None:
         if known and re.search(r"(^|,)\s*[-+]?[\d.]+\s*(,|$)", given):
             number = f"; for a number of samples: budget.samples={given}" if group == "budget" else ""
             raise UserError(f"{override}: {group} takes a name, one of {', '.join(known)}{number}")
+
+
+def _refuse_two_budgets(overrides: Sequence[str]) -> None:
+    """A number of samples beside one of tokens or FLOPs would have no say, and nobody would be told. Raises
+    UserError.
+    """
+    given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
+    samples, others = given.get("budget.samples"), ("budget.tokens", "budget.flops")
+    other = next((key for key in others if given.get(key, "null") != "null"), None)
+    if samples is not None and other is not None:
+        raise UserError(
+            f"budget.samples={samples} and {other}={given[other]}: a run has one budget; leave one out, or "
+            f"give {other}=null"
+        )
 
 
 def compose(overrides: Sequence[str]) -> RunConfig:

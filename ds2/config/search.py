@@ -107,6 +107,17 @@ class Search:
             changes[name] = int(value)
         return replace(self, **changes)  # type: ignore[arg-type]
 
+    def refuse_typed(self, overrides: Sequence[str]) -> None:
+        """Raises UserError for a key on the command line that the search itself gives its values."""
+        for override in overrides:
+            key = override.split("=")[0].lstrip("+~")
+            part = "space" if key in self.space else "rungs" if key in self.rungs else None
+            if part is not None:
+                raise UserError(
+                    f"{override}: {key} is what the search tries (search.{part}): leave it out, or change "
+                    "the sweep's YAML"
+                )
+
     def check(self, where: str) -> None:
         """Raises UserError for a search that cannot be made, each problem a line of it."""
         lines = [*self._wrong_space(), *self._wrong_default(), *self._wrong_numbers()]

@@ -14,7 +14,7 @@ from ds2.base.errors import UserError
 from ds2.config import RunConfig
 from ds2.config.compose_cache import compose_all
 from ds2.config.hydra_errors import explain
-from ds2.config.search import Dimension, Scalar, Search
+from ds2.config.search import Dimension, Direction, Scalar, Search
 from ds2.config.stages import stages_of
 from ds2.report.answers import AVERAGE
 
@@ -43,11 +43,23 @@ def refuse_impossible(search: Search, of: Overrides, memory: Path) -> None:
         except (UserError, HydraException, OmegaConfBaseException) as error:
             reasons.setdefault(explain(error), where)
         else:
-            reason = _lacks_metric(config, search.metric)
-            if reason:
-                reasons.setdefault(reason, f"metric={search.metric}")
+            for part, reason in _wrong_aim(config, search).items():
+                reasons.setdefault(reason, part)
     if reasons:
         raise UserError(*(f"search.{where}: {reason}" for reason, where in reasons.items()))
+
+
+def _wrong_aim(config: RunConfig, search: Search) -> dict[str, str]:
+    """Part of the YAML -> why its winner could not be found by these runs, or not judged."""
+    lacking = _lacks_metric(config, search.metric)
+    if lacking:
+        return {f"metric={search.metric}": lacking}
+    asked = config.eval
+    loss = search.metric in asked.held_out_tasks or (search.metric == AVERAGE and not asked.tasks)
+    if loss != (search.direction is Direction.minimize):
+        better = "less" if loss else "more"
+        return {f"direction={search.direction.value}": f"of {search.metric} {better} is better"}
+    return {}
 
 
 def _lacks_metric(config: RunConfig, metric: str) -> str | None:

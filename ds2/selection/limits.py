@@ -40,7 +40,7 @@ class Limit:
     cost: Callable[[NDArray[np.int64]], float]
     """What chosen rows take, in order of choice."""
     least: NDArray[np.float64]
-    """(N,) what each row takes at the least."""
+    """(N,) what each row takes at the least; 0 of those that fine-tuning would leave out."""
     kind: type[int] | type[float] = float
     """Whether it is counted in whole numbers."""
     before: float = 0.0
@@ -127,6 +127,7 @@ class Filled:
 
 def fill(request: Request[C], limit: Limit) -> Filled:
     """The most that the strategy chooses within the limit; where its samples end first, a warning says so.
+    What fine-tuning would leave out of its choice takes nothing and is no part of the subset.
 
     Raises:
         UserError: the first sample does not fit, or the strategy cannot choose even one.
@@ -152,11 +153,34 @@ def fill(request: Request[C], limit: Limit) -> Filled:
             best, taken, low = choice, cost, middle
         else:
             high, ended = middle, False
+    best = _trained_alone(request, best, limit)
     if not ended or taken == limit.most:
         return Filled(best, taken)
     used = (limit.before + taken) / (limit.before + limit.most)
     line = _not_filled(request, limit, len(best.positions), used)
     return Filled(replace(best, warnings=(*best.warnings, line)), taken, used)
+
+
+def _trained_alone(request: Request[C], choice: Choice, limit: Limit) -> Choice:
+    """The choice without what cannot be trained on. Raises UserError where nothing is left of it."""
+    trained = limit.least[choice.positions] > 0
+    if trained.all():
+        return choice
+    out = f"{(~trained).sum():,} of the {len(trained):,} samples that selection={request.config.name} chose"
+    why = "have no response within finetune.max_tokens"
+    if not trained.any():
+        raise UserError(
+            f"{limit.option}: {out} {why}: nothing is left to train on; raise finetune.max_tokens"
+        )
+    after = choice.next_in_line[limit.least[choice.next_in_line] > 0]
+    return replace(
+        choice,
+        positions=choice.positions[trained],
+        reasons=[reason for reason, kept in zip(choice.reasons, trained, strict=True) if kept],
+        values=None if choice.values is None else choice.values[trained],
+        next_in_line=after,
+        warnings=(*choice.warnings, f"{out} {why} and are left out: they would not be trained on"),
+    )
 
 
 def _not_filled(request: Request[C], limit: Limit, chosen: int, used: float) -> str:

@@ -160,7 +160,8 @@ def test_two_searches_of_one_name_have_tables_of_their_own(command, planted, cap
 
 
 def test_a_default_that_cannot_run_ends_the_search_in_one_line(command, capfd):
-    assert cli.run([*command, "budget.samples=9999"]) == 2
+    Path("own/sweep/small.yaml").write_text(SEARCH.replace("[10, 20]", "[10, 9999]"))
+    assert cli.run(command) == 2
     err = capfd.readouterr().err
     assert "the default of this search cannot be run" in err
     assert "more than the pool's 240 samples" in err
@@ -170,6 +171,28 @@ def test_a_default_that_cannot_run_ends_the_search_in_one_line(command, capfd):
 def test_several_values_of_one_option_are_refused(command, capfd):
     assert cli.run([*command, "seed=1,2"]) == 2
     assert "give each option one value" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("budget.samples=50", "budget.samples is what the search tries (search.rungs)"),
+        ("selection=ds2", "selection is what the search tries (search.space)"),
+        ("seed=8", "seed=8 is one of search.confirm.seeds (7, 8)"),
+    ],
+)
+def test_what_the_search_gives_its_values_is_not_typed(command, planted, capfd, typed, says):
+    assert cli.run([*command, typed, "plan=true"]) == 2
+    assert says in capfd.readouterr().err
+    assert not planted
+
+
+def test_the_most_of_a_loss_is_not_searched(command, planted, capfd):
+    Path("rows.jsonl").write_text("{}")
+    losses = ["eval.tasks=[]", "eval.held_out=[rows.jsonl]", "plan=true"]
+    Path("own/sweep/small.yaml").write_text(SEARCH.replace("mini_familiar", "average"))
+    assert cli.run([*command, *losses]) == 2
+    assert "search.direction=maximize: of average less is better" in capfd.readouterr().err
 
 
 @pytest.mark.slow

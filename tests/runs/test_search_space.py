@@ -10,7 +10,7 @@ from helpers.searching import small_search
 
 from ds2.base.errors import UserError
 from ds2.config.compose_cache import compose_all
-from ds2.config.search import Confirm, Dimension, Search
+from ds2.config.search import Confirm, Dimension, Direction, Search
 from ds2.config.sweep import load_sweep
 from ds2.runs import search_space
 from ds2.runs.search_space import refuse_impossible
@@ -60,6 +60,7 @@ def test_a_choice_that_hangs_on_two_others_is_composed(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"direction": Direction.minimize}, "search.direction=minimize: of average more is better"),
         ({"metric": "nope"}, "search.metric=nope: eval=mini gives average, mini_familiar, mini_new"),
         ({"confirm": Confirm([7], ["eval=none"])}, "search.metric=average: no run would be evaluated"),
         ({"rungs": {"budget.sample": [1, 2]}}, r"search.rungs: budget.sample: no such key \(did you mean"),

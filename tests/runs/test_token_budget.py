@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ds2.artifacts import adapter
 from ds2.artifacts.page import html
+from ds2.base.errors import UserError
 from ds2.cli import main as cli
 from ds2.config.compose import compose
 from ds2.config.stages import choices, run_name
@@ -20,6 +23,12 @@ FIXED = [
     "tracking=none",
     "pool.samples=60",
 ]
+
+
+def test_two_budgets_are_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"budget\.samples=5 and budget\.tokens=20k: a run has one budget"):
+        compose(["budget.samples=5", "budget.tokens=20k"])
+    assert compose(["budget.samples=5", "budget.tokens=null"]).budget.samples == 5
 
 
 def test_training_sees_the_tokens_that_were_counted(tmp_path: Path) -> None:
@@ -59,7 +68,7 @@ def test_the_budget_of_tokens_is_identity_with_what_counts_them(tmp_path: Path) 
         return Chain(compose([*chosen, *more])).fingerprint
 
     plain, some = fingerprint(), fingerprint("budget.tokens=300")
-    assert fingerprint("budget.tokens=0.3k") == some == fingerprint("budget.tokens=300", "budget.samples=7")
+    assert fingerprint("budget.tokens=0.3k") == some == fingerprint("budget.tokens=300", "budget=1k")
     others = [fingerprint("budget.tokens=300", other) for other in ("finetune.max_tokens=9", "model.seed=1")]
     assert len({plain, some, *others}) == 4
     assert fingerprint("finetune.max_tokens=9") == plain

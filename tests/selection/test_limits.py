@@ -149,3 +149,22 @@ def test_cleaned_tokens_pay_for_two_references_and_for_reading() -> None:
 def test_samples_that_are_left_out_cost_nothing() -> None:
     lengths = np.where(np.arange(200) < 10, COUNTS, 0)
     assert replace(TRAINING, lengths=lengths).most(np.arange(200)) == TRAINING.most(np.arange(10))
+
+
+def test_what_could_not_be_trained_on_is_no_part_of_the_subset() -> None:
+    counts = COUNTS.copy()
+    counts[::3] = 0  # their responses begin beyond finetune.max_tokens
+    filled = fill(request(), of_tokens(counts, 500))
+    positions = filled.choice.positions
+    assert counts[positions].min() > 0
+    assert filled.taken == counts[positions].sum() <= 500
+    drawn = choose(request(200.0)).positions
+    assert positions.tolist() == [row for row in drawn if counts[row] > 0][: len(positions)]
+    assert len(filled.choice.reasons) == len(positions)
+    (line,) = filled.choice.warnings
+    assert "have no response within finetune.max_tokens and are left out" in line
+
+
+def test_a_choice_of_nothing_that_can_be_trained_on_is_one_clear_line() -> None:
+    with pytest.raises(UserError, match=r"nothing is left to train on; raise finetune\.max_tokens"):
+        fill(request(), of_tokens(0 * COUNTS, 500))

@@ -77,7 +77,7 @@ def step(run: Context) -> Step:
 def _budget(run: Context) -> dict[str, Any]:
     """Identity of a budget of tokens or FLOPs: what it is, and what it is counted by."""
     recipe, budget = run.config.finetune, run.config.budget
-    counted: dict[str, Any] = {"template": recipe.template, "max_tokens": recipe.max_tokens}
+    counted: dict[str, Any] = {"template": recipe.template, "max_tokens": recipe.max_tokens, "of": "trained"}
     if budget.most_flops is None:
         return {"tokens": budget.most_tokens, **counted}
     cleaned = {"token_weights": recipe.token_weights.value, "reference": recipe.token_reference is not None}
