@@ -134,7 +134,7 @@ def test_multiruns_make_exactly_the_wanted_runs(wanted, extra):
 
 
 def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
-    assert len(load_sweep("mini_table").runs()) == 5 * 2 * (4 + 3 * 4 + 1)
+    assert len(load_sweep("mini_table").runs()) == 5 * 2 * (5 + 3 * 4 + 1)
     with pytest.raises(UserError, match="unknown"):
         load_sweep("tiny_table")
 
@@ -142,9 +142,9 @@ def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
 @pytest.mark.parametrize(
     ("name", "count"),
     [
-        ("ablations", 51),
+        ("ablations", 54),
         ("curation_on_baselines", 36),
-        ("data_scaling", 212),
+        ("data_scaling", 227),
         ("lima", 42),
         ("main_table", 159),
     ],
@@ -181,7 +181,7 @@ def test_the_default_threshold_is_the_method_s():
 def test_real_model_and_recipes_have_the_runs_that_their_pages_say():
     assert len(load_sweep("small_real").runs()) == 23
     robust = load_sweep("robust")
-    assert len(robust.runs()) == 4 * 3 * 9
+    assert len(robust.runs()) == 5 * 3 * 9
     assert set(robust.recipes) <= set(robust.grids[0])
 
 
