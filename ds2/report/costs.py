@@ -48,6 +48,7 @@ class Spent:
     """A run's costs in the three budgets, and what selection took; None: not known, or nothing trained."""
 
     samples: int | None
+    """Trained on; those selected where nothing was trained."""
     tokens: int | None
     """Trained on, in all passes."""
     responses: int | None
@@ -88,12 +89,14 @@ def spent(run: RunResult) -> Spent:
     by_stage = costs(run)
     training = by_stage.pop("finetune", None)
     rating = by_stage.get("rate")
+    samples = subset_size(run.stages["select"].path) if "select" in run.stages else None
     responses = None
     if training is not None:
-        responses = int(adapter.read_metrics(run.stages["finetune"].path)["trained_tokens"])
+        metrics = adapter.read_metrics(run.stages["finetune"].path)
+        samples, responses = int(metrics["samples"]), int(metrics["trained_tokens"])
     uncounted = tuple(name for name, cost in by_stage.items() if cost.flops is None)
     return Spent(
-        samples=subset_size(run.stages["select"].path) if "select" in run.stages else None,
+        samples=samples,
         tokens=None if training is None else training.tokens,
         responses=responses,
         flops=None if training is None else training.flops,

@@ -227,7 +227,7 @@ def _finetune(path: Path, seed: int) -> dict[str, Any]:
         "learning_rate": rate,
     }
     write_curve(path, {name: values.tolist() for name, values in columns.items()})
-    counts = {"parameters": 432_000, "trainable_parameters": 51_840, "tokens": 61_234}
+    counts = {"samples": 40, "parameters": 432_000, "trainable_parameters": 51_840, "tokens": 61_234}
     write_metrics(path, {"steps": 120, "train_loss": float(loss.mean()), "trained_tokens": 20_000, **counts})
     return {"counts": {name: counts[name] for name in ("trainable_parameters", "tokens")}}
 

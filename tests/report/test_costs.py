@@ -14,7 +14,13 @@ from ds2.config import ChatBackend, LlmRaterConfig, PanelRaterConfig, RaterConfi
 from ds2.models.compute import Compute
 from ds2.report.costs import costs, spent
 
-TRAINED = {"parameters": 1_100, "trainable_parameters": 100, "tokens": 5_000, "trained_tokens": 2_000}
+TRAINED = {
+    "samples": 10,
+    "parameters": 1_100,
+    "trainable_parameters": 100,
+    "tokens": 5_000,
+    "trained_tokens": 2_000,
+}
 
 
 @pytest.fixture
