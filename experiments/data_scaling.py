@@ -28,7 +28,7 @@ CAPTION_MINI = (
 )
 COLOURS = {
     "ds2 (rank)": ACCENT, "ds2_without_curation": WARM, "ds2_posterior": "#6b4fa0", "alpagasus": "#b0485c",
-    "deita": "#8a7a2e",
+    "ds2_refined": "#2f6fb5", "deita": "#8a7a2e", "length": "#a8763e",
     "random": SOFT, "less": MUTED,
 }  # fmt: skip
 """Colours of the methods whose curves are drawn."""

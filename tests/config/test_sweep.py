@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ds2.base.errors import UserError
 from ds2.config import CurationMethod, RaterConfig
 from ds2.config.compose import compose
-from ds2.config.stages import stages_of
+from ds2.config.stages import CHOICES, key_of, stages_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.method.curation.api import curate
 from ds2.method.curation.detection import CONFIDENCE
@@ -204,3 +204,17 @@ def test_a_generated_pool_is_another_one_for_each_seed(name):
     for run in of_pool.values():
         config = compose(run)
         assert config.pool.seed == config.seed > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["ablations", "curation_on_baselines", "lima", "mini_ablations", "mini_curation_on_baselines"]
+)
+def test_a_sweep_s_own_baselines_are_rows_of_its_table(name):
+    """A name that is none is no baseline, and the differences to it are missing."""
+    sweep = load_sweep(name)
+    of_method = {
+        tuple(o for o in run if o.startswith(("selection", "finetune."))): run for run in sweep.runs()
+    }
+    rows = {dict(zip(CHOICES, key_of(compose(run)), strict=True))["method"] for run in of_method.values()}
+    named = {*sweep.baselines, *sweep.baselines.values()} - {"*", "", "random"}
+    assert named <= rows
