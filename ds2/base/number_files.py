@@ -7,9 +7,10 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +63,39 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """
     whole = np.ascontiguousarray(array)
     with path.open("wb") as file:
-        header = np.lib.format.header_data_from_array_1_0(whole)  # type: ignore[no-untyped-call]
-        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-        file.write(whole.reshape(-1).view(np.uint8).data)
+        _write_header(file, whole, whole.shape)
+        file.write(_bytes(whole))
+
+
+def write_rows(path: Path, count: int, blocks: Iterable[NDArray[Any]]) -> tuple[int, int]:
+    """The same file as `write_array` makes of blocks of rows, one under the other, which it holds one at a
+    time; its shape.
+
+    Raises:
+        ValueError: they are not `count` rows of one width and type. OSError: no room.
+    """
+    source, at = iter(blocks), 0
+    first = np.ascontiguousarray(next(source))
+    shape = count, first.shape[1]
+    with path.open("wb") as file:
+        _write_header(file, first, shape)
+        for block in chain([first], source):
+            if (block.dtype, block.shape[1:]) != (first.dtype, first.shape[1:]):
+                raise ValueError(f"the block of row {at} is {block.shape} {block.dtype}, unlike the first")
+            file.write(_bytes(np.ascontiguousarray(block)))
+            at += len(block)
+    if at != count:
+        raise ValueError(f"{at} rows came, not {count}")
+    return shape
+
+
+def _write_header(file: IO[bytes], like: NDArray[Any], shape: tuple[int, ...]) -> None:
+    header = np.lib.format.header_data_from_array_1_0(like) | {"shape": shape}  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)

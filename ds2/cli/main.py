@@ -28,8 +28,8 @@ WORDS = ("help", "init", "look", "export", "publish")
 """Commands that read their own words, each by the `run` of the module of its name."""
 SHELLS = ("bash", "zsh", "fish")
 _KEPT = (
-    "the same command continues from the last finished stage, a rating from its last answer, a fine-tune "
-    "from its last checkpoint: all are kept"
+    "the same command continues from the last finished stage, a rating from its last answer, an embedding "
+    "from its last block, a fine-tune from its last checkpoint: all are kept"
 )
 
 

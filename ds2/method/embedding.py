@@ -107,10 +107,12 @@ def _no_vocabulary(texts: Sequence[str], min_df: int, max_df: float) -> str:
     )
 
 
-def unit_rows(vectors: NDArray[np.float32]) -> Embeddings:
-    """(N, d) rows brought to length 1, in float32. Raises UserError for a row that is not finite."""
+def unit_rows(vectors: NDArray[np.float32], first: int = 0) -> Embeddings:
+    """(N, d) rows brought to length 1, in float32. Raises UserError for a row that is not finite, by the
+    sample's number, which is `first` for the first row.
+    """
     if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        row = first + int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise UserError(f"the embedding of sample {row} is not finite")
     norms = np.linalg.norm(vectors, axis=1)
     empty = norms < 1e-9

@@ -140,19 +140,20 @@ def knn_graph(
         raise UserError(f"a graph needs at least 2 samples, got {len(x)}")
     k = min(k, len(x) - 1)
     first, group = collapse_duplicates(x)
-    unique = x if len(first) == len(x) else x[first]
-    width = min(k + 1, len(unique))
+    if len(first) < len(group):
+        x = x[first]  # the search has a copy of its own: no third one
+    width = min(k + 1, len(x))
     search, compared = EVERY_PAIR, 1.0
     if method == "approximate":
-        near, dist, search, compared = search_cells(unique, width, progress)
+        near, dist, search, compared = search_cells(x, width, progress)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 
-        near, dist = search_torch(unique, unique, width, device="cuda")
+        near, dist = search_torch(x, x, width, device="cuda")
     else:
-        near, dist = search_exact(unique, unique, width, progress)
-    near, dist = _drop_self(near, dist, np.arange(len(unique)))
-    if len(first) < len(x):
+        near, dist = search_exact(x, x, width, progress)
+    near, dist = _drop_self(near, dist, np.arange(len(x)))
+    if len(first) < len(group):
         near, dist = _expand_groups(near, dist, group, k)
     return KnnGraph(*_ties_by_index(near[:, :k], dist[:, :k]), search, compared)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput
-from ds2.base.progress import Bar
+from ds2.base.hashes import fingerprint
 from ds2.models.compute import Meter
-
-SHARD = 512
-"""Texts of one shard."""
+from ds2.models.parts import Part, in_parts
 
 
 def encode(
     texts: Sequence[str],
+    folder: Path,
     *,
     model: str,
     revision: str | None,
@@ -30,46 +29,50 @@ def encode(
     device: str,
     progress: bool,
     meter: Meter,
+    identity: str,
     engine: Engine = HERE,
-) -> NDArray[np.float32]:
-    """(N, d) rows of N texts by a sentence-transformers model; not normalised.
+) -> Iterator[NDArray[np.float32]]:
+    """(n, d) rows of N texts by a sentence-transformers model, in blocks of `PART`; not normalised.
 
     Args:
+        folder: where finished blocks are kept; those that are there are not computed again.
         model: hub name or local folder; `revision` is the commit of a hub name.
         max_tokens: cut of a text; None: the model's own limit.
         device: `auto`, or torch's word for one.
         meter: told what the model read.
+        identity: of model and cut, wherever the model lies: blocks of another are not taken.
 
     Raises:
         MissingInput: the model cannot be loaded.
     """
-    make = partial(_encoder, model, revision, max_tokens, batch_size, device)
-    shards = [texts[at : at + SHARD] for at in range(0, len(texts), SHARD)]
-    rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(shards)
-    with Bar(total=len(texts), desc="embedding", unit=" texts", disable=not progress) as bar:
-        for number, (vectors, tokens, parameters) in engine.map(make, shards):
-            rows[number] = vectors
-            meter.read(parameters, tokens)
-            bar.update(len(vectors))
-    return np.concatenate(rows)
+    return in_parts(
+        texts,
+        partial(_encoder, model, revision, max_tokens, batch_size, device),
+        folder,
+        progress=progress,
+        what="embedding",
+        meter=meter,
+        engine=engine,
+        origin=lambda some: fingerprint([identity, *some]),
+    )
 
 
 def _encoder(
     model: str, revision: str | None, max_tokens: int | None, batch_size: int, device: str
-) -> Callable[[Sequence[str]], tuple[NDArray[np.float32], int, int]]:
-    """The model, loaded, as what makes rows of texts, with the tokens that it reads and its parameters."""
+) -> Callable[[Sequence[str]], Part]:
+    """The model, loaded, as what makes rows of texts."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     encoder = _with_mean_pooling(model, revision, max_tokens, device)
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
 
-    def rows(texts: Sequence[str]) -> tuple[NDArray[np.float32], int, int]:
+    def rows(texts: Sequence[str]) -> Part:
         vectors = encoder.encode(
             list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
         )
         read = encoder.tokenizer(
             list(texts), truncation=True, max_length=encoder.max_seq_length, return_attention_mask=False
         )["input_ids"]
-        return np.asarray(vectors, dtype=np.float32), sum(map(len, read)), parameters
+        return Part(np.asarray(vectors, dtype=np.float32), sum(map(len, read)), parameters)
 
     return rows
 

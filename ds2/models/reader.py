@@ -5,32 +5,23 @@ of its pieces, so that it is known which belong to an answer; each answer ends i
 For the answer tokens A of a sample and what stands before them Q:
 
     nll(A | Q) = mean over t of -log p(a_t | Q, a_<t)        tokens beyond max_tokens are cut, at the end
-
-Work is done in parts of 512 samples; a part that is whole on disk is not computed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ds2.base.drafts import replacing
-from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
-from ds2.base.number_files import DAMAGED
-from ds2.base.progress import Bar
 from ds2.config.measured_selection import MeasuredSelectionConfig
-from ds2.models.compute import Meter
+from ds2.models.parts import Part
 from ds2.models.quiet import quiet_transformers
 from ds2.pool import Message, Sample
 
-PART = 512
-"""Samples computed between two saves."""
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -40,17 +31,6 @@ class Encoded:
 
     ids: NDArray[np.int64]
     answer: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a model said of some samples, and what it read for that."""
-
-    values: NDArray[np.float64]
-    tokens: int
-    parameters: int
-    shared_tokens: int = 0
-    """Read besides, once for all parts (a target set)."""
 
 
 Compute = Callable[[Sequence[Sample]], Part]
@@ -211,48 +191,3 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
     return LanguageModel(
         model.to(device).eval(), tokenizer, min(config.max_tokens, longest), config.runtime.batch_size
     )
-
-
-def in_parts(
-    samples: Sequence[Sample],
-    make: Callable[[], Compute],
-    folder: Path,
-    *,
-    progress: bool,
-    what: str,
-    meter: Meter,
-    engine: Engine = HERE,
-) -> NDArray[np.float64]:
-    """What `make()` computes of all samples, part by part; finished parts lie in `folder` and are read, not
-    computed, the next time, unless they are damaged. `make` loads the model, where there is a part to
-    compute. `meter` is told what all parts took, whenever they were computed."""
-
-    folder.mkdir(exist_ok=True)
-    starts = range(0, len(samples), PART)
-    paths = [folder / f"{at:09d}.npz" for at in starts]
-    kept = {number: part for number, path in enumerate(paths) if (part := _read_part(path)) is not None}
-    missing = [number for number in range(len(paths)) if number not in kept]
-    with Bar(total=len(samples), desc=what, unit="sample", disable=not progress) as bar:
-        bar.update(max(0, len(samples) - PART * len(missing)))
-        shards = (samples[starts[number] : starts[number] + PART] for number in missing)
-        for done, part in engine.map(make, shards):
-            with replacing(paths[missing[done]], durable=True) as draft, draft.open("wb") as handle:
-                np.savez(handle, **asdict(part))
-            kept[missing[done]] = part
-            bar.update(min(len(part.values), len(samples) - bar.n))
-    parts = [kept[number] for number in range(len(paths))]
-    for part in parts:
-        meter.read(part.parameters, part.tokens)
-    for part in parts[:1]:
-        meter.read(part.parameters, part.shared_tokens)
-    return np.concatenate([part.values for part in parts])
-
-
-def _read_part(path: Path) -> Part | None:
-    """None: it is not there, or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            counts = {name: int(kept[name]) for name in ("tokens", "parameters", "shared_tokens")}
-            return Part(kept["values"], **counts)
-    except DAMAGED:
-        return None

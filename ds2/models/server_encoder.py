@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from ds2.models.chat.served.policy import Fate, Fault
 from ds2.models.chat.spread import shared_out
 from ds2.models.chat.tokens import estimate_tokens
 from ds2.models.kept_log import KeptLog
+from ds2.models.parts import PART
 
 FILE = "embeddings.sqlite"
 _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB)"
@@ -76,43 +79,49 @@ def check(config: ServerEmbedderConfig) -> None:
 
 def encode(
     config: ServerEmbedderConfig, texts: Sequence[str], *, folder: Path, progress: bool, engine: Engine = HERE
-) -> Vector:
-    """(N, d) rows of N texts; not normalised.
+) -> Iterator[Vector]:
+    """(n, d) rows of N texts, in blocks of `PART`, when the log holds all of them; not normalised.
 
     Args:
         folder: where the log of vectors is.
 
     Raises:
-        UserError: the server cannot be asked, or refuses a text for what it says.
+        UserError: the server cannot be asked, refuses a text for what it says, or its rows differ in width.
     """
-    rows: list[Vector | None] = [None] * len(texts)
-    waiting: dict[str, list[int]] = {}
     said = f"embedding by {config.name}"
-    with (
-        VectorLog(folder) as log,
-        Bar(total=len(texts), desc=said, unit=" texts", disable=not progress) as bar,
-    ):
-        missing: list[_Text] = []
-        for position, text in enumerate(texts):
-            cut = _fitted(text, config.max_tokens)
-            key = _key(config, cut)
-            rows[position] = log.get(key)
-            if rows[position] is not None:
-                bar.update()
-            elif key in waiting:
-                waiting[key].append(position)  # equal texts share one vector
-            else:
-                waiting[key] = [position]
-                missing.append(_Text(position, key, cut))
-        for one, vector in _by_engine(config, missing, engine):
-            log.add(one.key, vector)
-            for position in waiting[one.key]:
-                rows[position] = vector
-            bar.update(len(waiting[one.key]))
-    widths = {len(row) for row in rows if row is not None}
-    if len(widths) > 1:
-        raise UserError(f"embedder.model={config.model} gave rows of several widths: {sorted(widths)}")
-    return np.stack([row for row in rows if row is not None])
+    with VectorLog(folder) as log:
+        with Bar(total=len(texts), desc=said, unit=" texts", disable=not progress) as bar:
+            waiting: Counter[str] = Counter()
+            for one, vector in _by_engine(config, _missing(config, texts, log, waiting, bar), engine):
+                log.add(one.key, vector)
+                bar.update(waiting.pop(one.key))
+        widths: set[int] = set()
+        for at in range(0, len(texts), PART):
+            rows = [log.get(_key(config, _fitted(text, config.max_tokens))) for text in texts[at : at + PART]]
+            widths |= {len(row) for row in rows if row is not None}
+            if len(widths) > 1:
+                several = f"rows of several widths: {sorted(widths)}"
+                raise UserError(f"embedder.model={config.model} gave {several}")
+            yield np.stack([row for row in rows if row is not None])
+
+
+def _missing(
+    config: ServerEmbedderConfig,
+    texts: Iterable[str],
+    log: VectorLog,
+    waiting: Counter[str],
+    bar: Bar,
+) -> Iterator[_Text]:
+    """What is still to be asked, looked up as it is drawn; those equal to it are counted in `waiting`."""
+    for position, text in enumerate(texts):
+        cut = _fitted(text, config.max_tokens)
+        key = _key(config, cut)
+        if log.get(key) is not None:
+            bar.update()
+            continue
+        waiting[key] += 1
+        if waiting[key] == 1:
+            yield _Text(position, key, cut)
 
 
 def _key(config: ServerEmbedderConfig, text: str) -> str:
@@ -129,19 +138,20 @@ def _fitted(text: str, max_tokens: int | None) -> str:
 
 
 def _by_engine(
-    config: ServerEmbedderConfig, texts: Sequence[_Text], engine: Engine
+    config: ServerEmbedderConfig, texts: Iterator[_Text], engine: Engine
 ) -> Iterator[tuple[_Text, Vector]]:
     """Each text with its vector: asked by this process, or by actors that share the limits."""
-    if not texts:
+    first = next(texts, None)
+    if first is None:
         return
+    texts = chain([first], texts)
     if not engine.actors:
         yield from _asked(config, texts)
         return
     runtime = config.runtime
     config = replace(config, runtime=shared_out(runtime, engine.actors))
     size = config.runtime.batch_size * config.runtime.concurrency
-    shards = [texts[at : at + size] for at in range(0, len(texts), size)]
-    for _, (vectors, error) in engine.map(partial(_asker, config), shards):
+    for _, (vectors, error) in engine.map(partial(_asker, config), _batches(texts, size)):
         yield from vectors
         if error is not None:
             raise error
@@ -163,7 +173,13 @@ def _asker(
     return ask
 
 
-def _asked(config: ServerEmbedderConfig, texts: Sequence[_Text]) -> Iterator[tuple[_Text, Vector]]:
+def _batches(texts: Iterable[_Text], size: int) -> Iterator[_Batch]:
+    source = iter(texts)
+    while batch := tuple(islice(source, size)):
+        yield batch
+
+
+def _asked(config: ServerEmbedderConfig, texts: Iterable[_Text]) -> Iterator[tuple[_Text, Vector]]:
     """Each text with its vector, in whatever order they come."""
     from ds2.models.chat.served.courier import Courier
     from ds2.models.chat.served.embedding_calls import EmbeddingCalls
@@ -172,7 +188,7 @@ def _asked(config: ServerEmbedderConfig, texts: Sequence[_Text]) -> Iterator[tup
 
     address = None if config.base_url is None else root_of(config.base_url)
     connection = Connection(address, None, _GROUP, config.ca_file)
-    size, halved = config.runtime.batch_size, 0
+    halved = 0
     loop = SteppedLoop()
     client = connection.async_client(config.runtime.concurrency)
     calls = EmbeddingCalls(
@@ -185,7 +201,7 @@ def _asked(config: ServerEmbedderConfig, texts: Sequence[_Text]) -> Iterator[tup
     try:
         if (found := calls.find()) is not None:
             tqdm.write(f"{connection.name} answers below /v1: {_GROUP}.base_url={found}")
-        left: list[_Batch] = [tuple(texts[i : i + size]) for i in range(0, len(texts), size)]
+        left: Iterable[_Batch] = _batches(texts, config.runtime.batch_size)
         while left:
             again: list[_Batch] = []
             for came in courier.answers(left):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 from ds2.base.errors import UserError
 from ds2.pool.samples import PartOfSamples, Sample, StoredSamples
@@ -67,13 +67,15 @@ class Pool:
         """Each sample's answers, joined by a space: what a rating is of, and what training learns."""
         return [" ".join(m.text for m in sample.messages if m.is_answer) for sample in self.samples]
 
-    def conversations(self) -> list[str]:
-        """Each sample as `### role: text`, one message a line: what the paper's raters and embedders read."""
-        return [self.conversation(position) for position in range(len(self))]
+    def conversations(self) -> Sequence[str]:
+        """Each sample as `### role: text`, one message a line: what the paper's raters and embedders read.
+        One is rendered when it is asked for; all of them may not fit into memory.
+        """
+        return _Conversations(self.samples)
 
     def conversation(self, position: int) -> str:
         """One sample, rendered so."""
-        return "".join(f"### {m.role}: {m.text}\n" for m in self.samples[position].messages)
+        return self.conversations()[position]
 
     def named(self, position: int) -> str:
         """One sample in an error: its id, file and row."""
@@ -114,6 +116,29 @@ class Pool:
     @property
     def _stored(self) -> StoredSamples | PartOfSamples | None:
         return self.samples if isinstance(self.samples, StoredSamples | PartOfSamples) else None
+
+
+class _Conversations(Sequence[str]):
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, position: int) -> str: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> list[str]: ...
+
+    def __getitem__(self, position: int | slice) -> str | list[str]:
+        if isinstance(position, slice):
+            return [_rendered(sample) for sample in self._samples[position]]
+        return _rendered(self._samples[position])
+
+
+def _rendered(sample: Sample) -> str:
+    return "".join(f"### {m.role}: {m.text}\n" for m in sample.messages)
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

@@ -16,7 +16,7 @@ from ds2.method.knn import KnnGraph
 
 def test_embeddings_come_back_mapped_from_disk(tmp_path: Path) -> None:
     vectors = np.eye(3, 4, dtype=np.float32)
-    write_embeddings(tmp_path, vectors)
+    assert write_embeddings(tmp_path, 3, [vectors[:2], vectors[2:]]) == 4
     back = read_embeddings(tmp_path)
     assert isinstance(back, np.memmap)
     assert np.array_equal(back, vectors)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ds2.base.errors import UserError
-from ds2.base.number_files import read_score_file, write_array
+from ds2.base.number_files import read_score_file, write_array, write_rows
 
 SCORES = [0.0, 3.0, 5.0] * 20
 
@@ -108,8 +108,35 @@ def test_an_array_is_read_as_it_was_written(tmp_path, shape):
         np.testing.assert_array_equal(read, one)
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 50])
+def test_rows_written_in_blocks_are_the_file_of_the_whole_array(tmp_path, size):
+    array = np.arange(21, dtype=np.float32).reshape(7, 3)
+    blocks = [array[at : at + size] for at in range(0, 7, size)]
+    assert write_rows(tmp_path / "blocks.npy", 7, iter(blocks)) == (7, 3)
+    write_array(tmp_path / "whole.npy", array)
+    assert (tmp_path / "blocks.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_rows_that_are_not_as_promised_are_no_file_without_an_error(tmp_path):
+    three = np.zeros((3, 2), dtype=np.float32)
+    for count, blocks in (
+        (4, [three]),
+        (5, [three, three]),
+        (6, [three, three[:, :1]]),
+        (6, [three, three.astype(np.float64)]),
+    ):
+        with pytest.raises(ValueError, match="rows came|unlike the first"):
+            write_rows(tmp_path / "a.npy", count, blocks)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("numbers", [1, 3000])
 def test_a_full_disk_is_an_error_wherever_in_the_array_it_is_met(numbers):
     with pytest.raises(OSError, match="No space left"):
         write_array(Path("/dev/full"), np.zeros(numbers))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_an_error_whichever_block_meets_it():
+    with pytest.raises(OSError, match="No space left"):
+        write_rows(Path("/dev/full"), 6, [np.zeros((3, 2)), np.zeros((3, 2))])

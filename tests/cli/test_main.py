@@ -102,9 +102,10 @@ def test_an_interrupt_is_one_line_and_exit_code_130(arguments, capsys, monkeypat
 
     monkeypatch.setattr("ds2.runs.stages.rate.rate", interrupted)
     assert cli.run(arguments) == 130
-    assert "the same command continues from the last finished stage, a rating from its last answer" in (
-        capsys.readouterr().err
+    said = (
+        "the same command continues from the last finished stage, a rating from its last answer, an embedding"
     )
+    assert f"{said} from its last block" in capsys.readouterr().err
 
 
 def test_a_multirun_shares_stages(arguments, capsys):

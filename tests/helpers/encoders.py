@@ -7,13 +7,13 @@ from pathlib import Path
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "user", "assistant", "question", "red", "tree")
 
 
-def tiny_encoder(folder: Path) -> Path:
+def tiny_encoder(folder: Path, seed: int = 0) -> Path:
     """Write one below a folder, as sentence-transformers loads it; where it is. Needs torch, transformers."""
     import torch
     import transformers
 
     (folder / "vocab.txt").write_text("\n".join(WORDS))
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = transformers.BertConfig(
         vocab_size=len(WORDS),
         hidden_size=32,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -17,11 +18,12 @@ WORDS = "red green blue tree house river stone cloud night music bread water pap
 
 
 def embed(texts: list[str], folder: Path, meter: Meter | None = None) -> NDArray[np.float32]:
-    rows = encode(
-        texts, model=str(folder), revision=None, max_tokens=None, batch_size=64, device="auto",
-        progress=False, meter=meter or Meter(),
-    )  # fmt: skip
-    return unit_rows(rows).vectors
+    with TemporaryDirectory() as kept:
+        rows = encode(
+            texts, Path(kept), model=str(folder), revision=None, max_tokens=None, batch_size=64,
+            device="auto", progress=False, meter=meter or Meter(), identity="",
+        )  # fmt: skip
+        return unit_rows(np.concatenate(list(rows))).vectors
 
 
 def test_a_sentence_transformers_folder_embeds_by_mean_pooling(tmp_path):

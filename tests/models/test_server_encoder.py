@@ -18,6 +18,7 @@ from ds2.base.errors import UserError
 from ds2.config import ServerEmbedderConfig
 from ds2.config.compose import compose
 from ds2.config.curation import ServerEmbedderRuntime
+from ds2.models import server_encoder
 from ds2.models.chat.served import courier
 from ds2.models.chat.served.embedding_calls import EmbeddingCalls
 from ds2.models.chat.served.policy import Fault
@@ -73,7 +74,7 @@ def embed(folder: Path, server: EmbeddingServer, texts: list[str] = TEXTS, **opt
         config = ServerEmbedderConfig(
             **{"name": "e", "model": "m", "base_url": server.url, "runtime": runtime, **options}
         )
-        return encode(config, texts, folder=folder, progress=False)
+        return np.concatenate(list(encode(config, texts, folder=folder, progress=False)))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -93,6 +94,19 @@ def test_what_the_log_holds_is_not_asked_again_and_needs_no_server(tmp_path):
     again = embed(tmp_path, EmbeddingServer(), base_url="http://127.0.0.1:9/v1")
     assert again.tolist() == second[:10].tolist()
     assert len(embed(tmp_path, (other := EmbeddingServer()), model="other")) == len(other.texts) == 10
+
+
+def test_rows_come_in_blocks_and_equal_texts_are_asked_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_encoder, "PART", 3)
+    server = EmbeddingServer()
+    texts = [*TEXTS, *TEXTS]
+    with running(server):
+        runtime = ServerEmbedderRuntime(batch_size=4, timeout=20.0)
+        config = ServerEmbedderConfig(name="e", model="m", base_url=server.url, runtime=runtime)
+        blocks = list(encode(config, texts, folder=tmp_path, progress=False))
+    assert [len(block) for block in blocks] == [3, 3, 3, 3, 3, 3, 2]
+    assert np.concatenate(blocks).tolist() == [vector(text) for text in texts]
+    assert sorted(server.texts) == TEXTS
 
 
 def test_a_busy_server_is_asked_again(tmp_path):

@@ -38,7 +38,7 @@ def test_a_pool_is_the_same_in_every_shape_and_kind_of_file(tmp_path, kind):
     expected, scores = pool_of(written(tmp_path / "usual", ROWS, "chat messages"), "chat messages")
     pool, given = pool_of(written(tmp_path / "other", ROWS, kind), kind)
     assert (pool.ids, pool.sources, given) == (expected.ids, expected.sources, scores)
-    assert pool.conversations() == expected.conversations()
+    assert list(pool.conversations()) == list(expected.conversations())
     assert pool.answers() == expected.answers()
     assert pool.dropped == {}
 

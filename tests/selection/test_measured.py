@@ -15,7 +15,6 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.config.measured_selection import Band, IfdSelectionConfig, MeasuredSelectionConfig, ModelRuntime
 from ds2.models import reader, tiny
-from ds2.models.compute import Meter
 from ds2.pool import Message, Sample
 from ds2.runs.chain import Chain
 from ds2.runs.pools import pool_of
@@ -116,56 +115,6 @@ def test_the_bands_of_perplexity(ask):
     inputs = {"values": values}
     bands = {band: ask("perplexity", 2, size=6, inputs=inputs, band=band).positions.tolist() for band in Band}
     assert bands == {Band.low: [0, 4], Band.middle: [2, 4], Band.high: [5, 1]}
-
-
-class Parts:
-    """A measurement in parts of two samples; `seen`: the sizes of those that were computed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.seen = folder, list[int]()
-
-    def compute(self, samples, fail_at):
-        self.seen.append(len(samples))
-        if len(self.seen) == fail_at:
-            raise KeyboardInterrupt
-        values = np.array([float(len(s.messages)) for s in samples])
-        return reader.Part(values, tokens=10 * len(samples), parameters=7, shared_tokens=3)
-
-    def run(self, meter, fail_at=None):
-        self.seen.clear()
-        return reader.in_parts(
-            SAMPLES, lambda: lambda s: self.compute(s, fail_at), self.folder, progress=False, what="test",
-            meter=meter,
-        )  # fmt: skip
-
-
-@pytest.fixture
-def parts(monkeypatch, tmp_path) -> Parts:
-    monkeypatch.setattr(reader, "PART", 2)
-    return Parts(tmp_path / "parts")
-
-
-def test_finished_parts_are_not_computed_again(parts):
-    with pytest.raises(KeyboardInterrupt):
-        parts.run(Meter(), fail_at=2)
-    meter = Meter()
-    assert parts.run(meter).tolist() == [2, 3, 4, 2, 2]
-    assert parts.seen == [2, 1]
-    # What an earlier run read counts too, and what all parts share once.
-    assert (meter.tokens, meter.flops) == (53, 2 * 7 * 53)
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 0.99])
-def test_a_part_that_is_cut_off_is_computed_again(parts, share):
-    values = parts.run(Meter()).tolist()
-    path = parts.folder / "000000002.npz"
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    meter = Meter()
-    assert parts.run(meter).tolist() == values
-    assert parts.seen == [2]
-    assert meter.tokens == 53
-    assert path.stat().st_size == len(content)
 
 
 @pytest.fixture

@@ -70,8 +70,10 @@ def _rate(run: Run) -> float:
 
 
 def _embed(run: Run) -> float:
+    """Of a neural encoder twice: what it made lies beside the embeddings until they are whole."""
     embedder = run.config.embedder
-    return 4 * len(run.pool) * (embedder.dimensions if isinstance(embedder, TfidfEmbedderConfig) else _WIDTH)
+    width = embedder.dimensions if isinstance(embedder, TfidfEmbedderConfig) else 2 * _WIDTH
+    return 4 * len(run.pool) * width
 
 
 def _measure(run: Run) -> float:

@@ -1,7 +1,8 @@
-"""Stage `embed`: a unit row for each conversation."""
+"""Stage `embed`: a unit row for each conversation; a neural encoder that is interrupted keeps its blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 from ds2.artifacts import embeddings as artifact
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.versions import version
-from ds2.base.engine import Engine
 from ds2.base.errors import UserError
+from ds2.base.hashes import fingerprint
 from ds2.base.load import load_function
 from ds2.config import EmbedderConfig, SentenceEmbedderConfig, ServerEmbedderConfig, TfidfEmbedderConfig
 from ds2.method.embedding import tfidf_svd, unit_rows
 from ds2.models import encoder, server_encoder
 from ds2.models.compute import NO_MODEL, SERVER, UNKNOWN, Compute, Meter
-from ds2.pool import Pool
 from ds2.rating import by_model
 from ds2.runs.context import Context, identity
 
@@ -38,22 +38,36 @@ def step(run: Context) -> Step:
     elif isinstance(embedder, ServerEmbedderConfig):
         server_encoder.check(embedder)
         values = identity(embedder, drop=("base_url", "ca_file"))
-    answers = Path(run.config.paths.artifacts) / by_model.FOLDER
+    in_blocks = isinstance(embedder, SentenceEmbedderConfig) and embedder.implementation is None
 
     def compute(folder: Path) -> Outcome:
-        meter = Meter()
-        vectors = _vectors(embedder, run.pool.load(), commit, answers, meter, run.progress, run.engine)
-        embeddings = unit_rows(vectors)
-        artifact.write_embeddings(folder, embeddings.vectors)
-        count, width = embeddings.vectors.shape
-        without = embeddings.without_terms
+        meter, without = Meter(), 0
+
+        def rows() -> Iterator[NDArray[np.float32]]:
+            nonlocal without
+            at = 0
+            for vectors in _vectors(run, commit, artifact.parts(folder), fingerprint(values), meter):
+                unit = unit_rows(vectors, at)
+                without += unit.without_terms
+                at += len(vectors)
+                yield unit.vectors
+
+        count = len(run.pool.load())
+        width = artifact.write_embeddings(folder, count, rows())
         warnings = (f"{without} texts have no known term; they share one fixed vector",) if without else ()
         counts = {"samples": count, "dimensions": width, "without_terms": without}
         return Outcome(counts, warnings, _compute(embedder, meter))
 
     slug = f"{run.pool.name}-{embedder.name}"
     return Step(
-        "embed", version("embed"), slug, values, run.inputs(pool=True), compute, package=embedder.package
+        "embed",
+        version("embed"),
+        slug,
+        values,
+        run.inputs(pool=True),
+        compute,
+        scratch=artifact.SCRATCH if in_blocks else (),
+        package=embedder.package,
     )
 
 
@@ -68,42 +82,43 @@ def _compute(embedder: EmbedderConfig, meter: Meter) -> Compute:
 
 
 def _vectors(
-    embedder: EmbedderConfig,
-    pool: Pool,
-    commit: str | None,
-    answers: Path,
-    meter: Meter,
-    progress: bool,
-    engine: Engine,
-) -> NDArray[np.float32]:
+    run: Context, commit: str | None, parts: Path, identity: str, meter: Meter
+) -> Iterable[NDArray[np.float32]]:
+    """Blocks of rows, not normalised; those of a neural encoder one at a time."""
+    embedder, pool = run.config.embedder, run.pool.load()
     if embedder.implementation is not None:
         vectors = np.asarray(load_function(embedder.implementation)(embedder, pool), dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(pool):
             raise UserError(
                 f"{embedder.implementation} must return {len(pool)} rows, got shape {vectors.shape}"
             )
-        return vectors
+        return [vectors]
     if isinstance(embedder, TfidfEmbedderConfig):
-        return tfidf_svd(
-            pool.contents(),
-            dimensions=embedder.dimensions,
-            min_df=embedder.min_df,
-            max_df=embedder.max_df,
-        )
+        return [
+            tfidf_svd(
+                pool.contents(),
+                dimensions=embedder.dimensions,
+                min_df=embedder.min_df,
+                max_df=embedder.max_df,
+            )
+        ]
     if isinstance(embedder, SentenceEmbedderConfig):
         return encoder.encode(
             pool.conversations(),
+            parts,
             model=embedder.model,
             revision=commit,
             max_tokens=embedder.max_tokens,
             batch_size=embedder.runtime.batch_size,
             device=embedder.runtime.device,
-            progress=progress,
+            progress=run.progress,
             meter=meter,
-            engine=engine,
+            identity=identity,
+            engine=run.engine,
         )
     if isinstance(embedder, ServerEmbedderConfig):
+        answers = Path(run.config.paths.artifacts) / by_model.FOLDER
         return server_encoder.encode(
-            embedder, pool.conversations(), folder=answers, progress=progress, engine=engine
+            embedder, pool.conversations(), folder=answers, progress=run.progress, engine=run.engine
         )
     raise TypeError(f"unknown kind of embedder: {type(embedder).__name__}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config.measured_selection import IfdSelectionConfig
-from ds2.models import reader
+from ds2.models import parts, reader
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
@@ -33,18 +33,18 @@ def measure(
     progress: bool,
 ) -> NDArray[np.float64]:
     """(N,) IFD; NaN where no answer token lies within `max_tokens`."""
-    ratio = reader.in_parts(
+    ratios = parts.in_parts(
         pool.samples, partial(_log_ratio, model, revision, config), workspace.parts, progress=progress,
         what="ifd", meter=workspace.meter, engine=workspace.engine,
     )  # fmt: skip
-    return np.exp(ratio)
+    return np.asarray(np.exp(np.concatenate(list(ratios))))
 
 
 def _log_ratio(model: str, revision: str | None, config: IfdSelectionConfig) -> reader.Compute:
     """The model, loaded, as what gives log IFD."""
     lm = reader.load(model, revision, config)
 
-    def log_ratio(samples: Sequence[Sample]) -> reader.Part:
+    def log_ratio(samples: Sequence[Sample]) -> parts.Part:
         together, alone = [], []
         for sample in samples:
             asked, answers = lm.conversation(sample), lm.answers(sample)

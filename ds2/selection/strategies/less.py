@@ -26,7 +26,8 @@ from ds2.base.progress import Bar
 from ds2.config.measured_selection import LessSelectionConfig
 from ds2.models import reader
 from ds2.models.compute import Meter
-from ds2.models.reader import PART, Encoded, LanguageModel
+from ds2.models.parts import PART
+from ds2.models.reader import Encoded, LanguageModel
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.strategies.lora_gradients import (

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.config.measured_selection import Band, PerplexitySelectionConfig
-from ds2.models import reader
+from ds2.models import parts, reader
 from ds2.pool import Pool, Sample
 from ds2.selection.request import Choice, Request
 from ds2.selection.top import choose_top
@@ -35,17 +35,17 @@ def measure(
     def make() -> reader.Compute:
         lm = reader.load(model, revision, config)
 
-        def part(samples: Sequence[Sample]) -> reader.Part:
+        def part(samples: Sequence[Sample]) -> parts.Part:
             texts = [lm.conversation(sample) for sample in samples]
             return lm.part(lm.mean_nll(texts), texts)
 
         return part
 
-    nll = reader.in_parts(
+    nll = parts.in_parts(
         pool.samples, make, workspace.parts, progress=progress, what="perplexity", meter=workspace.meter,
         engine=workspace.engine,
     )  # fmt: skip
-    return np.exp(nll)
+    return np.asarray(np.exp(np.concatenate(list(nll))))
 
 
 def choose(request: Request[PerplexitySelectionConfig]) -> Choice:

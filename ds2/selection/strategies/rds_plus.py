@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import FilesPoolConfig
 from ds2.config.measured_selection import RdsPlusSelectionConfig
-from ds2.models import reader
+from ds2.models import parts, reader
 from ds2.pool import Pool, PoolSource, Sample
 from ds2.selection.filters import Eligible
 from ds2.selection.request import Choice, Request
@@ -43,17 +43,18 @@ def measure(
         wanted = [lm.conversation(query) for query in queries]
         target = _unit(lm.weighted_states(wanted))
 
-        def part(samples: Sequence[Sample]) -> reader.Part:
+        def part(samples: Sequence[Sample]) -> parts.Part:
             texts = [lm.conversation(sample) for sample in samples]
             similarity = _unit(lm.weighted_states(texts)) @ target.T
             return lm.part(similarity, texts, shared=reader.tokens_of(wanted))
 
         return part
 
-    return reader.in_parts(
+    similarities = parts.in_parts(
         pool.samples, make, workspace.parts, progress=progress, what="hidden states", meter=workspace.meter,
         engine=workspace.engine,
     )  # fmt: skip
+    return np.concatenate(list(similarities))
 
 
 def read_target(path: str) -> Sequence[Sample]:
