@@ -8,8 +8,10 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
+from helpers.encoders import tiny_encoder
 from helpers.faults import CHAINS, ISOLATED, SHORTEST, TUNED, Place, end, wait
 
 LEAVES = ("finetune", "evaluate")
@@ -18,15 +20,18 @@ LAST_WORDS = 30
 """Seconds that a scheduler gives between SIGTERM and SIGKILL."""
 
 
-def strike(place: Place, stage: str, after: float, number: int) -> tuple[int | None, str]:
-    """Send the signal so many seconds after the stage has begun: the exit code and what was said; None: the
-    command had ended before. SIGKILL and SIGTERM go to the command alone, as from a scheduler, the others to
-    all of it, as from a terminal.
+def strike(
+    place: Place, begun: str | Callable[[], bool], after: float, number: int
+) -> tuple[int | None, str]:
+    """Send the signal so many seconds after the stage, or what is looked for, has begun: the exit code and
+    what was said; None: the command had ended before. SIGKILL and SIGTERM go to the command alone, as from a
+    scheduler, the others to all of it, as from a terminal.
     """
     with (place.folder / "said").open("w+") as said:
         process = place.start(said)
         try:
-            assert wait(lambda: place.computing(stage) or process.poll() is not None, 120)
+            seen = begun if callable(begun) else lambda: place.computing(begun)
+            assert wait(lambda: seen() or process.poll() is not None, 120)
             time.sleep(after)
             if process.poll() is not None:
                 return None, ""
@@ -107,6 +112,39 @@ def test_a_command_is_struck_at_any_moment_from_its_first(number, tmp_path, quie
         name = "kill -9" if number == signal.SIGKILL else f"{number.name} ({POLITE[number]})"
         tally(
             name, "whole command, from its start", again if fine else f"{process.returncode}: {again}", fine
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_neural_embedding_goes_on_from_its_blocks(number, tmp_path, moments, tally):
+    pytest.importorskip("sentence_transformers", reason="sentence_transformers is not installed")
+    blocks = 6
+    options = (f"pool.samples={512 * blocks}", "until=embed", "embedder=sentence_transformers",
+               f"embedder.model={tiny_encoder(tmp_path)}", "embedder.runtime.batch_size=2")  # fmt: skip
+    whole = Place(tmp_path / "whole", options, ("embed", "report"))
+    code, output = whole.run()
+    assert code == 0, output
+    for i, share in enumerate(moments):
+        place = Place(tmp_path / str(i), options, whole.stages)
+        kept = place.store / "embed"
+        wanted = int(share / 1.1 * blocks)
+
+        def some(kept=kept, wanted=wanted) -> bool:
+            return any(kept.glob(".partial-*")) and len([*kept.rglob("*.npz")]) >= wanted
+
+        code, said = strike(place, some, 0, number)
+        left = len([*kept.rglob("*.npz")])
+        again = place.rerun(whole) if place.all_ended() else f"processes outlive it: {place.living()}"
+        fine = again == "equal" and "Traceback" not in said and (code is None or left >= wanted)
+        fine = fine and code in (None, -number, POLITE.get(number))
+        if number == signal.SIGTERM and code is not None:
+            fine = fine and "an embedding from its last block" in said
+        name = "kill -9" if number == signal.SIGKILL else f"{number.name} ({POLITE[number]})"
+        tally(
+            name,
+            "embed, a neural encoder",
+            again if fine else f"{code}, {left} of {wanted} kept: {again}",
+            fine,
         )
 
 
