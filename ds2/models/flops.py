@@ -7,11 +7,17 @@ operations, which grow with the context, are left out, as is usual (Kaplan et al
 
 from __future__ import annotations
 
+import re
+
 PEAKS = {
     "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12,
     "A10": 125e12, "V100": 125e12, "T4": 65e12, "RTX 4090": 165e12, "RTX 3090": 71e12,
 }  # fmt: skip
-"""Part of a card's name -> dense operations a second in 16 bits, from NVIDIA's data sheets."""
+"""Words of a card's name, the longer ones first -> dense operations a second in 16 bits, from NVIDIA's data
+sheets.
+"""
+ANOTHER_CARD = frozenset({"NVL", "MIG", "Laptop", "Ti", "D", "Max"})
+"""Words behind a card's name that make it another one, slower or faster: a slice of it (MIG), a laptop's."""
 
 
 def training(parameters: int, tokens: int) -> float:
@@ -34,11 +40,17 @@ def done_per_token(parameters: int, trained: int) -> float:
     return 4.0 * parameters + 2.0 * trained
 
 
+def peak_of(card: str) -> float | None:
+    """Operations a second that a card of this name can reach; None: one that is not listed."""
+    words = re.split(r"[\s_-]+", card)
+    if not ANOTHER_CARD.isdisjoint(words):
+        return None
+    name = f" {' '.join(words)} "
+    return next((peak for listed, peak in PEAKS.items() if f" {listed} " in name), None)
+
+
 def peak_of_device() -> float | None:
     """Operations a second that this GPU can reach; None: no GPU, or one that is not listed."""
     import torch
 
-    if not torch.cuda.is_available():
-        return None
-    name = torch.cuda.get_device_name()
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    return peak_of(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
