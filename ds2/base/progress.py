@@ -1,4 +1,4 @@
-"""Progress that never falls silent: a bar in a terminal or a notebook, a line a minute in a log.
+"""Progress that never falls silent: a bar in a terminal or a notebook, a line every ten seconds in a log.
 
 A log is what is neither terminal nor notebook: there a bar drawn many times a second would fill the file.
 """
@@ -24,14 +24,17 @@ _NOTEBOOK = any(base.__name__ == "tqdm_notebook" for base in tqdm.__mro__)
 class Bar(tqdm):  # type: ignore[type-arg]
     """tqdm's bar. In a terminal it is drawn anew at least every `SILENCE` seconds: its clock shows that work
     goes on where a step or an answer takes long. In a log it is a line of its own, with rate and time left,
-    at most every `LOGGED` seconds. A notebook has tqdm's widget, or without ipywidgets a bar of text, from
-    the first second on, drawn once a second: a saved notebook keeps every drawing.
+    at most every `LOGGED` seconds and at least every `SILENCE`. A notebook has tqdm's widget, or without
+    ipywidgets a bar of text, from the first second on, drawn once a second: a saved notebook keeps every
+    drawing.
     """
 
     SILENCE = 10.0
     """Seconds."""
-    LOGGED = 60.0
-    """Seconds."""
+    LOGGED = 9.0
+    """Seconds: what is due is looked for every second, so that no silence is longer than `SILENCE`. A day of
+    work is a log of one megabyte.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._ended = Event()
@@ -45,7 +48,8 @@ class Bar(tqdm):  # type: ignore[type-arg]
             options |= {"mininterval": 1.0, "position": 0, "ncols": options.get("ncols") or 100}
         super().__init__(*args, **options)
         if not self.disable:
-            drawing = (weakref.ref(self), self._ended, self.SILENCE)
+            wait = self.SILENCE / 10 if self._in_log else self.SILENCE
+            drawing = (weakref.ref(self), self._ended, wait)
             Thread(target=_keep_drawing, args=drawing, name="progress", daemon=True).start()
 
     def display(self, *args: Any, **options: Any) -> Any:
@@ -118,6 +122,7 @@ def _run_clock(name: str, ended: Event) -> None:
         elif mine is None:
             mine = Bar(desc=name, bar_format="{desc}: {elapsed}", leave=False, delay=0)
             mine.start_t = began
+            mine._said -= Bar.LOGGED  # nothing has been written since this work began
             mine.refresh()
     if mine is not None:
         mine.close()

@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -63,6 +64,31 @@ def test_a_log_gets_whole_lines_with_rate_and_time_left_and_not_before_they_are_
     assert 1 <= len(lines) <= 5
     assert "\r" not in log.getvalue()
     assert all(re.match(r"judge: +\d+%\|.*\| \d/3 \[\d\d:\d\d<.*it", line) for line in lines)
+
+
+def test_no_log_is_silent_for_more_than_ten_seconds(monkeypatch) -> None:
+    """In a twentieth of the time: a step that never ends is written as often as a terminal draws it."""
+    assert Bar.LOGGED < Bar.SILENCE == 10
+    monkeypatch.setattr(Bar, "SILENCE", Bar.SILENCE / 20)
+    monkeypatch.setattr(Bar, "LOGGED", Bar.LOGGED / 20)
+    log, written = io.StringIO(), []
+    began = time.monotonic()
+    with Bar(total=3, desc="fine-tune", file=log):
+        while time.monotonic() - began < 2.2:
+            time.sleep(0.01)
+            if log.getvalue().count("\n") > len(written):
+                written.append(time.monotonic())
+    gaps = [later - earlier for earlier, later in pairwise([began, *written])]
+    assert len(gaps) >= 3
+    assert max(gaps) < 0.7, "one look late at most, on a busy machine a little more"
+
+
+def test_work_without_a_bar_is_written_to_a_log_when_it_has_been_silent_once(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Bar, "SILENCE", 0.2)
+    monkeypatch.setattr(Bar, "LOGGED", 60.0)
+    with clock("curate"):
+        time.sleep(0.5)
+    assert re.fullmatch(r"curate: 00:0\d\n", capsys.readouterr().err)
 
 
 def test_work_without_a_bar_shows_its_clock_and_leaves_the_place_to_a_bar(monkeypatch, capsys) -> None:
