@@ -10,23 +10,19 @@ Parts, each in a process of its own:
     lora        LoRA on a model of Llama-3.1-8B's shape and random weights, rows packed to about 4,096 tokens
     liger       the same with Liger's fused norms, positions and gated layers
     four_bit    the same with the base model in 4 bits (bitsandbytes)
+    fsdp        the same by two processes that share the weights out (FSDP 2), on two cards; --toy: a CPU
     rating      ratings a second by vLLM of the same model, the paper's prompt, prefixes cached
     rating_transformers    the same by transformers
 
 A part that cannot run here is skipped with the reason; one that fails, or is not done in time, is named, and
 the exit code is 1. Writes gpu-CARD.json and .md into benchmarks/results, with --toy into build/gpu-toy, with
---out DIR there.
+--out DIR there; parts that an earlier call measured on the card stay, with their date.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
 import json
-import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -38,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu_results import RATED_TOKENS, Figures, machine, write
 from numpy.typing import NDArray
 from random_llama import LLAMA_3_1_8B, TOY, random_llama
 
@@ -45,12 +42,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 LIMIT = 12 * 60
 """Seconds for all parts together."""
-REFERENCES = {
-    "lora": "NeMo AutoModel's published LoRA of Llama-3.1-8B on one H100: 12,473 tokens/s, 41 % MFU",
-    "rating": "TensorRT-LLM on one H100, FP8: about 100 ratings/s of 568 tokens",
-}
-"""Part -> a published figure to read it beside."""
-Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,6 +59,7 @@ FULL = Size(300_000, 1024, 3000, steps=8, rank=64, ratings=2000, shape=LLAMA_3_1
 SMALL = Size(3000, 64, 60, steps=4, rank=8, ratings=24, shape=TOY)
 SAMPLE_TOKENS = 512
 """Tokens of a sample, 8 of which share a row: 4,096."""
+FSDP = ROOT / "conf" / "finetune" / "accelerate" / "fsdp.yaml"
 
 
 def embeddings(size: Size) -> NDArray[np.float32]:
@@ -84,6 +76,12 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cards() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def graph(size: Size, _: Path) -> Figures:
@@ -144,12 +142,18 @@ def four_bit(size: Size, folder: Path) -> Figures:
     return _fine_tune(size, folder, four_bit=True)
 
 
-def _fine_tune(size: Size, folder: Path, *, four_bit: bool = False, kernels: str = "torch") -> Figures:
-    """The recipe as it stands, `finetune.runtime.packing=true`."""
-    from ds2.config import FinetuneConfig, FinetuneRuntime
+def fsdp(size: Size, folder: Path) -> Figures:
+    return _fine_tune(size, folder, devices=2)
+
+
+def _fine_tune(
+    size: Size, folder: Path, *, four_bit: bool = False, kernels: str = "torch", devices: int = 1
+) -> Figures:
+    """The recipe as it stands, `finetune.runtime.packing=true`; several devices share the weights out."""
+    from ds2.artifacts import adapter
+    from ds2.config import FinetuneConfig, FinetuneRuntime, RuntimeConfig
     from ds2.config.training import Quantization
-    from finetune.spec import FinetuneSpec
-    from finetune.train import train
+    from ds2.runs import launcher
 
     base = _base(size, folder)
     rows = folder / "rows.jsonl"
@@ -162,13 +166,21 @@ def _fine_tune(size: Size, folder: Path, *, four_bit: bool = False, kernels: str
         name="gpu", rank=size.rank, max_steps=size.steps, total_batch=16, max_tokens=2048, dropout=0.0,
         quantization=Quantization.nf4 if four_bit else Quantization.none,
         dtype="bfloat16" if device() == "cuda" else "float32",
-        runtime=FinetuneRuntime(device_batch=8, packing=True, save_every_epoch=False,
-                                kernels=kernels),
+        runtime=FinetuneRuntime(
+            device_batch=8, packing=True, save_every_epoch=False, kernels=kernels, devices=devices,
+            accelerate_config=None if devices == 1 else str(FSDP),
+        ),
     )  # fmt: skip
-    out = folder / f"{kernels}{'_four_bit' if four_bit else ''}"
-    metrics = train(FinetuneSpec(str(base), None, str(rows), str(out), 0, config))
-    tokens = metrics["tokens"] / metrics["steps"] / metrics["accumulation"]
+    out = folder / f"{kernels}{'_four_bit' if four_bit else ''}_{devices}"
+    out.mkdir()
+    launcher.finetune(
+        base_model=str(base), base_name=None, revision=None, train_file=rows, output_dir=out, seed=0,
+        config=config, runtime=RuntimeConfig(isolate="false"),
+    )  # fmt: skip
+    metrics = adapter.read_metrics(out)
+    tokens = metrics["tokens"] / metrics["steps"] / metrics["accumulation"] / metrics["devices"]
     return {
+        "devices": metrics["devices"], "parallelism": metrics["parallelism"],
         "parameters": metrics["parameters"], "trained": metrics["trainable_parameters"],
         "tokens a row": round(tokens), "steps": metrics["steps"],
         "tokens/s": round(metrics["tokens_per_second"], 1),
@@ -198,7 +210,14 @@ def _rate(count: int, folder: Path, size: Size, backend: str) -> Figures:
         runtime=RaterRuntime(batch_size=64),
     )  # fmt: skip
     opened = open_backend(config, answer_form(config.reading), None, Place(Path()))
-    return {**ask(f"{backend}, expected", opened, config, count), "a token is": "a byte"}
+    told = ask(f"{backend}, expected", opened, config, count)
+    a_prompt = told["prompt tokens"] / count
+    read = a_prompt * (1 - told["of these cached"])
+    return {
+        **told, "a token is": "a byte", "tokens a prompt": round(a_prompt),
+        f"ratings a second of {RATED_TOKENS} tokens that are not cached":
+            round(told["ratings a second"] * read / RATED_TOKENS, 2),
+    }  # fmt: skip
 
 
 def _base(size: Size, folder: Path) -> Path:
@@ -211,7 +230,7 @@ def _base(size: Size, folder: Path) -> Path:
 
 PARTS: dict[str, Callable[[Size, Path], Figures]] = {
     "graph": graph, "curation": curation, "lora": lora, "liger": liger, "four_bit": four_bit,
-    "rating": rating, "rating_transformers": rating_transformers,
+    "fsdp": fsdp, "rating": rating, "rating_transformers": rating_transformers,
 }  # fmt: skip
 
 
@@ -222,6 +241,8 @@ def why_not(part: str, *, toy: bool) -> str | None:
         return "no CUDA device (--toy works without)"
     if part in ("liger", "four_bit") and not cuda:
         return "no CUDA device"
+    if part == "fsdp" and cuda and cards() < 2:
+        return "one card: two processes share the weights out over two"
     package = {"liger": "liger_kernel", "four_bit": "bitsandbytes", "rating": "vllm"}.get(part)
     if package is not None and find_spec(package) is None:
         return f"{package} is not installed"
@@ -248,38 +269,6 @@ def measured(part: str, *, toy: bool, folder: Path, until: float) -> Figures:
     return figures | {"whole part, seconds": round(time.monotonic() - began, 1)}
 
 
-def machine() -> dict[str, Any]:
-    import torch
-
-    cuda = torch.cuda.is_available()
-    packages = [name for name in ("torch", "transformers", "peft", "bitsandbytes", "liger_kernel", "vllm")
-                if find_spec(name)]  # fmt: skip
-    return {
-        "card": torch.cuda.get_device_name() if cuda else f"no GPU ({platform.machine()})",
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-
-
-def as_markdown(setting: dict[str, Any], results: dict[str, Figures], *, toy: bool) -> str:
-    lines = [f"# {setting['card']}", ""]
-    if toy:
-        lines += ["**Toy sizes: this shows that the parts run, and says nothing about speed.**", ""]
-    lines += [f"`python benchmarks/gpu.py{' --toy' if toy else ''}`. " +
-              ", ".join(f"{key} {value}" for key, value in setting.items() if key != "card"), ""]  # fmt: skip
-    for part, figures in results.items():
-        lines += [f"## {part}", "", "| | |", "|---|---:|"]
-        lines += [f"| {name} | {_cell(value)} |" for name, value in figures.items()]
-        lines += ["", *([REFERENCES[part] + ".", ""] if part in REFERENCES else [])]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else "not known" if value is None else str(value)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -304,18 +293,6 @@ def main() -> int:
             write(out, setting, results, toy=options.toy)
     failed = any("failed" in figures for figures in results.values())
     return 1 if failed or all("skipped" in figures for figures in results.values()) else 0
-
-
-def write(out: Path, setting: dict[str, Any], results: dict[str, Figures], *, toy: bool) -> None:
-    """What is known so far; nothing where no part has run."""
-    if all("skipped" in figures for figures in results.values()):
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    card = re.sub(r"[^a-z0-9]+", "-", setting["card"].lower()).strip("-")
-    content = {"machine": setting, "toy": toy, "results": results, "references": REFERENCES}
-    (out / f"gpu-{card}.json").write_text(json.dumps(content, indent=2) + "\n")
-    (out / f"gpu-{card}.md").write_text(as_markdown(setting, results, toy=toy))
-    print(f"{out}/gpu-{card}.md", flush=True)
 
 
 if __name__ == "__main__":  # vLLM starts processes that import this file again
