@@ -20,14 +20,14 @@ from ds2.config.paths import path_fields
 from ds2.config.plugins import search_folders
 from ds2.runs.expected import ExpectedRun, State
 from experiments.grid import Grid
-from experiments.plan import need_of
+from experiments.needs import NotKnown, wall_hours
 
 _FIRST_LINES = "#!/bin/bash\n#SBATCH --job-name={name}\n"
 """By which a script of an earlier export is known."""
 _SCRIPT = """#SBATCH --gpus=1
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=64G
-#SBATCH --time={hours}:00:00
+{limit}
 #SBATCH --output={name}-%j.log
 # Two minutes before its time is up the run keeps a checkpoint; submitted again, it goes on from there.
 #SBATCH --signal=B:TERM@120
@@ -38,6 +38,8 @@ set -euo pipefail
 cd "${{DS2_HOME:?the folder of the clone}}"
 exec {command}
 """
+DEFAULT_HOURS = 24
+"""The time limit of a run of which nobody here knows how long it takes."""
 _PLAIN = re.compile(r"[\w./:@+-]+", re.ASCII)
 """A path that Hydra takes without quotes."""
 
@@ -102,14 +104,24 @@ def _replace(folder: Path, scripts: dict[str, str]) -> None:
 
 
 def _script(name: str, run: ExpectedRun) -> str:
-    hours = int(2 * need_of(run.config).hours) + 1  # twice the estimate: it is one
     paths = _paths_of(run.config) | _search_path(run.overrides)
     given = [o for o in run.overrides if o.partition("=")[0].lstrip("+") not in paths]
     command = shlex.join(["ds2", *given, *(f"{key}={value}" for key, value in paths.items())])
     said = "\n".join(f"#   {key}={printable(value)}".replace("\n", "\\n") for key, value in paths.items())
     return _FIRST_LINES.format(name=name) + _SCRIPT.format(
-        name=name, hours=hours, paths=said, command=command
+        name=name, limit=_limit(run.config), paths=said, command=command
     )
+
+
+def _limit(config: RunConfig) -> str:
+    """The line of the time limit: twice the estimate, for it is one."""
+    try:
+        return f"#SBATCH --time={int(2 * wall_hours(config)) + 1}:00:00"
+    except NotKnown as error:
+        return (
+            f"# How long it takes is not known ({error}): change this line, or sbatch --time=HOURS:00:00\n"
+            f"#SBATCH --time={DEFAULT_HOURS}:00:00"
+        )
 
 
 def _paths_of(config: RunConfig) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_an_export_that_is_cut_off_leaves_the_earlier_one(
 ) -> None:
     first = job_scripts.export(swept, "slurm", "jobs")
     before = {path: path.read_text() for path in first}
-    monkeypatch.setattr(job_scripts, "_SCRIPT", "another{name}{hours}{paths}{command}")
+    monkeypatch.setattr(job_scripts, "_SCRIPT", "another{name}{limit}{paths}{command}")
     rename = Path.rename
 
     def interrupted(path: Path, target: Path) -> Path:
@@ -128,3 +129,43 @@ def test_what_is_no_folder_for_scripts_is_refused_before_the_runs_are_looked_for
         assert says in err
         assert len(err.strip().splitlines()) == 1, shlex.quote(err)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def limit_of(folder: Path, word: str) -> int:
+    """The hours of the script whose command holds a word."""
+    (text,) = (text for each in folder.iterdir() if word in (text := each.read_text()))
+    (hours,) = re.findall(r"^#SBATCH --time=(\d+):00:00$", text, re.MULTILINE)
+    return int(hours)
+
+
+def test_a_time_limit_is_that_of_all_that_a_run_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first run of LESS passes the pool with gradients before it trains."""
+    monkeypatch.chdir(tmp_path)
+    sweep = load_sweep("main_table")
+    runs = sweep.runs([*ONE_SEED, "selection=random,perplexity_high,less"])
+    looked = expected.look(runs, tmp_path / "store", remembers=False)
+    job_scripts.export(grid.Grid(sweep, ONE_SEED, tmp_path / "store", looked), "slurm", "jobs")
+    hours = {
+        word: limit_of(tmp_path / "jobs", f"selection={word}")
+        for word in ("random", "less", "perplexity_high")
+    }
+    assert hours["random"] <= 6
+    assert hours["random"] + 5 < hours["perplexity_high"] < hours["less"]
+    assert hours["less"] > 60
+
+
+@pytest.mark.parametrize(("sweep", "unknown"), [("robust", "model=mini"), ("small_real", "model=smollm2")])
+def test_a_run_of_unknown_length_has_a_limit_that_a_person_can_set(
+    sweep: str, unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = ["selection=random", "seed=11" if sweep == "robust" else "seed=42"]
+    assert main([sweep, *one, "--export", "slurm", "jobs"]) == 0
+    text = sorted((tmp_path / "jobs").iterdir())[0].read_text()
+    assert (
+        f"# How long it takes is not known (--plan knows no size of {unknown}; it knows llama_3_1_8b, "
+        "llama_2_7b, mistral_7b_v0_3, llama_3_2_3b): change this line, or sbatch --time=HOURS:00:00\n"
+        f"#SBATCH --time={job_scripts.DEFAULT_HOURS}:00:00\n" in text
+    )
