@@ -7,13 +7,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from tqdm import tqdm
 
 from ds2.artifacts import adapter
 from ds2.base.dataclass_json import from_plain, to_plain
 from ds2.base.drafts import replacing
-from ds2.base.hashes import file_sha256
+from ds2.base.hashes import content_fingerprint, file_sha256
 from ds2.config import FinetuneConfig
 from finetune.spec import FinetuneSpec
 
@@ -34,15 +37,31 @@ def training_identity(spec: FinetuneSpec) -> str:
     for name in ("runtime", "merge", "name"):
         del config[name]
     data = hashlib.sha256(Path(spec.train_file).read_bytes()).hexdigest()
-    whole = json.dumps([config, data, spec.base_model, spec.revision, spec.seed], sort_keys=True)
+    whole = json.dumps([config, data, _base_identity(spec), spec.revision, spec.seed], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
+def _base_identity(spec: FinetuneSpec) -> str:
+    if spec.base_fingerprint is not None:
+        return spec.base_fingerprint
+    local = Path(spec.base_model)
+    return content_fingerprint(local) if local.exists() else spec.base_model
+
+
 def claim(spec: FinetuneSpec) -> None:
-    """Make the checkpoint folder this run's own: those of a run with other settings are removed."""
+    """Make the checkpoint folder this run's own: those of a run with other settings are removed, and that is
+    said.
+    """
     folder, identity = checkpoint_dir(spec), training_identity(spec)
     owner = folder / "identity"
     if folder.exists() and (not owner.is_file() or owner.read_text(encoding="utf-8") != identity):
+        steps = sorted(map(step_of, folder.glob("checkpoint-*")))
+        if steps:
+            tqdm.write(
+                f"finetune: checkpoints of step {', '.join(map(str, steps))} in {folder} are discarded: "
+                "they are of another training (other samples, settings, seed or base model)",
+                file=sys.stderr,
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not owner.is_file():

@@ -27,6 +27,10 @@ class FinetuneSpec:
     """What the base model is called in the adapter's mark; None: as `base_model` says. A model that a run
     makes lies in its store: its short name is the same in every store.
     """
+    base_fingerprint: str | None = None
+    """What tells the base model from others, wherever it lies; None: a local directory's content does, or the
+    name on the hub.
+    """
     progress: bool = True
     """Show progress bars."""
     token_scores: str | None = None

@@ -42,6 +42,20 @@ def file_sha256(path: Path, read: Callable[[int], None] | None = None) -> str:
         return digest.hexdigest()
 
 
+def content_fingerprint(path: Path, sha256: Callable[[Path], str] = file_sha256) -> str:
+    """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones aside),
+    wherever it lies. Raises MissingInput where there is nothing.
+    """
+    path = path.expanduser().resolve()
+    if path.is_file():
+        return sha256(path)[:16]
+    if not path.is_dir():
+        raise MissingInput(f"{path}: no such file or folder")
+    below = sorted(p.relative_to(path) for p in path.rglob("*") if p.is_file())
+    visible = [p for p in below if not any(part.startswith(".") for part in p.parts)]
+    return fingerprint({str(p): sha256(path / p) for p in visible})
+
+
 def stamp_of(stat: os.stat_result) -> list[int]:
     """What changes with a file: size, the times of content and of state, inode.
 
@@ -73,17 +87,8 @@ class ContentHashes:
             self._known = _entries(json.loads(memory.read_text(encoding="utf-8")))
 
     def of(self, path: Path) -> str:
-        """One fingerprint of a file, or of every file below a folder and its relative name (hidden ones
-        aside).
-        """
-        path = path.expanduser().resolve()
-        if path.is_file():
-            return self.file(path)[:16]
-        if not path.is_dir():
-            raise MissingInput(f"{path}: no such file or folder")
-        below = sorted(p.relative_to(path) for p in path.rglob("*") if p.is_file())
-        visible = [p for p in below if not any(part.startswith(".") for part in p.parts)]
-        return fingerprint({str(p): self.file(path / p) for p in visible})
+        """`content_fingerprint`, without reading again what did not change."""
+        return content_fingerprint(path, self.file)
 
     def file(self, path: Path, read: Callable[[int], None] | None = None) -> str:
         """Hex SHA-256 of one file; `read`, where given, is told of the bytes that are read for it."""

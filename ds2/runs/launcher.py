@@ -50,6 +50,7 @@ def finetune(
     *,
     base_model: str,
     base_name: str | None,
+    base_fingerprint: str,
     revision: str | None,
     train_file: Path,
     output_dir: Path,
@@ -63,6 +64,7 @@ def finetune(
     Args:
         base_model: hub name or local folder; `revision` is its commit on the hub.
         base_name: what the adapter calls it, where that is another name.
+        base_fingerprint: what tells it from others, wherever it lies.
         train_file: JSONL of rows that hold `id` and `messages`.
         token_scores: folder of a `tokens` artifact of these rows; None: every response token counts.
     """
@@ -71,7 +73,8 @@ def finetune(
 
     spec = FinetuneSpec(
         base_model=base_model, revision=revision, train_file=str(train_file), output_dir=str(output_dir),
-        seed=seed, config=config, base_name=base_name, progress=runtime.progress,
+        seed=seed, config=config, base_name=base_name,
+        base_fingerprint=base_fingerprint, progress=runtime.progress,
         token_scores=None if token_scores is None else str(token_scores),
     )  # fmt: skip
     execution = config.runtime

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import trainings
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ds2.artifacts.training import read_curve
 from ds2.base.paths import project_root
@@ -150,6 +151,37 @@ def test_checkpoints_are_kept_by_the_clock_within_an_epoch(
 def test_checkpoints_of_other_settings_are_not_continued(interrupted: FinetuneSpec) -> None:
     interrupted.config.learning_rate *= 2
     assert train(interrupted)["resumed_from_step"] == 0
+
+
+def test_the_checkpoints_of_a_store_that_was_moved_are_continued(
+    interrupted: FinetuneSpec, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(interrupted.base_model, moved / "base")
+    Path(interrupted.output_dir).rename(moved / "out")
+    spec = replace(interrupted, base_model=str(moved / "base"), output_dir=str(moved / "out"))
+    assert train(spec)["resumed_from_step"] == 4
+
+
+def test_checkpoints_of_another_base_model_are_discarded_and_that_is_said(
+    interrupted: FinetuneSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one shape, with other weights, at the same place: what a folder holds tells it, and not its name."""
+    other = shutil.copytree(interrupted.base_model, tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    save_file(
+        {name: 2 * value for name, value in weights.items()}, other / "model.safetensors", {"format": "pt"}
+    )
+    assert train(replace(interrupted, base_model=str(other)))["resumed_from_step"] == 0
+    assert "discarded: they are of another training" in capsys.readouterr().err
+
+
+def test_what_a_run_knows_of_its_base_model_stands_for_its_content(interrupted: FinetuneSpec) -> None:
+    told = replace(interrupted, base_fingerprint="0123456789abcdef")
+    assert checkpoints.training_identity(told) != checkpoints.training_identity(interrupted)
+    assert checkpoints.training_identity(told) == checkpoints.training_identity(
+        replace(told, base_model="/elsewhere")
+    )
 
 
 def test_another_device_batch_continues_the_same_run(interrupted: FinetuneSpec) -> None:

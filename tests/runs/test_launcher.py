@@ -17,8 +17,8 @@ CHILD = ["-m", "ds2.runs.child"]
 def finetune(folder: Path, **runtime: Any) -> None:
     config = FinetuneConfig(name="f", runtime=FinetuneRuntime(**runtime))
     launcher.finetune(
-        base_model="m", base_name=None, revision=None, train_file=folder / "t.jsonl", output_dir=folder,
-        seed=0, config=config, runtime=RuntimeConfig(),
+        base_model="m", base_name=None, base_fingerprint="f", revision=None,
+        train_file=folder / "t.jsonl", output_dir=folder, seed=0, config=config, runtime=RuntimeConfig(),
     )  # fmt: skip
 
 

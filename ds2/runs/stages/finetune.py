@@ -48,6 +48,7 @@ def step(run: Context) -> Step:
         launcher.finetune(
             base_model=base.locate(),
             base_name=base.made,
+            base_fingerprint=base.fingerprint,
             revision=base.revision,
             train_file=subset.conversations(run.path("select")),
             output_dir=folder,

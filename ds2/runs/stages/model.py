@@ -10,6 +10,7 @@ from typing import Any
 from ds2.artifacts import base_model as artifact
 from ds2.artifacts.store import Outcome, Step
 from ds2.artifacts.versions import version
+from ds2.base.hashes import fingerprint
 from ds2.config import HubModelConfig, MiniModelConfig, PackagedModelConfig, TinyModelConfig
 from ds2.models import packaged
 from ds2.models.compute import UNKNOWN
@@ -75,6 +76,8 @@ class BaseModel:
     """Where the base model is, once its step (if any) is finished."""
 
     identity: Mapping[str, Any]
+    fingerprint: str
+    """What tells it from others, wherever it lies."""
     locate: Callable[[], str]
     revision: str | None
     made: str | None = None
@@ -86,5 +89,8 @@ def base_model(run: Context) -> BaseModel:
     config = run.config.model
     if isinstance(config, HubModelConfig):
         model, commit = run.named(config.path, config.revision)
-        return BaseModel({"model": model}, lambda: config.path, commit)
-    return BaseModel({}, lambda: str(artifact.weights(run.path("model"))), None, config.name)
+        return BaseModel({"model": model}, fingerprint(model), lambda: config.path, commit)
+    made = run.inputs("model")
+    return BaseModel(
+        {}, fingerprint(made), lambda: str(artifact.weights(run.path("model"))), None, config.name
+    )

@@ -41,7 +41,7 @@ def step(run: Context) -> Step:
     config, budget = run.config.selection, run.config.budget.samples
     reads, counted = config.needs, counts_tokens(run.config)
     before = tuple(run.steps) if run.config.budget.flops is not None else tuple(sorted(reads))
-    base = base_model(run) if counted else BaseModel({}, str, None)
+    base = base_model(run) if counted else BaseModel({}, "", str, None)
 
     def compute(folder: Path) -> Outcome:
         pool = run.pool.load()

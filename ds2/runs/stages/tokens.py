@@ -38,7 +38,11 @@ def step(run: Context) -> Step:
         if few is not None:
             raise UserError(few)
         meter = Meter()
-        adapters = [Path(reference)] if reference is not None else _references(folder, rows, where, meter)
+        if reference is not None:
+            adapters = [Path(reference)]
+        else:
+            known = {**where, "base_fingerprint": base.fingerprint}
+            adapters = _references(folder, rows, known, meter)
         scores, counts = launcher.score_tokens(train_file=rows, adapters=adapters, **where)
         token_scores.write(folder, scores)
         meter.read(counts["parameters"], counts["read"])
