@@ -31,7 +31,8 @@ LEASE = "lease"
 LEASE_SECONDS = 60.0
 """How long a lease is believed after it was last renewed; it is renewed every third of that."""
 
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"})
+_OF_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+_OBJECT_STORES = _OF_BUCKETS | {"memory"}
 """Where an object is there when it was written whole, and not before."""
 
 
@@ -63,11 +64,25 @@ def _placing(fs: Any, path: str) -> Iterator[str]:
         raise
 
 
+def _address(url: str) -> str:
+    """An address without slashes at its end. Raises UserError where it names no place: all of a machine, or
+    all buckets of a service, are none.
+    """
+    protocol, mark, place = url.strip().rpartition("://")
+    if not place.strip("/"):
+        raise UserError(f"paths.store={url!r} names no folder and no bucket; null: no second level")
+    if protocol in _OF_BUCKETS and place.startswith("/"):
+        raise UserError(f"paths.store={url} names no bucket: {protocol}://BUCKET{place}")
+    return protocol + mark + place.rstrip("/")
+
+
 class RemoteStore:
-    """The artifacts below an address. Raises UserError for an address that fsspec cannot take."""
+    """The artifacts below an address. Raises UserError for an address that names no place or that fsspec
+    cannot take.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = _address(url)
         try:
             from fsspec.core import url_to_fs
 
@@ -78,6 +93,13 @@ class RemoteStore:
             ) from error
         except (ImportError, ValueError) as error:
             raise UserError(f"paths.store={url} cannot be used: {error}") from error
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is a folder of this machine; None: it is none."""
+        from fsspec.implementations.local import LocalFileSystem
+
+        return Path(self._root) if isinstance(self._fs, LocalFileSystem) else None
 
     @_asking()
     def read(self, stage: str, fingerprint: str) -> Record | None:

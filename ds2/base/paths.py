@@ -49,10 +49,12 @@ def resolved_name(name: str) -> str:
 
 
 def resolved_files(paths: Any) -> Any:
-    """A path, or each of a list, as `resolved` gives it; `-` and addresses (`hf://...`) as they stand."""
+    """A path, or each of a list, as `resolved` gives it; `-`, addresses (`hf://...`) and what is blank, which is
+    no path, as they stand.
+    """
     if isinstance(paths, list):
         return [resolved_files(path) for path in paths]
-    stays = not isinstance(paths, str) or paths in ("-", "???") or "://" in paths
+    stays = not isinstance(paths, str) or paths.strip() in ("", "-", "???") or "://" in paths
     return paths if stays else resolved(paths)
 
 

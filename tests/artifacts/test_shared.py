@@ -173,7 +173,7 @@ def full_here(root: Path, monkeypatch) -> None:
         Path(target).write_bytes(b"half")
         raise OSError(errno.EFBIG, "File too large")
 
-    monkeypatch.setattr(type(RemoteStore("file:///")._fs), "get_file", write)
+    monkeypatch.setattr(type(RemoteStore(f"file://{root}")._fs), "get_file", write)
 
 
 def closed_here(root: Path, monkeypatch) -> None:
