@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from ds2.artifacts.adapter import BaseMark
 from ds2.base.checks import refuse
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.json_files import read_json
 from ds2.config import EvalBackend
 from ds2.models.digest import base_digest, stored_digest
 from ds2.models.turns import stop_ids, turn_end
@@ -130,7 +130,7 @@ def _adapter_config(adapter: str) -> dict[str, Any]:
     path = Path(adapter) / "adapter_config.json"
     if not path.is_file():
         raise UserError(f"{adapter} holds no adapter (adapter_config.json)")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(path)
     return config
 
 

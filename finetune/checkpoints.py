@@ -14,9 +14,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ds2.artifacts import adapter
-from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.dataclass_json import from_plain, to_plain, typed
 from ds2.base.drafts import replacing
 from ds2.base.hashes import content_fingerprint, file_sha256
+from ds2.base.json_files import read_json
 from ds2.config import FinetuneConfig
 from finetune.spec import FinetuneSpec
 
@@ -117,7 +118,7 @@ def _write_sums(file: Path, paths: Iterable[Path], folder: Path) -> None:
 
 def _unchanged(file: Path, folder: Path) -> bool:
     try:
-        sums = json.loads(file.read_text(encoding="utf-8"))
+        sums = typed(dict[str, str], read_json(file), file.name)
         return bool(sums) and all(file_sha256(folder / name) == digest for name, digest in sums.items())
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return False

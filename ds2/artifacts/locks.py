@@ -8,13 +8,18 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ds2.base.errors import UserError
+
 
 def lock_of(root: Path, fingerprint: str) -> FileLock:
     """The lock under which the artifact of a fingerprint is made. Raises OSError where the root cannot be
-    written to.
+    written to, UserError where something else is in the place of the locks.
     """
     folder = root / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(f"{folder} is a file where the store's folder of locks belongs: delete it") from error
     return FileLock(folder / f"{fingerprint}.lock")
 
 

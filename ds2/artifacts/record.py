@@ -5,17 +5,18 @@ itself.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
 from typing import Any, NotRequired, TypedDict, cast
 
 from ds2.artifacts.provenance import Provenance
 from ds2.artifacts.versions import Age, age, newest
+from ds2.base.dataclass_json import typed
 from ds2.base.errors import DamagedArtifact, NewerArtifact
 from ds2.base.hashes import canonical_json
+from ds2.base.json_files import parse_json, read_json
 from ds2.base.version import VERSION
+from ds2.models.compute import Block
 
 RECORD = "record.json"
 """Written last: a folder without one is not an artifact."""
@@ -28,8 +29,8 @@ class FileRecord(TypedDict):
     bytes: int
 
 
-class Record(Provenance):
-    """What is kept of an artifact beside its files."""
+class _Said(TypedDict):
+    """What every record says, of any release."""
 
     stage: str
     version: int
@@ -45,16 +46,35 @@ class Record(Provenance):
     files: Mapping[str, FileRecord]
     """By name relative to the artifact's folder."""
     wall_seconds: float
-    compute: NotRequired[Mapping[str, Any]]
-    """What computing it took in tokens, seconds, operations and dollars, and on what (`ds2.models.compute`);
-    absent in records of before there was such a block."""
-    peak_memory_bytes: int | None
     finished: str
     """ISO 8601, UTC."""
-    run: Mapping[str, Any] | None
-    """The configuration of the run that computed it (`ds2.config.kept`); None: it was not told."""
     checksum: str
     """Hex SHA-256 of all the rest."""
+
+
+class Record(_Said, Provenance):
+    """What is kept of an artifact beside its files."""
+
+    compute: NotRequired[Block]
+    """Absent in records of before there was such a block."""
+    peak_memory_bytes: int | None
+    run: Mapping[str, Any] | None
+    """The configuration of the run that computed it (`ds2.config.kept`); None: it was not told."""
+
+
+class _Known(_Said):
+    """A record as it is read: it may be of a release that did not say all yet, of a machine that it says less
+    of.
+    """
+
+    versions: Mapping[str, str]
+    host: Mapping[str, str]
+    compute: NotRequired[Block]
+    peak_memory_bytes: NotRequired[int | None]
+    run: NotRequired[Mapping[str, Any] | None]
+    packages: NotRequired[Mapping[str, str]]
+    python: NotRequired[str]
+    git_commit: NotRequired[str | None]
 
 
 def find_artifacts(folder: Path) -> list[Path]:
@@ -87,7 +107,7 @@ def read_any_record(folder: Path) -> Record:
     """`read_record`, of any stage version: to name, count or remove an artifact, not to read its files."""
     path = folder / RECORD
     try:
-        record, intact = parse_record(path.read_text(encoding="utf-8"))
+        record, intact = _record_of(read_json(path))
     except ValueError as error:
         raise DamagedArtifact(f"{path} is damaged; delete {folder} and run again") from error
     if not intact:
@@ -99,34 +119,31 @@ def parse_record(text: str | bytes) -> tuple[Record, bool]:
     """The record in a text, and whether it matches its own checksum. Raises ValueError for what is none,
     files outside its folder among it.
     """
-    try:
-        record = cast("Record", json.loads(text))
-        intact = record["checksum"] == checksum(record)
-        _check_shape(record)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("not a record") from error
-    return record, intact
+    return _record_of(parse_json(text))
 
 
-_SHAPE: Mapping[str, type | UnionType] = {
-    "stage": str, "version": int, "fingerprint": str, "slug": str, "config": dict, "inputs": dict,
-    "counts": dict, "warnings": list, "files": dict, "wall_seconds": int | float, "finished": str,
-    "versions": dict, "host": dict,
-}  # fmt: skip
+def _record_of(value: Any) -> tuple[Record, bool]:
+    typed(_Known, value, "record")
+    record = cast("Record", value)
+    _check_counts(record)
+    for name in record["files"]:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"record.files: {name} is outside its folder")
+    return record, record["checksum"] == checksum(record)
 
 
-def _check_shape(record: Record) -> None:
-    """Raises TypeError or KeyError where a record with a checksum of its own is none of DS2's all the same,
-    or names a file elsewhere.
-    """
-    for name, kind in _SHAPE.items():
-        if not isinstance(cast(Mapping[str, Any], record)[name], kind):
-            raise TypeError(name)
-    for name, file in record["files"].items():
-        path = Path(name)
-        inside = not path.is_absolute() and ".." not in path.parts
-        if not (inside and isinstance(file["sha256"], str) and isinstance(file["bytes"], int)):
-            raise TypeError(name)
+_NUMBERS = frozenset({
+    "selected", "pool", "samples", "asked", "prompt_tokens", "completion_tokens", "cached_tokens",
+    "answers_without_tokens", "largest_share", "truncated", "dropped_without_assistant",
+    "dropped_by_cleaning", "budget_used",
+})  # fmt: skip
+"""Counts that are reckoned with: numbers, or None where nobody told them."""
+
+
+def _check_counts(record: Record) -> None:
+    counts = record["counts"]
+    for name in _NUMBERS & counts.keys():
+        typed(float | None, counts[name], f"record.counts.{name}")
 
 
 def checksum(record: Record) -> str:

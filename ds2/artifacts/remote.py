@@ -26,6 +26,7 @@ from ds2.artifacts.record import RECORD, Record, parse_record
 from ds2.base.drafts import draft_name, is_disk_full, replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256
+from ds2.base.json_files import parse_json
 
 LEASE = "lease"
 LEASE_SECONDS = 60.0
@@ -170,7 +171,7 @@ class RemoteStore:
 
     def _held_until(self, path: str) -> float | None:
         try:
-            return float(json.loads(self._fs.cat_file(path))["until"])
+            return float(parse_json(self._fs.cat_file(path))["until"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
@@ -214,7 +215,7 @@ class Lease:
         """Give it back. Raises OSError."""
         self._over.set()
         try:
-            if json.loads(self._fs.cat_file(self._path))["holder"] == self._holder:
+            if parse_json(self._fs.cat_file(self._path))["holder"] == self._holder:
                 self._fs.rm_file(self._path)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return  # it was taken over

@@ -163,9 +163,13 @@ class ArtifactStore:
         try:
             changed = folder.stat().st_mtime_ns
         except (FileNotFoundError, NotADirectoryError):
+            if folder.is_symlink():
+                raise UserError(f"{folder} is a link to nothing; stage {stage} is kept there") from None
             return {}
         if stage in self._folders and self._folders[stage][0] == changed:
             return self._folders[stage][1]
+        if not folder.is_dir():
+            raise UserError(f"{folder} is a file where the folder of stage {stage} belongs: move it away")
         listed: dict[str, list[Path]] = {}
         for path in folder.iterdir():
             if path.name.startswith("."):  # not published yet

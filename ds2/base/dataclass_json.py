@@ -1,7 +1,8 @@
 """Dataclasses to plain JSON values and back, exactly: what a child process reads is what its parent held.
 
 Understood types: dataclasses, enums (by value), str, int, float, bool, None, `Any`, `Path`, `list[T]`,
-`tuple[T, ...]`, `dict[str, T]` and unions of these (`T | None`).
+`tuple[T, ...]`, `dict[str, T]` and unions of these (`T | None`); where plain values are held against a type,
+TypedDicts, `Mapping[str, T]` and `Sequence[T]` too.
 
 Written here and not taken from a library: fingerprints rest on these very values, so that no release of
 another package may change one.
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NotRequired, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 T = TypeVar("T")
 
@@ -63,6 +64,13 @@ def from_plain(cls: type[T], data: Mapping[str, Any]) -> T:
     return built
 
 
+def typed(hint: Any, data: Any, where: str) -> Any:
+    """A plain value as a type has it, where no dataclass is around it; keys that a TypedDict does not name
+    are left alone. Raises ValueError naming what is of another type, from `where` on.
+    """
+    return _value(hint, data, where)
+
+
 _hints = cache(get_type_hints)
 
 
@@ -89,11 +97,33 @@ def _value(hint: Any, data: Any, where: str) -> Any:
         return _union(arguments, data, where)
     if dataclasses.is_dataclass(hint):
         return _build(hint, data, where)
-    if origin in (list, tuple) and isinstance(data, list | tuple):
-        return origin(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-    if origin is dict and isinstance(data, Mapping):
+    if is_typeddict(hint) and isinstance(data, Mapping):
+        return _fields_of(hint, data, where)
+    if origin in (list, tuple, Sequence) and isinstance(data, list | tuple):
+        made = tuple if origin is tuple else list
+        return made(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+    if origin in (dict, Mapping) and isinstance(data, Mapping):
+        plain = arguments[1] is str and all(type(item) is str for item in data.values())
+        if plain or arguments[1] is Any:  # at once: thousands of records each say what is installed
+            return dict(data)
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
     return _scalar(hint, data, where)
+
+
+def _fields_of(cls: Any, data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Of a TypedDict."""
+    missing = sorted(_required(cls) - set(data))
+    if missing:
+        raise ValueError(f"{where}.{missing[0]}: missing")
+    hints = _hints(cls)
+    return {k: _value(hints[k], v, f"{where}.{k}") if k in hints else v for k, v in data.items()}
+
+
+@cache
+def _required(cls: Any) -> frozenset[str]:
+    """Keys of a TypedDict; its own `__required_keys__` cannot read annotations that are kept as text."""
+    hints = get_type_hints(cls, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if get_origin(hint) is not NotRequired)
 
 
 def _scalar(hint: Any, data: Any, where: str) -> Any:

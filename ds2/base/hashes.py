@@ -15,6 +15,7 @@ from typing import Any
 
 from ds2.base.drafts import replacing
 from ds2.base.errors import MissingInput
+from ds2.base.json_files import read_json
 
 _BLOCK = 4 * 1024**2
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -82,9 +83,8 @@ class ContentHashes:
         self._memory = memory
         self._fresh: set[str] | None = None if trust else set()
         self._known: dict[str, list[Any]] = {}
-        # Absent, cut off while it was written, or nested beyond reading: hash again.
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            self._known = _entries(json.loads(memory.read_text(encoding="utf-8")))
+        with contextlib.suppress(OSError, ValueError):  # absent, or not what was written: hash again
+            self._known = _entries(read_json(memory))
 
     def of(self, path: Path) -> str:
         """`content_fingerprint`, without reading again what did not change."""
@@ -116,4 +116,8 @@ def _entries(kept: Any) -> dict[str, list[Any]]:
     """Those of a kept memory that are entries: a stamp and a hash by path. What else is there is left out."""
     if not isinstance(kept, dict):
         return {}
-    return {path: entry for path, entry in kept.items() if isinstance(entry, list) and len(entry) == 5}
+    return {path: entry for path, entry in kept.items() if _is_entry(entry)}
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, list) and [type(each) for each in value] == [int, int, int, int, str]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +18,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from ds2.base.errors import MissingInput, UserError
+
+MOST_BYTES = 256 * 1024**2
+"""The largest JSON file that is read: the project's own are far smaller."""
+DEEPEST = 100
+"""Objects and lists within one another that a JSON file may hold."""
 
 
 def json_text(value: Any) -> str:
@@ -29,8 +36,47 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises ValueError where it is cut off or no JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The value in a JSON file, whoever wrote it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, larger than `MOST_BYTES`, or what `parse_json` refuses.
+    """
+    with open(path, "rb", opener=_at_once) as file:  # which Path.open does not take
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path} is no regular file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{path} is larger than {MOST_BYTES:,} bytes")
+    return parse_json(content)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a named pipe waits for somebody to write to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value in a text. Raises ValueError where it is cut off, no JSON, no UTF-8, or nested deeper than
+    `DEEPEST`: whoever walks it later needs no limit of their own.
+    """
+    try:
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    level = _nested([value])
+    for _ in range(DEEPEST):
+        if not level:
+            return value
+        level = [each for parent in level for each in _nested(parent)]
+    raise ValueError("nested too deeply")
+
+
+def _nested(parent: Any) -> list[Any]:
+    """The objects and lists in one."""
+    return [
+        each for each in (parent.values() if type(parent) is dict else parent) if type(each) in (dict, list)
+    ]
 
 
 def json_line(row: Mapping[str, Any]) -> bytes:

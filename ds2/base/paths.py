@@ -49,8 +49,8 @@ def resolved_name(name: str) -> str:
 
 
 def resolved_files(paths: Any) -> Any:
-    """A path, or each of a list, as `resolved` gives it; `-`, addresses (`hf://...`) and what is blank, which is
-    no path, as they stand.
+    """A path, or each of a list, as `resolved` gives it; `-`, addresses (`hf://...`) and what is blank, no
+    path at all, as they stand.
     """
     if isinstance(paths, list):
         return [resolved_files(path) for path in paths]

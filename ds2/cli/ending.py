@@ -13,6 +13,7 @@ from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset_text import length_in_words
+from ds2.base.errors import DamagedArtifact
 from ds2.base.paths import shown
 from ds2.base.words import NOTHING, duration, size
 from ds2.cli import console
@@ -62,8 +63,7 @@ def show(run: RunResult, given: Sequence[str], *, brief: bool) -> None:
 
 def _composition(run: RunResult) -> str:
     """`20 of 240 samples: web 12, books 8`."""
-    counts = run.stages["select"].record["counts"]
-    text = f"{counts['selected']:,} of {counts['pool']:,} samples"
+    text = f"{_chosen(run)} samples"
     origin = facts.sources(run, most=_SOURCES_SHOWN + 1)
     if origin is None or len(origin.labels) < 2:
         return text
@@ -110,6 +110,17 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
+def _chosen(run: RunResult) -> str:
+    """`20 of 240`. Raises DamagedArtifact where the record does not say it."""
+    stage = run.stages["select"]
+    chosen, pool = (stage.record["counts"].get(name) for name in ("selected", "pool"))
+    if not (isinstance(chosen, int) and isinstance(pool, int)):
+        raise DamagedArtifact(
+            f"{stage.record_file} says not how many were chosen; delete {stage.path} and run again"
+        )
+    return f"{chosen:,} of {pool:,}"
+
+
 def came_to(run: RunResult) -> tuple[str, str]:
     """What the table of several runs says of one: its result in a few words, and where it is."""
     last = list(run.stages.values())[-1]
@@ -119,8 +130,7 @@ def came_to(run: RunResult) -> tuple[str, str]:
     if "evaluate" in run.stages:
         return f"average {_average(Evaluation.read(run.stages['evaluate'].path))}", str(where)
     if "select" in run.stages:
-        counts = run.stages["select"].record["counts"]
-        return f"{counts['selected']:,} of {counts['pool']:,} selected", str(where)
+        return f"{_chosen(run)} selected", str(where)
     return "", str(where)
 
 

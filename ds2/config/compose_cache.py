@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import ds2.config
-from ds2.base.dataclass_json import from_plain, to_plain
+from ds2.base.dataclass_json import from_plain, to_plain, typed
 from ds2.base.drafts import replacing
 from ds2.base.hashes import fingerprint
+from ds2.base.json_files import parse_json, read_json
 from ds2.base.load import load_function
 from ds2.base.paths import project_root
 from ds2.config import PanelRaterConfig, RunConfig, plugins
@@ -44,13 +45,21 @@ Environment = dict[str, str | None]
 """Variable -> its value; None: not set."""
 
 
+class _Packed(TypedDict):
+    """A run in the memory's file."""
+
+    config: dict[str, Any]
+    """Its groups are numbers into the list of all."""
+    environment: Environment
+
+
 class _Kept(TypedDict):
     """What the memory's file holds."""
 
     groups: list[str]
     """Each group's class and fields, as JSON."""
-    runs: dict[str, dict[str, Any]]
-    """Overrides -> `config`, whose groups are numbers into the list above, and `environment`."""
+    runs: dict[str, _Packed]
+    """By overrides."""
 
 
 def compose_all(runs: Sequence[Sequence[str]], *, memory: Path | None) -> list[RunConfig]:
@@ -81,11 +90,10 @@ def _read(file: Path, keys: Sequence[str]) -> tuple[_Kept, dict[str, RunConfig]]
     it is absent or damaged.
     """
     try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-        kept = _Kept(groups=list(read["groups"]), runs=dict(read["runs"]))
+        kept: _Kept = typed(_Kept, read_json(file), file.name)
         valid = [key for key in keys if key in kept["runs"] and _holds(kept["runs"][key]["environment"])]
         return kept, {key: _unpacked(kept["runs"][key]["config"], kept["groups"]) for key in valid}
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, IndexError):  # of what is kept, also in parts
         return _Kept(groups=[], runs={}), {}
 
 
@@ -161,7 +169,7 @@ def _unpacked(packed: dict[str, Any], groups: Sequence[str]) -> RunConfig:
 @lru_cache(maxsize=4096)
 def _group(packed: str) -> Any:
     """One object for equal groups of many runs: configurations are never changed."""
-    return _unpack(json.loads(packed))
+    return _unpack(parse_json(packed))
 
 
 def _unpack(packed: dict[str, Any]) -> Any:

@@ -7,9 +7,8 @@ artifact counts the same wherever it is made. What nobody can tell is None and n
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from ds2.base.errors import MissingInput
 from ds2.models import flops
@@ -17,6 +16,16 @@ from ds2.models.quiet import quiet_transformers
 
 SERVER = "server"
 """The device of a model behind an API."""
+
+
+class Block(TypedDict):
+    """What computing an artifact took, as its record says it."""
+
+    tokens: int | None
+    seconds: float
+    flops: float | None
+    dollars: float | None
+    device: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Compute:
     device: str = "cpu"
     """The accelerator's name, `cpu`, or `server`."""
 
-    def block(self, seconds: float) -> dict[str, Any]:
+    def block(self, seconds: float) -> Block:
         """As it stands in the record, with the wall time of the stage."""
         return {
             "tokens": self.tokens, "seconds": round(seconds, 3), "flops": self.flops,
@@ -46,7 +55,7 @@ UNKNOWN = Compute(None, None, None)
 """Nobody counted."""
 
 
-def from_block(block: Mapping[str, Any] | None) -> Compute:
+def from_block(block: Block | None) -> Compute:
     """The same; `UNKNOWN` for an artifact of before there was such a block."""
     if block is None:
         return UNKNOWN

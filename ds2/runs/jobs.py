@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,10 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from ds2.base import extras
+from ds2.base.dataclass_json import from_plain
 from ds2.base.drafts import full_disk_refused, replacing
 from ds2.base.errors import UserError
+from ds2.base.json_files import read_json
 from ds2.base.processes import Terminated, end_with_parent, ended_as_asked
 from ds2.base.secrets import masked
 
@@ -313,7 +316,7 @@ def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]
                 job = replace(job, state="died") if job.state == "running" else job
         except FileNotFoundError:
             continue  # its command has just ended
-        except (ValueError, TypeError, RecursionError, OSError):
+        except (ValueError, OSError):
             if damaged is not None:
                 damaged.append(path)
             continue
@@ -322,7 +325,7 @@ def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]
 
 
 def _read(path: Path) -> Job:
-    return Job(**json.loads(path.read_text(encoding="utf-8")))
+    return from_plain(Job, read_json(path))
 
 
 def _lives(path: Path) -> bool:
@@ -337,6 +340,8 @@ def _lives(path: Path) -> bool:
 
 
 def _forget(path: Path) -> None:
+    if path.is_dir():  # no record of ours
+        shutil.rmtree(path, ignore_errors=True)
     path.unlink(missing_ok=True)
     path.with_suffix(".lock").unlink(missing_ok=True)
     with suppress(OSError):  # other records are there

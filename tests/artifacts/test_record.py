@@ -42,6 +42,33 @@ def test_a_forged_record_of_another_shape_is_refused_by_name(tmp_path, name, val
         read_record(forged(tmp_path, **{name: value}))
 
 
+FORGED = {
+    "inputs": [{"pool": ["00"]}, {"pool": None}],
+    "counts": [{"selected": "1", "pool": 2}, {"selected": 1, "pool": [2]}],
+    "peak_memory_bytes": ["n", [1], {}],
+    "packages": [{"numpy": 1}, []],
+    "compute": [{}, {"tokens": "1", "seconds": 1, "flops": 1, "dollars": 1, "device": "cpu"}, []],
+    "wall_seconds": [True, "1"],
+    "host": [{"name": 1}],
+    "run": [[1]],
+    "files": [{"subset.jsonl": {"sha256": 3, "bytes": 3}}, {"subset.jsonl": {"sha256": "0"}}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, v) for name, values in FORGED.items() for v in values])
+def test_a_forged_record_is_refused_by_the_shape_of_its_parts_too(tmp_path, name, value):
+    with pytest.raises(DamagedArtifact, match=RECORD):
+        read_record(forged(tmp_path, **{name: value}))
+
+
+def test_a_record_that_is_nested_without_end_is_refused(tmp_path):
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(DamagedArtifact, match=RECORD):
+        read_record(forged(tmp_path, config={"a": deep}))
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x"])
 def test_a_record_names_no_file_outside_its_folder(tmp_path, name):
     with pytest.raises(DamagedArtifact, match=RECORD):

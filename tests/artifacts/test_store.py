@@ -310,3 +310,15 @@ def test_what_another_process_publishes_is_found_and_what_it_removes_is_not(tmp_
     shutil.rmtree(path)
     assert mine.find(steps[-1]) is None
     assert mine.find(steps[0]) is not None
+
+
+def test_a_file_where_a_stage_s_folder_belongs_is_one_line(tmp_path):
+    (tmp_path / "rate").write_text("x")
+    with pytest.raises(UserError, match=r"rate is a file where the folder of stage rate belongs"):
+        ArtifactStore(tmp_path).obtain(make_step())
+
+
+def test_a_link_to_nothing_where_a_stage_s_folder_belongs_is_one_line(tmp_path):
+    (tmp_path / "rate").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match=r"rate is a link to nothing"):
+        ArtifactStore(tmp_path).obtain(make_step())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -22,7 +23,11 @@ def test_content_is_remembered_by_its_stamp(tmp_path, monkeypatch):
         assert ContentHashes(tmp_path / "memory.json").of(model) == first
     (model / "a.bin").write_text("changed")
     assert ContentHashes(tmp_path / "memory.json").of(model) != first
-    (tmp_path / "memory.json").write_text("{half")
+    for odd in ("{half", "[" * 100_000, json.dumps({str(model / "a.bin"): [1, "2", 3, 4, []]})):
+        (tmp_path / "memory.json").write_text(odd)
+        assert ContentHashes(tmp_path / "memory.json").of(model) != first
+    (tmp_path / "memory.json").unlink()
+    os.mkfifo(tmp_path / "memory.json")
     (model / "a.bin").write_text("a")
     assert ContentHashes(tmp_path / "memory.json").of(model) == first
     moved = model.rename(Path(tmp_path / "moved"))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
+from ds2.base import json_files
 from ds2.base.errors import MissingInput, UserError
-from ds2.base.json_files import read_json_lines, write_json, write_json_lines
+from ds2.base.json_files import read_json, read_json_lines, write_json, write_json_lines
 
 SEPARATORS = "a\u2028b\u2029c\u0085d\x0ce\x0bf\x1cg\rh"
 
@@ -61,3 +63,26 @@ def test_packed_files_are_read_and_half_of_one_is_refused(tmp_path: Path) -> Non
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"none\.jsonl: no such file"):
         list(read_json_lines(tmp_path / "none.jsonl"))
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"a":' * 300 + "1" + "}" * 300, "", "{", "\ufeff{}", "\x00"])
+def test_what_is_no_json_or_too_deep_is_a_value_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="deeply|Expecting|BOM"):
+        read_json(tmp_path / "x.json")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="no regular file"):
+            read_json(path)
+    with pytest.raises(IsADirectoryError):
+        read_json(tmp_path)
+
+
+def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_files, "MOST_BYTES", 10)
+    (tmp_path / "x.json").write_text("[1,2,3,4,5]")
+    with pytest.raises(ValueError, match="larger than 10 bytes"):
+        read_json(tmp_path / "x.json")

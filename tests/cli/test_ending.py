@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from ds2.cli.ending import summary
+from types import SimpleNamespace
+
+import pytest
+
+from ds2.base.errors import DamagedArtifact
+from ds2.cli.ending import came_to, summary
 from ds2.runs.jobs import Job
+
+
+def test_a_record_that_lacks_what_was_chosen_is_a_damaged_artifact(tmp_path):
+    said = {"counts": {"selected": 3}}
+    select = SimpleNamespace(name="select", path=tmp_path, record_file=tmp_path / "record.json", record=said)
+    with pytest.raises(DamagedArtifact, match=r"record\.json says not how many were chosen; delete"):
+        came_to(SimpleNamespace(stages={"select": select}))
 
 
 def test_an_attempt_that_its_launcher_made_again_is_no_run_of_its_own(capsys):

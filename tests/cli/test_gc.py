@@ -13,6 +13,7 @@ import pytest
 from ds2.artifacts.locks import held
 from ds2.artifacts.shared import FETCHING
 from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
+from ds2.base.errors import UserError
 from ds2.cli import gc
 
 
@@ -110,3 +111,20 @@ def test_a_draft_at_the_root_whose_writer_is_gone_is_named_and_freed(store, caps
     assert old.exists()
     gc.run(store, ["delete"])
     assert (old.exists(), new.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("words", [[], ["delete"]])
+def test_a_file_where_the_locks_belong_is_one_line(store, words):
+    left_behind(store, "knn", "a" * 16)
+    (store.root / ".locks").write_text("x")
+    with pytest.raises(UserError, match=r"\.locks is a file where the store's folder of locks belongs"):
+        gc.run(store, words)
+
+
+def test_what_is_in_the_place_of_a_dead_job_s_record_goes_too(store, capsys):
+    odd = store.root / ".jobs" / "command" / "odd.json"
+    odd.mkdir(parents=True)
+    os.mkfifo(odd.with_name("pipe.json"))
+    assert gc.run(store, ["delete"]) == 0
+    assert "2 records of dead jobs" in capsys.readouterr().out
+    assert not odd.parent.exists()

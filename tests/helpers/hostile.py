@@ -134,8 +134,8 @@ class Target:
 def _record_seed() -> bytes:
     made = {
         "stage": "select", "version": 1, "fingerprint": "0123456789abcdef", "slug": "x", "config": {"a": 1},
-        "inputs": {"pool": "00"}, "counts": {}, "warnings": [], "wall_seconds": 1.0, "run": None,
-        "finished": "2026-01-01T00:00:00+00:00", "versions": {}, "host": {},
+        "inputs": {"pool": "00"}, "counts": {}, "warnings": [], "wall_seconds": 1.0,
+        "run": None, "finished": "2026-01-01T00:00:00+00:00", "versions": {}, "host": {},
         "files": {"subset.jsonl": {
             "sha256": "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356", "bytes": 3}},
     }  # fmt: skip

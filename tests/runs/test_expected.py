@@ -4,6 +4,7 @@ there.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -119,8 +120,12 @@ def test_a_memory_of_another_conf_or_a_broken_one_is_not_read(tmp_path, monkeypa
     runs = [["selection=random"]]
     compose_all(runs, memory=tmp_path)
     (memory,) = Path(tmp_path).glob(".composed-*.json")
-    memory.write_text("{")
-    assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
+    key = "selection=random"
+    kept = {"groups": ["[" * 100_000], "runs": {key: {"config": {"pool": {"group": 0}}, "environment": {}}}}
+    odd = [kept, kept | {"groups": [1]}, {"groups": ["5"]}, kept | {"groups": []}, kept | {"runs": {key: 5}}]
+    for text in ("{", "[" * 100_000, "5", *map(json.dumps, odd)):
+        memory.write_text(text)
+        assert compose_all(runs, memory=tmp_path)[0].selection.name == "random"
     monkeypatch.setattr("ds2.config.compose_cache._sources", lambda *used: "other")
     compose_all(runs, memory=tmp_path)
     assert [p.name for p in tmp_path.glob(".composed-*")] == [".composed-other.json"]

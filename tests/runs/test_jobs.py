@@ -87,11 +87,21 @@ def test_a_living_job_is_running_and_a_killed_one_has_died(tmp_path):
 def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
     attempt(tmp_path, "aa", UserError("no such pool"))
     broken = next(tmp_path.rglob("*.json")).with_name("broken.json")
-    for text in ("", "{", json.dumps({"overrides": []})):
+    whole = {"overrides": [], "state": "failed", "started": "x"}
+    odd = [whole | {"overrides": 5}, whole | {"started": 5}, whole | {"fingerprint": []}, whole | {"new": 1}]
+    for text in ("", "{", "[" * 100_000, "5", json.dumps({"overrides": []}), *map(json.dumps, odd)):
         broken.write_text(text)
         ledger = jobs.ledger(tmp_path)
         assert ledger.damaged == [broken]
         assert ledger.failures == {"aa": "no such pool"}
+
+
+def test_a_record_that_is_a_pipe_is_not_waited_for(tmp_path):
+    attempt(tmp_path, "aa", UserError("no such pool"))
+    pipe = next(tmp_path.rglob("*.json")).with_name("pipe.json")
+    os.mkfifo(pipe)
+    assert jobs.ledger(tmp_path).damaged == [pipe]
+    assert list(jobs.leftovers(tmp_path)) == [pipe]
 
 
 STILLBORN = SLEEPER.replace('    job.identify("aa")\n', "").replace("argv[1])", "argv[1]), ('seed=1',)")
