@@ -104,6 +104,8 @@ class Place:
     keep: Callable[[Answer], None] = lambda answer: None
     """Keeps an answer that was paid for, before it or one that came with it is handed on: at any of them
     whoever asks may stop."""
+    missed: Callable[[str], None] = lambda reason: None
+    """Hears of each delivery that failed, and why."""
 
 
 Opener = Callable[[ChatConfig, AnswerForm, str | None, Place], AbstractContextManager[Backend]]

@@ -73,6 +73,8 @@ class _Part:
     answers: list[Answer]
     lines: list[str]
     """What its actor has to say."""
+    missed: list[str]
+    """Why deliveries failed, one by one; most questions were asked again."""
     error: UserError | None
     """Why there are no more answers."""
 
@@ -89,6 +91,7 @@ class SpreadBackend:
         in_flight = config.runtime.concurrency if config.backend.served else config.runtime.batch_size
         self._size = _TURNS * in_flight
         self._said: set[str] = set()
+        self._missed = 0
 
     def count_tokens(self, text: str) -> int:
         """See `Backend`."""
@@ -101,6 +104,9 @@ class SpreadBackend:
                 if line not in self._said:
                     self._said.add(line)
                     self._place.say(line)
+            if part.missed:
+                self._missed += len(part.missed)
+                self._place.show(f"failed deliveries: {self._missed:,}, the last: {part.missed[-1]}"[:80])
             yield from part.answers
             if part.error is not None:
                 raise part.error
@@ -119,9 +125,10 @@ class _Asker:
         self, config: ChatConfig, form: AnswerForm, revision: str | None, folder: str, host: str
     ) -> None:
         self._lines: list[str] = []
+        self._missed: list[str] = []
         self._log = Path(folder) if socket.gethostname() == host and Path(folder).is_dir() else None
         self._open = ExitStack()  # for the actor's life
-        place = Place(Path(folder), self._lines.append)
+        place = Place(Path(folder), self._lines.append, missed=self._missed.append)
         self._backend = self._open.enter_context(open_backend(config, form, revision, place))
 
     def __call__(self, requests: Sequence[ChatRequest]) -> _Part:
@@ -141,5 +148,7 @@ class _Asker:
                     answers.append(answer)
             except UserError as raised:
                 error = raised
-        lines, self._lines[:] = list(self._lines), []
-        return _Part(answers, lines, error)
+        part = _Part(answers, list(self._lines), list(self._missed), error)
+        self._lines.clear()
+        self._missed.clear()
+        return part

@@ -237,6 +237,7 @@ class Courier(Generic[Q, A]):
                 self._place.show("")
             self._failing = 0
             return
+        self._place.missed(answer.reason)
         self._failing += 1
         if self._failing < SEVERAL:
             return
