@@ -1,29 +1,35 @@
 """Ray Data as an engine: shards are blocks, a pool of actors maps over them.
 
-An actor that dies is started again by Ray, and its shard is done again; one that dies `_LIVES` times in a row
-ends the work with one line.
+Ray is driven by a process of our own (`ds2.base.ray_driver`): it takes over the signals of the process that
+joins a cluster, and ends it, by C++, where the cluster is lost. Here that is one line.
 """
 
 from __future__ import annotations
 
-import logging
+import atexit
 import os
 import pickle
-import traceback
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ds2.base.errors import UserError
-from ds2.base.processes import handlers_kept
+from ds2.base.paths import project_root
 
 Shard = TypeVar("Shard")
 Value = TypeVar("Value")
 
-LOCAL, AUTO = "local", "auto"
-_LIVES = 4
-"""Times that an actor is started again, and that a shard is tried again."""
+KEPT = "what is finished is kept: run the same command again"
+_DRIVER = "from ds2.base.ray_driver import main; main()"
+_LAST_WORDS = 10.0
+"""Seconds in which a driver ends its cluster."""
+_LOGGED = re.compile(r"^\[[^\]]* [EFC] [^\]]*\] (\([^)]*\) )?\S+:\d+:\s*(?P<said>.*)")
+"""An error in Ray's own log."""
 
 
 @dataclass(frozen=True)
@@ -41,118 +47,90 @@ class RayEngine:
         self, make: Callable[[], Callable[[Shard], Value]], shards: Iterable[Shard]
     ) -> Iterator[tuple[int, Value]]:
         """See `Engine`. All shards are drawn at once, into the cluster's object store."""
-        with self._faults_in_a_line():
-            with handlers_kept():  # Ray has its own, which end this process without its last words
-                _connect(self.address, self.actors)
-            yield from self._mapped(make, shards)
-
-    def _mapped(self, make: Callable[[], Any], shards: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-        import pyarrow as pa
-        import ray
         from ray.cloudpickle import dumps as pickled
-        from ray.data import ActorPoolStrategy
 
-        blocks = [
-            ray.put(pa.table({"number": [number], "shard": pa.array([pickled(shard)], pa.binary())}))
-            for number, shard in enumerate(shards)
-        ]
-        if not blocks:
+        work = pickled(make), [pickled(shard) for shard in shards]
+        if not work[1]:
             return
-        _quiet()
-        done = ray.data.from_arrow_refs(blocks).map_batches(
-            _Worker,
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(self.actors, len(blocks)), max_tasks_in_flight_per_actor=2),
-            fn_constructor_args=(pickled(make), os.environ.get("OMP_NUM_THREADS")),
-            num_cpus=1,
-            num_gpus=self.gpus or None,
-            max_restarts=_LIVES,
-            max_task_retries=_LIVES,
+        driver = _idle.pop(self, None) or _Driver(self)
+        try:
+            yield from driver.map(*work)
+        except BaseException:  # whoever asked may have left: what it still does is for nobody
+            driver.end()
+            raise
+        _idle[self] = driver
+
+
+class _Driver:
+    """A process that has joined the cluster and lives no longer than this one."""
+
+    def __init__(self, engine: RayEngine) -> None:
+        end_idle()  # of another engine
+        path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), str(project_root())) if p)
+        settings = engine.address, str(engine.actors), str(engine.gpus), str(os.getpid())
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        # A session of its own: the terminal's signals are ours to pass on.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _DRIVER, *settings], env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, start_new_session=True,
+        )  # fmt: skip
+        atexit.register(self.end)
+
+    def map(self, made: bytes, shards: list[bytes]) -> Iterator[tuple[int, Any]]:
+        """Numbers and values of shards. Raises UserError where the driver could not or has ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            pickle.dump((made, shards), self._process.stdin)
+            self._process.stdin.flush()
+            while (reply := pickle.load(self._process.stdout)) is not None:
+                if isinstance(reply, Exception):
+                    raise reply
+                number, result = reply
+                yield number, _value(result)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            raise UserError(self._why()) from error
+
+    def _why(self) -> str:
+        code = self._process.wait()
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").splitlines()
+        errors = [match["said"] for line in lines if (match := _LOGGED.match(line))]
+        said = (errors or lines or ["nothing"])[-1].strip().split(". ")[0]
+        return (
+            f"engine=ray: the cluster is lost: the process that drove it ended with exit code {code} and "
+            f"said: {said}; {KEPT}"
         )
-        for block in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for row in block.to_pylist():
-                value, error, trace = pickle.loads(row["value"])
-                if isinstance(error, UserError):
-                    raise error
-                if error is not None:
-                    raise RuntimeError(f"an actor of engine=ray failed:\n{trace}") from error
-                yield row["number"], value
 
-    @contextmanager
-    def _faults_in_a_line(self) -> Iterator[None]:
-        from ray.exceptions import RayError
-
+    def end(self) -> None:
+        """End the process, and with it a cluster of this process's."""
+        atexit.unregister(self.end)
+        self._process.terminate()
         try:
-            yield
-        except RayError as error:
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            raise UserError(
-                f"engine=ray: {type(error).__name__}: {said}; what is finished is kept: run the same command "
-                "again, with fewer engine.actors where memory was short"
-            ) from error
+            self._process.wait(_LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._said):
+            with suppress(BrokenPipeError):  # of what was not read
+                pipe.close()  # type: ignore[union-attr]
 
 
-class _Worker:
-    """One actor: its worker, and one shard after the other."""
-
-    def __init__(self, made: bytes, threads: str | None) -> None:
-        # Numbers of a model are rounded as its threads have it: as many as the driver has. Ray would say 1.
-        if threads is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
-        self._made = made
-        self._work: Callable[[Any], Any] | None = None
-
-    def __call__(self, block: Any) -> Any:
-        import pyarrow as pa
-
-        values = [self._answer(shard) for shard in block.column("shard").to_pylist()]
-        return pa.table({"number": block.column("number"), "value": pa.array(values, pa.binary())})
-
-    def _answer(self, shard: bytes) -> bytes:
-        """The value, or the error, which the driver raises."""
-        from ray import cloudpickle
-
-        try:
-            if self._work is None:
-                self._work = pickle.loads(self._made)()
-            value = self._work(pickle.loads(shard))
-        except Exception as error:  # noqa: BLE001 - raised where the person is
-            kept = error if isinstance(error, UserError) else RuntimeError(repr(error))
-            return bytes(cloudpickle.dumps((None, kept, traceback.format_exc())))
-        return bytes(cloudpickle.dumps((value, None, "")))
+def _value(result: bytes) -> Any:
+    """What an actor made of a shard, or raises what its worker raised."""
+    value, error, trace = pickle.loads(result)
+    if isinstance(error, UserError):
+        raise error
+    if error is not None:
+        raise RuntimeError(f"an actor of engine=ray failed:\n{trace}") from error
+    return value
 
 
-def _connect(address: str, actors: int) -> None:
-    """Join the cluster, once a process. Raises UserError."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
-    if ray.is_initialized():
-        return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    cores = max(os.cpu_count() or 1, actors)
-    if address != LOCAL:
-        try:
-            ray.init(address=address, **options)
-            return
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            if address != AUTO or os.environ.get("RAY_ADDRESS"):
-                said = next(iter(str(error).splitlines()), type(error).__name__)
-                raise UserError(
-                    f"engine.address={address}: no Ray cluster can be joined there: {said}"
-                ) from error
-    ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **options)
+_idle: dict[RayEngine, _Driver] = {}
+"""Joined, and without work: the next stage's, or a sweep's next run's."""
 
 
-def _quiet() -> None:
-    """The stage's own bar shows how far the work is; Ray Data would draw one for each of its operators."""
-    from ray.data import DataContext
-
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
+def end_idle() -> None:
+    """End the clusters that this process holds and does not use."""
+    while _idle:
+        _idle.popitem()[1].end()

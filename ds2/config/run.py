@@ -86,7 +86,7 @@ class EngineConfig:
     backend: EngineKind = EngineKind.local
     address: str = "auto"
     """Ray's cluster: `auto` is the one that runs on this machine or that RAY_ADDRESS names, else one of this
-    machine for this run; `local` is always one for this run; otherwise an address (`ray://HOST:10001`).
+    machine for this run; `local` is always one for this run; otherwise the HOST:PORT of a head.
     """
     actors: int = 2
     """Processes side by side; each loads the model that it needs."""
