@@ -94,6 +94,8 @@ def launch(
     options = ["--multirun", *command.options] if many else command.options
     told = record.hydra_arguments(fail_fast=command.fail_fast and many)
     try:
+        if many:
+            compose.admit_launcher(overrides)
         with _composed_before() if many else nullcontext():
             _call_hydra(options, [*told, *overrides])
     except (UserError, HydraException, OmegaConfBaseException):
@@ -137,6 +139,7 @@ def _main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     many = hydra_config.mode is RunMode.MULTIRUN
     given = list(hydra_config.overrides.task)
+    compose.refuse_secrets(cfg)  # before the job has a record
     with jobs.job(given, keep_going=many, say=console.error) as job:
         job.go_on()
         _run(compose.to_config(cfg), given, many, job)

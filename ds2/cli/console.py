@@ -18,6 +18,7 @@ from rich.text import Text
 from ds2.artifacts.store import StageResult, Status, Step
 from ds2.base.deprecated import DeprecatedName
 from ds2.base.paths import shown
+from ds2.base.secrets import masked
 from ds2.base.words import counted, duration, printable
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def plain(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """One line on standard error, marked."""
-    _err.print(f"[bold red]error[/] {escape(' '.join(text.split()))}")
+    """One line on standard error, marked, without the secrets of an option that it quotes."""
+    _err.print(f"[bold red]error[/] {escape(masked(' '.join(text.split())))}")
 
 
 def end_of_bar() -> None:
@@ -135,7 +136,7 @@ def outcome(name: str, state: str, colour: str, took: str, text: str) -> None:
 
 def warning(text: str) -> None:
     """One marked line among a run's."""
-    _out.print(f"  [yellow]warning[/] {escape(text)}")
+    _out.print(f"  [yellow]warning[/] {escape(masked(text))}")
 
 
 @contextmanager
@@ -149,7 +150,7 @@ def deprecations() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
             if issubclass(category, DeprecatedName):
-                _err.print(f"[yellow]warning[/] {escape(str(message))}")
+                _err.print(f"[yellow]warning[/] {escape(masked(str(message)))}")
             else:
                 before(message, category, *rest, **named)
 

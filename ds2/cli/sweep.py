@@ -14,9 +14,8 @@ from ds2.cli import console, ending
 from ds2.cli.app import launch as launch_by_hydra
 from ds2.cli.app import plan, preflight
 from ds2.cli.search import run_search
-from ds2.config import plugins
 from ds2.config.command_line import CommandLine
-from ds2.config.compose import artifacts_root
+from ds2.config.compose import admit, artifacts_root
 from ds2.config.stages import key_of
 from ds2.config.sweep import Sweep, load_sweep
 from ds2.report import recipes, render_many
@@ -39,7 +38,7 @@ def run_sweep(command: CommandLine) -> int:
     extra = command.overrides
     if command.options:
         raise UserError(f"sweep={command.sweep} takes no {command.options[0]}")
-    plugins.activate(extra)
+    admit(extra)
     sweep = load_sweep(str(command.sweep), extra)
     if sweep.search is not None:
         return run_search(sweep, command)

@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
         if argument.startswith("-"):
             name, value = _option(argument, left)
             if name == "--config-dir":
-                folders.append(f"file://{Path(value).expanduser().absolute()}")
+                folders.append(value if "://" in value else f"file://{Path(value).expanduser().absolute()}")
             else:
                 options.append(f"{name}={value}" if value else name)
         elif "=" in argument or argument.startswith("~"):

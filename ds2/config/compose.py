@@ -16,15 +16,17 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
+from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
-from ds2.base.secrets import holds_password, secret_option
+from ds2.base.secrets import holds_secret, secret_option, secrets_in
 from ds2.base.words import did_you_mean
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain, yaml_faults
+from ds2.config.narrowing import launches
 from ds2.config.numbers import number_problems
 from ds2.config.panel import with_members
 from ds2.config.paths import resolve_paths
@@ -106,16 +108,31 @@ def _refuse_secrets(override: str) -> None:
     meant = None if option is None else near_key(option)
     if meant is not None:  # what it was given is not repeated: the slip may be in a secret's name
         raise UserError(f"{option}: no such key (did you mean {meant}?)")
-    if option is not None:
-        raise UserError(
-            f"{option}: no option takes a secret, for options are written into records; a key belongs into "
-            "the environment (OPENAI_API_KEY, HF_TOKEN, WANDB_API_KEY)"
-        )
-    if holds_password(override):
-        raise UserError(
-            f"{override.partition('=')[0]} must hold no user name, password or query: it is written into "
-            "records; a key belongs into the environment"
-        )
+    key = override.partition("=")[0] if option is None and holds_secret(override) else option
+    if key is not None:
+        raise _holds_secret(key.lstrip("+~"))
+
+
+def _holds_secret(key: str) -> UserError:
+    return UserError(
+        f"{key}: no option takes a secret (a key, an address with a password or a query), for options are "
+        "written into records; a key belongs into the environment (OPENAI_API_KEY, HF_TOKEN, WANDB_API_KEY)"
+    )
+
+
+def admit_launcher(overrides: Sequence[str]) -> None:
+    """Compose how these overrides launch runs, which Hydra writes beside them. Raises UserError for a secret,
+    Hydra's errors for what is unknown.
+    """
+    launching = [o for o in overrides if launches(o)]
+    if launching:
+        composed([*(o for o in overrides if o.lstrip("+~").startswith(_MAY_SET_PATHS)), *launching])
+
+
+def refuse_secrets(cfg: DictConfig) -> None:
+    """Raise UserError where a composed configuration has a secret, of whatever YAML; Hydra's part too."""
+    for key in secrets_in(OmegaConf.to_container(cfg, resolve=False)):
+        raise _holds_secret(key)
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
@@ -158,7 +175,11 @@ def composed(overrides: Sequence[str]) -> DictConfig:
         _other_hydra_aside(),
         hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"),
     ):
-        return cast(DictConfig, hydra.compose("config", overrides=list(overrides)))
+        cfg = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+    refuse_secrets(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cast(DictConfig, cfg)
 
 
 @contextmanager
@@ -174,7 +195,7 @@ def _other_hydra_aside() -> Iterator[None]:
 
 def to_config(cfg: DictConfig) -> RunConfig:
     """Dataclasses of a composed configuration, those of a panel's raters among them, with paths resolved.
-    Raises UserError: a value is missing, a number is none, or what is wrong with a panel.
+    Raises UserError: a value is missing, is a secret, a number is none, or what is wrong with a panel.
     """
     return resolve_paths(as_written(cfg))
 
@@ -192,6 +213,7 @@ def as_written(cfg: DictConfig) -> RunConfig:
     if isinstance(config.rater, PanelRaterConfig):
         config = replace(config, rater=with_members(config.rater, cfg))
     refuse([UserError(line) for line in number_problems(config)])
+    refuse([_holds_secret(key) for key in secrets_in(to_plain(config))])  # also what the environment gave
     return config
 
 

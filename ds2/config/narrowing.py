@@ -106,7 +106,8 @@ def read_extra(extra: Sequence[str]) -> Extra:
 
 def launches(override: str) -> bool:
     """Whether it is one of Hydra's own settings, which are no part of a run; where YAML is found is one."""
-    return override.startswith("hydra") and not override.startswith("hydra.searchpath=")
+    setting = override.lstrip("+~")
+    return setting.startswith("hydra") and not setting.startswith("hydra.searchpath=")
 
 
 def key_of_override(override: str) -> str:

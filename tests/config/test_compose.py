@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import CurationMethod, ModelConfig, RunConfig
-from ds2.config.compose import compose
+from ds2.config.compose import admit_launcher, compose
 from ds2.config.hydra_errors import explain
 from ds2.config.stages import check
 from ds2.config.sweep import load_sweep
@@ -155,7 +155,15 @@ def test_presets_set_the_curation_that_they_presume(selection):
         ("budget.token=sk-1", r"budget\.token: no such key \(did you mean budget\.tokens\?\)$"),
         ("+finetune.max_token=sk-1", r"finetune\.max_token: no such key \(did you mean finetune\.max_tok"),
         ("rater.max_new_token=sk-1", r"rater\.max_new_token: no such key \(did you mean rater\.max_new_"),
-        ("rater.base_url=http://user:pw@host/v1", r"rater\.base_url must hold no user name"),
+        ("rater.base_url=http://user:pw@host/v1", r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url=http://host/v1?sig=pw", r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url=wss://user:pw@host/v1", r"rater\.base_url: no option takes a secret"),
+        ("paths.store=s3://K:pw@bucket/x", r"paths\.store: no option takes a secret"),
+        ("pool.path=['s3://K:pw@bucket/x']", r"pool\.path: no option takes a secret"),
+        ("engine.address=ray://u:pw@host:1", r"engine\.address: no option takes a secret"),
+        ("+hydra.job.env_set={HF_TOKEN: pw}", r"hydra\.job\.env_set: no option takes a secret"),
+        ("hydra.launcher.setup=['export MY_KEY=pw']", r"hydra\.launcher\.setup: no option takes a secret"),
+        ("rater.name=${oc.env:HF_TOKEN,pw}", r"rater\.name: no option takes a secret"),
     ],
 )
 def test_an_added_key_is_refused_like_a_typo_and_a_secret_is_not_repeated(given, message):
@@ -163,6 +171,73 @@ def test_an_added_key_is_refused_like_a_typo_and_a_secret_is_not_repeated(given,
         compose(["rater=openai_compatible", "rater.base_url=http://h/v1", "rater.model=m", given])
     assert "sk-1" not in str(refusal.value)
     assert "pw" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "chosen", "key"),
+    [
+        (
+            "rater/mine.yaml",
+            "defaults: [truth, _self_]\nname: http://u:pw@h/v1\n",
+            "rater=mine",
+            "rater.name",
+        ),
+        (
+            "experiment/mine.yaml",
+            "# @package _global_\nhydra: {job: {env_set: {HF_TOKEN: pw}}}\n",
+            "experiment=mine",
+            "hydra.job.env_set.HF_TOKEN",
+        ),
+        (
+            "experiment/mine.yaml",
+            "# @package _global_\npaths: {store: 's3://K:pw@b'}\n",
+            "experiment=mine",
+            "paths.store",
+        ),
+    ],
+)
+def test_a_secret_in_a_yaml_of_one_s_own_is_refused_and_not_repeated(file, text, chosen, key, tmp_path):
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=rf"^{re.escape(key)}.*no option takes a secret") as refusal:
+        compose([chosen, f"hydra.searchpath=['file://{tmp_path}']"])
+    assert "pw" not in str(refusal.value)
+
+
+def test_a_secret_that_hydra_would_copy_into_its_files_is_refused(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "pw")
+    with pytest.raises(UserError, match=r"^hydra\.job\.env_set\.HF_TOKEN: no option takes a secret"):
+        admit_launcher(["seed=1,2", "hydra.job.env_copy=[HF_TOKEN]"])
+
+
+def test_a_secret_that_launches_runs_is_refused(tmp_path):
+    (tmp_path / "hydra" / "launcher").mkdir(parents=True)
+    (tmp_path / "hydra" / "launcher" / "mine.yaml").write_text(
+        "_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher\nsetup: [export MY_KEY=pw]\n"
+    )
+    given = ["seed=1,2", f"hydra.searchpath=['file://{tmp_path}']", "hydra/launcher=mine"]
+    with pytest.raises(UserError, match=r"^hydra\.launcher\.setup: no option takes a secret"):
+        admit_launcher(given)
+    admit_launcher(["seed=1,2"])
+
+
+def test_a_secret_that_the_environment_would_put_into_an_option_is_refused(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://u:pw@host")
+    with pytest.raises(UserError, match=r"^tracking\.uri: no option takes a secret") as refusal:
+        compose(["tracking=mlflow"])
+    assert "pw" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "paths.store=s3://bucket/path", "paths.store=abfs://container@account.dfs.core.windows.net/x",
+        "pool.path='C:\\me@work\\x.jsonl'", "rater.model=org/name@v1",
+        "rater.base_url='http://[::1]:8000/v1'", "rater.name='is it good? (see http://a.b)'",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_secret_passes(given):
+    compose(["pool=jsonl", "pool.path=p.jsonl", "rater=openai_compatible", "rater.model=m", given])
 
 
 def test_a_known_key_may_be_added():

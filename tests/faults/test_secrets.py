@@ -73,20 +73,58 @@ def test_no_secret_is_in_what_a_whole_run_writes_or_says(tmp_path, tally):
     )
 
 
-@pytest.mark.parametrize(
-    "typed", ["+rater.api_key=planted-typed", "rater.base_url=http://someone:planted-typed@127.0.0.1:9/v1",
-              "rater.base_url=http://127.0.0.1:9/v1?api_key=planted-typed"],
-)  # fmt: skip
-def test_a_secret_that_was_typed_is_refused_and_not_kept(typed, tmp_path, tally):
-    options = ("until=rate", "pool=jsonl", "pool.path=pool.jsonl", "rater=openai_compatible", "rater.model=m",
-               typed)  # fmt: skip
-    place = Place(tmp_path / "place", options, ("rate",))
+RATER = ("rater=openai_compatible", "rater.model=m", "rater.base_url=http://127.0.0.1:9/v1")
+TYPED = [
+    "+rater.api_key=planted-typed",
+    "rater.base_url=http://someone:planted-typed@127.0.0.1:9/v1",
+    "rater.base_url=wss://someone:planted-typed@127.0.0.1:9/v1",
+    *(f"rater.base_url=http://127.0.0.1:9/v1?{name}=planted-typed" for name in ("api_key", "sig", "code")),
+    "paths.store=memory://someone:planted-typed@x/y",
+    "paths.store=s3://AKIA:planted-typed@x/y",
+    "pool.path=https://127.0.0.1/x.jsonl?X-Amz-Signature=planted-typed",
+    "pool.path=s3://AKIA:planted-typed@bucket/x.jsonl",
+    "engine.address=ray://someone:planted-typed@127.0.0.1:1",
+    "hydra.launcher.setup=['export OPENAI_API_KEY=planted-typed']",
+    "+hydra.job.env_set={HF_TOKEN: planted-typed}",
+    "rater.name={a: s3://AKIA:planted-typed@bucket/x",
+]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["a run", "a multirun"])
+@pytest.mark.parametrize("typed", TYPED)
+def test_a_secret_that_was_typed_is_refused_and_not_kept(typed, many, tmp_path, tally):
+    key = typed.partition("=")[0]
+    options = ["until=rate", "pool=jsonl", "pool.path=pool.jsonl", *RATER]
+    options = [o for o in options if not o.startswith(f"{key}=")]
+    options += ["engine=ray"] if key == "engine.address" else []
+    options += ["-m", "seed=1,2"] if many else []
+    options += ["hydra/launcher=submitit_local"] if key == "hydra.launcher.setup" else []
+    place = Place(tmp_path / "place", (*options, typed), ("rate",))
+    _refused(place, key.lstrip("+"), tally)
+
+
+YAML = {
+    "rater": "defaults: [openai_compatible, _self_]\nmodel: m\nbase_url: http://u:planted-typed@127.0.0.1/v1\n",
+    "pool": "defaults: [jsonl, _self_]\npath: s3://AKIA:planted-typed@bucket/x.jsonl\n",
+    "experiment": "# @package _global_\nhydra: {job: {env_set: {HF_TOKEN: planted-typed}}}\n",
+    "hydra/launcher": "defaults: [submitit_local, _self_]\nsetup: [export HF_TOKEN=planted-typed]\n",
+}
+
+
+@pytest.mark.parametrize("group", YAML)
+def test_a_secret_in_a_choice_of_one_s_own_is_refused_and_not_kept(group, tmp_path, tally):
+    folder = tmp_path / "choices" / group
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(YAML[group])
+    options = ("until=rate", "pool=jsonl", "pool.path=pool.jsonl", *RATER, f"{group}=mine", "-m", "seed=1,2",
+               f"--config-dir={tmp_path / 'choices'}")  # fmt: skip
+    wanted = [o for o in options if group not in ("rater", "pool") or not o.startswith(("rater.", "pool."))]
+    _refused(Place(tmp_path / "place", tuple(wanted), ("rate",)), f"{group} (YAML)", tally)
+
+
+def _refused(place, where, tally):
     code, said = place.run()
     found = holding(place.folder, "planted-typed")
     fine = code == 2 and not found and "planted-typed" not in said and "Traceback" not in said
-    tally(
-        "secret typed",
-        typed.partition("=")[0],
-        "refused, nowhere" if fine else f"{code} {found} {said}",
-        fine,
-    )
+    fine = fine and said.strip().count("error ") == 1 and not place.store.exists()
+    tally("secret typed", where, "refused, nowhere" if fine else f"{code} {found} {said}", fine)

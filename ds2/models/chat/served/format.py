@@ -22,7 +22,7 @@ import openai
 from ds2.base.errors import UserError
 from ds2.config import ChatConfig
 from ds2.models.chat import Answer, AnswerForm, ChatRequest
-from ds2.models.chat.served.address import root_of, server_name
+from ds2.models.chat.served.address import check_address, root_of, server_name
 from ds2.models.chat.served.policy import Fault, numbered, wait_of
 from ds2.models.chat.served.terms import LIKELY_TOKENS, SCHEMA, Terms
 from ds2.models.chat.served.words import count, error_of, mapping, shortened, text_of, value_of, words_of
@@ -55,6 +55,7 @@ class Connection:
                 f"{self.group}.api_version is for an Azure resource: give its address as "
                 f"{self.group}.base_url"
             )
+        check_address(self.base_url, self.group)
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             raise UserError(f"{self.variable} holds characters that no key has: set it anew")
         if self.base_url is None and self.key is None:
