@@ -22,6 +22,7 @@ from typing import Any
 
 from ds2.base.errors import MissingInput
 from ds2.base.json_files import read_json, read_json_lines
+from ds2.models.pretrained import load_tokens
 
 SUBSET_SEED = 42
 """Seed of the paper's random subsets."""
@@ -194,9 +195,7 @@ def _tydiqa_hub(language: str) -> tuple[Rows, Rows]:
 
 @lru_cache(maxsize=1)
 def _cutter(tokenizer: str, revision: str | None) -> Any:
-    from transformers import AutoTokenizer
-
-    loaded = AutoTokenizer.from_pretrained(tokenizer, revision=revision)
+    loaded = load_tokens(tokenizer, revision)
 
     def cut(text: str) -> str:
         ids = loaded(text, add_special_tokens=False, truncation=True, max_length=CONTEXT_TOKENS + 1)[

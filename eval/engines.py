@@ -13,6 +13,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import read_json
 from ds2.config import EvalBackend
 from ds2.models.digest import base_digest, stored_digest
+from ds2.models.pretrained import NO_CODE, BringsCode, data_only
 from ds2.models.turns import stop_ids, turn_end
 from eval.checks import engine_problems
 from eval.spec import EvalSpec
@@ -30,8 +31,9 @@ def load_engine(spec: EvalSpec) -> Any:
     refuse(engine_problems(spec.config))
     adapter = _adapter_config(spec.adapter) if spec.adapter else None
     try:
-        lm = _vllm(spec, adapter) if spec.config.backend is EvalBackend.vllm else _transformers(spec)
-    except OSError as error:
+        with data_only():
+            lm = _vllm(spec, adapter) if spec.config.backend is EvalBackend.vllm else _transformers(spec)
+    except (OSError, BringsCode) as error:
         raise MissingInput(f"base model {spec.base_model} cannot be loaded: {_first_line(error)}") from error
     except RuntimeError as error:
         if "size mismatch" not in str(error):
@@ -94,6 +96,7 @@ def _transformers(spec: EvalSpec) -> Any:
         dtype=config.dtype,
         device=device,
         batch_size=config.runtime.batch_size,
+        **NO_CODE,
     )
     if spec.adapter:
         lm._model = load_adapter(lm.model, spec.adapter, spec.base_model).to(lm.device).eval()
@@ -123,6 +126,7 @@ def _vllm(spec: EvalSpec, adapter: dict[str, Any] | None) -> Any:
         seed=spec.seed,
         lora_local_path=spec.adapter,
         max_lora_rank=max(8, 1 << (rank - 1).bit_length()),
+        **NO_CODE,
     )
 
 

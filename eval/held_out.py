@@ -23,6 +23,7 @@ from ds2.artifacts.written_samples import present_fields
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import read_json_lines
 from ds2.base.progress import Bar
+from ds2.models.pretrained import load_model
 from ds2.models.reader import Encoded, LanguageModel
 from ds2.models.trained_tokens import encode_samples, load_tokenizer, set_template
 from eval.engines import load_adapter
@@ -43,7 +44,6 @@ def load(spec: EvalSpec) -> LanguageModel:
     another base model.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
     config = spec.config
     device = config.runtime.device
@@ -53,9 +53,7 @@ def load(spec: EvalSpec) -> LanguageModel:
     if tokenizer.chat_template is None:
         set_template(tokenizer, TEMPLATE)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            spec.base_model, revision=spec.revision, dtype=getattr(torch, config.dtype)
-        )
+        model = load_model(spec.base_model, spec.revision, dtype=getattr(torch, config.dtype))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise MissingInput(f"base model {spec.base_model} cannot be loaded: {reason}") from error

@@ -15,6 +15,7 @@ from typing import Any
 from ds2.artifacts.evaluation import AnsweredQuestion, Result
 from ds2.base.errors import MissingInput
 from ds2.base.progress import Bar
+from ds2.models.pretrained import load_model, load_tokens
 from eval.spec import EvalSpec
 
 TASK = "paper_truthfulqa"
@@ -46,14 +47,13 @@ def judge_answers(
 def ask_judge(judge: str, question_mark: str, pairs: Sequence[tuple[str, str]], spec: EvalSpec) -> list[bool]:
     """The judge's verdict on each (question, answer)."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = spec.config.runtime.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(judge)
-        model = AutoModelForCausalLM.from_pretrained(judge, dtype=getattr(torch, spec.config.dtype))
+        tokenizer = load_tokens(judge)
+        model = load_model(judge, dtype=getattr(torch, spec.config.dtype))
     except (OSError, ValueError) as error:
         raise MissingInput(f"judge model {judge} cannot be loaded: {str(error).splitlines()[0]}") from error
     model.to(device).eval()

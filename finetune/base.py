@@ -7,12 +7,12 @@ from typing import Any
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import FinetuneConfig, Quantization
 from ds2.models.lora_targets import Targets, trained_names
+from ds2.models.pretrained import load_model
 
 
 def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
     """The causal language model in `config.dtype`, its weights in 4 bits with `quantization=nf4`."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {
         "dtype": getattr(torch, config.dtype),
@@ -21,7 +21,7 @@ def load_base(name: str, revision: str | None, config: FinetuneConfig) -> Any:
     if config.quantization is Quantization.nf4:
         options["quantization_config"] = _nf4(options["dtype"])
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, revision=revision, **options)
+        model = load_model(name, revision, **options)
     except (OSError, ValueError, ImportError) as error:
         raise MissingInput(f"base model {name} cannot be loaded: {_first_line(error)}") from error
     model.config.use_cache = False

@@ -16,6 +16,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.config import FinetuneConfig, Quantization
 from ds2.models.devices import dtype_problem
 from ds2.models.lora_targets import ALL_LINEAR, find_targets
+from ds2.models.pretrained import load_shape, model_of
 from ds2.models.trained_tokens import OWN_TEMPLATE, known_templates, load_tokenizer, set_template
 from finetune.stream import device_batch
 
@@ -119,7 +120,6 @@ def model_problems(config: FinetuneConfig, base_model: str, revision: str | None
     tokenizer (folder, or the hub's cache), not its weights.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
     from ds2.models.quiet import quiet_transformers
 
@@ -132,9 +132,9 @@ def model_problems(config: FinetuneConfig, base_model: str, revision: str | None
             if isinstance(error, MissingInput):
                 return problems
         try:
-            shape = AutoConfig.from_pretrained(base_model, revision=revision)
+            shape = load_shape(base_model, revision)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(shape)
+                model = model_of(shape)
         except (OSError, ValueError) as error:
             return [*problems, f"base model {base_model} cannot be loaded: {str(error).splitlines()[0]}"]
     return problems + shape_problems(config, model)

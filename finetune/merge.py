@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts import adapter
+from ds2.models.pretrained import load_model, load_tokens
 from ds2.models.turns import stop_ids
 from finetune.spec import FinetuneSpec
 
@@ -27,19 +28,18 @@ def merge_adapter(spec: FinetuneSpec, *, probe: NDArray[np.int32]) -> float:
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = getattr(torch, spec.config.dtype)
     weights, merged = adapter.weights(Path(spec.output_dir)), adapter.merged(Path(spec.output_dir))
-    base = AutoModelForCausalLM.from_pretrained(spec.base_model, revision=spec.revision, dtype=dtype)
+    base = load_model(spec.base_model, spec.revision, dtype=dtype)
     tuned = PeftModel.from_pretrained(base, weights).eval()
     before = _logits(tuned, probe)
-    tokenizer = AutoTokenizer.from_pretrained(weights)
+    tokenizer = load_tokens(weights)
     whole = tuned.merge_and_unload()
     whole.generation_config.eos_token_id = stop_ids(tokenizer)  # an answer ends where its turn does
     whole.save_pretrained(merged)
     tokenizer.save_pretrained(merged)
-    after = _logits(AutoModelForCausalLM.from_pretrained(merged, dtype=dtype).eval(), probe)
+    after = _logits(load_model(merged, dtype=dtype).eval(), probe)
     error = float((after - before).abs().max())
     allowed = TOLERANCE[spec.config.dtype] * float(before.abs().max())
     if not error <= allowed:

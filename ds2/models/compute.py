@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from ds2.base.errors import MissingInput
 from ds2.models import flops
+from ds2.models.pretrained import load_shape, model_of
 from ds2.models.quiet import quiet_transformers
 
 SERVER = "server"
@@ -111,13 +112,12 @@ def parameters_of(name: str, revision: str | None) -> int:
         MissingInput: it has no configuration that transformers can make a model of.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
     with quiet_transformers():
         try:
-            config = AutoConfig.from_pretrained(name, revision=revision)
+            config = load_shape(name, revision)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(config)
+                model = model_of(config)
         except (OSError, ValueError) as error:
             raise MissingInput(
                 f"how many parameters {name} has cannot be told: {str(error).splitlines()[0]}"

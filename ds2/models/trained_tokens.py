@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.models.pretrained import load_tokens
 from ds2.models.turns import turn_end
 
 Messages = Sequence[dict[str, Any]]
@@ -46,10 +47,8 @@ class EncodedSamples:
 
 def load_tokenizer(name: str, revision: str | None) -> Any:
     """The tokenizer, with a padding token (the end token where it has none of its own)."""
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = load_tokens(name, revision)
     except (OSError, ValueError) as error:
         raise MissingInput(f"no tokenizer of base model {name}: {str(error).splitlines()[0]}") from error
     if tokenizer.pad_token is None:

@@ -15,6 +15,7 @@ from ds2.models.chat.answer_log import FILE, AnswerLog
 from ds2.models.chat.local.tokenizer import model_path
 from ds2.models.chat.served.batch_state import folder_of, sent
 from ds2.models.chat.tokens import estimate_tokens
+from ds2.models.pretrained import load_tokens
 from ds2.pool import Pool
 from ds2.rating.cost import Price, limit_price, longest_answer, price_of, prompt_tokens
 from ds2.rating.questions import RatingQuestions
@@ -220,11 +221,7 @@ def _counter(config: LlmRaterConfig, revision: str | None) -> tuple[Callable[[st
     """A counter of tokens without starting the back end, and how it counts."""
     if not config.backend.served:
         try:
-            from transformers import AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(
-                model_path(config), revision=revision, local_files_only=True
-            )
+            tokenizer = load_tokens(model_path(config), revision, local_files_only=True)
         except (ImportError, OSError, ValueError):
             pass  # said by the estimate's name
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import ChatConfig
 from ds2.models.chat import AnswerForm, ChatRequest, Place
+from ds2.models.pretrained import load_tokens
 
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
 """For models that were never taught to chat: the bare question, which they continue."""
@@ -31,10 +32,8 @@ def load_tokenizer(config: ChatConfig, revision: str | None, place: Place) -> An
     Raises:
         MissingInput: there is no such model.
     """
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path(config), revision=revision)
+        tokenizer = load_tokens(model_path(config), revision)
     except (OSError, ValueError) as error:
         raise unloadable(config, error) from error
     if tokenizer.chat_template is None:

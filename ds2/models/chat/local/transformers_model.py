@@ -25,6 +25,7 @@ from ds2.models.chat.local.tokenizer import (
     most_likely,
     unloadable,
 )
+from ds2.models.pretrained import load_model
 from ds2.models.quiet import quiet_transformers
 
 
@@ -114,12 +115,11 @@ class TransformersBackend:
 
 def _load_model(config: ChatConfig, revision: str | None) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            model_path(config), revision=revision, dtype="auto", device_map=device, **_quantised(config)
+        model = load_model(
+            model_path(config), revision, dtype="auto", device_map=device, **_quantised(config)
         )
     except (OSError, ValueError) as error:
         raise unloadable(config, error) from error

@@ -31,6 +31,7 @@ from ds2.models.chat.local.tokenizer import (
     unloadable,
 )
 from ds2.models.chat.local.vllm_copies import open_copies, shares
+from ds2.models.pretrained import NO_CODE, data_only, load_shape
 
 IN_ENGINE = 1024
 """Requests that the engine holds at a time: more than it works on at once, so that it never waits for us."""
@@ -178,7 +179,8 @@ def _engine(config: ChatConfig, form: AnswerForm, revision: str | None) -> Any:
     if form.tokens:
         options |= {"logprobs_mode": "processed_logprobs", "max_logprobs": len(SPACES) * len(form.tokens)}
     try:
-        return LLM(model_path(config), **options)
+        with data_only():
+            return LLM(model_path(config), **options, **NO_CODE)
     except (OSError, ValueError) as error:
         raise unloadable(config, error) from error
     except RuntimeError as error:  # the engine's own process failed; vLLM has printed why
@@ -192,10 +194,8 @@ def _engine(config: ChatConfig, form: AnswerForm, revision: str | None) -> Any:
 
 def _context(config: ChatConfig, revision: str | None) -> int:
     """Tokens of the longest question with its answer: the engine needs memory for no more than that."""
-    from transformers import AutoConfig
-
     try:
-        model = AutoConfig.from_pretrained(model_path(config), revision=revision).get_text_config()
+        model = load_shape(model_path(config), revision).get_text_config()
     except (OSError, ValueError) as error:
         raise unloadable(config, error) from error
     most = getattr(model, "max_position_embeddings", None)
