@@ -17,6 +17,10 @@ from typing import Any
 
 POLITE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What a scheduler, a service manager or a closed terminal sends before it kills."""
+LAST_WORDS = 25.0
+"""Seconds for a child that was asked to end, to write a checkpoint; schedulers kill what is still there about
+30 s after their signal.
+"""
 _LOOK = 0.2
 """Seconds between two looks at the parent."""
 _AGAIN = 0.05
@@ -31,6 +35,9 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+    def __reduce__(self) -> tuple[type[Terminated], tuple[int]]:
+        return Terminated, (self.number,)  # a worker's, on its way to the command
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +62,7 @@ class StopRequest:
 
 _asked = StopRequest()
 """Of the `terminable` in force."""
+_asked_first: list[Callable[[], None]] = []
 
 
 @contextmanager
@@ -69,6 +77,8 @@ def terminable() -> Iterator[None]:
 
     def end(number: int, _: FrameType | None) -> None:
         request.number = number
+        while number in POLITE and _asked_first:
+            _asked_first.pop()()
         request.check()
 
     own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -156,9 +166,34 @@ def _handled_by(handler: Callable[[int, FrameType | None], None], numbers: Seque
             signal.signal(number, old)
 
 
+@contextmanager
+def asked_first(ask: Callable[[], None]) -> Iterator[None]:
+    """Before a polite signal ends what is inside (`terminable`), call `ask`: what others are to bring to an
+    end cannot wait until this process unwinds, where a library may kill them. A second signal does not wait.
+    """
+    _asked_first.append(ask)
+    try:
+        yield
+    finally:
+        if ask in _asked_first:
+            _asked_first.remove(ask)
+
+
+@contextmanager
+def ending_with_parent(parent: int) -> Iterator[None]:
+    """`end_with_parent`; what is inside is this process's work, after which an orphan ends at once."""
+    end_with_parent(parent)
+    try:
+        yield
+    finally:
+        if os.getppid() != parent:
+            os._exit(_ORPHANED)
+
+
 @cache
 def end_with_parent(parent: int) -> None:
-    """End this process, at once, when the one that started it has ended, however that ended. Once a process.
+    """End this process when the one that started it has ended, however that ended: it is asked to (SIGTERM),
+    and ended `LAST_WORDS` seconds later; at once where it has only just begun. Once a process.
 
     Args:
         parent: the pid of that one, as it is told: it may have ended before this process asks.
@@ -166,10 +201,14 @@ def end_with_parent(parent: int) -> None:
     A thread looks for it: the kernel's own way (PR_SET_PDEATHSIG) is Linux's alone, and goes by the thread
     that started the child.
     """
+    if os.getppid() != parent:
+        os._exit(_ORPHANED)
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_WORDS)
         os._exit(_ORPHANED)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import hydra
@@ -16,11 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError, first_line
 from ds2.base.paths import project_root
+from ds2.base.processes import asked_first
 from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
 from ds2.config.compose_cache import compose_all
-from ds2.config.hydra_errors import unknown_launcher
+from ds2.config.hydra_errors import launcher_mistake
 from ds2.config.run import OnWarning, RunConfig
 from ds2.config.sweep import combinations
 from ds2.runs import jobs
@@ -50,15 +52,18 @@ def run_command(command: CommandLine) -> int:
 def plan(configs: Sequence[RunConfig]) -> int:
     """Print the plan of several runs; the exit code. Hydra's launcher would compose each anew."""
     check, refused = Preflight(), 0
+    warnings, problems = Counter[str](), Counter[str]()
     for config in configs:
         chain, found = check.look(config)
         if chain is not None:
             console.plan(chain)
-        for line in found.warnings:
-            console.warning(line)
-        for line in found.problems:
-            console.error(line)
+        warnings.update(dict.fromkeys(found.warnings, 1))
+        problems.update(dict.fromkeys(found.problems, 1))
         refused += bool(found.problems)
+    for line in _said_once(warnings, len(configs)):
+        console.warning(line)
+    for line in _said_once(problems, len(configs)):
+        console.error(line)
     console.line(f"{len(configs)} runs planned" + (f", {refused} cannot run as they are" if refused else ""))
     return 1 if refused else 0
 
@@ -73,18 +78,22 @@ def preflight(
     """
     if not configs or any(config.plan or config.prepare for config in configs):
         return
-    check, lines = Preflight(), dict[str, int]()
+    check, lines = Preflight(), Counter[str]()
     refused = 0
     for config in configs:
         _, found = check.look(config)
         refused += bool(found.problems)
-        for line in found.problems:
-            lines[line] = lines.get(line, 0) + 1
-    said = [line if n == len(runs) else f"{n} of {len(runs)} runs: {line}" for line, n in lines.items()]
+        lines.update(dict.fromkeys(found.problems, 1))
+    said = _said_once(lines, len(runs))
     if refused and (fail_fast or refused == len(runs)):
         raise UserError(*said)
     for line in said:
         console.error(line)
+
+
+def _said_once(lines: Mapping[str, int], runs: int) -> list[str]:
+    """Each different line of several runs, with the number of those that it stands for."""
+    return [line if count == runs else f"{count} of {runs} runs: {line}" for line, count in lines.items()]
 
 
 def launch(
@@ -96,7 +105,7 @@ def launch(
     try:
         if many:
             compose.admit_launcher(overrides)
-        with _composed_before() if many else nullcontext():
+        with asked_first(record.ask_workers), _composed_before() if many else nullcontext():
             _call_hydra(options, [*told, *overrides])
     except (UserError, HydraException, OmegaConfBaseException):
         raise
@@ -104,9 +113,9 @@ def launch(
         # Jobs end in their records; this is a launcher whose worker died, in whatever words it has for it.
         if not many:
             raise
-        missing = unknown_launcher(str(error))
-        if missing is not None:
-            raise UserError(missing) from error
+        mistake = launcher_mistake(str(error))
+        if mistake is not None:
+            raise UserError(mistake) from error
         console.error(f"the launcher stopped: {type(error).__name__}: {first_line(error)}")
 
 

@@ -70,7 +70,7 @@ def explain(error: BaseException) -> str:
     chain = list(_causes(error))
     text = "\n".join(str(e) for e in chain)
     for attempt in (
-        unknown_launcher,
+        launcher_mistake,
         _unknown_choice,
         _unknown_key,
         _missing_value,
@@ -91,8 +91,12 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-def unknown_launcher(text: str) -> str | None:
-    """A launcher comes with a package of its own: what to install; None where an error says another thing."""
+def launcher_mistake(text: str) -> str | None:
+    """What to change where a launcher could not begin: it comes with a package of its own, joblib's asks for
+    processes; None where an error says another thing.
+    """
+    if "n_jobs == 0" in text:
+        return "hydra.launcher.n_jobs=0 are no processes: give 1 or more, or -1 for one each core"
     match = re.search(r"Could not find 'hydra/launcher/([^']*)'", text) or re.search(
         r"(?:locating target|Unknown plugin class :) 'hydra_plugins\.hydra_(\w+)_launcher\.", text
     )

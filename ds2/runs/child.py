@@ -1,4 +1,5 @@
-"""`python -m ds2.runs.child MODULE ARGUMENT...`: `python -m MODULE ARGUMENT...` that ends with its parent.
+"""`python -m ds2.runs.child MODULE ARGUMENT...`: `python -m MODULE ARGUMENT...` that ends with its parent,
+after the seconds that a checkpoint takes.
 
 A trainer that went on alone would write beside the one that the next command starts.
 """
@@ -19,6 +20,8 @@ PARENT = "DS2_PARENT"
 """Environment variable: the pid of the command that started this process."""
 _SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of <linux/prctl.h>."""
+_ORPHANED = signal.SIGURG
+"""A signal that nobody else uses, and whose number, 23, is about `LAST_WORDS`."""
 
 
 def main() -> None:
@@ -47,10 +50,16 @@ def main() -> None:
 
 def _end_by_the_kernel_too() -> None:
     """A library that holds the interpreter's lock for long, or for ever, stops the thread that looks for the
-    parent. On Linux the kernel ends this process with the thread that started it, which waits for it.
+    parent, and Python's own handlers. On Linux the kernel sends a signal when the thread that started this
+    process has ended, which waits for it. The handler is C's `alarm`, which takes the signal's number for
+    seconds, and ends the process after them.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+        libc.signal.restype = ctypes.c_void_p
+        libc.signal(_ORPHANED, ctypes.cast(libc.alarm, ctypes.c_void_p))
+        libc.prctl(_SET_DEATH_SIGNAL, _ORPHANED)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
+import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from platform import node
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -31,12 +34,16 @@ from ds2.base.dataclass_json import from_plain
 from ds2.base.drafts import full_disk_refused, replacing
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json
-from ds2.base.processes import Terminated, end_with_parent, ended_as_asked
+from ds2.base.processes import LAST_WORDS, Terminated, ended_as_asked, ending_with_parent, terminable
 from ds2.base.secrets import masked
 
 FOLDER = ".jobs"
 _VARIABLE = "DS2_JOBS"
 _FAIL_FAST = "DS2_FAIL_FAST"
+_LEFT = "left"
+"""Marks the folder of a command that ended before its jobs did."""
+_LOOK = 0.1
+"""Seconds between two looks at jobs that were asked to end."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Job:
     """Whether a failure stays on record; a plan's does not."""
     started: str = ""
     host: str = ""
+    pid: int | None = None
     seconds: float | None = None
     """How long it took; None: it has not ended."""
     result: str = ""
@@ -98,12 +106,37 @@ class JobRecord:
             self._jobs = sorted(_jobs_in(self._folder).values(), key=lambda job: job.started)
         return self._jobs
 
+    def ask_workers(self) -> None:
+        """Ask the jobs in children of this process to end, and wait until they have, at most `LAST_WORDS`
+        seconds: launchers kill their workers.
+        """
+        asked, deadline = set[Path](), time.monotonic() + LAST_WORDS
+        while time.monotonic() < deadline:
+            children = {child.pid for child in multiprocessing.active_children()}
+            working = {
+                path: job.pid
+                for path, job in _jobs_in(self._folder).items()
+                if job.state == "running" and job.host == node() and job.pid in children
+            }
+            for path in working.keys() - asked:
+                asked.add(path)
+                with suppress(ProcessLookupError):
+                    os.kill(cast(int, working[path]), signal.SIGTERM)
+            if not working:
+                return
+            time.sleep(_LOOK)
+
     def close(self) -> None:
-        """Keep the failures, and forget those that earlier commands left of the same runs."""
+        """Keep the failures and what still runs, and forget the failures that earlier commands left of the
+        same runs.
+        """
         ended = {name for job in self.read() if job.kept for name in job.names}
         for folder in _folders(self._folder.parent):
             ours = folder == self._folder
             for path, job in _jobs_in(folder).items():
+                if ours and job.state == "running":  # on a cluster's node: it forgets itself
+                    (folder / _LEFT).touch()
+                    continue
                 kept = job.failed and job.kept if ours else not (job.failed and job.names[-1] in ended)
                 if not kept:
                     _forget(path)
@@ -137,6 +170,10 @@ class Handle:
     def came_to(self, result: str, path: str) -> None:
         """What the table of the command's runs says of it."""
         self._change(result=result, path=path)
+
+    @property
+    def failed(self) -> bool:
+        return self._job.failed
 
     def end(self, state: str, reason: str = "") -> None:
         began = datetime.fromisoformat(self._job.started)
@@ -201,9 +238,19 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
     """
     starter = multiprocessing.parent_process()
     if starter is not None and starter.pid is not None:
-        end_with_parent(starter.pid)  # a worker of a launcher, which would go on without the command
+        # A worker of a launcher, which would go on without the command, and has no handlers of its own.
+        with ending_with_parent(starter.pid), terminable(), _job(overrides, keep_going, say) as handle:
+            yield handle
+    else:
+        with _job(overrides, keep_going, say) as handle:
+            yield handle
+
+
+@contextmanager
+def _job(overrides: Sequence[str], keep_going: bool, say: Callable[[str], None]) -> Iterator[Handle]:
     path = Path(os.environ[_VARIABLE]) / f"{uuid.uuid4().hex}.json"
-    began = Job(list(overrides), "running", started=datetime.now(UTC).isoformat(), host=node())
+    now = datetime.now(UTC).isoformat()
+    began = Job(list(overrides), "running", started=now, host=node(), pid=os.getpid())
     lock = FileLock(path.with_suffix(".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,6 +264,8 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
+        if (path.parent / _LEFT).exists() and not handle.failed:
+            _forget(path)
 
 
 @contextmanager
@@ -345,4 +394,6 @@ def _forget(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.with_suffix(".lock").unlink(missing_ok=True)
     with suppress(OSError):  # other records are there
+        if not any(path.parent.glob("*.json")):
+            (path.parent / _LEFT).unlink(missing_ok=True)
         path.parent.rmdir()

@@ -20,6 +20,7 @@ from ds2.base.drafts import passing
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import write_json
 from ds2.base.paths import make_importable, project_root
+from ds2.base.processes import LAST_WORDS
 from ds2.base.progress import clock
 from ds2.base.threads import torch_threads
 from ds2.config import EvalConfig, FinetuneConfig, RuntimeConfig
@@ -42,8 +43,6 @@ itself sets its precision.
 """
 _GPU_NODES = ("nvidia[0-9]*", "kfd", "dxg")
 """What Linux has in `/dev` where there is a GPU that torch.cuda may know: NVIDIA's, AMD's, WSL's."""
-_LAST_WORDS = 25.0
-"""Seconds; schedulers kill what is still there about 30 s after their signal."""
 
 
 def finetune(
@@ -284,7 +283,7 @@ def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | No
 
 
 def _wait(child: subprocess.Popen[bytes]) -> int:
-    """The child's exit code. Where this process is asked to end, the child is too: it has `_LAST_WORDS`
+    """The child's exit code. Where this process is asked to end, the child is too: it has `LAST_WORDS`
     seconds to write a checkpoint.
     """
     try:
@@ -292,7 +291,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     except BaseException:  # a signal is none of Exception's; without its parent the child is not to go on
         child.terminate()
         try:
-            child.wait(_LAST_WORDS)
+            child.wait(LAST_WORDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
