@@ -11,8 +11,10 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, RLock, Thread
 from typing import Any
+
+from tqdm import std
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")  # without ipywidgets bars are text
@@ -126,3 +128,10 @@ def _run_clock(name: str, ended: Event) -> None:
             mine.refresh()
     if mine is not None:
         mine.close()
+
+
+def lock_of_threads() -> None:
+    """Let the bars of this process, a launcher's worker, share a lock among its threads alone: tqdm's own is
+    a semaphore of the system, which is left, with a warning, where the launcher kills the worker.
+    """
+    std.tqdm.set_lock(RLock())  # which every other class of tqdm has from it

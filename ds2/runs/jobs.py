@@ -35,6 +35,7 @@ from ds2.base.drafts import full_disk_refused, replacing
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json
 from ds2.base.processes import LAST_WORDS, Terminated, ended_as_asked, ending_with_parent, terminable
+from ds2.base.progress import lock_of_threads
 from ds2.base.secrets import masked
 
 FOLDER = ".jobs"
@@ -239,6 +240,7 @@ def job(overrides: Sequence[str], *, keep_going: bool, say: Callable[[str], None
     starter = multiprocessing.parent_process()
     if starter is not None and starter.pid is not None:
         # A worker of a launcher, which would go on without the command, and has no handlers of its own.
+        lock_of_threads()
         with ending_with_parent(starter.pid), terminable(), _job(overrides, keep_going, say) as handle:
             yield handle
     else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import time
 
 import pytest
 
-from ds2.base.processes import Terminated, deferred, ended_as_asked, terminable
+from ds2.base.processes import Terminated, asked_first, deferred, ended_as_asked, terminable
 
 
 def test_a_request_to_end_is_an_exception_and_finally_is_kept():
@@ -83,6 +84,29 @@ def test_work_that_defers_hears_of_it_and_outer_handlers_come_back():
         assert signal.getsignal(signal.SIGTERM) is outer
     with pytest.raises(Terminated):
         request.check()
+
+
+def test_others_are_asked_before_a_signal_ends_this_process_and_a_second_one_does_not_wait():
+    said = []
+
+    def ask() -> None:
+        said.append("asked")
+        os.kill(os.getpid(), signal.SIGTERM)
+        said.append("waited")
+
+    def work() -> None:
+        with terminable(), asked_first(ask):
+            os.kill(os.getpid(), signal.SIGTERM)
+            said.append("went on")
+
+    with pytest.raises(Terminated):
+        work()
+    assert said == ["asked"]
+
+
+def test_an_end_travels_between_processes():
+    end = pickle.loads(pickle.dumps(Terminated(signal.SIGTERM)))
+    assert (str(end), end.exit_code) == ("SIGTERM", 143)
 
 
 def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):

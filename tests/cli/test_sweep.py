@@ -118,6 +118,15 @@ def test_a_sweep_can_be_planned(arguments, sweep_folder, capfd):
     assert artifacts() == dict.fromkeys(STAGES, 0)
 
 
+def test_a_plan_says_each_different_line_once_and_for_how_many_runs(arguments, sweep_folder, capfd):
+    sweep_folder("grids:\n  - budget.samples: [10, 999]\n    knn.k: [8, 9]\n")
+    assert cli.run(["sweep=small", *arguments, "plan=true"]) == 1
+    said = capfd.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith("error 2 of 4 runs: budget.samples=999 is more than the pool's")
+    assert "4 runs planned, 2 cannot run as they are" in said.out
+
+
 def test_choices_of_a_folder_of_one_s_own_are_known_to_a_sweep(arguments, sweep_folder, tmp_path, capfd):
     sweep_folder("grids:\n  - selection: [random]\n")
     (tmp_path / "own" / "budget").mkdir(parents=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ds2.base.paths import project_root
+from ds2.cli.main import run
+from ds2.runs import jobs
 
 PLUGIN = """
 import os, signal
@@ -64,3 +68,40 @@ def test_a_worker_that_ends_badly_is_a_line_of_its_run_and_the_command_fails(fol
     if how == "kill":
         assert "the launcher stopped: " in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_workers_of_a_command_that_is_asked_to_end_write_their_checkpoints(tmp_path):
+    pytest.importorskip(MODULES["joblib"])
+    arguments = [
+        "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2", "pool=mini", "pool.samples=60",
+        "selection=random", "budget.samples=10", "model=tiny", "finetune=tiny", "finetune.max_steps=20000",
+        "finetune.runtime.save_every_epoch=false", "eval=none", "until=finetune", "tracking=none",
+    ]  # fmt: skip
+    command = subprocess.Popen(
+        [sys.executable, "-m", "ds2", *arguments], cwd=tmp_path, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(project_root())},
+    )  # fmt: skip
+    trainings = tmp_path / "artifacts" / "finetune"
+    deadline = time.monotonic() + 200
+    while len(list(trainings.glob("*/checkpoints/identity"))) < 2:
+        assert command.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(20)  # the model is loaded, steps are done
+    command.terminate()
+    said = command.communicate(timeout=60)[1]
+    assert command.returncode == 143
+    assert "resource_tracker" not in said
+    kept = list(trainings.glob("*/checkpoints/checkpoint-*/checksums.json"))
+    assert len({path.parents[2] for path in kept}) == 2
+    reasons = jobs.ledger(tmp_path / "artifacts").failures.values()
+    assert list(reasons) == ["asked to end by SIGTERM"] * 2
+
+
+def test_no_processes_at_all_are_refused_in_one_line(tmp_path, capsys, monkeypatch):
+    pytest.importorskip(MODULES["joblib"])
+    monkeypatch.chdir(tmp_path)
+    several = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "pool.samples=60,61", "until=rate"]
+    assert run([*several, "tracking=none"]) == 2
+    assert "error hydra.launcher.n_jobs=0 are no processes: give 1" in capsys.readouterr().err

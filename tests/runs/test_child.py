@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ds2.base.paths import project_root
+from ds2.base.processes import LAST_WORDS
 from ds2.runs import child as child_module
 from ds2.runs import launcher
 
@@ -75,23 +76,42 @@ def lives(pid: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+def test_a_child_ends_with_a_parent_that_is_killed_and_keeps_what_it_has(tmp_path):
     with parent_at_work(tmp_path) as (parent, child):
         assert lives(child)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        wait_until(lambda: not lives(child))
+        wait_until(lambda: not lives(child), seconds=10)  # it was asked to
+        assert (tmp_path / "last words").read_text() == "kept"
 
 
+@pytest.mark.slow
+def test_a_child_that_does_not_end_when_it_is_asked_is_ended(tmp_path, monkeypatch):
+    deaf = WORK.replace("time.sleep(60)\n", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)\n")
+    monkeypatch.setitem(globals(), "WORK", deaf)
+    with parent_at_work(tmp_path) as (parent, child):
+        time.sleep(0.5)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        wait_until(lambda: not lives(child), seconds=LAST_WORDS + 10)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own way is Linux's")
 def test_a_child_in_a_library_that_lets_no_thread_run_ends_too(tmp_path, monkeypatch):
-    holding = "import ctypes\nctypes.PyDLL(None).sleep(60)\n"  # with the interpreter's lock
+    """With the interpreter's lock it waits for a lock that it holds: no handler of Python's runs."""
+    holding = """
+import ctypes
+libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+while True:
+    libc.pthread_mutex_lock(mutex)
+"""
     monkeypatch.setitem(globals(), "WORK", WORK.replace("time.sleep(60)\n", holding))
     with parent_at_work(tmp_path) as (parent, child):
         time.sleep(0.5)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        wait_until(lambda: not lives(child))
+        wait_until(lambda: not lives(child), seconds=LAST_WORDS + 10)
 
 
 def test_a_child_whose_parent_was_killed_before_it_looked_ends(tmp_path):

@@ -193,3 +193,32 @@ def test_reading_hundreds_of_records_takes_no_time(tmp_path):
     began = time.perf_counter()
     assert len(jobs.ledger(tmp_path).failures) == 500
     assert time.perf_counter() - began < 1
+
+
+OUTLIVING = """
+import sys
+from ds2.runs import jobs
+with jobs.job(("seed=1",), keep_going=True, say=print) as job:
+    job.identify("aa")
+    print("ready", flush=True)
+    if sys.stdin.readline() == "fail\\n":
+        raise ValueError("no")
+"""
+
+
+@pytest.mark.parametrize(("end", "failures"), [("end", {}), ("fail", {"aa": "ValueError: no"})])
+def test_a_job_that_outlives_its_command_keeps_its_record_until_it_has_ended(tmp_path, end, failures):
+    """As launchers for clusters leave them."""
+    with jobs.recorded(tmp_path) as record:
+        told = record.hydra_arguments()[0].partition("env_set.")[2]
+        name, _, value = told.partition("=")
+        process = subprocess.Popen(
+            [sys.executable, "-c", OUTLIVING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, name: value.strip("'"), "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        assert process.stdout.readline() == "ready\n"
+    assert jobs.ledger(tmp_path).running == {"aa"}
+    assert list(jobs.leftovers(tmp_path)) == []
+    process.communicate(f"{end}\n", timeout=30)
+    assert jobs.ledger(tmp_path) == jobs.Ledger(frozenset(), failures, [])
+    assert bool(list(tmp_path.rglob("*.json"))) == bool(failures)
