@@ -119,7 +119,7 @@ def test_a_sweep_can_be_planned(arguments, sweep_folder, capfd):
 
 
 def test_a_plan_says_each_different_line_once_and_for_how_many_runs(arguments, sweep_folder, capfd):
-    sweep_folder("grids:\n  - budget.samples: [10, 999]\n    knn.k: [8, 9]\n")
+    sweep_folder("grids:\n  - budget.samples: [10, 999]\n    knn.k: [12, 13]\n")
     assert cli.run(["sweep=small", *arguments, "plan=true"]) == 1
     said = capfd.readouterr()
     (line,) = said.err.splitlines()
