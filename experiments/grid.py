@@ -19,7 +19,7 @@ from ds2.config.sweep import Sweep, load_sweep
 from ds2.report.table import ResultTable
 from ds2.report.table_text import Table
 from ds2.runs import expected as expected_runs
-from ds2.runs import jobs
+from ds2.runs import job_files
 from ds2.runs.expected import ExpectedRun, State, table_of, tables_of
 from experiments.published_cells import PublishedCells
 from experiments.result import Options, Result
@@ -56,7 +56,9 @@ class Grid:
             f"sweep {self.sweep.name}: {expected_runs.count(self.expected)}",
             *expected_runs.explain(self.expected),
         ]
-        lines += [f"{path} is damaged and was not read; delete it" for path in jobs.ledger(self.root).damaged]
+        lines += [
+            f"{path} is damaged and was not read; delete it" for path in job_files.ledger(self.root).damaged
+        ]
         if any(each.state in (State.missing, State.failed, State.unknown) for each in self.expected):
             lines.append(f"to compute what is missing: {self.command}")
         return lines

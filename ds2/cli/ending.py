@@ -22,7 +22,7 @@ from ds2.config.run import RunConfig
 from ds2.config.selection import ExportForm
 from ds2.report import facts
 from ds2.report.people import people_say
-from ds2.runs.jobs import Job
+from ds2.runs.job_files import Job
 
 _SOURCES_SHOWN = 4
 _COLOURS = {"done": "green", "running": "yellow"}

@@ -22,7 +22,7 @@ from ds2.base.paths import shown
 from ds2.base.words import size
 from ds2.cli import console
 from ds2.config.stages import STAGES
-from ds2.runs import jobs
+from ds2.runs import job_files
 
 _DELETE = "delete"
 _ASKED_FOR = (Age.older.value, Age.newer.value)
@@ -56,9 +56,9 @@ def run(store: ArtifactStore, words: Sequence[str]) -> int:
     for path in _unfinished(store.root, delete=delete):
         unfinished += 1
         console.line(f"{'deleted' if delete else 'unfinished'} {shown(path)}")
-    records = list(jobs.leftovers(store.root))
+    records = list(job_files.leftovers(store.root))
     for path in records if delete else ():
-        jobs.forget(path)
+        job_files.forget(path)
     aged = list(_aged(store))
     for each in aged:
         going = delete and each.age.value in words and _remove(store.root, each.path)

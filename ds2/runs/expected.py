@@ -26,7 +26,7 @@ from ds2.config.stages import check, key_of, run_name, stages_of
 from ds2.report.table import ResultTable
 from ds2.report.table_rows import apart
 from ds2.runs.chain import Chain
-from ds2.runs.jobs import Ledger, ledger
+from ds2.runs.job_files import Ledger, ledger
 
 
 class State(Enum):

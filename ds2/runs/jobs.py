@@ -12,74 +12,34 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from platform import node
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from ds2.base import extras
-from ds2.base.dataclass_json import from_plain
 from ds2.base.drafts import full_disk_refused, replacing
 from ds2.base.errors import UserError
-from ds2.base.json_files import read_json
 from ds2.base.processes import LAST_WORDS, Terminated, ended_as_asked, ending_with_parent, terminable
 from ds2.base.progress import lock_of_threads
 from ds2.base.secrets import masked
+from ds2.runs.job_files import FOLDER, LEFT, Job, folders, forget, jobs_in
 
-FOLDER = ".jobs"
 _VARIABLE = "DS2_JOBS"
 _FAIL_FAST = "DS2_FAIL_FAST"
-_LEFT = "left"
-"""Marks the folder of a command that ended before its jobs did."""
 _LOOK = 0.1
 """Seconds between two looks at jobs that were asked to end."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of one command."""
-
-    overrides: list[str]
-    state: str
-    """running, done, refused (a user's error), failed, died (its process ended without a word), or not
-    started (`--fail-fast`).
-    """
-    reason: str = ""
-    fingerprint: str | None = None
-    """The run's; None: it failed before that was known."""
-    kept: bool = True
-    """Whether a failure stays on record; a plan's does not."""
-    started: str = ""
-    host: str = ""
-    pid: int | None = None
-    seconds: float | None = None
-    """How long it took; None: it has not ended."""
-    result: str = ""
-    """What came of it, in a few words."""
-    path: str = ""
-    """What to look at."""
-
-    @property
-    def failed(self) -> bool:
-        return self.state in ("refused", "failed", "died")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What tells its run, the surest last: an attempt that died at once is known by its words alone."""
-        typed = " ".join(sorted(self.overrides))
-        return (typed, self.fingerprint) if self.fingerprint else (typed,)
 
 
 class JobRecord:
@@ -104,7 +64,7 @@ class JobRecord:
     def read(self) -> list[Job]:
         """All jobs, in the order in which they started."""
         if self._jobs is None:
-            self._jobs = sorted(_jobs_in(self._folder).values(), key=lambda job: job.started)
+            self._jobs = sorted(jobs_in(self._folder).values(), key=lambda job: job.started)
         return self._jobs
 
     def ask_workers(self) -> None:
@@ -116,7 +76,7 @@ class JobRecord:
             children = {child.pid for child in multiprocessing.active_children()}
             working = {
                 path: job.pid
-                for path, job in _jobs_in(self._folder).items()
+                for path, job in jobs_in(self._folder).items()
                 if job.state == "running" and job.host == node() and job.pid in children
             }
             for path in working.keys() - asked:
@@ -132,15 +92,15 @@ class JobRecord:
         same runs.
         """
         ended = {name for job in self.read() if job.kept for name in job.names}
-        for folder in _folders(self._folder.parent):
+        for folder in folders(self._folder.parent):
             ours = folder == self._folder
-            for path, job in _jobs_in(folder).items():
+            for path, job in jobs_in(folder).items():
                 if ours and job.state == "running":  # on a cluster's node: it forgets itself
-                    (folder / _LEFT).touch()
+                    (folder / LEFT).touch()
                     continue
                 kept = job.failed and job.kept if ours else not (job.failed and job.names[-1] in ended)
                 if not kept:
-                    _forget(path)
+                    forget(path)
         with suppress(OSError):  # other records or artifacts are there
             self._folder.parent.rmdir()
             if self._new_root:
@@ -157,7 +117,7 @@ class Handle:
 
     def go_on(self) -> None:
         """Raises NotStarted, which ends the job quietly, where another run failed under `--fail-fast`."""
-        if os.environ.get(_FAIL_FAST) and any(job.failed for job in _jobs_in(self._path.parent).values()):
+        if os.environ.get(_FAIL_FAST) and any(job.failed for job in jobs_in(self._path.parent).values()):
             raise NotStarted
 
     def identify(self, fingerprint: str) -> None:
@@ -266,8 +226,8 @@ def _job(overrides: Sequence[str], keep_going: bool, say: Callable[[str], None])
     finally:
         lock.release()
         Path(lock.lock_file).unlink(missing_ok=True)
-        if (path.parent / _LEFT).exists() and not handle.failed:
-            _forget(path)
+        if (path.parent / LEFT).exists() and not handle.failed:
+            forget(path)
 
 
 @contextmanager
@@ -305,97 +265,3 @@ def _refuse(handle: Handle, reason: str, say: Callable[[str], None] | None) -> N
     if say is not None:
         for line in reason.splitlines():
             say(line)
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """What is on record below one artifact root."""
-
-    running: frozenset[str]
-    """Fingerprints of runs with a living job, on whatever command."""
-    failures: dict[str, str]
-    """Fingerprint -> why its last attempt failed."""
-    damaged: list[Path]
-    """Records that cannot be read."""
-
-
-def ledger(artifacts: Path | str) -> Ledger:
-    """Living and failed jobs of every command."""
-    root, damaged = Path(artifacts) / FOLDER, list[Path]()
-    jobs = [job for folder in _folders(root) for job in _jobs_in(folder, damaged).values()]
-    known = [(job.fingerprint, job) for job in sorted(jobs, key=lambda job: job.started) if job.fingerprint]
-    failures = {}
-    for fingerprint, job in known:
-        if job.failed:
-            failures[fingerprint] = job.reason or f"its process on {job.host} died"
-    running = frozenset(fingerprint for fingerprint, job in known if job.state == "running")
-    return Ledger(running, failures, damaged)
-
-
-def leftovers(artifacts: Path | str) -> Iterator[Path]:
-    """Records of jobs that died before it was known which run they were, records that cannot be read, and
-    locks and drafts without a record; those of living jobs are none.
-    """
-    for folder in _folders(Path(artifacts) / FOLDER):
-        damaged = list[Path]()
-        jobs = _jobs_in(folder, damaged)
-        yield from damaged
-        yield from (path for path, job in jobs.items() if job.state == "died" and job.fingerprint is None)
-        if not any(job.state == "running" for job in jobs.values()):
-            known = {path.stem for path in (*jobs, *damaged)}
-            others = (path for path in sorted(folder.iterdir()) if path.stem not in known)
-            yield from (path for path in others if path.suffix != ".lock" or not _lives(path))
-
-
-def forget(record: Path) -> None:
-    """Remove one of `leftovers`."""
-    _forget(record)
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.glob("*") if path.is_dir())
-
-
-def _jobs_in(folder: Path, damaged: list[Path] | None = None) -> dict[Path, Job]:
-    """Jobs by file; one that cannot be read goes to `damaged`."""
-    jobs = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            job = _read(path)
-            if job.state == "running" and not _lives(path):
-                job = _read(path)  # it may have ended in between
-                job = replace(job, state="died") if job.state == "running" else job
-        except FileNotFoundError:
-            continue  # its command has just ended
-        except (ValueError, OSError):
-            if damaged is not None:
-                damaged.append(path)
-            continue
-        jobs[path] = job
-    return jobs
-
-
-def _read(path: Path) -> Job:
-    return from_plain(Job, read_json(path))
-
-
-def _lives(path: Path) -> bool:
-    lock = path.with_suffix(".lock")
-    if not lock.is_file():
-        return False
-    try:
-        with FileLock(lock).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def _forget(path: Path) -> None:
-    if path.is_dir():  # no record of ours
-        shutil.rmtree(path, ignore_errors=True)
-    path.unlink(missing_ok=True)
-    path.with_suffix(".lock").unlink(missing_ok=True)
-    with suppress(OSError):  # other records are there
-        if not any(path.parent.glob("*.json")):
-            (path.parent / _LEFT).unlink(missing_ok=True)
-        path.parent.rmdir()

@@ -8,7 +8,7 @@ import pytest
 
 from ds2.base.errors import DamagedArtifact
 from ds2.cli.ending import came_to, summary
-from ds2.runs.jobs import Job
+from ds2.runs.job_files import Job
 
 
 def test_a_record_that_lacks_what_was_chosen_is_a_damaged_artifact(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from ds2.base.paths import project_root
 from ds2.cli.main import run
-from ds2.runs import jobs
+from ds2.runs import job_files
 
 PLUGIN = """
 import os, signal
@@ -95,7 +95,7 @@ def test_workers_of_a_command_that_is_asked_to_end_write_their_checkpoints(tmp_p
     assert "resource_tracker" not in said
     kept = list(trainings.glob("*/checkpoints/checkpoint-*/checksums.json"))
     assert len({path.parents[2] for path in kept}) == 2
-    reasons = jobs.ledger(tmp_path / "artifacts").failures.values()
+    reasons = job_files.ledger(tmp_path / "artifacts").failures.values()
     assert list(reasons) == ["asked to end by SIGTERM"] * 2
 
 

@@ -19,7 +19,7 @@ from helpers.worlds import artifacts
 
 from ds2.artifacts.record import read_record
 from ds2.base.paths import project_root
-from ds2.runs import jobs
+from ds2.runs import job_files
 
 _FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 _OWN_MOUNTS = ("unshare", "--map-root-user", "--mount")
@@ -155,9 +155,9 @@ def test_the_lock_and_the_job_of_a_process_on_another_host_stop_nobody(tmp_path,
     (place.store / ".locks").mkdir(parents=True)
     for path in artifacts(whole.store, pages=True).values():
         (place.store / ".locks" / f"{read_record(path)['fingerprint']}.lock").write_text("pid 1 of elsewhere")
-    left = place.store / jobs.FOLDER / "20200101T000000-00000000"
+    left = place.store / job_files.FOLDER / "20200101T000000-00000000"
     left.mkdir(parents=True)
-    job = jobs.Job(list(whole.options), "running", started="2020-01-01T00:00:00+00:00", host="elsewhere")
+    job = job_files.Job(list(whole.options), "running", started="2020-01-01T00:00:00+00:00", host="elsewhere")
     (left / "a.json").write_text(json.dumps(job.__dict__))
     code, said = place.run()
     shutil.rmtree(left)  # nobody here can tell whether it lives

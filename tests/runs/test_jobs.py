@@ -17,10 +17,10 @@ import pytest
 from helpers.jobs import a_job
 
 from ds2.base.errors import UserError
-from ds2.runs import jobs
+from ds2.runs import job_files, jobs
 
 
-def attempt(root: Path, fingerprint: str, error: Exception | None = None) -> list[jobs.Job]:
+def attempt(root: Path, fingerprint: str, error: Exception | None = None) -> list[job_files.Job]:
     with a_job(root, ("seed=1",)) as (record, job):
         job.identify(fingerprint)
         if error is not None:
@@ -32,20 +32,20 @@ def test_a_failure_stays_on_record_with_its_reason(tmp_path, capsys):
     assert [job.state for job in attempt(tmp_path, "aa", UserError("no such pool"))] == ["refused"]
     assert [job.state for job in attempt(tmp_path, "bb", ZeroDivisionError("by zero"))] == ["failed"]
     capsys.readouterr()
-    assert jobs.ledger(tmp_path).failures == {"aa": "no such pool", "bb": "ZeroDivisionError: by zero"}
+    assert job_files.ledger(tmp_path).failures == {"aa": "no such pool", "bb": "ZeroDivisionError: by zero"}
 
 
 def test_success_clears_an_earlier_failure_and_leaves_nothing_behind(tmp_path, capsys):
     attempt(tmp_path, "aa", UserError("no such pool"))
     assert [job.state for job in attempt(tmp_path, "aa")] == ["done"]
-    assert jobs.ledger(tmp_path).failures == {}
-    assert not (tmp_path / jobs.FOLDER).exists()
+    assert job_files.ledger(tmp_path).failures == {}
+    assert not (tmp_path / job_files.FOLDER).exists()
 
 
 def test_a_second_failure_replaces_the_first(tmp_path, capsys):
     attempt(tmp_path, "aa", UserError("first"))
     attempt(tmp_path, "aa", UserError("second"))
-    assert jobs.ledger(tmp_path).failures == {"aa": "second"}
+    assert job_files.ledger(tmp_path).failures == {"aa": "second"}
     assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
@@ -75,11 +75,11 @@ def test_a_living_job_is_running_and_a_killed_one_has_died(tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
     try:
         assert process.stdout.readline() == "ready\n"
-        assert jobs.ledger(tmp_path).running == {"aa"}
+        assert job_files.ledger(tmp_path).running == {"aa"}
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    ledger = jobs.ledger(tmp_path)
+    ledger = job_files.ledger(tmp_path)
     assert ledger.running == frozenset()
     assert "died" in ledger.failures["aa"]
 
@@ -91,7 +91,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, capsys):
     odd = [whole | {"overrides": 5}, whole | {"started": 5}, whole | {"fingerprint": []}, whole | {"new": 1}]
     for text in ("", "{", "[" * 100_000, "5", json.dumps({"overrides": []}), *map(json.dumps, odd)):
         broken.write_text(text)
-        ledger = jobs.ledger(tmp_path)
+        ledger = job_files.ledger(tmp_path)
         assert ledger.damaged == [broken]
         assert ledger.failures == {"aa": "no such pool"}
 
@@ -100,8 +100,8 @@ def test_a_record_that_is_a_pipe_is_not_waited_for(tmp_path):
     attempt(tmp_path, "aa", UserError("no such pool"))
     pipe = next(tmp_path.rglob("*.json")).with_name("pipe.json")
     os.mkfifo(pipe)
-    assert jobs.ledger(tmp_path).damaged == [pipe]
-    assert list(jobs.leftovers(tmp_path)) == [pipe]
+    assert job_files.ledger(tmp_path).damaged == [pipe]
+    assert list(job_files.leftovers(tmp_path)) == [pipe]
 
 
 STILLBORN = SLEEPER.replace('    job.identify("aa")\n', "").replace("argv[1])", "argv[1]), ('seed=1',)")
@@ -119,21 +119,21 @@ def killed_at_once(root: Path) -> None:
 
 def test_what_a_job_that_died_at_once_left_goes_with_the_next_success_or_gc(tmp_path):
     killed_at_once(tmp_path)
-    assert len(list(jobs.leftovers(tmp_path))) == 1
+    assert len(list(job_files.leftovers(tmp_path))) == 1
     attempt(tmp_path, "aa")  # of the same words
-    assert not (tmp_path / jobs.FOLDER).exists()
+    assert not (tmp_path / job_files.FOLDER).exists()
 
     killed_at_once(tmp_path)
-    folder = next((tmp_path / jobs.FOLDER).iterdir())
+    folder = next((tmp_path / job_files.FOLDER).iterdir())
     for name in ("0.lock", ".1.json.abcd.draft", "2.json"):
         (folder / name).write_text("")
     with a_job(tmp_path, ("seed=3",)):
-        left = list(jobs.leftovers(tmp_path))
+        left = list(job_files.leftovers(tmp_path))
         assert {path.parent for path in left} == {folder}
         assert len(left) == 4
         for path in left:
             jobs.forget(path)
-    assert not (tmp_path / jobs.FOLDER).exists()
+    assert not (tmp_path / job_files.FOLDER).exists()
 
 
 def test_what_was_typed_is_kept_without_its_secrets(tmp_path, capsys):
@@ -185,13 +185,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_reading_hundreds_of_records_takes_no_time(tmp_path):
-    folder = tmp_path / jobs.FOLDER / "old"
+    folder = tmp_path / job_files.FOLDER / "old"
     folder.mkdir(parents=True)
     for i in range(500):
         text = json.dumps({"overrides": [], "state": "failed", "reason": "x", "fingerprint": str(i)})
         (folder / f"{i}.json").write_text(text)
     began = time.perf_counter()
-    assert len(jobs.ledger(tmp_path).failures) == 500
+    assert len(job_files.ledger(tmp_path).failures) == 500
     assert time.perf_counter() - began < 1
 
 
@@ -217,8 +217,8 @@ def test_a_job_that_outlives_its_command_keeps_its_record_until_it_has_ended(tmp
             env={**os.environ, name: value.strip("'"), "PYTHONPATH": str(Path(__file__).parents[2])},
         )  # fmt: skip
         assert process.stdout.readline() == "ready\n"
-    assert jobs.ledger(tmp_path).running == {"aa"}
-    assert list(jobs.leftovers(tmp_path)) == []
+    assert job_files.ledger(tmp_path).running == {"aa"}
+    assert list(job_files.leftovers(tmp_path)) == []
     process.communicate(f"{end}\n", timeout=30)
-    assert jobs.ledger(tmp_path) == jobs.Ledger(frozenset(), failures, [])
+    assert job_files.ledger(tmp_path) == job_files.Ledger(frozenset(), failures, [])
     assert bool(list(tmp_path.rglob("*.json"))) == bool(failures)
