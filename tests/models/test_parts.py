@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,3 +96,26 @@ def test_the_bar_begins_with_what_was_kept(lengths, monkeypatch):
     (lengths.folder / "000000004.npz").unlink()
     lengths.run()
     assert updates == [0, 2, 2, 1, 4, 1]
+
+
+class Backwards:
+    """An engine whose actors are done with the last shard first; what they get and give is pickled."""
+
+    actors = 2
+
+    def map(self, make, shards):
+        work = pickle.loads(pickle.dumps(make))()
+        for number, shard in reversed(list(enumerate(shards))):
+            yield number, pickle.loads(pickle.dumps(work(pickle.loads(pickle.dumps(shard)))))
+
+
+def counted():
+    return lambda some: Part(np.array([len(text) for text in some]), tokens=1, parameters=1)
+
+
+def test_parts_come_in_order_whichever_an_engine_is_done_with_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART", 2)
+    done = in_parts(
+        ROWS, counted, tmp_path / "parts", progress=False, what="test", meter=Meter(), engine=Backwards()
+    )
+    assert [part.tolist() for part in done] == [[1, 2], [3, 4], [1]]
