@@ -159,6 +159,8 @@ def _differences(chain: Chain, step: Step, stored: Path, record: Record) -> Sequ
         made.mkdir()
         try:
             chain.recompute(step, made)
+            for name in step.scratch:
+                shutil.rmtree(made / name, ignore_errors=True)
             return differences(stored, made, record["files"])
         finally:
             shutil.rmtree(made, ignore_errors=True)

@@ -98,7 +98,7 @@ def test_an_artifact_that_comes_out_otherwise_is_1(planted_pool, monkeypatch, ca
     (artifact,) = Path("artifacts/embed").iterdir()
     assert cli.run(["verify", str(artifact)]) == 0
     vectors = embed._vectors
-    monkeypatch.setattr(embed, "_vectors", lambda *given: vectors(*given)[::-1])
+    monkeypatch.setattr(embed, "_vectors", lambda *given: [block[::-1] for block in vectors(*given)])
     assert cli.run(["verify", str(artifact)]) == 1
     assert "1 of 1 stages came out otherwise" in capsys.readouterr().err
 

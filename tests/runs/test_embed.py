@@ -15,6 +15,7 @@ from ds2.config.compose import compose
 from ds2.models import encoder
 from ds2.models.parts import Part
 from ds2.runs.chain import Chain
+from ds2.runs.verify import State, verify
 
 ROWS = 1300
 
@@ -83,6 +84,8 @@ def test_an_interrupted_embedding_embeds_what_is_left_and_equals_the_undisturbed
     records = [result.stages["embed"].record for result in (whole, again)]
     assert records[0]["compute"]["tokens"] == records[1]["compute"]["tokens"]
     assert records[0]["files"].keys() == records[1]["files"].keys() == {"embeddings.npy"}
+    (verified,) = verify(tmp_path / "again", str(again.stages["embed"].path))
+    assert verified.state is State.equal, verified.text
 
 
 def test_a_damaged_block_and_one_of_another_model_are_embedded_again(tmp_path, model, encoded):

@@ -49,6 +49,16 @@ def test_an_artifact_a_chain_and_a_run_come_out_equal_and_leave_the_store_as_it_
     assert sorted(str(path) for path in chain.store.root.rglob("*")) == before
 
 
+def test_parts_that_a_measurement_could_have_gone_on_from_are_no_difference(planted_pool):
+    pytest.importorskip("transformers")
+    made = Chain(compose(["pool=jsonl", f"pool.path={planted_pool}", "pool.limit=40", "model=tiny",
+                          "until=select", "selection=perplexity_high", "budget.samples=5", "finetune=none",
+                          "eval=none", "tracking=none", "runtime.progress=false",
+                          f"paths.artifacts={planted_pool.parent}/artifacts"]))  # fmt: skip
+    measured = made.run().stages["measure"]
+    assert states(made, measured.fingerprint) == {"measure": "equal"}
+
+
 def test_gc_leaves_the_folder_of_a_verify_in_progress_alone(chain, monkeypatch):
     recompute = Chain.recompute
 
@@ -62,10 +72,10 @@ def test_gc_leaves_the_folder_of_a_verify_in_progress_alone(chain, monkeypatch):
 
 
 def nudged(by: float):
-    def vectors(*arguments: object) -> np.ndarray:
-        made = embed_vectors(*arguments)
+    def vectors(*arguments: object) -> list[np.ndarray]:
+        (made,) = embed_vectors(*arguments)
         made[5] += by * made.std()
-        return made
+        return [made]
 
     embed_vectors = embed._vectors
     return vectors
