@@ -23,6 +23,29 @@ def lock_of(root: Path, fingerprint: str) -> FileLock:
     return FileLock(folder / f"{fingerprint}.lock")
 
 
+_passed_on: list[FileLock] = []
+
+
+@contextmanager
+def passed_on(lock: FileLock) -> Iterator[None]:
+    """A lock that is held: children that are started inside hold it too (`descriptors`). One that goes on for
+    seconds when this process was killed keeps others from its work.
+    """
+    _passed_on.append(lock)
+    try:
+        yield
+    finally:
+        _passed_on.remove(lock)
+
+
+def descriptors() -> tuple[int, ...]:
+    """Of the locks that are passed on, to be inherited: a lock is one file's, as long as any process has it
+    open, and as nobody released it.
+    """
+    opened = (lock._context.lock_file_fd for lock in _passed_on)
+    return tuple(number for number in opened if number is not None)
+
+
 @contextmanager
 def held(root: Path, folder: Path, timeout: float = -1) -> Iterator[None]:
     """Hold the lock of an artifact's folder, finished or not, whose name ends in the fingerprint.

@@ -24,7 +24,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from ds2.artifacts.locks import lock_of
+from ds2.artifacts.locks import lock_of, passed_on
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
@@ -268,7 +268,8 @@ class ArtifactStore:
                 f"{error.strerror or error}"
             ) from error
         try:
-            yield
+            with passed_on(lock):
+                yield
         finally:
             lock.release()
 

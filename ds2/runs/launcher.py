@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ds2.artifacts.locks import descriptors
 from ds2.base import extras
 from ds2.base.dataclass_json import to_plain
 from ds2.base.drafts import passing
@@ -270,7 +271,7 @@ def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | No
     environment = {**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid())}
     with passing(Path(spec.output_dir), "spec.json") as spec_file:
         write_json(spec_file, to_plain(spec))
-        code = _wait(subprocess.Popen([sys.executable, *launch, str(spec_file)], env=environment))
+        code = _wait(_start([*launch, str(spec_file)], environment))
     if code == _USER_ERROR:
         raise UserError(f"{leaf} stopped: see the line above")
     if code in _KILLED:
@@ -280,6 +281,13 @@ def _run_child(leaf: str, spec: Any, processes: int, accelerate_config: str | No
         )
     if code != 0:
         raise RuntimeError(f"the child process `python {' '.join(launch)}` ended with exit code {code}")
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A program of Python as a child. It holds the lock of what this process computes too: where that was
+    killed, the next command waits for the child's last words.
+    """
+    return subprocess.Popen([sys.executable, *arguments], env=environment, pass_fds=descriptors())
 
 
 def _wait(child: subprocess.Popen[bytes]) -> int:

@@ -112,8 +112,8 @@ class Place:
         mark = f"{_MARK}={self.folder}\0".encode()
         return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
 
-    def all_ended(self, seconds: float = 5) -> bool:
-        """Whether no process of it is left, after a while."""
+    def all_ended(self, seconds: float = 30) -> bool:
+        """Whether no process of it is left, when what was orphaned has had its last words (25 s)."""
         return wait(lambda: not self.living(), seconds)
 
     def computing(self, stage: str) -> bool:

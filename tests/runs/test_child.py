@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
+from ds2.artifacts.locks import lock_of
 from ds2.base.paths import project_root
 from ds2.base.processes import LAST_WORDS
 from ds2.runs import child as child_module
@@ -39,6 +41,16 @@ try:
         launcher._wait(subprocess.Popen([sys.executable, *launcher._CHILD, "work", sys.argv[1]]))
 except Terminated as end:
     sys.exit(end.exit_code)
+"""
+
+LOCKING = """
+import os, sys
+from pathlib import Path
+from ds2.artifacts.locks import lock_of, passed_on
+from ds2.runs import launcher
+lock = lock_of(Path(sys.argv[1]), "aa")
+with lock, passed_on(lock):
+    launcher._wait(launcher._start([*launcher._CHILD, "work", sys.argv[1]], os.environ))
 """
 
 
@@ -83,6 +95,22 @@ def test_a_child_ends_with_a_parent_that_is_killed_and_keeps_what_it_has(tmp_pat
         parent.wait()
         wait_until(lambda: not lives(child), seconds=10)  # it was asked to
         assert (tmp_path / "last words").read_text() == "kept"
+
+
+def test_what_a_child_works_on_is_locked_until_it_has_ended(tmp_path, monkeypatch):
+    """Its parent, which had the lock, is gone: the next command must not work beside it."""
+    monkeypatch.setitem(
+        globals(), "WORK", WORK.replace("    sys.exit(143)", "    time.sleep(3)\n    sys.exit(143)")
+    )
+    monkeypatch.setitem(globals(), "PARENT", LOCKING)
+    with parent_at_work(tmp_path) as (parent, child):
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        with pytest.raises(Timeout):
+            lock_of(tmp_path, "aa").acquire(timeout=0)
+        with lock_of(tmp_path, "aa").acquire(timeout=20):
+            assert not lives(child)
+            assert (tmp_path / "last words").exists()
 
 
 @pytest.mark.slow
