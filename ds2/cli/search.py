@@ -133,7 +133,8 @@ class Searching:
         for rung in range(self.search.heights):
             if rung not in trial.climbed:
                 tags = [f"trial-{trial.number}", f"rung-{rung + 1}"]
-                made = self._make([self.of(dict(trial.chosen), rung, _tagged(tags))])[0]
+                marks = [*_tagged(tags), f"tracking.trial={trial.number}"]
+                made = self._make([self.of(dict(trial.chosen), rung, marks)])[0]
                 value = _value(made, self.search.metric)
                 if value is None:
                     trials.fail(trial, made.reason or f"it has no result {self.search.metric}")

@@ -57,6 +57,12 @@ class TrackingConfig:
     """Runs of one sweep share it; none: the sweep's name, or the run's own."""
     tags: list[str] = field(default_factory=list)
     """Marks of the run beside its selection and rater; a search gives its trials theirs."""
+    keys: list[str] = field(default_factory=list)
+    """Keys of the configuration that tell this run from others beside its choices: a sweep names its recipes,
+    a search what it tries.
+    """
+    trial: int | None = None
+    """Number of the trial of a search that this run is."""
     uri: str | None = None
     """The server of MLflow or trackio, or MLflow's database (`sqlite:///FILE`); none: a file below
     paths.artifacts.

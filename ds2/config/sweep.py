@@ -107,7 +107,9 @@ class Sweep:
     def _fixed(self, extra: Sequence[str]) -> list[str]:
         replaced = {key_of_override(override) for override in extra}
         group = [] if "tracking.group" in replaced else [f"tracking.group={self.name}"]
-        return [*(o for o in self.overrides if key_of_override(o) not in replaced), *group]
+        varied = [*self.recipes, *(self.search.space if self.search is not None else ())]
+        keys = [f"tracking.keys=[{','.join(varied)}]"] if varied and "tracking.keys" not in replaced else []
+        return [*(o for o in self.overrides if key_of_override(o) not in replaced), *group, *keys]
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:

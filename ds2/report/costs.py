@@ -20,13 +20,14 @@ from ds2.artifacts.store import StageResult
 from ds2.artifacts.subset import subset_size
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RaterConfig, TfidfEmbedderConfig
 from ds2.config.rating import raters_of
+from ds2.config.stages import STAGES as CHAIN
 from ds2.config.stages import flops_text
 from ds2.models import flops
 from ds2.models.compute import NO_MODEL, UNKNOWN, Compute, from_block
 from ds2.rating.cost import stated_parameters, tokens_told
 from ds2.report.panel_facts import rating_costs
 
-STAGES = ("sift", "rate", "embed", "knn", "curate", "measure", "select", "tokens", "finetune")
+STAGES = tuple(stage for stage in CHAIN if stage not in ("model", "export", "evaluate", "report"))
 """Those that a choice has to pay for; all but the last are the selection's."""
 WITHOUT_MODEL = ("sift", "curate", "select")
 

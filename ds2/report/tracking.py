@@ -4,13 +4,14 @@ on disk, never these.
 One tracked run a job: its id is the fingerprint of the run's last stage, its group the sweep. What panels and
 filters read, with the same names at each service:
 
-    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...;
-               `run`: all of it
+    config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...,
+               what a sweep varies, and `cell`, all of these but the seed; `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; STAGE/compute_tokens,
                STAGE/compute_flops, STAGE/compute_usd, what its models did; cost/seconds, all stages as if
                none had been cached; cost/flops = cost/selection_flops + cost/training_flops, where they
                are known; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
-               eval/average, tasks named as in the tables; finetune/loss by finetune/step
+               eval/average, tasks named as in the tables; finetune/loss and
+               finetune/learning_rate by finetune/step
     summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...;
                people/accuracy, people/selected_mean, ... where people scored samples
     media      curate/transition, curate/scores, select/sources, select/length, and most as a table;
@@ -33,7 +34,6 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import StageResult
 from ds2.config import LlmRaterConfig, RunConfig
 from ds2.config.rating import raters_of
-from ds2.config.stages import amount, choices
 from ds2.method.agreement import COLLAPSED
 from ds2.report import facts, panel_facts
 from ds2.report.anchors import anchored
@@ -41,6 +41,7 @@ from ds2.report.choices import NONE
 from ds2.report.costs import costs, spent
 from ds2.report.rating_facts import rating_facts
 from ds2.report.trackers.services import abandon, open_window, surroundings
+from ds2.report.trackers.settings import settings_of
 from ds2.report.trackers.window import Identity, Window
 
 
@@ -118,7 +119,8 @@ class Tracker:
         for stage in ("model", "finetune"):
             curve = facts.curve(run.stages.get(stage))
             if curve is not None:
-                window.curve(stage, curve.step, curve.loss)
+                rate = {} if curve.learning_rate is None else {"learning_rate": curve.learning_rate}
+                window.curve(stage, curve.step, {"loss": curve.loss, **rate})
         for name, figure in _figures(run):
             window.figure(name, figure)
         for name, header, rows in _tables(run):
@@ -138,26 +140,6 @@ class Tracker:
             | {"warnings": [f"{stage}: {text}" for stage, text in facts.warnings(run)]}
         )
         window.lineage(run)
-
-
-def settings_of(config: RunConfig) -> dict[str, Any]:
-    """What panels filter and group by: the run's choices, `none` where one has no say, and curation's
-    settings.
-    """
-    said = choices(config)
-    curated, budget = said["curation"] is not None, said["budget"] is not None
-    thresholded = "confidence" not in config.curation.without_say
-    return {
-        **{name: NONE if value is None else value for name, value in said.items()},
-        # Named also where a run stops before they matter: what a workspace filters by keeps its values.
-        "base_model": config.model.name,
-        "eval": config.eval.name if config.eval.enabled else "off",
-        "budget": amount(said["budget"])[1] if budget else NONE,
-        "seed": config.seed,
-        "curation_k": config.curation.k if curated else NONE,
-        "curation_confidence": config.curation.confidence if curated and thresholded else NONE,
-        **({"group": config.tracking.group} if config.tracking.group else {}),
-    }
 
 
 def _figures(run: RunResult) -> Iterator[tuple[str, Any]]:

@@ -58,7 +58,7 @@ def planted(monkeypatch) -> list[str]:
         value = 0.5 + share * (WORTH[config.selection.strategy] - 0.5) + config.embedder.dimensions / 1000
         questions = [1.0] * round(100 * value) + [0.0] * (100 - round(100 * value))
         finish(chain, {"mini_familiar": round(100 * value) / 100}, {"mini_familiar": questions})
-        made.append(f"{chain.name} {config.tracking.tags}")
+        made.append(f"{chain.name} {config.tracking.tags} {config.tracking.trial}")
 
     monkeypatch.setattr("ds2.cli.search.launch", plant)
     return made
@@ -84,8 +84,8 @@ def test_the_winner_is_judged_on_seeds_that_the_search_did_not_see(command, plan
     assert best["selection"] == "ds2_refined"
     assert table["rung 20"].isna().any()  # the worst went no further than the first rung
     assert "**" in table_file(".md").read_text()
-    assert any("'trial-0', 'rung-1'" in name for name in planted)
-    assert sum("'confirm', 'best'" in name for name in planted) == 2
+    assert any(name.endswith("'trial-0', 'rung-1'] 0") for name in planted)
+    assert sum(name.endswith("'confirm', 'best'] None") for name in planted) == 2
 
 
 def test_the_command_that_is_printed_makes_the_winner_again(command, planted, capfd):

@@ -21,11 +21,13 @@ from ds2.artifacts.run import RunResult
 from ds2.artifacts.store import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
+from ds2.config.sweep import load_sweep
 from ds2.rating.outcomes import RatingReport
 from ds2.report import facts, panel_facts
+from ds2.report.trackers.settings import settings_of
 from ds2.report.trackers.wandb_window import WandbWindow
 from ds2.report.trackers.window import Identity
-from ds2.report.tracking import Tracker, _costs, _scores, settings_of
+from ds2.report.tracking import Tracker, _costs, _scores
 
 
 def track(run: RunResult, **options) -> list[str]:
@@ -111,6 +113,7 @@ def test_curve_figures_and_tables_are_logged(told):
     _, records = told
     for key in (
         "finetune/loss",
+        "finetune/learning_rate",
         "curate/transition",
         "curate/transition_table",
         "curate/scores",
@@ -228,7 +231,7 @@ def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_
 )
 def test_a_choice_without_a_say_is_not_named(selection, silent):
     settings = settings_of(compose(["experiment=mini", f"selection={selection}"]))
-    choices = {name: value for name, value in settings.items() if not name.startswith("curation_")}
+    choices = {name: value for name, value in settings.items() if "_" not in name and name != "trial"}
     assert {name for name, value in choices.items() if value == "none"} == silent
 
 
@@ -236,8 +239,10 @@ MINI = {
     "pool": "mini", "rater": "simulated_gpt_4o_mini", "embedder": "tfidf_svd", "curation": "rank",
     "selection": "ds2",
     "budget": 0.1, "base_model": "mini", "finetune": "mini", "eval": "mini", "seed": 42, "curation_k": 10,
-    "curation_confidence": 0.5,
+    "curation_confidence": 0.5, "method": "ds2 (rank)", "finetune_learning_rate": 0.002,
+    "finetune_max_steps": 120, "trial": "none",
 }  # fmt: skip
+UNTRAINED = dict.fromkeys(("finetune", "finetune_learning_rate", "finetune_max_steps"), "none")
 UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curation_confidence"), "none")
 
 
@@ -245,21 +250,57 @@ UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curatio
     ("overrides", "differ"),
     [
         ("", {}),
-        ("selection=random", {**UNRATED, "selection": "random"}),
-        ("selection=base", {**UNRATED, "selection": "base", "budget": "none", "finetune": "none"}),
-        ("selection=full", {**UNRATED, "selection": "full", "budget": "none"}),
-        ("curation=posterior budget.samples=0.25", {"curation": "posterior", "budget": 0.25}),
-        ("until=select", {"finetune": "none"}),
-        ("until=curate", {"budget": "none", "finetune": "none"}),
+        ("selection=random", {**UNRATED, "selection": "random", "method": "random"}),
+        ("selection=base", {**UNRATED, **UNTRAINED, "selection": "base", "method": "base", "budget": "none"}),
+        ("selection=full", {**UNRATED, "selection": "full", "method": "full", "budget": "none"}),
+        (
+            "curation=posterior budget.samples=0.25",
+            {"curation": "posterior", "method": "ds2 (posterior)", "budget": 0.25},
+        ),
+        ("until=select", UNTRAINED),
+        ("until=curate", {**UNTRAINED, "budget": "none"}),
         (
             "until=select finetune=none eval=none tracking.group=x",
-            {"finetune": "none", "eval": "off", "group": "x"},
+            {**UNTRAINED, "eval": "off", "group": "x"},
         ),
     ],
 )  # fmt: skip
 def test_what_workspaces_filter_by_keeps_its_values(overrides, differ):
     papers = [] if "selection=" in overrides else ["selection=ds2"]
-    assert settings_of(compose(["experiment=mini", *papers, *overrides.split()])) == MINI | differ
+    settings = settings_of(compose(["experiment=mini", *papers, *overrides.split()]))
+    assert settings.pop("cell").startswith("pool=mini ")
+    assert settings == MINI | differ
+
+
+def test_runs_of_one_cell_differ_in_their_seed_alone():
+    """Of the 108 runs of `robust`, 4 methods under 9 recipes with 3 seeds each."""
+    seeds: dict[str, list[int]] = {}
+    for overrides in load_sweep("robust").runs():
+        settings = settings_of(compose(overrides))
+        seeds.setdefault(settings["cell"], []).append(settings["seed"])
+    assert len(seeds) == 36
+    assert set(map(tuple, seeds.values())) == {(11, 12, 13)}
+    assert all("finetune_learning_rate=" in cell and "finetune_max_steps=" in cell for cell in seeds)
+
+
+def test_what_a_search_tries_and_its_trial_are_settings_of_a_run():
+    sweep = load_sweep("mini_search")
+    chosen = {
+        "selection": "ds2_refined",
+        "selection.diversity": "long_tail",
+        "selection.diversity_weight": 0.1,
+    }
+    tried = [
+        settings_of(compose(sweep.run(
+            sweep.search.overrides(chosen | {"embedder.dimensions": width}), [], [f"tracking.trial={number}"]
+        )))
+        for number, width in enumerate((64, 128))
+    ]  # fmt: skip
+    assert [told["embedder_dimensions"] for told in tried] == [64, 128]
+    assert {told["selection_diversity"] for told in tried} == {"long_tail"}
+    assert [told["trial"] for told in tried] == [0, 1]
+    assert tried[0]["cell"] != tried[1]["cell"]
+    assert "selection_diversity_weight=0.1" in tried[0]["cell"]
 
 
 def test_a_panel_is_tracked_with_its_raters_order_worth_and_cost(tmp_path):

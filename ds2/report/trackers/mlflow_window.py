@@ -71,9 +71,10 @@ class MlflowWindow:
         for name, value in values.items():
             self._client.log_metric(self._id, name, value)
 
-    def curve(self, stage: str, steps: Sequence[int], losses: Sequence[float]) -> None:
-        for at, loss in zip(steps, losses, strict=True):
-            self._client.log_metric(self._id, f"{stage}/loss", loss, step=int(at))
+    def curve(self, stage: str, steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> None:
+        for name, column in values.items():
+            for at, value in zip(steps, column, strict=True):
+                self._client.log_metric(self._id, f"{stage}/{name}", value, step=int(at))
 
     def figure(self, name: str, figure: Figure) -> None:
         self._client.log_figure(self._id, figure, f"{name}.png")

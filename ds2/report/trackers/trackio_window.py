@@ -52,9 +52,10 @@ class TrackioWindow:
     def metrics(self, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=0)
 
-    def curve(self, stage: str, steps: Sequence[int], losses: Sequence[float]) -> None:
-        for at, loss in zip(steps, losses, strict=True):
-            self._run.log({f"{stage}/step": int(at), f"{stage}/loss": loss}, step=int(at))
+    def curve(self, stage: str, steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> None:
+        for at, *row in zip(steps, *values.values(), strict=True):
+            told = {f"{stage}/{name}": value for name, value in zip(values, row, strict=True)}
+            self._run.log({f"{stage}/step": int(at), **told}, step=int(at))
 
     def figure(self, name: str, figure: Figure) -> None:
         import trackio

@@ -47,11 +47,13 @@ class WandbWindow:
     def metrics(self, values: Mapping[str, float]) -> None:
         self._run.log(dict(values))
 
-    def curve(self, stage: str, steps: Sequence[int], losses: Sequence[float]) -> None:
+    def curve(self, stage: str, steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> None:
         step = f"{stage}/step"
-        self._run.define_metric(f"{stage}/loss", step_metric=step)
-        for at, loss in zip(steps, losses, strict=True):
-            self._run.log({step: at, f"{stage}/loss": loss})
+        names = [f"{stage}/{name}" for name in values]
+        for name in names:
+            self._run.define_metric(name, step_metric=step)
+        for at, *row in zip(steps, *values.values(), strict=True):
+            self._run.log({step: at, **dict(zip(names, row, strict=True))})
 
     def figure(self, name: str, figure: Figure) -> None:
         import wandb

@@ -37,8 +37,8 @@ class Window(Protocol):
     def metrics(self, values: Mapping[str, float]) -> None:
         """Numbers as they are now."""
 
-    def curve(self, stage: str, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """STAGE/loss by STAGE/step."""
+    def curve(self, stage: str, steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> None:
+        """STAGE/NAME by STAGE/step, for each name: loss, learning_rate."""
 
     def figure(self, name: str, figure: Figure) -> None:
         """An image."""
