@@ -41,7 +41,7 @@ def chain(pool: str, rater: str | None, selection: str, seed: int, extra: Sequen
     fixed = ["experiment=mini", "tracking=none", "until=select", "runtime.progress=false"]
     rated = [] if rater is None else [f"rater={rater}"]
     return Chain(
-        compose([*fixed, f"pool={pool}", *rated, f"selection={selection}", f"seed={seed}", *extra])
+        compose([*fixed, f"pool={pool}_by_seed", *rated, f"selection={selection}", f"seed={seed}", *extra])
     ).run()
 
 
