@@ -3,7 +3,8 @@
     python -m experiments dashboard --entity E --project P
 
 creates both, or updates what is there. `--dry` writes their JSON instead: no account, no network.
-`--eval mini`: bars for the benchmarks of conf/eval/mini.yaml.
+`--eval mini`: bars for the benchmarks of conf/eval/mini.yaml. `--held-out FILE...`: and for the losses on
+files that runs keep apart (`eval.held_out`).
 
 Needs the extra `dashboards`.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,16 +40,23 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
         "--eval", default="paper", help="whose benchmarks get bars (conf/eval; default: paper)"
     )
     parser.add_argument(
+        "--held-out",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files of eval.held_out: bars of their loss",
+    )
+    parser.add_argument(
         "--dry", nargs="?", const="artifacts/dashboard", metavar="FOLDER", help="write JSON, save nothing"
     )
     given = parser.parse_args(arguments)
     if find_spec("wandb_workspaces") is None:
         raise UserError("dashboards need the package wandb_workspaces: pip install 'ds2[dashboards]'")
-    from experiments import dashboard_panels
+    from experiments import dashboard_pages
 
-    tasks = tasks_of(given.eval)
-    workspace = dashboard_panels.workspace(given.entity, given.project, tasks)
-    report = dashboard_panels.report(given.entity, given.project, tasks)
+    tasks = tasks_of(given.eval, given.held_out)
+    workspace = dashboard_pages.workspace(given.entity, given.project, tasks)
+    report = dashboard_pages.report(given.entity, given.project, tasks)
     if given.dry is not None:
         for path in write(workspace, report, Path(given.dry)):
             say(f"written: {path}")
@@ -56,12 +65,24 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
         say(line)
 
 
-def tasks_of(evaluation: str) -> list[str]:
-    """The tasks of an evaluation, as its tables and metrics name them."""
+def tasks_of(evaluation: str, held_out: Sequence[str] = ()) -> dict[str, str]:
+    """The tasks of an evaluation, as its tables and metrics name them -> titles of their panels.
+
+    Raises:
+        UserError: the evaluation is unknown, or has no tasks.
+    """
     from ds2.config.compose import compose
 
-    config = compose([f"eval={evaluation}"]).eval
-    return list(task_names([*config.tasks, *config.companions]).values())
+    config = replace(compose([f"eval={evaluation}"]).eval, held_out=list(held_out))
+    losses = config.held_out_tasks
+    names = task_names([*config.tasks, *config.companions, *losses])
+    if not names:
+        raise UserError(
+            f"--eval {evaluation} has no benchmarks of its own: name the files of eval.held_out, "
+            "--held-out FILE..."
+        )
+    loss = "{} (loss in nats, less is better)"
+    return {name: loss.format(name) if task in losses else name for task, name in names.items()}
 
 
 def specs(workspace: Any, report: Any) -> dict[str, dict[str, Any]]:

@@ -17,8 +17,9 @@ pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not in
 
 from ds2.base.errors import UserError
 from ds2.config.compose import compose
+from ds2.config.stages import STAGES
 from ds2.runs.chain import Chain
-from experiments import dashboard, dashboard_panels
+from experiments import dashboard, dashboard_pages
 
 RUN_ATTRIBUTES = {"_step", "createdAt", "displayName"}
 """What W&B itself knows of every run."""
@@ -26,10 +27,22 @@ RUN_ATTRIBUTES = {"_step", "createdAt", "displayName"}
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory) -> dict[str, dict]:
-    """The JSON of `--dry`, for the tiny evaluation."""
+    """The JSON of `--dry`, for the tiny evaluation and a file that is kept apart."""
     folder, said = tmp_path_factory.mktemp("dry"), []
     dashboard.main(
-        ["--entity", "team", "--project", "mine", "--eval", "tiny", "--dry", str(folder)], said.append
+        [
+            "--entity",
+            "team",
+            "--project",
+            "mine",
+            "--eval",
+            "tiny",
+            "--held-out",
+            "kept/apart.jsonl",
+            "--dry",
+            str(folder),
+        ],
+        said.append,
     )
     assert said == [f"written: {folder / 'workspace.json'}", f"written: {folder / 'report.json'}"]
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("workspace", "report")}
@@ -37,20 +50,37 @@ def spec(tmp_path_factory) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict[str, Any]:
-    """What one real offline run of the tiny chain logged, read back by W&B's own tool."""
+    """What two real offline runs of the tiny chain logged, read back by W&B's own tool: one has what a
+    curated selection has, the other sifts, measures, cleans tokens and has a budget beyond its pool. Identity,
+    configuration and artifacts are those of the first.
+    """
     from helpers.planted import planted_rows
 
     root = tmp_path_factory.mktemp("tiny")
     (root / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(120, 6)))
+    (root / "apart.jsonl").write_text("".join(json.dumps(row) + "\n" for row in planted_rows(6, 2)))
     choices = [
         "pool=jsonl", f"pool.path={root / 'pool.jsonl'}", "rater=from_column", "rater.column=true_score",
-        "rater.unit=scores", "rater.flops=1e9", "budget.samples=20", "model=tiny",
+        "rater.unit=scores", "rater.flops=1e9", "model=tiny",
         "finetune=tiny", "finetune.max_steps=3", "eval=tiny",
         "tracking=offline", "tracking.group=tiny_table", "runtime.progress=false",
-        f"paths.artifacts={root / 'artifacts'}", f"paths.wandb={root / 'wandb'}",
+        f"paths.artifacts={root / 'artifacts'}",
     ]  # fmt: skip
-    run = Chain(compose(choices)).run()
-    (folder,) = root.glob("wandb/wandb/offline-run-*")
+    second = [
+        "selection=perplexity_low", "pool.near_duplicates=1.0", "budget.tokens=1M",
+        "finetune.token_weights=base_difference", f"eval.held_out=[{root / 'apart.jsonl'}]",
+        "selection.export=[trl]",
+    ]  # fmt: skip
+    whole = logged([*choices, "budget.samples=20"], root / "first")
+    other = logged([*choices, *second], root / "second")
+    assert set(STAGES) == whole["run"].stages.keys() | other["run"].stages.keys()
+    return whole | {"metrics": other["metrics"] | whole["metrics"]}
+
+
+def logged(choices: list[str], folder: Path) -> dict[str, Any]:
+    """What a run logs, read back."""
+    run = Chain(compose([*choices, f"paths.wandb={folder}"])).run()
+    (folder,) = folder.glob("wandb/offline-run-*")
     tool = Path(sys.executable).parent / "wandb"
     out = subprocess.run(
         [tool, "leet", "inspect", "--json", folder], capture_output=True, text=True, check=True
@@ -135,8 +165,11 @@ def run_sets(spec: Any) -> Iterator[dict[str, Any]]:
             yield from run_sets(part)
 
 
-def is_logged(key: str, metrics: dict[str, Any]) -> bool:
-    return key in metrics or f"{key}._type" in metrics
+def is_logged(key: str, told: dict[str, Any]) -> bool:
+    """MFU is logged where the card is listed; elsewhere the fine-tune says that it is not known."""
+    metrics = told["metrics"]
+    unknown = key == "finetune/mfu" and told["run"].stages["finetune"].record["counts"]["mfu"] is None
+    return unknown or key in metrics or f"{key}._type" in metrics
 
 
 @pytest.mark.parametrize("name", ["workspace", "report"])
@@ -145,7 +178,27 @@ def test_every_key_that_a_panel_reads_is_logged_by_a_real_run(spec, told, name):
     assert {"rater", "selection", "budget", "base_model"} <= config
     assert {"eval/average", "cost/seconds", "finetune/loss", "finetune/step", "curate/transition"} <= metrics
     assert {key for key in config if key not in told["config"]} == set()
-    assert {key for key in metrics if not is_logged(key, told["metrics"])} == set()
+    assert {key for key in metrics if not is_logged(key, told)} == set()
+
+
+def test_panels_show_what_selecting_took_and_how_training_went(spec):
+    _, metrics = keys_read(spec["workspace"])
+    assert {
+        f"{stage}/compute_flops" for stage in ("sift", "rate", "measure", "tokens", "finetune")
+    } <= metrics
+    assert {f"{stage}/wall_seconds" for stage in STAGES} <= metrics
+    assert {
+        "finetune/mfu", "finetune/tokens_per_second", "finetune/learning_rate", "cost/selection_flops",
+        "select/budget_used",
+    } <= metrics  # fmt: skip
+
+
+def test_a_loss_on_rows_kept_apart_has_a_panel_and_without_its_name_that_is_said(spec):
+    bars = {p["config"]["metrics"][0]: p["config"] for p in panels(spec["workspace"])
+            if p["viewType"] == "Bar Chart"}  # fmt: skip
+    assert bars["eval/apart"]["chartTitle"] == "apart (loss in nats, less is better)"
+    with pytest.raises(UserError, match="--held-out FILE"):
+        dashboard.tasks_of("held_out")
 
 
 def test_every_kind_of_panel_is_there(spec):
@@ -160,13 +213,18 @@ def test_every_kind_of_panel_is_there(spec):
 def test_bars_have_whiskers_over_seeds(spec):
     bars = [p["config"] for p in panels(spec["workspace"]) if p["viewType"] == "Bar Chart"]
     results = [bar for bar in bars if bar["metrics"][0].startswith("eval/")]
-    assert len(results) == 4  # by rater, budget and selection, and the one task
+    assert len(results) == 6  # by cell, rater, budget and selection, and two tasks
     assert {(bar["groupAgg"], bar["groupArea"]) for bar in results} == {("mean", "stddev")}
+    over_seeds = {bar["metrics"][0] for bar in results if bar["groupBy"] == "cell.value"}
+    assert over_seeds == {"eval/average", "eval/mini_familiar", "eval/apart"}
+    for runs in run_sets(spec["workspace"]):
+        assert "cell" in {key["name"].removesuffix(".value") for key in runs["grouping"]}
 
 
 def test_the_same_call_gives_the_same_json():
+    task = {"a": "a"}
     built = [
-        dashboard.specs(dashboard_panels.workspace("e", "p", ["a"]), dashboard_panels.report("e", "p", ["a"]))
+        dashboard.specs(dashboard_pages.workspace("e", "p", task), dashboard_pages.report("e", "p", task))
         for _ in range(2)
     ]
     assert built[0] == built[1]
