@@ -51,8 +51,8 @@ def spec(tmp_path_factory) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict[str, Any]:
     """What two real offline runs of the tiny chain logged, read back by W&B's own tool: one has what a
-    curated selection has, the other sifts, measures, cleans tokens and has a budget beyond its pool. Identity,
-    configuration and artifacts are those of the first.
+    curated selection has, the other sifts, measures, cleans tokens and has a budget beyond its pool.
+    Identity, configuration and artifacts are those of the first.
     """
     from helpers.planted import planted_rows
 
