@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ds2.base.errors import UserError
@@ -125,6 +125,7 @@ def test_a_whole_grid_is_one_multirun(sweep):
     assert sweep.multiruns([], []) == []
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 5)), st.sampled_from([[], ["seed=2,7"], ["selection=a,d", "budget.samples=9"]]))
 def test_multiruns_make_exactly_the_wanted_runs(wanted, extra):
     sweep = Sweep("s", overrides=["experiment=mini"], grids=GRIDS)

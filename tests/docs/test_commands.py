@@ -214,8 +214,12 @@ def check_python(words: list[str]) -> None:
     return None
 
 
+WITH_VALUE = ["--entity", "--project", "--eval", "--held-out", "--out"]
+
+
 def check_experiments(words: list[str]) -> None:
-    names = [word for word in words if re.fullmatch(r"[a-z_]+", word)]
+    values = {after for word, after in itertools.pairwise(words) if word in WITH_VALUE}
+    names = [word for word in words if re.fullmatch(r"[a-z_]+", word) and word not in values]
     known = {
         *(path.stem for path in (ROOT / "experiments").glob("*.py")),
         *plugins.choices("sweep"),

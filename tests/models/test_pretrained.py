@@ -53,7 +53,7 @@ def with_code(model: Path, folder: Path, kind: str) -> Path:
     return folder
 
 
-def test_every_loader_refuses_it_in_one_line(own_code):
+def test_every_loader_refuses_it_in_one_line(own_code, tmp_path):
     from ds2.config.compose import compose
     from ds2.models import digest, encoder, pretrained, trained_tokens
     from ds2.models.chat import Place
@@ -84,9 +84,11 @@ def test_every_loader_refuses_it_in_one_line(own_code):
     assert "it brings Python code of its own" in problem
     pytest.importorskip("sentence_transformers")
     with pytest.raises(UserError, match=rf"^embedder\.model=.*{_SAID}"):
-        encoder.encode(
-            ["a"], model=name, revision=None, max_tokens=None, batch_size=1, device="cpu", progress=False,
-            meter=Meter(),
+        list(
+            encoder.encode(
+                ["a"], tmp_path, model=name, revision=None, max_tokens=None, batch_size=1, device="cpu",
+                progress=False, meter=Meter(), identity="",
+            )
         )  # fmt: skip
     assert not (own_code / "ran").exists()
 
