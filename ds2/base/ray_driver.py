@@ -152,6 +152,7 @@ class _Worker:
 def _connect(address: str, actors: int, gpus: float) -> None:
     """Join the cluster, once a process. Raises UserError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # SIGTERM ends what Ray has started
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 

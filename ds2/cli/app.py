@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError, first_line
 from ds2.base.paths import project_root
-from ds2.base.processes import asked_first
+from ds2.base.processes import asked_first, ended_as_asked
 from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
@@ -105,7 +105,8 @@ def launch(
     try:
         if many:
             compose.admit_launcher(overrides)
-        with asked_first(record.ask_workers), _composed_before() if many else nullcontext():
+        composed = _composed_before() if many else nullcontext()
+        with asked_first(record.ask_workers), composed, ended_as_asked():
             _call_hydra(options, [*told, *overrides])
     except (UserError, HydraException, OmegaConfBaseException):
         raise

@@ -1,12 +1,19 @@
-"""What Hydra is asked to do between the jobs of a multirun."""
+"""What Hydra is asked to do before and between the jobs of a multirun."""
 
 from __future__ import annotations
 
+import atexit
+import os
 from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ds2.base.processes import handlers_kept
+
+_STORE = 78_643_200
+"""Bytes of a new cluster's object store, as the launcher has it: it holds what jobs return."""
 
 
 class ForgetConfigs(Callback):  # type: ignore[misc]
@@ -16,3 +23,26 @@ class ForgetConfigs(Callback):  # type: ignore[misc]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         job_return.cfg = job_return.hydra_cfg = None
+
+
+class JoinRay(Callback):  # type: ignore[misc]
+    """Ray's launcher joins its cluster with Ray's handlers of signals, which end the command by C++
+    and without its last words. So its cluster is joined before, and the launcher finds that.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        launcher = config.hydra.launcher
+        if not str(launcher.get("_target_")).endswith(".RayLauncher"):
+            return
+        os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"] = "1"
+        import ray
+
+        options: Any = OmegaConf.to_container(launcher.ray.init, resolve=True)
+        if not (options.get("address") or os.environ.get("RAY_ADDRESS")):
+            options.setdefault("object_store_memory", _STORE)
+        if not ray.is_initialized():
+            try:
+                with handlers_kept():
+                    ray.init(**options)
+            finally:  # before Ray's own end of the cluster, by which a process that is still joined is ended
+                atexit.register(ray.shutdown)

@@ -18,6 +18,7 @@ from ds2.config.curation import (
     ServerEmbedderConfig,
     TfidfEmbedderConfig,
 )
+from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.config.pool import (
     BadRows,
     DuplicateIds,
@@ -105,6 +106,7 @@ __all__ = [
     "KnnRuntime",
     "LlmRaterConfig",
     "LongPrompts",
+    "MeasuredSelectionConfig",
     "MiniModelConfig",
     "MiniPoolConfig",
     "ModelConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import time
 
@@ -116,3 +117,25 @@ def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_child_whose_parent_was_killed_is_asked_to_end():
+    child = (
+        "import os, signal, sys, time\n"
+        "from ds2.base.processes import end_with_parent\n"
+        "def tidy(*_):\n"
+        "    print('tidied', flush=True)\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, tidy)\n"
+        "end_with_parent(os.getppid())\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    began = time.monotonic()
+    assert process.communicate()[0] == "tidied\n"  # the child has the other end of the pipe
+    assert time.monotonic() - began < 10

@@ -15,8 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ds2.__main__ import main
 from ds2.artifacts import adapter
 from ds2.base.paths import project_root
+from ds2.base.processes import Terminated
+from ds2.cli import app
 from ds2.config.compose import composed
 
 FOLDER = project_root() / "conf" / "hydra" / "launcher"
@@ -94,6 +97,22 @@ def jobs_below(process: int) -> list[psutil.Process]:
             if process in (parent.pid for parent in each.parents()):
                 found.append(each)
     return found
+
+
+def test_what_a_launcher_makes_of_a_request_to_end_is_that_end(tmp_path, monkeypatch, capsys) -> None:
+    def launched(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Terminated:
+            raise RuntimeError("the workers are gone") from None
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "_call_hydra", launched)
+    monkeypatch.setattr(sys, "argv", ["ds2", "-m", *SWEEP])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 143
+    assert "asked to end by SIGTERM" in capsys.readouterr().err
 
 
 def test_slurm_is_asked_for_an_array_of_jobs_of_one_gpu_that_may_be_requeued(tmp_path: Path) -> None:

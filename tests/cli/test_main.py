@@ -364,10 +364,11 @@ def test_warnings_fail_where_that_is_asked_for(arguments, capsys):
     assert "curate: " in capsys.readouterr().err
 
 
-def test_ds2_alone_shows_what_it_does():
-    run = subprocess.run([sys.executable, "-m", "ds2"], capture_output=True, text=True, check=True)
+def test_ds2_alone_shows_what_it_does(tmp_path):
+    command = [sys.executable, "-m", "ds2"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert run.stdout.count("\n  ds2 ") == 3
-    assert not Path("artifacts").exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -14,7 +14,7 @@ from helpers.faults import Place, undisturbed
 
 MOMENTS = int(os.environ.get("DS2_FAULT_MOMENTS", "2"))
 """Random moments at which each stage is struck."""
-PROCESSES = int(os.environ.get("DS2_FAULT_PROCESSES", "6"))
+PROCESSES = int(os.environ.get("DS2_FAULT_PROCESSES", "8"))
 """Processes that start one sweep at once."""
 SEED = int(os.environ.get("DS2_FAULT_SEED", "0"))
 _PROPERTY = "fault"

@@ -59,8 +59,8 @@ def launch(spec: FinetuneSpec) -> None:
     """Fine-tune as the chain does."""
     launcher.finetune(
         base_model=spec.base_model, base_name=None, base_fingerprint="tiny", revision=None,
-        train_file=Path(spec.train_file), output_dir=Path(spec.output_dir), seed=spec.seed, config=spec.config,
-        runtime=RuntimeConfig(progress=False),
+        train_file=Path(spec.train_file), output_dir=Path(spec.output_dir), seed=spec.seed,
+        config=spec.config, runtime=RuntimeConfig(progress=False),
     )  # fmt: skip
 
 

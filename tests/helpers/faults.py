@@ -112,6 +112,10 @@ class Place:
         mark = f"{_MARK}={self.folder}\0".encode()
         return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
 
+    def names(self) -> list[str]:
+        """The beginnings of what these run."""
+        return [_read(Path(f"/proc/{each}/cmdline")).decode(errors="replace")[:120] for each in self.living()]
+
     def all_ended(self, seconds: float = 30) -> bool:
         """Whether no process of it is left, when what was orphaned has had its last words (25 s)."""
         return wait(lambda: not self.living(), seconds)
@@ -136,11 +140,12 @@ class Place:
         found += [f"left behind: {path.relative_to(self.folder)}" for path in strays]
         return found + [f"still running: {pid}" for pid in self.living()]
 
-    def rerun(self, undisturbed: Place) -> str:
-        """Run it again: "equal", or what is wrong with what came out."""
+    def rerun(self, undisturbed: Place, seconds: float = 0) -> str:
+        """Run it again: "equal", or what is wrong with what came out, so many seconds after its end."""
         code, output = self.run()
         if code != 0:
             return f"the rerun ended with exit code {code}: {output[-600:]}"
+        self.all_ended(seconds)
         return "; ".join(self.faults(undisturbed)) or "equal"
 
     def seconds(self, stage: str) -> float:
