@@ -2,7 +2,7 @@
 
     STAGE/FINGERPRINT/<sha256>      a file of the artifact, under its content's hash
     STAGE/FINGERPRINT/<RECORD>      written last: without it there is nothing
-    STAGE/FINGERPRINT/lease         who computes it, and until when that is to be believed
+    STAGE/FINGERPRINT/lease         who computes it, and how many times that was renewed
 
 Files lie under their hashes, so that an interrupted copy goes on where it was, and two machines that computed
 the same stage never mix theirs: the record that was written last names files that are all there.
@@ -14,6 +14,8 @@ beside its place and moved into it. A machine that dies over that leaves the dra
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ from ds2.base.json_files import parse_json
 
 LEASE = "lease"
 LEASE_SECONDS = 60.0
-"""How long a lease is believed after it was last renewed; it is renewed every third of that."""
+"""How long a lease is believed that nobody renews; it is renewed every third of that. Whoever waits measures
+it, by its own clock, from when it first saw the lease as it is: machines' clocks are never compared.
+"""
 
 _OF_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 _OBJECT_STORES = _OF_BUCKETS | {"memory"}
@@ -88,6 +92,7 @@ class RemoteStore:
             from fsspec.core import url_to_fs
 
             self._fs, self._root = url_to_fs(self.url, use_listings_cache=False)
+            self._seen: dict[str, tuple[bytes, float]] = {}
         except ModuleNotFoundError as error:
             raise UserError(
                 f"paths.store={url} needs the package {error.name}: pip install 'ds2[s3]'"
@@ -161,21 +166,27 @@ class RemoteStore:
     def lease(self, stage: str, fingerprint: str) -> Lease | None:
         """The right to compute an artifact; None while another has it. Raises OSError."""
         path = self._path(stage, fingerprint, LEASE)
-        held = self._held_until(path)
-        if held is not None and held > time.time():
-            return None
-        if held is not None:
-            self._remove(path)  # its holder died
+        if (text := self._text_of(path)) is not None:
+            if not self._expired(path, text):
+                return None
+            if self._text_of(path) == text:
+                self._remove(path)  # its holder died
         lease = Lease(self._fs, path)
         return lease if lease.taken else None
 
-    def _held_until(self, path: str) -> float | None:
+    def _expired(self, path: str, text: bytes) -> bool:
+        """Whether this process has seen these bytes of a lease for long enough."""
+        seen, since = self._seen.get(path, (None, 0.0))
+        if seen != text:
+            self._seen[path] = text, time.monotonic()
+            return False
+        return time.monotonic() - since >= LEASE_SECONDS
+
+    def _text_of(self, path: str) -> bytes | None:
         try:
-            return float(parse_json(self._fs.cat_file(path))["until"])
+            return bytes(self._fs.cat_file(path))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            return 0.0  # half written by one who died over it
 
     def _remove(self, path: str) -> None:
         try:
@@ -198,6 +209,7 @@ class Lease:
 
     def __init__(self, fs: Any, path: str) -> None:
         self._fs, self._path, self._holder = fs, path, uuid.uuid4().hex
+        self._renewed = 0
         self._over = Event()
         try:
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -222,6 +234,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._over.wait(LEASE_SECONDS / 3):
+            self._renewed += 1
             try:
                 with _asking(), _placing(self._fs, self._path) as place:
                     self._fs.pipe_file(place, self._text())
@@ -229,7 +242,8 @@ class Lease:
                 continue  # once more before it expires; at worst another computes the same
 
     def _text(self) -> bytes:
-        return json.dumps({"holder": self._holder, "until": time.time() + LEASE_SECONDS}).encode()
+        known = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid()}
+        return json.dumps(known | {"renewed": self._renewed}).encode()
 
 
 def _is(file: Path, sha256: str, size: int) -> bool:
