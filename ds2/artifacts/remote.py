@@ -88,11 +88,11 @@ class RemoteStore:
 
     def __init__(self, url: str) -> None:
         self.url = _address(url)
+        self._seen: dict[str, tuple[bytes, float]] = {}  # leases: the bytes, and since when they are these
         try:
             from fsspec.core import url_to_fs
 
             self._fs, self._root = url_to_fs(self.url, use_listings_cache=False)
-            self._seen: dict[str, tuple[bytes, float]] = {}
         except ModuleNotFoundError as error:
             raise UserError(
                 f"paths.store={url} needs the package {error.name}: pip install 'ds2[s3]'"
