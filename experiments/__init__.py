@@ -18,6 +18,7 @@ EXPERIMENTS = {
     "curation_on_baselines": "Table 5: curated scores in other methods",
     "ablations": "ours: without curation, without diversity, posterior, several raters",
     "small_real": "ours: selections on a real small model, at equal tokens",
+    "small_real_robust": "ours: the order of those selections under several recipes of fine-tuning",
     "robust": "ours: the order of methods under several recipes of fine-tuning, in miniature",
     "score_distributions": "Figure 2 and the pool table, from the released scores",
     "transition_matrices": "Figure 3: how each rater errs",

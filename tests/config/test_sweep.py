@@ -181,9 +181,10 @@ def test_the_default_threshold_is_the_method_s():
 
 def test_real_model_and_recipes_have_the_runs_that_their_pages_say():
     assert len(load_sweep("small_real").runs()) == 23
-    robust = load_sweep("robust")
-    assert len(robust.runs()) == 5 * 3 * 9
-    assert set(robust.recipes) <= set(robust.grids[0])
+    for name in ("robust", "small_real_robust"):
+        robust = load_sweep(name)
+        assert len(robust.runs()) == 5 * 3 * 9
+        assert all(set(robust.recipes) <= set(grid) for grid in robust.grids)
 
 
 @pytest.mark.parametrize(
