@@ -6,8 +6,8 @@ from experiments import grid
 from experiments.result import Options, Result
 
 CAPTION = (
-    "A table for each recipe of fine-tuning: loss on responses kept apart, in nats a token (less is better), of a "
-    "real small model; and under how many recipes each of two selections is the better one."
+    "A table for each recipe of fine-tuning: loss on responses kept apart, in nats a token (less is better), "
+    "of a real small model; and under how many recipes each of two selections is the better one."
 )
 
 
