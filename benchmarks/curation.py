@@ -84,7 +84,7 @@ def main() -> None:
 
 def write(part: str, rows: list[dict[str, Any]]) -> None:
     packages = ("numpy", "scipy", "faiss-cpu", "scikit-learn")
-    about = {
+    about: dict[str, Any] = {
         "command": f"python benchmarks/curation.py {part}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores visible",

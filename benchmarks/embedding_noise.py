@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 import ds2  # noqa: E402
-from ds2.artifacts.graph import read_embeddings, read_graph  # noqa: E402
+from ds2.artifacts.embeddings import read_embeddings  # noqa: E402
+from ds2.artifacts.graph import read_graph  # noqa: E402
 from ds2.artifacts.ratings import read_rater_scores  # noqa: E402
 from ds2.artifacts.run import RunResult  # noqa: E402
 from ds2.config.compose import compose  # noqa: E402

@@ -7,6 +7,8 @@ Parts, each in a process of its own:
 
     graph       the exact graph of 300,000 rows of 1,024 numbers; 256 rows of it are compared with a CPU's
     curation    `rank` and `refine` of the same number of rows, on a graph of clusters with known scores
+    lengths     attention, forward and back, over rows of lengths that the process has not seen: with cuDNN's
+                kernels, which make a plan for each, and as DS2 asks for it
     lora        LoRA on a model of Llama-3.1-8B's shape and random weights, rows packed to about 4,096 tokens
     liger       the same with Liger's fused norms, positions and gated layers
     four_bit    the same with the base model in 4 bits (bitsandbytes)
@@ -130,6 +132,35 @@ def curation(size: Size, _: Path) -> Figures:
     return figures
 
 
+def lengths(size: Size, _: Path) -> Figures:
+    import torch
+
+    from ds2.models.attention import attention_of_any_length
+
+    heads, width = size.shape["num_attention_heads"], 64
+    kind = torch.bfloat16 if device() == "cuda" else torch.float32
+
+    def seconds(rows: range) -> float:
+        began = time.perf_counter()
+        for row in rows:
+            shape = (1, heads, row, width)
+            q, k, v = (torch.randn(shape, device=device(), dtype=kind, requires_grad=True) for _ in range(3))
+            torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True).sum().backward()
+        if device() == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - began) / len(rows)
+
+    first, count = 130, 2 * size.steps
+    figures: Figures = {"rows": count, "heads": heads, "width": width}
+    seconds(range(100, 104))  # the card's libraries are loaded
+    figures["with cuDNN, ms a row"] = round(1000 * seconds(range(first, first + count)), 2)
+    figures["the same lengths again"] = round(1000 * seconds(range(first, first + count)), 2)
+    with attention_of_any_length():
+        seconds(range(100, 104))
+        figures["without, ms a row"] = round(1000 * seconds(range(400, 400 + count)), 2)
+    return figures
+
+
 def lora(size: Size, folder: Path) -> Figures:
     return _fine_tune(size, folder)
 
@@ -174,8 +205,8 @@ def _fine_tune(
     out = folder / f"{kernels}{'_four_bit' if four_bit else ''}_{devices}"
     out.mkdir()
     launcher.finetune(
-        base_model=str(base), base_name=None, revision=None, train_file=rows, output_dir=out, seed=0,
-        config=config, runtime=RuntimeConfig(isolate="false"),
+        base_model=str(base), base_name=None, base_fingerprint="", revision=None,
+        train_file=rows, output_dir=out, seed=0, config=config, runtime=RuntimeConfig(isolate="false"),
     )  # fmt: skip
     metrics = adapter.read_metrics(out)
     tokens = metrics["tokens"] / metrics["steps"] / metrics["accumulation"] / metrics["devices"]
@@ -229,8 +260,8 @@ def _base(size: Size, folder: Path) -> Path:
 
 
 PARTS: dict[str, Callable[[Size, Path], Figures]] = {
-    "graph": graph, "curation": curation, "lora": lora, "liger": liger, "four_bit": four_bit,
-    "fsdp": fsdp, "rating": rating, "rating_transformers": rating_transformers,
+    "graph": graph, "curation": curation, "lengths": lengths, "lora": lora, "liger": liger,
+    "four_bit": four_bit, "fsdp": fsdp, "rating": rating, "rating_transformers": rating_transformers,
 }  # fmt: skip
 
 

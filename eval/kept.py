@@ -73,4 +73,5 @@ def _identity(spec: EvalSpec) -> dict[str, Any]:
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     files += [Path(path) for path in spec.config.held_out if Path(path).is_file()]
     stamps = {str(path): stamp_of(path.stat()) for path in files}
-    return {**plain, "files": stamps, "lm_eval": version("lm_eval")}
+    asks = spec.config.tasks or spec.config.companions  # rows kept apart are read without lm-eval
+    return {**plain, "files": stamps, "lm_eval": version("lm_eval") if asks else None}

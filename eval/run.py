@@ -24,6 +24,7 @@ from ds2.base.errors import UserError, lacks_memory
 from ds2.base.processes import ended_as_asked
 from ds2.base.progress import Bar
 from ds2.base.threads import torch_threads
+from ds2.models.attention import attention_of_any_length
 from ds2.models.quiet import quiet_transformers
 from eval import held_out, truthful
 from eval.checks import TASKS, config_problems, unknown_task
@@ -83,7 +84,11 @@ def evaluate(spec: EvalSpec) -> Evaluation:
     """
     refuse(config_problems(spec.config))
     found = _Found(Kept(spec))
-    with quiet_transformers(), torch_threads(spec.config.runtime.threads):
+    with (
+        quiet_transformers(),
+        torch_threads(spec.config.runtime.threads),
+        attention_of_any_length(),
+    ):
         if spec.config.tasks or spec.config.companions:
             _ask_tasks(spec, found)
         if spec.config.held_out:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ds2.base.errors import UserError
 from ds2.base.progress import Bar
 from ds2.method.token_cleaning import keep_best
+from ds2.models.attention import attention_of_any_length
 from ds2.models.trained_tokens import EncodedSamples
 from finetune.spec import FinetuneSpec
 
@@ -70,6 +71,7 @@ def score_tokens(spec: FinetuneSpec, adapters: Sequence[str]) -> tuple[list[Scor
     reference_losses = list(base_losses)
     with (
         quiet_transformers(),
+        attention_of_any_length(),
         torch.inference_mode(),
         Bar(total=2 * len(samples.ids), desc="tokens", unit="sample", disable=not spec.progress) as bar,
     ):

@@ -29,6 +29,7 @@ from ds2.base.threads import torch_threads
 from ds2.base.words import percent
 from ds2.config import FinetuneConfig
 from ds2.models import flops
+from ds2.models.attention import attention_of_any_length
 from ds2.models.compute import device_name
 from ds2.models.lora_targets import find_targets
 from ds2.models.quiet import quiet_transformers
@@ -72,7 +73,7 @@ def train(spec: FinetuneSpec) -> dict[str, Any]:
     number, too little memory; Terminated, with a checkpoint, where the process was asked to end.
     """
     refuse(config_problems(spec.config))
-    with torch_threads(spec.config.runtime.threads):
+    with torch_threads(spec.config.runtime.threads), attention_of_any_length():
         return _train(spec)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.hashes import fingerprint
+from ds2.models.attention import attention_of_any_length
 from ds2.models.compute import Meter
 from ds2.models.parts import Part, in_parts
 from ds2.models.pretrained import NO_CODE, BringsCode, data_only
@@ -67,6 +68,7 @@ def _encoder(
     encoder = _with_mean_pooling(model, revision, max_tokens, device)
     parameters = sum(parameter.numel() for parameter in encoder.parameters())
 
+    @attention_of_any_length()
     def rows(texts: Sequence[str]) -> Part:
         vectors = encoder.encode(
             list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True

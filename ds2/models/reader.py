@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.measured_selection import MeasuredSelectionConfig
+from ds2.models.attention import attention_of_any_length
 from ds2.models.parts import Part
 from ds2.models.pretrained import load_model, load_tokens
 from ds2.models.quiet import quiet_transformers
@@ -76,6 +77,7 @@ class LanguageModel:
         cut = slice(0, self.max_tokens)
         return Encoded(np.array(ids[cut], dtype=np.int64), np.array(answer[cut], dtype=np.bool_))
 
+    @attention_of_any_length()
     def mean_nll(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
         """(n,) mean negative log-likelihood of each text's answer tokens; NaN where none is left to
         predict."""
@@ -95,6 +97,7 @@ class LanguageModel:
                     out[row] = float(losses[: len(counted)][counted].mean(dtype=np.float64))
         return out
 
+    @attention_of_any_length()
     def weighted_states(self, texts: Sequence[Encoded]) -> NDArray[np.float64]:
         """(n, d) mean of each text's last hidden states, position t (from 1) with weight t; NaN for an empty
         text."""

@@ -9,6 +9,7 @@ from typing import Any
 from ds2.base.errors import UserError
 from ds2.base.json_files import write_json_lines
 from ds2.base.threads import torch_threads
+from ds2.models.attention import attention_of_any_length
 from eval.engines import has_chat_template, load_engine
 from eval.judge.run import read_rows
 from eval.judge.spec import AnswerSpec
@@ -24,7 +25,7 @@ def write_answers(spec: AnswerSpec) -> list[dict[str, Any]]:
     Raises UserError for a model without a chat template, which has no notion of a turn, and for more new
     tokens than the model takes.
     """
-    with torch_threads(spec.config.runtime.threads):
+    with torch_threads(spec.config.runtime.threads), attention_of_any_length():
         return _write_answers(spec, read_rows(spec.prompts))
 
 

@@ -28,14 +28,14 @@ def ran(*options: str) -> subprocess.CompletedProcess[str]:
 def test_without_a_card_nothing_is_measured_and_no_file_is_written(tmp_path: Path) -> None:
     done = ran("--out", str(tmp_path))
     assert done.returncode == 1
-    assert done.stdout.count("skipped") == 8
+    assert done.stdout.count("skipped") == 9
     assert "no CUDA device (--toy works without)" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_each_part_runs_at_toy_size(tmp_path: Path) -> None:
-    done = ran("--toy", "--only", "graph", "curation", "lora", "four_bit", "--out", str(tmp_path))
+    done = ran("--toy", "--only", "graph", "curation", "lengths", "lora", "four_bit", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (figures,) = tmp_path.glob("gpu-*.json")
     results = json.loads(figures.read_text())["results"]

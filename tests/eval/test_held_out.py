@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def direct_loss(model_folder: Path, question: str, answer: str) -> float:
     with torch.no_grad():
         logits = model(torch.tensor([asked + said])).logits[0, len(asked) - 1 : -1]
     return float(torch.nn.functional.cross_entropy(logits, torch.tensor(said)))
+
+
+def test_rows_kept_apart_are_read_where_lm_eval_is_not_installed(
+    make_spec: MakeSpec, apart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("eval.kept.version", no_version)
+    monkeypatch.setattr("eval.run.version", no_version)
+    assert evaluate(make_spec(tasks=[], held_out=[apart])).harness_version == ""
+    with pytest.raises(PackageNotFoundError):
+        evaluate(make_spec(output="asked", held_out=[apart]))
 
 
 def test_a_file_s_score_is_the_mean_over_rows_of_a_response_s_mean_loss(

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError
 from ds2.config.measured_selection import LessSelectionConfig
+from ds2.models.attention import attention_of_any_length
 from ds2.models.lora_targets import find_targets
 from ds2.models.reader import Encoded, LanguageModel
 
@@ -174,6 +175,7 @@ def num_trained(lm: LanguageModel) -> int:
     return sum(p.numel() for p in _parameters(lm))
 
 
+@attention_of_any_length()
 def _loss(lm: LanguageModel, text: Encoded) -> Any:
     import torch
 

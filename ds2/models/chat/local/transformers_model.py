@@ -13,6 +13,7 @@ from typing import Any
 
 from ds2.base.errors import UserError
 from ds2.config import ChatConfig
+from ds2.models.attention import attention_of_any_length
 from ds2.models.chat import Answer, AnswerForm, ChatRequest, Place
 from ds2.models.chat.local.tokenizer import (
     FOUR_BIT,
@@ -62,7 +63,8 @@ class TransformersBackend:
                 add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True,
             ).to(self._model.device)  # fmt: skip
             try:
-                with torch.inference_mode():  # left before the caller, who may train, gets the answers
+                # Both are left before the caller, who may train, gets the answers.
+                with attention_of_any_length(), torch.inference_mode():
                     answers = list(ask(batch, inputs))
             except torch.OutOfMemoryError as error:
                 size = self._config.runtime.batch_size
