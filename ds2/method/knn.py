@@ -14,6 +14,7 @@ collapsed before the search and expanded after it: a sample's copies are its fir
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,7 @@ def knn_graph(
     method: str = "exact",
     device: str = "cpu",
     progress: bool = False,
+    scratch: str | Path | None = None,
 ) -> KnnGraph:
     """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller
     than that.
@@ -127,8 +129,9 @@ def knn_graph(
     where device is `cuda`); `approximate`, for pools past a million, those in the nearest cells of an
     inverted file, so many cells that 96 % of the nearest 10 are found (counted on a sample); where that asks
     for more than a tenth of the cells, as among texts without structure, it compares every pair, which is
-    faster. progress: show a bar. ValueError for NaN, infinite or zero rows (the first is named), fewer than
-    two samples, k below 1, or `approximate` on `cuda`.
+    faster. progress: show a bar. scratch: folder in which a search of many rows on the CPU keeps what it has
+    found, and goes on from there when it is called again; the caller removes it. ValueError for NaN, infinite
+    or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
     """
     k = whole_number("k", k, 1)
     one_of("method", method, KnnMethod)
@@ -144,14 +147,15 @@ def knn_graph(
         x = x[first]  # the search has a copy of its own: no third one
     width = min(k + 1, len(x))
     search, compared = EVERY_PAIR, 1.0
+    place = None if scratch is None else Path(scratch)
     if method == "approximate":
-        near, dist, search, compared = search_cells(x, width, progress)
+        near, dist, search, compared = search_cells(x, width, progress, place)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 
         near, dist = search_torch(x, x, width, device="cuda")
     else:
-        near, dist = search_exact(x, x, width, progress)
+        near, dist = search_exact(x, x, width, progress, place)
     near, dist = _drop_self(near, dist, np.arange(len(x)))
     if len(first) < len(group):
         near, dist = _expand_groups(near, dist, group, k)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.threads import one_blas_thread
+from ds2.method.knn_kept import KeptBlocks, blocks_of
 
 EVERY_PAIR = "every pair"
 """How neighbours were found, where all were compared."""
 _BLOCK = 4096
 """Queries that one thread searches at a time: bounds memory, and is what progress is counted in."""
+_KEPT_FROM = 16
+"""Blocks from which finished ones are kept: fewer are found again in seconds."""
 _RECALL = 0.96
 """Share of a sample's 10 nearest that the approximate search must find: .95 with a margin for the sample's
 error.
@@ -32,40 +37,49 @@ _SAMPLE = 1000
 
 
 def search_exact(
-    queries: NDArray[np.float32], base: NDArray[np.float32], k: int, progress: bool = False
+    queries: NDArray[np.float32],
+    base: NDArray[np.float32],
+    k: int,
+    progress: bool = False,
+    scratch: Path | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's
-    flat search.
+    flat search. scratch: where finished blocks are kept, and looked for.
     """
     import faiss
 
     index = faiss.IndexFlatIP(base.shape[1])
     index.add(base)
-    return in_blocks(index, queries, k, progress)
+    arrays = (base,) if queries is base else (queries, base)
+    kept = blocks_of(_worth_keeping(scratch, queries), EVERY_PAIR, version("faiss-cpu"), k, _BLOCK, *arrays)
+    return in_blocks(index, queries, k, progress, kept=kept)
 
 
 def search_cells(
-    x: NDArray[np.float32], k: int, progress: bool
+    x: NDArray[np.float32], k: int, progress: bool, scratch: Path | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], str, float]:
     """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
     cells. A row is read as 4 bits a number, an eighth of its bytes; the 2 k nearest by these, at least 100,
     are compared again as they are. Every pair is compared where that costs less. And which of the two was
-    done, with its share.
+    done, with its share. scratch: where finished blocks are kept, and looked for.
     """
     n = len(x)
     cells = max(1, min(round(4 * n**0.5), n // 40))
     if cells * _WORTH < _FEWEST:
-        return *search_exact(x, x, k, progress), EVERY_PAIR, 1.0
+        return *search_exact(x, x, k, progress, scratch), EVERY_PAIR, 1.0
     index, rough = inverted_file(x, cells)
     again = max(2 * k, _AGAIN)
     recall = _choose_probes(index, rough, x, again)
     if recall is None:
         search = f"{EVERY_PAIR}: nearness needs over {_WORTH:.0%} of the cells"
-        return *search_exact(x, x, k, progress), search, 1.0
+        return *search_exact(x, x, k, progress, scratch), search, 1.0
     index.k_factor = again / k
     read = f"{rough.nprobe} of {cells} cells"
     search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
-    near, dist = in_blocks(index, x, k, progress, f"neighbours in {read}")
+    place = _worth_keeping(scratch, x)
+    centres = rough.quantizer.reconstruct_n(0, cells)  # the same again where all went the same way
+    kept = blocks_of(place, read, again, version("faiss-cpu"), k, _BLOCK, centres, x)
+    near, dist = in_blocks(index, x, k, progress, f"neighbours in {read}", kept)
     short = np.flatnonzero((near < 0).any(axis=1))
     if short.size:  # the cells that were read hold fewer than k rows
         near[short], dist[short] = search_exact(x[short], x, k)
@@ -115,9 +129,12 @@ def in_blocks(
     k: int,
     progress: bool,
     doing: str = "neighbours among all",
+    kept: KeptBlocks | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Blocks are searched side by side, each on one thread: threads inside a product would round it as they
     divide it, and of neighbours equally far within rounding the nearer would depend on their number.
+
+    kept: blocks that are there are not searched, and others are kept when they are.
     """
     import faiss
 
@@ -130,15 +147,28 @@ def in_blocks(
         similarity, ids = index.search(queries[rows], k)
         near[rows] = ids
         np.maximum(1.0 - similarity, 0.0, out=dist[rows])
+        if kept is not None:
+            kept.write(start, (near[rows], dist[rows]))
 
-    starts = range(0, len(queries), _BLOCK)
+    def take(start: int) -> bool:
+        found = None if kept is None else kept.read(start)
+        if found is not None:
+            near[start : start + _BLOCK], dist[start : start + _BLOCK] = found
+        return found is not None
+
+    blocks = range(0, len(queries), _BLOCK)
+    starts = [start for start in blocks if not take(start)]
     threads = faiss.omp_get_max_threads()
     with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
         done: Iterable[None] = workers.map(search, starts)
         if progress:
             from ds2.base.progress import Bar
 
-            done = Bar(done, total=len(starts), desc=doing, unit="block")
+            done = Bar(done, total=len(blocks), initial=len(blocks) - len(starts), desc=doing, unit="block")
         for _ in done:
             pass
     return near, dist
+
+
+def _worth_keeping(scratch: Path | None, queries: NDArray[np.float32]) -> Path | None:
+    return scratch if len(queries) >= _KEPT_FROM * _BLOCK else None

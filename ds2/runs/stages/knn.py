@@ -15,6 +15,9 @@ from ds2.models import flops
 from ds2.models.compute import Compute, device_name
 from ds2.runs.context import Context, identity
 
+SCRATCH = "blocks"
+"""Where a search keeps what it has found, until the graph is whole."""
+
 
 def step(run: Context) -> Step:
     """The step that writes the graph."""
@@ -28,6 +31,7 @@ def step(run: Context) -> Step:
             method=config.method,
             device=config.runtime.device,
             progress=run.progress,
+            scratch=folder / SCRATCH,
         )
         write_graph(folder, graph)
         counts = {"samples": graph.num_samples, "k": graph.k, "search": graph.search}
@@ -36,4 +40,4 @@ def step(run: Context) -> Step:
 
     slug = f"{run.pool.name}-{config.method.value}"
     number = version("knn", config.method.value)
-    return Step("knn", number, slug, identity(config), run.inputs("embed"), compute)
+    return Step("knn", number, slug, identity(config), run.inputs("embed"), compute, scratch=(SCRATCH,))
