@@ -33,7 +33,7 @@ import numpy as np
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.artifacts.page import write_page
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.training import write_curve, write_metrics
 from ds2.report import render_many
 from ds2.report.page.many_page import MOST_SAMPLES

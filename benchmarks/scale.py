@@ -71,7 +71,7 @@ def planted(rows: int, file: Path) -> None:
 def measure(rows: int, folder: Path) -> dict[str, Row]:
     """Stage -> CPU seconds, peak bytes, bytes of disk, in this process."""
     from ds2.artifacts.provenance import peak_memory
-    from ds2.artifacts.store import StageResult, Status
+    from ds2.artifacts.step import StageResult, Status
     from ds2.config.compose_cache import compose_all
     from ds2.runs.chain import Chain, Reporter
     from ds2.runs.pools import pool_of

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ds2.artifacts.evaluation import Evaluation, Result
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.config.compose_cache import compose_all
 from ds2.runs.chain import Chain
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Status
+from ds2.artifacts.step import Status
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.compose import compose
 from ds2.method.curation.result import Uncertainty

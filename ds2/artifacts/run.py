@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.config import RunConfig
 
 

@@ -1,10 +1,8 @@
-"""A stage's identity, and the store that computes each identity once.
+"""The store that computes each step once.
 
-The fingerprint of a step is a hash of its stage's name and version, the identity fields of its configuration
-and the fingerprints of its inputs: not paths, not code, not execution settings. An artifact is a folder
-`<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it, given its record
-there and renamed into place; a folder without a record is not an artifact. One lock per fingerprint: of
-several processes that need a step, one computes and the others wait and reuse.
+An artifact is a folder `<root>/<stage>/<slug>-<fingerprint>/`. It is computed in a hidden folder beside it,
+given its record there and renamed into place; a folder without a record is not an artifact. One lock per
+fingerprint: of several processes that need a step, one computes and the others wait and reuse.
 """
 
 from __future__ import annotations
@@ -13,12 +11,11 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,91 +24,16 @@ from filelock import Timeout
 from ds2.artifacts.locks import lock_of, passed_on
 from ds2.artifacts.provenance import peak_memory, provenance
 from ds2.artifacts.record import RECORD, FileRecord, Record, checksum, read_record
+from ds2.artifacts.step import Outcome, StageResult, Status, Step
 from ds2.base.drafts import is_disk_full, remove_drafts, replacing
 from ds2.base.errors import DamagedArtifact, UserError
-from ds2.base.hashes import file_sha256, fingerprint, stamp_of
-from ds2.models.compute import NO_MODEL, Compute
+from ds2.base.hashes import file_sha256, stamp_of
 
 _TICK = 2 * 10**9
 """Nanoseconds: a folder that changed less than that ago may change again and show the same time."""
 
 _KEPT = 200
 """Records that stay in memory: what the runs of a sweep share is among them, a long sweep needs no more."""
-
-
-class Status(Enum):
-    computed = "computed"
-    reused = "reused"
-    fetched = "fetched"
-    """From the store that machines share (`ds2.artifacts.shared`)."""
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """One finished stage of a run."""
-
-    name: str
-    """`Step.name`."""
-    fingerprint: str
-    path: Path
-    status: Status
-    seconds: float
-    """Time this run spent on the stage (loading, where it was reused)."""
-    record: Record
-
-    @property
-    def record_file(self) -> Path:
-        """Where the record is kept."""
-        return self.path / RECORD
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage's function says of its work; it goes into the record."""
-
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    """Numbers worth a look (JSON-ready)."""
-    warnings: tuple[str, ...] = ()
-    compute: Compute = NO_MODEL
-    """What models did for it."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One stage of one run."""
-
-    stage: str
-    version: int
-    """Raised by hand when the stage's code starts to give another result for the same identity."""
-    slug: str
-    identity: Mapping[str, Any]
-    """What the result depends on beside the inputs (JSON-ready)."""
-    inputs: Mapping[str, str]
-    """Input name -> fingerprint."""
-    compute: Callable[[Path], Outcome]
-    """Writes the stage's files into the given empty folder."""
-    forecast: Callable[[], Sequence[str]] = tuple
-    """What computing it would take, in lines for a person; may read the inputs."""
-    scratch: tuple[str, ...] = ()
-    """Folders of what an interrupted computation goes on from; no part of the artifact. Where there are any,
-    the next computation finds all that the interrupted one left.
-    """
-    package: str | None = None
-    """The package whose code computes it, where that is a plugin's; its version goes into the record."""
-    part: str | None = None
-    """Which of several steps of its stage that a run has: the rater, of a panel's. No part of what it is."""
-
-    @property
-    def name(self) -> str:
-        """The run's name for it: the stage, and the part."""
-        return self.stage if self.part is None else f"{self.stage}.{self.part}"
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits."""
-        return fingerprint(
-            {"stage": self.stage, "version": self.version, "identity": self.identity, "inputs": self.inputs}
-        )
 
 
 class ArtifactStore:
@@ -277,7 +199,7 @@ class ArtifactStore:
         parent = self.root / step.stage
         partial = parent / f".partial-{step.fingerprint}"
         record = self._whole(step, partial)
-        if partial.exists() and not record and not step.scratch:
+        if partial.exists() and not record and not _goes_on(step, partial):
             shutil.rmtree(partial)
         wall, memory = time.perf_counter(), peak_memory()
         try:
@@ -289,7 +211,7 @@ class ArtifactStore:
                 record = self._record(step, outcome, partial, time.perf_counter() - wall, memory.bytes, run)
             path = self._publish(step, partial, record)
         except BaseException as error:
-            if not step.scratch:
+            if not _goes_on(step, partial):
                 shutil.rmtree(partial, ignore_errors=True)
             if is_disk_full(error) and not isinstance(error, UserError):  # which names the place itself
                 raise UserError(
@@ -396,6 +318,12 @@ def _stamps(path: Path, record: Record) -> list[list[int]]:
             continue  # a stamp fewer: no longer what was hashed
         stamps.append(stamp_of(stat))
     return stamps
+
+
+def _goes_on(step: Step, partial: Path) -> bool:
+    """Whether an interrupted computation left what the next one goes on from."""
+    places = (partial / name for name in step.scratch)
+    return any(place.is_dir() and any(place.iterdir()) for place in places)
 
 
 def _safe(slug: str) -> str:

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ds2.artifacts.store import StageResult, Status, Step
+from ds2.artifacts.step import StageResult, Status, Step
 from ds2.base.deprecated import DeprecatedName
 from ds2.base.paths import shown
 from ds2.base.secrets import masked

@@ -11,7 +11,7 @@ from rich.table import Table
 from ds2.artifacts import page, subset
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.artifacts.subset_text import length_in_words
 from ds2.base.errors import DamagedArtifact
 from ds2.base.paths import shown

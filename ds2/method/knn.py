@@ -14,7 +14,6 @@ collapsed before the search and expanded after it: a sample's copies are its fir
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from ds2.base.checks import number_array, one_of, whole_number
 from ds2.base.errors import UserError
 from ds2.method.choices import Device, KnnMethod
+from ds2.method.knn_blocks import Blocks
 from ds2.method.knn_faiss import EVERY_PAIR, search_cells, search_exact
 
 _BLOCK = 4096
@@ -120,7 +120,7 @@ def knn_graph(
     method: str = "exact",
     device: str = "cpu",
     progress: bool = False,
-    scratch: str | Path | None = None,
+    keep: Blocks | None = None,
 ) -> KnnGraph:
     """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller
     than that.
@@ -129,9 +129,9 @@ def knn_graph(
     where device is `cuda`); `approximate`, for pools past a million, those in the nearest cells of an
     inverted file, so many cells that 96 % of the nearest 10 are found (counted on a sample); where that asks
     for more than a tenth of the cells, as among texts without structure, it compares every pair, which is
-    faster. progress: show a bar. scratch: folder in which a search of many rows on the CPU keeps what it has
-    found, and goes on from there when it is called again; the caller removes it. ValueError for NaN, infinite
-    or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
+    faster. progress: show a bar. keep: where a search of 65,536 rows or more on the CPU keeps what it has
+    found, and goes on from when it is called again (`ds2.artifacts.graph_blocks`). ValueError for NaN,
+    infinite or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
     """
     k = whole_number("k", k, 1)
     one_of("method", method, KnnMethod)
@@ -147,15 +147,14 @@ def knn_graph(
         x = x[first]  # the search has a copy of its own: no third one
     width = min(k + 1, len(x))
     search, compared = EVERY_PAIR, 1.0
-    place = None if scratch is None else Path(scratch)
     if method == "approximate":
-        near, dist, search, compared = search_cells(x, width, progress, place)
+        near, dist, search, compared = search_cells(x, width, progress, keep)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 
         near, dist = search_torch(x, x, width, device="cuda")
     else:
-        near, dist = search_exact(x, x, width, progress, place)
+        near, dist = search_exact(x, x, width, progress, keep)
     near, dist = _drop_self(near, dist, np.arange(len(x)))
     if len(first) < len(group):
         near, dist = _expand_groups(near, dist, group, k)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ds2.base.threads import one_blas_thread
-from ds2.method.knn_kept import KeptBlocks, blocks_of
+from ds2.method.knn_blocks import Blocks, KeptBlocks
 
 EVERY_PAIR = "every pair"
 """How neighbours were found, where all were compared."""
@@ -41,44 +40,43 @@ def search_exact(
     base: NDArray[np.float32],
     k: int,
     progress: bool = False,
-    scratch: Path | None = None,
+    keep: Blocks | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The k rows of `base` nearest to each query (itself among them where it is a row of base), by FAISS's
-    flat search. scratch: where finished blocks are kept, and looked for.
+    flat search. keep: where finished blocks are kept, and looked for.
     """
     import faiss
 
     index = faiss.IndexFlatIP(base.shape[1])
     index.add(base)
     arrays = (base,) if queries is base else (queries, base)
-    kept = blocks_of(_worth_keeping(scratch, queries), EVERY_PAIR, version("faiss-cpu"), k, _BLOCK, *arrays)
+    kept = _kept(keep, queries, EVERY_PAIR, k, *arrays)
     return in_blocks(index, queries, k, progress, kept=kept)
 
 
 def search_cells(
-    x: NDArray[np.float32], k: int, progress: bool, scratch: Path | None = None
+    x: NDArray[np.float32], k: int, progress: bool, keep: Blocks | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], str, float]:
     """The k rows nearest to each row, among those in the cells nearest to it: k-means makes about 4 sqrt(N)
     cells. A row is read as 4 bits a number, an eighth of its bytes; the 2 k nearest by these, at least 100,
     are compared again as they are. Every pair is compared where that costs less. And which of the two was
-    done, with its share. scratch: where finished blocks are kept, and looked for.
+    done, with its share. keep: where finished blocks are kept, and looked for.
     """
     n = len(x)
     cells = max(1, min(round(4 * n**0.5), n // 40))
     if cells * _WORTH < _FEWEST:
-        return *search_exact(x, x, k, progress, scratch), EVERY_PAIR, 1.0
+        return *search_exact(x, x, k, progress, keep), EVERY_PAIR, 1.0
     index, rough = inverted_file(x, cells)
     again = max(2 * k, _AGAIN)
     recall = _choose_probes(index, rough, x, again)
     if recall is None:
         search = f"{EVERY_PAIR}: nearness needs over {_WORTH:.0%} of the cells"
-        return *search_exact(x, x, k, progress, scratch), search, 1.0
+        return *search_exact(x, x, k, progress, keep), search, 1.0
     index.k_factor = again / k
     read = f"{rough.nprobe} of {cells} cells"
     search = f"{read}: {recall:.1%} of the nearest 10 of {min(_SAMPLE, n):,} rows found"
-    place = _worth_keeping(scratch, x)
     centres = rough.quantizer.reconstruct_n(0, cells)  # the same again where all went the same way
-    kept = blocks_of(place, read, again, version("faiss-cpu"), k, _BLOCK, centres, x)
+    kept = _kept(keep, x, read, again, k, centres, x)
     near, dist = in_blocks(index, x, k, progress, f"neighbours in {read}", kept)
     short = np.flatnonzero((near < 0).any(axis=1))
     if short.size:  # the cells that were read hold fewer than k rows
@@ -170,5 +168,8 @@ def in_blocks(
     return near, dist
 
 
-def _worth_keeping(scratch: Path | None, queries: NDArray[np.float32]) -> Path | None:
-    return scratch if len(queries) >= _KEPT_FROM * _BLOCK else None
+def _kept(keep: Blocks | None, queries: NDArray[np.float32], *decides: Any) -> KeptBlocks | None:
+    """None without a place, and for a search of seconds."""
+    if keep is None or len(queries) < _KEPT_FROM * _BLOCK:
+        return None
+    return KeptBlocks(keep, version("faiss-cpu"), _BLOCK, *decides)

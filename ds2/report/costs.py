@@ -16,7 +16,7 @@ from typing import Any
 
 from ds2.artifacts import adapter
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.artifacts.subset import subset_size
 from ds2.config import LlmRaterConfig, PanelRaterConfig, RaterConfig, TfidfEmbedderConfig
 from ds2.config.rating import raters_of

@@ -21,7 +21,7 @@ from ds2.artifacts.curation import RaterErrors, read_curation
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.ratings import read_ratings
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.artifacts.subset_report import SubsetReport
 from ds2.artifacts.training import read_curve

@@ -31,7 +31,7 @@ from typing import Any
 
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.config import LlmRaterConfig, RunConfig
 from ds2.config.rating import raters_of
 from ds2.method.agreement import COLLAPSED

@@ -18,7 +18,8 @@ from ds2.artifacts.draws import Draw, find_draw, write_draw
 from ds2.artifacts.ratings import read_rater_scores, read_scores
 from ds2.artifacts.record import Record
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult, open_store
+from ds2.artifacts.step import StageResult
+from ds2.artifacts.store import open_store
 from ds2.base.checks import whole_number
 from ds2.base.drafts import replacing
 from ds2.base.errors import UserError

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.shared import SharedStore
-from ds2.artifacts.store import Outcome, StageResult, Step
+from ds2.artifacts.step import Outcome, StageResult, Step
 from ds2.artifacts.versions import earlier
 from ds2.base import extras
 from ds2.base.drafts import is_disk_full

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ds2.artifacts.store import StageResult, Step
+from ds2.artifacts.step import StageResult, Step
 from ds2.base.dataclass_json import to_plain
 from ds2.base.engine import HERE, Engine
 from ds2.base.errors import MissingInput

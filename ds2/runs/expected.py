@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import ArtifactStore, Step
+from ds2.artifacts.step import Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError
 from ds2.base.garbage import gc_paused
 from ds2.base.hashes import fingerprint

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.artifacts import adapter, curation, page, ratings, subset, training
 from ds2.artifacts.evaluation import Evaluation
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.base import notebook
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.paths import shown

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.artifacts import subset
 from ds2.artifacts.lineage import PAGE, lineage, locate, page_of
 from ds2.artifacts.record import Record
-from ds2.artifacts.store import StageResult, Status
+from ds2.artifacts.step import StageResult, Status
 from ds2.base import notebook
 from ds2.base.errors import UserError
 from ds2.base.undisturbed import undisturbed

@@ -21,7 +21,8 @@ from ds2.artifacts.lineage import PAGE, locate, means_run
 from ds2.artifacts.locks import held
 from ds2.artifacts.provenance import provenance
 from ds2.artifacts.record import Record, read_record
-from ds2.artifacts.store import Step, open_store
+from ds2.artifacts.step import Step
+from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import shown
 from ds2.config import RunConfig

@@ -14,7 +14,8 @@ from ds2.artifacts import remote, shared
 from ds2.artifacts.record import RECORD, checksum
 from ds2.artifacts.remote import LEASE, RemoteStore
 from ds2.artifacts.shared import SharedStore
-from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
+from ds2.artifacts.step import Outcome, Status, Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, UserError
 
 pytest.importorskip("fsspec")

@@ -13,7 +13,7 @@ import pytest
 
 from ds2.artifacts.remote import LEASE, RemoteStore
 from ds2.artifacts.shared import SharedStore
-from ds2.artifacts.store import Outcome, Status, Step
+from ds2.artifacts.step import Outcome, Status, Step
 from ds2.base.errors import DamagedArtifact
 from ds2.base.paths import project_root
 

@@ -18,7 +18,8 @@ import pytest
 
 from ds2.artifacts import store as store_module
 from ds2.artifacts.record import find_artifacts
-from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
+from ds2.artifacts.step import Outcome, Status, Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, UserError
 
 
@@ -276,7 +277,8 @@ def test_a_killed_holder_releases_its_lock_and_leaves_no_artifact(tmp_path):
     script = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from ds2.artifacts.store import ArtifactStore, Outcome, Step
+        from ds2.artifacts.step import Outcome, Step
+        from ds2.artifacts.store import ArtifactStore
         def compute(folder):
             (folder / "half").write_text("half")
             print("holding", flush=True)

@@ -12,7 +12,8 @@ import pytest
 
 from ds2.artifacts.locks import held
 from ds2.artifacts.shared import FETCHING
-from ds2.artifacts.store import ArtifactStore, Outcome, Status, Step
+from ds2.artifacts.step import Outcome, Status, Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import UserError
 from ds2.cli import gc
 

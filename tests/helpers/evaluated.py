@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ds2.artifacts.evaluation import AnsweredQuestion, Evaluation, Result, write_answered
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Outcome, StageResult, Status
+from ds2.artifacts.step import Outcome, StageResult, Status
 from ds2.config import RunConfig
 from ds2.config.compose import compose
 from ds2.runs.chain import Chain

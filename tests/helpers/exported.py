@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from helpers.row_shapes import A, S, U, read
 
-from ds2.artifacts.store import ArtifactStore, Outcome, Step
+from ds2.artifacts.step import Outcome, Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.subset import write_subset
 from ds2.config.selection import ExportForm
 from ds2.export import Exported, export

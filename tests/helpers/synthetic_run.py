@@ -20,7 +20,7 @@ from ds2.artifacts.evaluation import Evaluation, Result
 from ds2.artifacts.ratings import write_ratings
 from ds2.artifacts.record import checksum
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult, Status
+from ds2.artifacts.step import StageResult, Status
 from ds2.artifacts.subset import write_subset
 from ds2.artifacts.training import write_curve, write_metrics
 from ds2.base.hashes import fingerprint as identify

@@ -18,7 +18,7 @@ from helpers.synthetic_run import make_run
 from ds2.artifacts.evaluation import Evaluation, Result
 from ds2.artifacts.ratings import write_report
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Status
+from ds2.artifacts.step import Status
 from ds2.config import TrackingMode
 from ds2.config.compose import compose
 from ds2.config.sweep import load_sweep

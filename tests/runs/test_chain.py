@@ -13,7 +13,7 @@ from helpers.planted import planted_rows
 
 from ds2.artifacts.curation import RaterErrors, read_curation, read_uncertainty
 from ds2.artifacts.remote import RemoteStore
-from ds2.artifacts.store import Status
+from ds2.artifacts.step import Status
 from ds2.artifacts.subset import read_report, read_subset
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.config import RunConfig

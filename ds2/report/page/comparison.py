@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.config.stages import CHOICES, key_of
 from ds2.report.choices import NONE, in_words, word
 from ds2.report.page.records import Records

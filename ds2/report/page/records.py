@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 
 
 class Records:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ds2.artifacts.run import RunResult
 from ds2.artifacts.sifted import read_sifted
-from ds2.artifacts.store import StageResult
+from ds2.artifacts.step import StageResult
 from ds2.artifacts.subset import read_conversations, read_report, read_subset
 from ds2.artifacts.subset_report import Row
 from ds2.artifacts.written_samples import read_turn

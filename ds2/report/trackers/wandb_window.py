@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Status
+from ds2.artifacts.step import Status
 from ds2.base.dataclass_json import to_plain
 from ds2.config.run import RunConfig, TrackingMode
 from ds2.report.trackers.wandb_file import refuse_cut_off

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ds2.artifacts.store import Step
+from ds2.artifacts.step import Step
 from ds2.base import extras
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError

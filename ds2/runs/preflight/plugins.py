@@ -12,7 +12,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from ds2 import __version__
 from ds2.artifacts.provenance import plugin_version
 from ds2.artifacts.record import read_record
-from ds2.artifacts.store import ArtifactStore, Step
+from ds2.artifacts.step import Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.config import plugins
 from ds2.runs.preflight.finding import Finding, Run, problem, warning
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ds2.artifacts.store import ArtifactStore, Step
+from ds2.artifacts.step import Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.versions import later
 from ds2.base.paths import shown
 from ds2.base.version import VERSION

@@ -12,7 +12,7 @@ from ds2.artifacts.curation import write_curation
 from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_rater_scores, read_scores
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
 from ds2.base.paths import shown

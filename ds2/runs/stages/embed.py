@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ds2.artifacts import embeddings as artifact
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint

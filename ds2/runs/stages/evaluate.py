@@ -7,7 +7,7 @@ from typing import Any
 
 from ds2.artifacts import adapter
 from ds2.artifacts.evaluation import KEPT, Evaluation
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput
 from ds2.config import MiniPoolConfig

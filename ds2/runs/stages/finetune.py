@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import adapter, subset
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.config.training import TOKEN_FIELDS, FinetuneConfig
 from ds2.runs import launcher

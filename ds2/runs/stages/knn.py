@@ -8,15 +8,13 @@ import numpy as np
 
 from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import write_graph
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.graph_blocks import SCRATCH, GraphBlocks
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.method.knn import knn_graph
 from ds2.models import flops
 from ds2.models.compute import Compute, device_name
 from ds2.runs.context import Context, identity
-
-SCRATCH = "blocks"
-"""Where a search keeps what it has found, until the graph is whole."""
 
 
 def step(run: Context) -> Step:
@@ -31,7 +29,7 @@ def step(run: Context) -> Step:
             method=config.method,
             device=config.runtime.device,
             progress=run.progress,
-            scratch=folder / SCRATCH,
+            keep=GraphBlocks(folder / SCRATCH[0]),
         )
         write_graph(folder, graph)
         counts = {"samples": graph.num_samples, "k": graph.k, "search": graph.search}
@@ -40,4 +38,4 @@ def step(run: Context) -> Step:
 
     slug = f"{run.pool.name}-{config.method.value}"
     number = version("knn", config.method.value)
-    return Step("knn", number, slug, identity(config), run.inputs("embed"), compute, scratch=(SCRATCH,))
+    return Step("knn", number, slug, identity(config), run.inputs("embed"), compute, scratch=SCRATCH)

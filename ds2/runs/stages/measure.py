@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.values import SCRATCH, workspace, write_values
 from ds2.artifacts.versions import version
 from ds2.base.threads import torch_threads

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import base_model as artifact
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.hashes import fingerprint
 from ds2.config import HubModelConfig, MiniModelConfig, PackagedModelConfig, TinyModelConfig

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ds2.artifacts import ratings as artifact
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import MissingInput

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ds2.artifacts import ratings as artifact
-from ds2.artifacts.store import Outcome, Step, open_store
+from ds2.artifacts.step import Outcome, Step
+from ds2.artifacts.store import open_store
 from ds2.artifacts.versions import version
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ds2.artifacts.page import write_page
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.report import render
 from ds2.runs.context import Context

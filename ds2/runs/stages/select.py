@@ -13,7 +13,7 @@ from ds2.artifacts.embeddings import read_embeddings
 from ds2.artifacts.graph import read_graph
 from ds2.artifacts.ratings import read_scores
 from ds2.artifacts.run import RunResult
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.subset import BUDGET_USED, write_subset
 from ds2.artifacts.values import read_values
 from ds2.artifacts.versions import version

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from ds2.artifacts.sifted import contamination_file, read_sifted, write_sifted
-from ds2.artifacts.store import ArtifactStore, Outcome, Step
+from ds2.artifacts.step import Outcome, Step
+from ds2.artifacts.store import ArtifactStore
 from ds2.artifacts.versions import version
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint

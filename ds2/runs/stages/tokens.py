@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ds2.artifacts import adapter, subset, token_scores
-from ds2.artifacts.store import Outcome, Step
+from ds2.artifacts.step import Outcome, Step
 from ds2.artifacts.versions import version
 from ds2.base.errors import MissingInput, UserError
 from ds2.config.training import FOLDS, TOKEN_FIELDS

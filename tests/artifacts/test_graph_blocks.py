@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ds2.artifacts.graph_blocks import GraphBlocks
 from ds2.method import knn_faiss
 from ds2.method.knn import KnnGraph, knn_graph
-from ds2.method.knn_kept import KeptBlocks
 
 ROWS, BLOCK = 3000, 128
 BLOCKS = -(-ROWS // BLOCK)
@@ -34,13 +34,13 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The first queries of the blocks that were found and kept."""
     starts: list[int] = []
-    plain = KeptBlocks.write
+    plain = GraphBlocks.write
 
-    def write(self: KeptBlocks, start: int, found: Any) -> None:
-        plain(self, start, found)
+    def write(self: GraphBlocks, start: int, origin: str, found: Any) -> None:
+        plain(self, start, origin, found)
         starts.append(start)
 
-    monkeypatch.setattr(KeptBlocks, "write", write)
+    monkeypatch.setattr(GraphBlocks, "write", write)
     return starts
 
 
@@ -55,19 +55,19 @@ def test_it_goes_on_after_what_is_kept(
 ) -> None:
     whole = knn_graph(rows, 12, method=method)
     assert ("cells" in whole.search) == (method == "approximate")
-    plain = KeptBlocks.write
+    plain = GraphBlocks.write
 
-    def ends(self: KeptBlocks, start: int, found: Any) -> None:
+    def ends(self: GraphBlocks, start: int, origin: str, found: Any) -> None:
         if start >= 7 * BLOCK:
             raise Ended
-        plain(self, start, found)
+        plain(self, start, origin, found)
 
     with monkeypatch.context() as patch:
-        patch.setattr(KeptBlocks, "write", ends)
+        patch.setattr(GraphBlocks, "write", ends)
         with pytest.raises(Ended):
-            knn_graph(rows, 12, method=method, scratch=tmp_path)
+            knn_graph(rows, 12, method=method, keep=GraphBlocks(tmp_path))
     assert sorted(written) == [BLOCK * block for block in range(7)]
-    again = knn_graph(rows, 12, method=method, scratch=str(tmp_path))
+    again = knn_graph(rows, 12, method=method, keep=GraphBlocks(tmp_path))
     assert sorted(written) == [BLOCK * block for block in range(BLOCKS)]  # none twice
     assert same(again, whole)
 
@@ -76,22 +76,22 @@ def test_it_goes_on_after_what_is_kept(
 def test_a_damaged_block_and_those_of_other_rows_are_found_again(
     method: str, rows: np.ndarray, written: list[int], tmp_path: Path
 ) -> None:
-    whole = knn_graph(rows, 12, method=method, scratch=tmp_path)
+    whole = knn_graph(rows, 12, method=method, keep=GraphBlocks(tmp_path))
     first, second, *_ = sorted(tmp_path.iterdir())
     first.write_bytes(first.read_bytes()[:100])
     content = bytearray(second.read_bytes())
     content[len(content) // 2] ^= 1
     second.write_bytes(content)
     written.clear()
-    assert same(knn_graph(rows, 12, method=method, scratch=tmp_path), whole)
+    assert same(knn_graph(rows, 12, method=method, keep=GraphBlocks(tmp_path)), whole)
     assert sorted(written) == [0, BLOCK]
     for change in ({"k": 11}, {"embeddings": rows[::-1]}):
         written.clear()
         asked = {"embeddings": rows, "k": 12, "method": method} | change
-        assert same(knn_graph(**asked, scratch=tmp_path), knn_graph(**asked))
+        assert same(knn_graph(**asked, keep=GraphBlocks(tmp_path)), knn_graph(**asked))
         assert len(written) == BLOCKS
 
 
 def test_a_search_of_seconds_keeps_nothing(rows: np.ndarray, tmp_path: Path) -> None:
-    knn_graph(rows[:1000], 12, scratch=tmp_path / "blocks")
+    knn_graph(rows[:1000], 12, keep=GraphBlocks(tmp_path / "blocks"))
     assert not (tmp_path / "blocks").exists()
