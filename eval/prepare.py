@@ -8,7 +8,7 @@ from ds2.base.errors import MissingInput, UserError
 from ds2.base.processes import ended_as_asked
 from ds2.config import EvalConfig
 from eval import truthful
-from eval.run import task_manager
+from eval.run import quiet_harness, task_manager
 from eval.spec import EvalSpec
 
 
@@ -25,7 +25,7 @@ def prepare_tasks(config: EvalConfig, *, base_model: str, revision: str | None) 
     missing = []
     for task in [*config.tasks, *config.companions]:
         try:
-            with ended_as_asked():
+            with ended_as_asked(), quiet_harness():
                 manager.load([task])
         except Exception as error:  # noqa: BLE001 - whatever a task's loader raises is told as its reason
             missing.append(f"{task}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

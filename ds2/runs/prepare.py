@@ -20,6 +20,7 @@ from ds2.config import (
 )
 from ds2.config.measured_selection import MeasuredSelectionConfig
 from ds2.config.rating import raters_of
+from ds2.config.stages import stages_of
 from ds2.runs import launcher
 from ds2.runs.stages.sift import questions_for
 
@@ -50,23 +51,24 @@ def prepare(config: RunConfig, say: Callable[[str], None]) -> None:
 
 
 def needs(config: RunConfig) -> Iterator[Need]:
-    """What the run's choices read from outside the clone."""
+    """What the stages of the run read from outside the clone."""
+    stages = stages_of(config)
     yield Need(f"pool {config.pool.name or 'files'}", lambda: _pool(config))
     if config.pool.sifts:
         yield Need("questions of pool.decontaminate", lambda: _questions(config))
-    for rater in raters_of(config.rater):
+    for rater in raters_of(config.rater) if "rate" in stages else ():
         if isinstance(rater, LlmRaterConfig) and not rater.backend.served:
             yield Need(f"rater {rater.name}", partial(_model, rater.model, rater.revision))
-    if isinstance(config.embedder, SentenceEmbedderConfig):
+    if "embed" in stages and isinstance(config.embedder, SentenceEmbedderConfig):
         embedder = config.embedder
         yield Need(f"embedder {embedder.name}", lambda: _model(embedder.model, embedder.revision))
     if isinstance(config.selection, MeasuredSelectionConfig) and config.selection.scorer is not None:
         scorer, revision = config.selection.scorer, config.selection.scorer_revision
         yield Need(f"scorer of selection={config.selection.name}", lambda: _model(scorer, revision))
-    if isinstance(config.model, HubModelConfig):
+    if "model" in stages and isinstance(config.model, HubModelConfig):
         model = config.model
         yield Need(f"base model {model.name}", lambda: _model(model.path, model.revision))
-    if config.eval.enabled and (config.eval.tasks or config.eval.companions):
+    if "evaluate" in stages and (config.eval.tasks or config.eval.companions):
         yield Need(f"benchmark data of eval={config.eval.name}", lambda: _benchmarks(config))
 
 

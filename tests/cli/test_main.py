@@ -199,12 +199,19 @@ def test_a_plan_computes_nothing_and_says_what_is_cached(arguments, capsys):
 
 
 def test_prepare_names_what_is_missing(arguments, capsys, tmp_path):
-    command = [*arguments, "prepare=true", "embedder=bge_large", "model=llama_3_2_3b"]
+    trained = [o for o in arguments if not o.startswith(("until=", "finetune=", "model="))]
+    command = [*trained, "prepare=true", "embedder=bge_large", "model=llama_3_2_3b", "finetune=paper"]
     assert cli.run(command) == 2
     captured = capsys.readouterr()
     assert "pool files: 240 samples" in captured.out
     assert "embedder bge_large" in captured.err
     assert "base model llama_3_2_3b" in captured.err
+
+
+def test_prepare_fetches_nothing_for_stages_that_the_run_has_not(arguments, capsys):
+    never = ["embedder=bge_large", "model=llama_3_2_3b", "selection=random"]
+    assert cli.run([*arguments, "prepare=true", *never]) == 0
+    assert capsys.readouterr().out.splitlines() == ["pool files: 240 samples"]
 
 
 def test_prepare_is_content_with_what_is_here(arguments, capsys):
