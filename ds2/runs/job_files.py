@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from platform import node
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +15,8 @@ from ds2.base.dataclass_json import from_plain
 from ds2.base.json_files import read_json
 
 FOLDER = ".jobs"
+COMMAND = "command.lock"
+"""Held in its folder by a command, as long as it lives."""
 LEFT = "left"
 """Marks the folder of a command that ended before its jobs did."""
 
@@ -79,18 +82,33 @@ def ledger(artifacts: Path | str) -> Ledger:
 
 
 def leftovers(artifacts: Path | str) -> Iterator[Path]:
-    """Records of jobs that died before it was known which run they were, records that cannot be read, and
-    locks and drafts without a record; those of living jobs are none.
+    """Records of jobs that died before it was known which run they were, those of runs that are done whose
+    command died, records that cannot be read, and locks and drafts without a record; those of living jobs are
+    none.
     """
     for folder in folders(Path(artifacts) / FOLDER):
         damaged = list[Path]()
         jobs = jobs_in(folder, damaged)
         yield from damaged
-        yield from (path for path, job in jobs.items() if job.state == "died" and job.fingerprint is None)
+        nobody_s = abandoned(folder, jobs.values())
+        for path, job in jobs.items():
+            if (job.state == "died" and job.fingerprint is None) or (nobody_s and not job.failed):
+                yield path
         if not any(job.state == "running" for job in jobs.values()):
             known = {path.stem for path in (*jobs, *damaged)}
+            known |= {Path(COMMAND).stem} if known else set()  # it goes with the last record
             others = (path for path in sorted(folder.iterdir()) if path.stem not in known)
             yield from (path for path in others if path.suffix != ".lock" or not _lives(path))
+
+
+def abandoned(folder: Path, jobs: Iterable[Job]) -> bool:
+    """Whether a command of this machine died before it had read its jobs, all of which have ended: nobody
+    reads them any more.
+    """
+    lock, here = folder / COMMAND, node()
+    if not lock.is_file() or (folder / LEFT).exists() or _lives(lock):
+        return False
+    return all(job.host == here and job.state != "running" for job in jobs)
 
 
 def folders(root: Path) -> list[Path]:
@@ -139,6 +157,12 @@ def forget(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.with_suffix(".lock").unlink(missing_ok=True)
     with suppress(OSError):  # other records are there
-        if not any(path.parent.glob("*.json")):
-            (path.parent / LEFT).unlink(missing_ok=True)
-        path.parent.rmdir()
+        close(path.parent)
+
+
+def close(folder: Path) -> None:
+    """Remove a command's folder, where no record is in it. Raises OSError where something else is."""
+    if not any(folder.glob("*.json")):
+        for name in (LEFT, COMMAND):
+            (folder / name).unlink(missing_ok=True)
+    folder.rmdir()

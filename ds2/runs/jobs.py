@@ -34,7 +34,8 @@ from ds2.base.errors import UserError
 from ds2.base.processes import LAST_WORDS, Terminated, ended_as_asked, ending_with_parent, terminable
 from ds2.base.progress import lock_of_threads
 from ds2.base.secrets import masked
-from ds2.runs.job_files import FOLDER, LEFT, Job, folders, forget, jobs_in
+from ds2.runs import job_files
+from ds2.runs.job_files import COMMAND, FOLDER, LEFT, Job, abandoned, folders, forget, jobs_in
 
 _VARIABLE = "DS2_JOBS"
 _FAIL_FAST = "DS2_FAIL_FAST"
@@ -87,20 +88,39 @@ class JobRecord:
                 return
             time.sleep(_LOOK)
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """While this is open, other commands see that somebody reads these jobs."""
+        lock = FileLock(self._folder / COMMAND)
+        with suppress(OSError):  # where nothing can be written the first job says so
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
     def close(self) -> None:
         """Keep the failures and what still runs, and forget the failures that earlier commands left of the
-        same runs.
+        same runs, and all but the failures of commands that died.
         """
         ended = {name for job in self.read() if job.kept for name in job.names}
         for folder in folders(self._folder.parent):
-            ours = folder == self._folder
-            for path, job in jobs_in(folder).items():
+            ours, jobs = folder == self._folder, jobs_in(folder)
+            nobody_s = not ours and abandoned(folder, jobs.values())
+            for path, job in jobs.items():
                 if ours and job.state == "running":  # on a cluster's node: it forgets itself
                     (folder / LEFT).touch()
                     continue
-                kept = job.failed and job.kept if ours else not (job.failed and job.names[-1] in ended)
+                if ours:
+                    kept = job.failed and job.kept
+                else:
+                    kept = job.names[-1] not in ended if job.failed else not nobody_s
                 if not kept:
                     forget(path)
+            if (ours or nobody_s) and not any(folder.glob("*.json")):
+                with suppress(OSError):  # with a record it went already, or has a draft in it
+                    job_files.close(folder)
         with suppress(OSError):  # other records or artifacts are there
             self._folder.parent.rmdir()
             if self._new_root:
@@ -168,7 +188,8 @@ def recorded(artifacts: Path | str) -> Iterator[JobRecord]:
         name = f"{moment}-{uuid.uuid4().hex[:8]}"
         record = JobRecord(root / FOLDER / name, elsewhere=root != wanted)
         try:
-            yield record
+            with record.alive():
+                yield record
         finally:
             record.close()
 

@@ -139,6 +139,19 @@ def test_an_interrupted_resumable_step_finds_what_it_left(tmp_path):
     assert sorted(path.name for path in made.path.iterdir()) == ["begun", "record.json"]
 
 
+@pytest.mark.parametrize("kept", [None, "empty"])
+def test_a_resumable_step_that_kept_nothing_leaves_nothing(tmp_path, kept):
+    def interrupted(folder: Path) -> Outcome:
+        (folder / "begun").write_text("half")
+        if kept:
+            (folder / "kept").mkdir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ArtifactStore(tmp_path).obtain(make_step(compute=interrupted, scratch=("kept",)))
+    assert not list(tmp_path.glob("*/.partial-*"))
+
+
 @pytest.mark.parametrize("scratch", [(), ("kept",)])
 @pytest.mark.parametrize("dies", ["before its record", "in its record", "before its name", "at a full disk"])
 def test_what_was_whole_when_its_process_died_is_not_computed_again(tmp_path, monkeypatch, scratch, dies):

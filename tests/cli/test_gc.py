@@ -25,8 +25,8 @@ def store(tmp_path) -> ArtifactStore:
 
 def left_behind(store: ArtifactStore, stage: str, fingerprint: str) -> Path:
     folder = store.root / stage / f".partial-{fingerprint}"
-    folder.mkdir(parents=True)
-    (folder / "checkpoint").write_text("hours")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "last").write_text("hours")
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_stage_that_starts_while_gc_removes_another_folder_keeps_its_own(store
     def compute(folder: Path) -> Outcome:
         started.set()
         go.wait(30)
-        kept.append((folder / "checkpoint").read_text())
+        kept.append((folder / "checkpoints" / "last").read_text())
         return Outcome()
 
     step = make_step(compute)

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers.jobs import a_job
 
 from ds2.base.errors import UserError
@@ -222,3 +223,64 @@ def test_a_job_that_outlives_its_command_keeps_its_record_until_it_has_ended(tmp
     process.communicate(f"{end}\n", timeout=30)
     assert job_files.ledger(tmp_path) == job_files.Ledger(frozenset(), failures, [])
     assert bool(list(tmp_path.rglob("*.json"))) == bool(failures)
+
+
+def a_dead_command(root: Path, *, state: str = "done", host: str | None = None) -> Path:
+    """The folder of a command that was killed when its one job had come to this."""
+    with jobs.recorded(root) as record, a_job_of(record):
+        folder = next((root / job_files.FOLDER).iterdir())
+        kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".json"}
+    folder.mkdir(parents=True)
+    for name, content in kept.items():
+        told = json.loads(content) | {"state": state, "fingerprint": "aa"}
+        (folder / name).write_text(json.dumps(told | ({"host": host} if host else {})))
+    (folder / job_files.COMMAND).touch()
+    return folder
+
+
+@contextmanager
+def a_job_of(record: jobs.JobRecord) -> Iterator[None]:
+    (argument,) = record.hydra_arguments()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DS2_JOBS", argument.partition("=")[2].strip("'"))
+        with jobs.job(["seed=1"], keep_going=True, say=print) as handle:
+            handle.identify("aa")
+            yield
+
+
+def test_records_that_a_killed_command_can_no_longer_read_go_with_the_next(tmp_path):
+    folder = a_dead_command(tmp_path)
+    assert [path.suffix for path in job_files.leftovers(tmp_path)] == [".json"]
+    attempt(tmp_path, "bb")
+    assert not folder.exists()
+    assert not (tmp_path / job_files.FOLDER).exists()
+
+
+def test_a_command_that_was_killed_before_its_first_job_leaves_nothing(tmp_path):
+    folder = a_dead_command(tmp_path)
+    next(folder.glob("*.json")).unlink()
+    assert [path.name for path in job_files.leftovers(tmp_path)] == [job_files.COMMAND]
+    attempt(tmp_path, "bb")
+    assert not (tmp_path / job_files.FOLDER).exists()
+
+
+@pytest.mark.parametrize("why", ["it lives", "it was on another machine", "its jobs outlived it", "failed"])
+def test_records_that_somebody_may_read_stay(tmp_path, why):
+    folder = a_dead_command(
+        tmp_path,
+        state="failed" if why == "failed" else "done",
+        host="another" if why == "it was on another machine" else None,
+    )
+    if why == "its jobs outlived it":
+        (folder / job_files.LEFT).touch()
+    with FileLock(folder / job_files.COMMAND) if why == "it lives" else nullcontext():
+        assert not [path for path in job_files.leftovers(tmp_path) if path.suffix == ".json"]
+        attempt(tmp_path, "bb")
+        assert len(list(folder.glob("*.json"))) == 1
+
+
+def test_the_lock_of_a_command_whose_failure_is_on_record_is_no_left_over(tmp_path, capsys):
+    attempt(tmp_path, "aa", UserError("no such pool"))
+    assert list(job_files.leftovers(tmp_path)) == []
+    attempt(tmp_path, "aa")
+    assert not (tmp_path / job_files.FOLDER).exists()
