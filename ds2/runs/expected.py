@@ -7,9 +7,8 @@ artifact of an older stage version or of other settings is not it.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -126,28 +125,39 @@ def _look(overrides: Sequence[str], config: RunConfig, chain: Chain, records: Le
 
 
 def older_version(chain: Chain) -> str:
-    """Which older stage versions would have made this run done; empty where none would."""
+    """Which older stage versions made this run; empty where none did."""
     steps = chain.steps[:-1] if chain.steps[-1].stage == "report" else chain.steps
-    choices = [range(step.version, 0, -1) for step in steps]
-    for versions in itertools.islice(itertools.product(*choices), 1, None):
-        if _was_made(chain.store, steps, versions):
-            changed = [
-                f"{step.stage} {version} (now {step.version})"
-                for step, version in zip(steps, versions, strict=True)
-                if version != step.version
-            ]
-            return f"done with an older version of {', '.join(changed)}; not counted"
-    return ""
+    versions = _made_with(chain.store, steps, {}) or [step.version for step in steps]
+    changed = [
+        f"{step.stage} {version} (now {step.version})"
+        for step, version in zip(steps, versions, strict=True)
+        if version != step.version
+    ]
+    return f"done with an older version of {', '.join(changed)}; not counted" if changed else ""
 
 
-def _was_made(store: ArtifactStore, steps: Sequence[Step], versions: Sequence[int]) -> bool:
-    """Whether the last step is in the store under the fingerprint that these versions give it."""
-    old: dict[str, str] = {}
-    for step, version in zip(steps, versions, strict=True):
-        inputs = {name: old.get(value, value) for name, value in step.inputs.items()}
-        whole = {"stage": step.stage, "version": version, "identity": step.identity, "inputs": inputs}
-        old[step.fingerprint] = fingerprint(whole)
-    return store.holds(steps[-1].stage, old[steps[-1].fingerprint])
+def _made_with(store: ArtifactStore, steps: Sequence[Step], old: Mapping[str, str]) -> list[int] | None:
+    """The newest versions with which all these steps are in the store; None where they are with none.
+
+    A step is only looked for after those before it were found: of a run that was never made a few names are
+    hashed, and not each combination of versions.
+
+    Args:
+        old: fingerprints of the steps before, as they are and as their versions made them.
+    """
+    if not steps:
+        return []
+    step, rest = steps[0], steps[1:]
+    inputs = {name: old.get(value, value) for name, value in step.inputs.items()}
+    for version in range(step.version, 0, -1):
+        made = fingerprint(
+            {"stage": step.stage, "version": version, "identity": step.identity, "inputs": inputs}
+        )
+        if store.holds(step.stage, made):
+            after = _made_with(store, rest, {**old, step.fingerprint: made})
+            if after is not None:
+                return [version, *after]
+    return None
 
 
 def by_recipe(recipes: Sequence[str], expected: Sequence[ExpectedRun]) -> dict[str, list[ExpectedRun]]:
