@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
+from functools import partial
 from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from ds2.base.processes import handlers_kept
+from ds2.base.processes import end_with_parent, handlers_kept
 
 _STORE = 78_643_200
 """Bytes of a new cluster's object store, as the launcher has it: it holds what jobs return."""
@@ -46,3 +48,28 @@ class JoinRay(Callback):  # type: ignore[misc]
                     ray.init(**options)
             finally:  # before Ray's own end of the cluster, by which a process that is still joined is ended
                 atexit.register(ray.shutdown)
+
+
+class LeadJoblib(Callback):  # type: ignore[misc]
+    """A worker of joblib's launcher ends with its command from its first moment. By itself it would wait for
+    a first job for minutes, where the command was killed before it had sent one.
+
+    joblib has no word for what a worker does first, though the executor beneath has.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if not str(config.hydra.launcher.get("_target_")).endswith(".JoblibLauncher"):
+            return
+        from joblib import _parallel_backends as backends
+
+        plain = getattr(backends.get_memmapping_executor, "func", backends.get_memmapping_executor)
+        first = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+        backends.get_memmapping_executor = partial(plain, **first)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if "joblib" in sys.modules:
+            from joblib import _parallel_backends as backends
+
+            backends.get_memmapping_executor = getattr(
+                backends.get_memmapping_executor, "func", backends.get_memmapping_executor
+            )

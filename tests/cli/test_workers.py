@@ -105,3 +105,33 @@ def test_no_processes_at_all_are_refused_in_one_line(tmp_path, capsys, monkeypat
     several = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0", "pool.samples=60,61", "until=rate"]
     assert run([*several, "tracking=none"]) == 2
     assert "error hydra.launcher.n_jobs=0 are no processes: give 1" in capsys.readouterr().err
+
+
+def test_a_worker_that_has_had_no_job_yet_ends_with_its_command(tmp_path):
+    """Killed as soon as it has started workers, which then wait for a first job that never comes."""
+    psutil = pytest.importorskip("psutil")
+    pytest.importorskip(MODULES["joblib"])
+    arguments = [
+        "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2", "pool=mini", "pool.samples=60",
+        "until=rate", "tracking=none",
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(project_root())}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "ds2", *arguments], cwd=tmp_path, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        workers: list[psutil.Process] = []
+        deadline = time.monotonic() + 60
+        while not workers and time.monotonic() < deadline and command.poll() is None:
+            children = psutil.Process(command.pid).children()
+            workers = [child for child in children if any("popen_loky" in word for word in child.cmdline())]
+            time.sleep(0.005)
+        assert workers
+    finally:
+        command.kill()
+        command.wait()
+    _, left = psutil.wait_procs(workers, timeout=30)
+    for worker in left:
+        worker.kill()
+    assert not left
