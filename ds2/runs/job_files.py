@@ -106,7 +106,7 @@ def abandoned(folder: Path, jobs: Iterable[Job]) -> bool:
     reads them any more.
     """
     lock, here = folder / COMMAND, node()
-    if not lock.is_file() or (folder / LEFT).exists() or _lives(lock):
+    if not lock.is_file() or _lives(lock):
         return False
     return all(job.host == here and job.state != "running" for job in jobs)
 

@@ -236,7 +236,9 @@ def _job(overrides: Sequence[str], keep_going: bool, say: Callable[[str], None])
     began = Job(list(overrides), "running", started=now, host=node(), pid=os.getpid())
     lock = FileLock(path.with_suffix(".lock"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():  # its command ended before it began
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (path.parent / LEFT).touch()
         lock.acquire()
         handle = Handle(path, began)
     except OSError as error:

@@ -256,23 +256,26 @@ def test_records_that_a_killed_command_can_no_longer_read_go_with_the_next(tmp_p
     assert not (tmp_path / job_files.FOLDER).exists()
 
 
-def test_a_command_that_was_killed_before_its_first_job_leaves_nothing(tmp_path):
+@pytest.mark.parametrize(
+    "left", [False, True], ids=["killed at once", "its last job was killed as it forgot itself"]
+)
+def test_a_folder_without_a_record_goes(tmp_path, left):
     folder = a_dead_command(tmp_path)
     next(folder.glob("*.json")).unlink()
-    assert [path.name for path in job_files.leftovers(tmp_path)] == [job_files.COMMAND]
+    if left:
+        (folder / job_files.LEFT).touch()
+    assert job_files.COMMAND in {path.name for path in job_files.leftovers(tmp_path)}
     attempt(tmp_path, "bb")
     assert not (tmp_path / job_files.FOLDER).exists()
 
 
-@pytest.mark.parametrize("why", ["it lives", "it was on another machine", "its jobs outlived it", "failed"])
+@pytest.mark.parametrize("why", ["it lives", "it was on another machine", "failed"])
 def test_records_that_somebody_may_read_stay(tmp_path, why):
     folder = a_dead_command(
         tmp_path,
         state="failed" if why == "failed" else "done",
         host="another" if why == "it was on another machine" else None,
     )
-    if why == "its jobs outlived it":
-        (folder / job_files.LEFT).touch()
     with FileLock(folder / job_files.COMMAND) if why == "it lives" else nullcontext():
         assert not [path for path in job_files.leftovers(tmp_path) if path.suffix == ".json"]
         attempt(tmp_path, "bb")
@@ -284,3 +287,14 @@ def test_the_lock_of_a_command_whose_failure_is_on_record_is_no_left_over(tmp_pa
     assert list(job_files.leftovers(tmp_path)) == []
     attempt(tmp_path, "aa")
     assert not (tmp_path / job_files.FOLDER).exists()
+
+
+def test_a_job_that_begins_when_its_command_has_ended_forgets_itself(tmp_path):
+    with jobs.recorded(tmp_path) as record:
+        (argument,) = record.hydra_arguments()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DS2_JOBS", argument.partition("=")[2].strip("'"))
+        with jobs.job(["seed=1"], keep_going=True, say=print) as handle:
+            handle.identify("aa")
+            assert job_files.ledger(tmp_path).running == {"aa"}
+    assert not list(tmp_path.rglob("*.json"))
