@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gpu_results import RATED_TOKENS, Figures, machine, write
+from gpu_results import NORMALISED, RATED_TOKENS, Figures, machine, write
 from numpy.typing import NDArray
 from random_llama import LLAMA_3_1_8B, TOY, random_llama
 
@@ -246,8 +246,7 @@ def _rate(count: int, folder: Path, size: Size, backend: str) -> Figures:
     read = a_prompt * (1 - told["of these cached"])
     return {
         **told, "a token is": "a byte", "tokens a prompt": round(a_prompt),
-        f"ratings a second of {RATED_TOKENS} tokens that are not cached":
-            round(told["ratings a second"] * read / RATED_TOKENS, 2),
+        NORMALISED: round(told["ratings a second"] * read / RATED_TOKENS, 2),
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RATED_TOKENS = 568
+NORMALISED = f"ratings a second of {RATED_TOKENS} tokens that are not cached"
 """Tokens of the prompts of the published figure."""
 REFERENCES = {
     "lora": "NeMo AutoModel's published LoRA of Llama-3.1-8B on one H100: 12,473 tokens/s, 41 % MFU",

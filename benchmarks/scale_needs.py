@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from gpu_results import NORMALISED
 
 Rows = Mapping[int, Mapping[str, float]]
 """Number of rows -> `seconds`, `memory` (bytes), `disk` (bytes)."""
@@ -111,7 +112,7 @@ def gpu_ways(results: Path) -> list[Gpu]:
     (card,) = sorted(results.glob("gpu-*.json"))[:1]
     parts = json.loads(card.read_text())["results"]
     graph, lora = parts["graph"], parts["lora"]
-    here = parts["rating"].get("ratings/s")
+    here = parts.get("rating", {}).get(NORMALISED)  # a part that was skipped has none
     rate = float(here or PUBLISHED_RATINGS)
     said = f"measured: {card.name}" if here else "published: TensorRT-LLM, one H100, FP8, 568 tokens a rating"
     price = yaml.safe_load((results.parents[1] / "conf" / "price.yaml").read_text())["models"]["gpt-4o-mini"]
