@@ -118,8 +118,8 @@ class JobRecord:
                     kept = job.names[-1] not in ended if job.failed else not nobody_s
                 if not kept:
                     forget(path)
-            if (ours or nobody_s) and not any(folder.glob("*.json")):
-                with suppress(OSError):  # with a record it went already, or has a draft in it
+            if ours or nobody_s:
+                with suppress(OSError):  # it went with its last record, or has others in it
                     job_files.close(folder)
         with suppress(OSError):  # other records or artifacts are there
             self._folder.parent.rmdir()
