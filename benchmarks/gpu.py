@@ -6,6 +6,7 @@
 Parts, each in a process of its own:
 
     graph       the exact graph of 300,000 rows of 1,024 numbers; 256 rows of it are compared with a CPU's
+    cuvs        the same rows' graph by cuVS's NN-descent
     curation    `rank` and `refine` of the same number of rows, on a graph of clusters with known scores
     lengths     attention, forward and back, over rows of lengths that the process has not seen: with cuDNN's
                 kernels, which make a plan for each, and as DS2 asks for it
@@ -87,23 +88,32 @@ def cards() -> int:
 
 
 def graph(size: Size, _: Path) -> Figures:
+    return _graph(size, "exact")
+
+
+def cuvs(size: Size, _: Path) -> Figures:
+    return _graph(size, "cuvs")
+
+
+def _graph(size: Size, method: str) -> Figures:
     from ds2.method.knn import knn_graph, unit_rows
 
     x = embeddings(size)
     if device() == "cuda":
         knn_graph(x[:5000], device="cuda")  # the card's libraries are loaded
     began = time.perf_counter()
-    found = knn_graph(x, device=device())
+    found = knn_graph(x, method=method, device=device())
     seconds = time.perf_counter() - began
     unit, asked = unit_rows(x), np.linspace(0, size.rows - 1, 256, dtype=int)
     distances = 1 - unit[asked] @ unit.T
     distances[np.arange(len(asked)), asked] = np.inf
     known = np.argpartition(distances, found.k, axis=1)[:, : found.k]
     alike = [len(np.intersect1d(a, b)) / found.k for a, b in zip(known, found.neighbors[asked], strict=True)]
+    every_pair = 2 * size.rows**2 * size.width
+    done = {"TFLOP/s": round(every_pair / seconds / 1e12, 2)} if method == "exact" else {}
     return {
-        "rows": size.rows, "width": size.width, "k": found.k, "seconds": round(seconds, 2),
-        "TFLOP/s": round(2 * size.rows**2 * size.width / seconds / 1e12, 2),
-        "share of a CPU's neighbours": round(float(np.mean(alike)), 5),
+        "rows": size.rows, "width": size.width, "k": found.k, "search": found.search,
+        "seconds": round(seconds, 2), **done, "share of a CPU's neighbours": round(float(np.mean(alike)), 5),
     }  # fmt: skip
 
 
@@ -259,7 +269,7 @@ def _base(size: Size, folder: Path) -> Path:
 
 
 PARTS: dict[str, Callable[[Size, Path], Figures]] = {
-    "graph": graph, "curation": curation, "lengths": lengths, "lora": lora, "liger": liger,
+    "graph": graph, "cuvs": cuvs, "curation": curation, "lengths": lengths, "lora": lora, "liger": liger,
     "four_bit": four_bit, "fsdp": fsdp, "rating": rating, "rating_transformers": rating_transformers,
 }  # fmt: skip
 
@@ -269,11 +279,12 @@ def why_not(part: str, *, toy: bool) -> str | None:
     cuda = device() == "cuda"
     if not cuda and not toy:
         return "no CUDA device (--toy works without)"
-    if part in ("liger", "four_bit") and not cuda:
+    if part in ("cuvs", "liger", "four_bit") and not cuda:
         return "no CUDA device"
     if part == "fsdp" and cuda and cards() < 2:
         return "one card: two processes share the weights out over two"
-    package = {"liger": "liger_kernel", "four_bit": "bitsandbytes", "rating": "vllm"}.get(part)
+    needed = {"cuvs": "cuvs", "liger": "liger_kernel", "four_bit": "bitsandbytes", "rating": "vllm"}
+    package = needed.get(part)
     if package is not None and find_spec(package) is None:
         return f"{package} is not installed"
     return None

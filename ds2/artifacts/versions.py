@@ -27,6 +27,7 @@ VERSIONS: Mapping[str, Mapping[str, int]] = {
     "knn": {
         "exact": 2,
         "approximate": 4,  # reads rows as 4 bits a number; 3: compares every pair where that is faster
+        "cuvs": 1,
     },
     "curate": {_ONE: 4},
     "measure": {_ONE: 1},

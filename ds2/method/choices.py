@@ -38,6 +38,8 @@ class HocSolver(StrEnum):
 class KnnMethod(StrEnum):
     exact = "exact"
     approximate = "approximate"
+    cuvs = "cuvs"
+    """NN-descent on a GPU, by the package cuvs."""
 
 
 class Device(StrEnum):

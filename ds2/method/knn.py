@@ -42,7 +42,8 @@ class KnnGraph:
     search: str = EVERY_PAIR
     """How they were found."""
     compared: float = 1.0
-    """Share of all pairs that were compared, where this search made the graph."""
+    """Share of all pairs that were compared, where this search made the graph; 1 also where that is not told
+    (`cuvs`)."""
 
     def __post_init__(self) -> None:
         _check_graph(self.neighbors, self.distances)
@@ -125,19 +126,22 @@ def knn_graph(
     """Graph of each sample's k nearest others by cosine distance; fewer (N - 1) where the pool is smaller
     than that.
 
-    embeddings: (N, d) numbers, normalised here. method: `exact` searches every pair (FAISS flat; torch
-    where device is `cuda`); `approximate`, for pools past a million, those in the nearest cells of an
-    inverted file, so many cells that 96 % of the nearest 10 are found (counted on a sample); where that asks
-    for more than a tenth of the cells, as among texts without structure, it compares every pair, which is
-    faster. progress: show a bar. keep: where a search of 65,536 rows or more on the CPU keeps what it has
-    found, and goes on from when it is called again (`ds2.artifacts.graph_blocks`). ValueError for NaN,
-    infinite or zero rows (the first is named), fewer than two samples, k below 1, or `approximate` on `cuda`.
+    embeddings: (N, d) numbers, normalised here. method: `exact` searches every pair (FAISS flat; torch where
+    device is `cuda`); `approximate`, for pools past a million, those in the nearest cells of an inverted
+    file, so many cells that 96 % of the nearest 10 are found (counted on a sample); where that asks for more
+    than 15 % of the cells, as among texts without structure, it compares every pair, which is faster; `cuvs`
+    is NN-descent on a GPU (`ds2.method.knn_cuvs`). progress: show a bar. keep: where a search of 65,536 rows
+    or more on the CPU keeps what it has found, and goes on from when it is called again
+    (`ds2.artifacts.graph_blocks`). ValueError for NaN, infinite or zero rows (the first is named), fewer
+    than two samples, k below 1, `approximate` on `cuda`, or `cuvs` elsewhere or where it is not installed.
     """
     k = whole_number("k", k, 1)
     one_of("method", method, KnnMethod)
     one_of("device", device, Device)
     if method == "approximate" and device == "cuda":
         raise UserError("method='approximate' searches on the CPU only: use device='cpu', or method='exact'")
+    if method == "cuvs" and device != "cuda":
+        raise UserError("method='cuvs' searches on a GPU only: use device='cuda', or method='approximate'")
     x = unit_rows(embeddings)
     if len(x) < 2:
         raise UserError(f"a graph needs at least 2 samples, got {len(x)}")
@@ -149,6 +153,10 @@ def knn_graph(
     search, compared = EVERY_PAIR, 1.0
     if method == "approximate":
         near, dist, search, compared = search_cells(x, width, progress, keep)
+    elif method == "cuvs":
+        from ds2.method.knn_cuvs import search_cuvs
+
+        near, dist, search = search_cuvs(x, width)
     elif device == "cuda":
         from ds2.method.knn_torch import search_torch
 

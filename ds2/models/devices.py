@@ -13,8 +13,8 @@ def dtype_problem(option: str, dtype: str) -> str | None:
     return None if dtype in DTYPES else f"{option}={dtype} is unknown: use one of {', '.join(DTYPES)}"
 
 
-def device_problem(option: str, device: str) -> str | None:
-    """One line where `option` names no device, or one that this machine lacks.
+def device_problem(option: str, device: str, instead: str = "auto") -> str | None:
+    """One line where `option` names no device, or one that this machine lacks: use `instead`.
 
     `auto` and `cpu` are told without importing torch.
     """
@@ -24,13 +24,14 @@ def device_problem(option: str, device: str) -> str | None:
         import torch
 
         there = torch.backends.mps.is_available()
-        return None if there else f"{option}=mps: this machine has none; use auto"
+        return None if there else f"{option}=mps: this machine has none; use {instead}"
     if not re.fullmatch(r"cuda(:\d+)?", device):
         return f"{option}={device} is unknown: use auto, cpu, mps, cuda, or cuda:1 for the second GPU"
     gpus = gpu_count()
     if int(device.partition(":")[2] or 0) < gpus:
         return None
-    return f"{option}={device}: this machine has {gpus or 'no'} GPU{'' if gpus == 1 else 's'}; use auto"
+    has = f"{gpus or 'no'} GPU{'' if gpus == 1 else 's'}"
+    return f"{option}={device}: this machine has {has}; use {instead}"
 
 
 def gpu_count() -> int:

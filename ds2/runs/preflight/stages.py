@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -158,12 +159,23 @@ def knn(run: Run) -> Iterator[Finding]:
     config = run.config.knn
     if config.k < 1:
         yield problem(f"knn.k={config.k} must be at least 1")
-    if config.runtime.device is Device.cuda:
+    if config.method is KnnMethod.cuvs:
+        if config.runtime.device is not Device.cuda:
+            yield problem("knn=cuvs searches on a GPU only: use knn.runtime.device=cuda, or knn=approximate")
+        elif line := device_problem("knn.runtime.device", "cuda", instead="knn=approximate"):
+            yield problem(line)
+        if find_spec("cuvs") is None:
+            yield problem(
+                "knn=cuvs needs the package cuvs, which is not installed: docs.rapids.ai/install has it for "
+                "each CUDA; knn=exact needs none"
+            )
+    elif config.runtime.device is Device.cuda:
         if config.method is KnnMethod.approximate:
             yield problem(
                 "knn=approximate searches on the CPU only: use knn.runtime.device=cpu, or knn=exact"
             )
-        yield from _device("knn.runtime.device", config.runtime.device.value)
+        if line := device_problem("knn.runtime.device", "cuda", instead="cpu"):
+            yield problem(line)
 
 
 def curate(run: Run) -> Iterator[Finding]:
