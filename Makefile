@@ -10,7 +10,7 @@
 # make test-pythons    the wheel under each Python of PYTHONS that is found, outside the clone (EXTRAS=eval: the miniature too, with torch)
 # make test-trainers    set up .venv-trainers (2 GB) and load subsets with the code of LLaMA-Factory, Axolotl and TRL
 # make test-gpu    the tests that need a CUDA device
-# make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (minutes)
+# make test-real    set up .venv and a real small model (SmolLM2-135M), take it through the whole chain on a CPU (an hour)
 # make test-cluster    what spreads over machines, on this one: Ray's engine and launcher, a store of S3 (450 MB more in .venv)
 # make test-faults    kill, cut and fill real runs, count what became of them (two moments of each stage: a quarter of an hour on two free cores; DS2_FAULT_MOMENTS=20: hours)
 # make fuzz    changed pools, answers, records, anchors and plugins' files, guided by the code they reach (MINUTES=10)
