@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from helpers.hostile import TARGETS, changed
 from hydra.errors import HydraException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
@@ -52,7 +55,7 @@ def in_process(folder, monkeypatch) -> Iterator[Path]:
     yield folder
     SCHEMAS.clear()
     SCHEMAS.update(before)
-    for name in ("my_pkg", "others"):
+    for name in ("my_pkg", "others", "hostile_plugin"):
         sys.modules.pop(name, None)
     plugins.activate([])
 
@@ -351,3 +354,9 @@ def test_a_choice_that_is_damaged_is_refused_in_a_line(in_process, kind):
         compose(["plugins=[my_pkg]", "rater=odd", "pool=jsonl", "pool.path=x", "until=select"])
     assert re.search(message, explain(refused.value)), explain(refused.value)
     assert not Path("evil").exists()
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(TARGETS["plugin"].seeds), st.randoms(use_true_random=False))
+def test_no_change_of_a_choice_is_more_than_a_line(in_process, seed, rng):
+    TARGETS["plugin"].read(changed(seed, TARGETS["plugin"].words, rng), in_process)
