@@ -1,12 +1,12 @@
 """The k-nearest-neighbour graph beside other indexes: the same rows, in one run, each on one thread.
 
     python benchmarks/neighbours.py                    60,000 rows of 64 numbers, k = 15
-    python benchmarks/neighbours.py --rows 200000 --width 128 --k 96
+    python benchmarks/neighbours.py --rows 300000 --width 384 --name neighbours-wide
 
 DS2's exact and approximate graphs, FAISS's HNSW and NN-descent, and pynndescent where it is installed. Each
 index is built at growing effort; a row of the table is the cheapest effort whose recall@10 (on 1,000 rows) is
 at least .80, and at least .95. Seconds are of the CPU, so that a busy machine counts less; what matters are
-ratios within one run. Writes benchmarks/results/neighbours.json and .md.
+ratios within one run. Writes benchmarks/results/NAME.json and .md, anew after each index.
 """
 
 from __future__ import annotations
@@ -106,36 +106,37 @@ INDEXES: dict[str, Callable[[NDArray[np.float32], int], Iterator[Effort]]] = {
 }  # fmt: skip
 
 
-def measured(x: NDArray[np.float32], k: int) -> list[dict[str, Any]]:
+def truth_of(x: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], list[Found]]:
+    """1,000 rows, and the nearest of each."""
     rows = np.random.default_rng(1).choice(len(x), 1000, replace=False)
     width = min(NEAREST, k)
-    truth = search_exact(x[rows], x, width + 1)[0]
-    known = [near[near != row][:width] for near, row in zip(truth, rows, strict=True)]
-    found: list[dict[str, Any]] = []
-    for name, index in INDEXES.items():
-        if name == "pynndescent" and find_spec("pynndescent") is None:
-            print("pynndescent is not installed: left out", flush=True)
-            continue
-        wanted = list(RECALLS)
-        for effort, search in index(x, k):
-            began = time.process_time()
-            near = search()
-            seconds = time.process_time() - began
-            recall = float(np.mean([np.isin(a, b).mean() for a, b in zip(known, near[rows], strict=True)]))
-            print(f"{name}, {effort}: {seconds:.1f} s, recall {recall:.3f}", flush=True)
-            reached = [share for share in wanted if recall >= share]
-            wanted = [share for share in wanted if recall < share]
-            if reached:
-                found.append({
-                    "index": name, "effort": effort, "recall": round(recall, 3), "at least": max(reached),
-                    "CPU s": round(seconds, 1), "rows per core-second": round(len(x) / seconds),
-                })  # fmt: skip
-            if not wanted:
-                break
-        else:
-            found.append({"index": name, "effort": "", "recall": None, "at least": wanted[-1],
-                          "CPU s": None, "rows per core-second": None})  # fmt: skip
-    return found
+    near = search_exact(x[rows], x, width + 1)[0]
+    return rows, [each[each != row][:width] for each, row in zip(near, rows, strict=True)]
+
+
+def measured(
+    name: str, x: NDArray[np.float32], k: int, truth: tuple[Found, list[Found]]
+) -> list[dict[str, Any]]:
+    """The rows of one index: the cheapest effort for each recall, and one for what it does not reach."""
+    asked, known = truth
+    wanted, found = list(RECALLS), list[dict[str, Any]]()
+    for effort, search in INDEXES[name](x, k):
+        began = time.process_time()
+        near = search()
+        seconds = time.process_time() - began
+        recall = float(np.mean([np.isin(a, b).mean() for a, b in zip(known, near[asked], strict=True)]))
+        print(f"{name}, {effort}: {seconds:.1f} s, recall {recall:.3f}", flush=True)
+        reached = [share for share in wanted if recall >= share]
+        wanted = [share for share in wanted if recall < share]
+        if reached:
+            found.append({
+                "index": name, "effort": effort, "recall": round(recall, 3), "at least": max(reached),
+                "CPU s": round(seconds, 1), "rows per core-second": round(len(x) / seconds),
+            })  # fmt: skip
+        if not wanted:
+            return found
+    last = {"recall": None, "at least": wanted[-1], "CPU s": None, "rows per core-second": None}
+    return [*found, {"index": name, "effort": "", **last}]
 
 
 def main() -> None:
@@ -145,9 +146,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--k", type=int, default=15)
+    parser.add_argument("--name", default="neighbours", help="of the files of results")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    rows = measured(clustered(options.rows, options.width), options.k)
+    x = clustered(options.rows, options.width)
+    truth, rows = truth_of(x, options.k), list[dict[str, Any]]()
+    for name in INDEXES:
+        if name == "pynndescent" and find_spec("pynndescent") is None:
+            print("pynndescent is not installed: left out", flush=True)
+            continue
+        rows += measured(name, x, options.k, truth)
+        write(rows, options)
+
+
+def write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
     packages = [name for name in ("faiss-cpu", "pynndescent", "numpy") if _version(name)]
     about = {
         "rows": options.rows, "width": options.width, "k": options.k, "machine": platform.machine(),
@@ -155,18 +167,20 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "neighbours.json").write_text(json.dumps({"about": about, "rows": rows}, indent=2) + "\n")
+    content = json.dumps({"about": about, "rows": rows}, indent=2) + "\n"
+    (options.out / f"{options.name}.json").write_text(content)
+    shape = f"--rows {options.rows} --width {options.width} --k {options.k}"
+    shape += "" if options.name == "neighbours" else f" --name {options.name}"
     lines = [
         "# The graph beside other indexes", "",
-        f"`python benchmarks/neighbours.py --rows {options.rows} --width {options.width} --k {options.k}`, "
-        "one thread each, planted clusters. " + ", ".join(f"{key} {value}" for key, value in about.items()),
+        f"`python benchmarks/neighbours.py {shape}`, one thread each, planted clusters. "
+        + ", ".join(f"{key} {value}" for key, value in about.items()),
         "",
         "| " + " | ".join(rows[0]) + " |", "|---" * 2 + "|---:" * 4 + "|",
         *("| " + " | ".join("not reached" if v is None else f"{v:,}" if isinstance(v, int) else str(v)
                             for v in row.values()) + " |" for row in rows), "",
     ]  # fmt: skip
-    (options.out / "neighbours.md").write_text("\n".join(lines))
-    print("\n".join(lines))
+    (options.out / f"{options.name}.md").write_text("\n".join(lines))
 
 
 def _version(package: str) -> str | None:

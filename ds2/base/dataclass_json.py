@@ -89,10 +89,18 @@ def _build(cls: Any, data: Any, where: str) -> Any:
     return cls(**{name: _value(hints[name], item, f"{where}.{name}") for name, item in data.items()})
 
 
+_EXACT = frozenset((str, int, float, bool, types.NoneType))
+
+
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(hint), get_args(hint)
+
+
 def _value(hint: Any, data: Any, where: str) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
+    if hint is Any or (type(data) is hint and hint in _EXACT):
         return data
+    origin, arguments = _parts(hint)
     if origin in (Union, types.UnionType):
         return _union(arguments, data, where)
     if dataclasses.is_dataclass(hint):
@@ -136,9 +144,6 @@ def _scalar(hint: Any, data: Any, where: str) -> Any:
         return Path(data)
     if hint is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
-    exact = hint in (str, int, float, bool, types.NoneType) and type(data) is hint
-    if exact:
-        return data
     raise ValueError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {data!r}")
 
 
