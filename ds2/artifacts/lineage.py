@@ -1,13 +1,14 @@
-"""Artifacts of a store by what a person calls them, and all that one was made from."""
+"""Artifacts of a store by what a person calls them, all that one was made from, and what no run asks for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ds2.artifacts.record import RECORD, Record, find_artifacts, read_record
+from ds2.artifacts.versions import Age, age, newest
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.paths import shown
 
@@ -86,3 +87,26 @@ def all_artifacts(root: Path) -> Sequence[Path]:
     """Every finished artifact of a store, of stages that this code does not know too."""
     stages = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
     return [path for stage in stages for path in find_artifacts(stage)]
+
+
+def of_other_versions(records: Iterable[Record]) -> dict[str, tuple[Age, str]]:
+    """Fingerprints of artifacts of other stage versions, and of all that was made from them: no run of this
+    code asks for either. Each with its age and why.
+    """
+    left = {record["fingerprint"]: record for record in records}
+    found: dict[str, tuple[Age, str]] = {}
+    for fingerprint, record in left.items():
+        stage, number = record["stage"], record["version"]
+        if age(stage, number) is not Age.current:
+            known = f"this ds2 makes {newest(stage)}" if newest(stage) else "this ds2 knows no such stage"
+            found[fingerprint] = age(stage, number), f"version {number} of stage {stage}, and {known}"
+    more = True
+    while more:  # as deep as the chain is
+        more = False
+        for fingerprint, record in left.items():
+            before = next((f for f in record["inputs"].values() if f in found), None)
+            if before is not None and fingerprint not in found:
+                how_old = found[before][0]
+                found[fingerprint] = how_old, f"made from {before}, of {how_old.value} stage versions"
+                more = True
+    return found

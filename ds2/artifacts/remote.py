@@ -14,71 +14,27 @@ beside its place and moved into it. A machine that dies over that leaves the dra
 from __future__ import annotations
 
 import json
-import os
-import socket
+import re
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
 
+from ds2.artifacts import leases
+from ds2.artifacts.objects import address_of, asking, placing
 from ds2.artifacts.record import RECORD, Record, parse_record
-from ds2.base.drafts import draft_name, is_disk_full, replacing
+from ds2.base.drafts import replacing
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.hashes import file_sha256
-from ds2.base.json_files import parse_json
 
-LEASE = "lease"
-LEASE_SECONDS = 60.0
-"""How long a lease is believed that nobody renews; it is renewed every third of that. Whoever waits measures
-it, by its own clock, from when it first saw the lease as it is: machines' clocks are never compared.
-"""
+Place = tuple[str, str]
+"""Stage and fingerprint."""
 
-_OF_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
-_OBJECT_STORES = _OF_BUCKETS | {"memory"}
-"""Where an object is there when it was written whole, and not before."""
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Each file system has errors of its own for a server that cannot be reached: OSError all of them."""
-    try:
-        yield
-    except (OSError, UserError):
-        raise
-    except Exception as error:
-        raise OSError(str(error) or type(error).__name__) from error
-
-
-@contextmanager
-def _placing(fs: Any, path: str) -> Iterator[str]:
-    """Give the name to write an object under: it is at `path` whole, or as it was."""
-    if _OBJECT_STORES.intersection([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol):
-        yield path
-        return
-    folder, _, name = path.rpartition("/")
-    draft = f"{folder}/{draft_name(name)}"
-    try:
-        yield draft
-        fs.mv(draft, path)
-    except BaseException:  # also an interrupt: nobody tidies up in a store that machines share
-        with suppress(Exception):  # what went wrong is worth more than that its draft stays
-            fs.rm_file(draft)
-        raise
-
-
-def _address(url: str) -> str:
-    """An address without slashes at its end. Raises UserError where it names no place: all of a machine, or
-    all buckets of a service, are none.
-    """
-    protocol, mark, place = url.strip().rpartition("://")
-    if not place.strip("/"):
-        raise UserError(f"paths.store={url!r} names no folder and no bucket; null: no second level")
-    if protocol in _OF_BUCKETS and place.startswith("/"):
-        raise UserError(f"paths.store={url} names no bucket: {protocol}://BUCKET{place}")
-    return protocol + mark + place.rstrip("/")
+_NAME = rf"{re.escape(RECORD)}|{leases.LEASE}|[0-9a-f]{{64}}"
+_OBJECT = re.compile(
+    rf"/(?P<stage>\w+)/(?P<fingerprint>[0-9a-f]{{16}})/(?P<name>{_NAME}|\.(?:{_NAME})\.[0-9a-f]{{8}}\.draft)"
+)
 
 
 class RemoteStore:
@@ -87,7 +43,7 @@ class RemoteStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _address(url)
+        self.url = address_of(url)
         self._seen: dict[str, tuple[bytes, float]] = {}  # leases: the bytes, and since when they are these
         try:
             from fsspec.core import url_to_fs
@@ -107,23 +63,28 @@ class RemoteStore:
 
         return Path(self._root) if isinstance(self._fs, LocalFileSystem) else None
 
-    @_asking()
+    @asking()
     def read(self, stage: str, fingerprint: str) -> Record | None:
         """The record of an artifact, None where there is none. Raises DamagedArtifact, and OSError where the
         store cannot be asked.
         """
-        path = self._path(stage, fingerprint, RECORD)
+        text = self._text_of(self._path(stage, fingerprint, RECORD))
+        found = None if text is None else self._parsed(stage, fingerprint, text)
+        if isinstance(found, DamagedArtifact):
+            raise found
+        return found
+
+    def _parsed(self, stage: str, fingerprint: str, text: bytes) -> Record | DamagedArtifact:
+        """The record in a text; the error where it is not what was written."""
         try:
-            record, intact = parse_record(self._fs.cat_file(path))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise self._damaged(stage, fingerprint, RECORD) from error
+            record, intact = parse_record(text)
+        except ValueError:
+            return self._damaged(stage, fingerprint, RECORD)
         if not intact or (record["stage"], record["fingerprint"]) != (stage, fingerprint):
-            raise self._damaged(stage, fingerprint, RECORD)
+            return self._damaged(stage, fingerprint, RECORD)
         return record
 
-    @_asking()
+    @asking()
     def fetch(self, record: Record, folder: Path) -> None:
         """Copy an artifact's files into a folder; those that are there and whole are not copied again.
 
@@ -144,7 +105,7 @@ class RemoteStore:
                 if not _is(draft, expected["sha256"], expected["bytes"]):
                     raise self._damaged(record["stage"], record["fingerprint"], name)
 
-    @_asking()
+    @asking()
     def push(self, folder: Path, record: Record) -> None:
         """Copy a finished artifact into the store, its record last; what is there is not copied again, and a
         record that is not what was written gives way. Raises OSError.
@@ -154,24 +115,89 @@ class RemoteStore:
             if self.read(stage, fingerprint) is not None:
                 return
         self._fs.makedirs(self._path(stage, fingerprint), exist_ok=True)
-        for name, each in record["files"].items():
-            target = self._path(stage, fingerprint, each["sha256"])
-            if not (self._fs.exists(target) and self._fs.size(target) == each["bytes"]):
-                with _placing(self._fs, target) as place:
-                    self._fs.put_file(str(folder / name), place)
-        with _placing(self._fs, self._path(stage, fingerprint, RECORD)) as place:
+        self._put_absent(folder, record)
+        with placing(self._fs, self._path(stage, fingerprint, RECORD)) as place:
             self._fs.pipe_file(place, json.dumps(record, indent=2, ensure_ascii=False).encode())
+        self._put_absent(folder, record)  # `ds2 gc` may have taken them for an old half: see `remove`
 
-    @_asking()
-    def lease(self, stage: str, fingerprint: str) -> Lease | None:
+    def _put_absent(self, folder: Path, record: Record) -> None:
+        """Copy those files of an artifact that are not there whole."""
+        place = self._path(record["stage"], record["fingerprint"])
+        there = self._there(place)
+        for name, each in record["files"].items():
+            if there.get(each["sha256"]) != each["bytes"]:
+                with placing(self._fs, f"{place}/{each['sha256']}") as target:
+                    self._fs.put_file(str(folder / name), target)
+
+    @asking()
+    def listing(self) -> dict[Place, dict[str, int]]:
+        """What lies in the store: of each artifact, finished or not, its objects and their bytes. What has no
+        name that DS2 gives is left out. Raises OSError.
+        """
+        found: dict[Place, dict[str, int]] = {}
+        root = self._root.rstrip("/")
+        for path, about in self._fs.find(root, detail=True).items():
+            named = _OBJECT.fullmatch(path.removeprefix(root))
+            if named is not None:
+                found.setdefault((named["stage"], named["fingerprint"]), {})[named["name"]] = about["size"]
+        return found
+
+    @asking()
+    def records(self, places: Sequence[Place]) -> list[Record | DamagedArtifact | None]:
+        """The record of each, asked for together; the error where it is damaged, None where there is none.
+        Raises OSError.
+        """
+        paths = [self._path(*place, RECORD) for place in places]
+        texts = self._fs.cat(paths, on_error="return") if paths else {}
+        found: list[Record | DamagedArtifact | None] = []
+        for place, path in zip(places, paths, strict=True):
+            text = texts[path]
+            if isinstance(text, Exception) and not isinstance(text, FileNotFoundError):
+                raise text
+            found.append(None if isinstance(text, Exception) else self._parsed(*place, text))
+        return found
+
+    @asking()
+    def seconds_since(self, place: Place, name: str) -> float:
+        """How long ago an object was written, by this machine's clock and the store's; 0 where it has just
+        gone, or the store tells no times. Raises OSError.
+        """
+        try:
+            written = self._fs.modified(self._path(*place, name))
+        except (FileNotFoundError, NotImplementedError):
+            return 0.0
+        known = written if written.tzinfo else written.replace(tzinfo=UTC)
+        return float((datetime.now(UTC) - known).total_seconds())
+
+    @asking()
+    def remove(self, place: Place, names: Iterable[str]) -> None:
+        """Remove objects of an artifact, its record first where it is among them. Raises OSError.
+
+        One that is pushed meanwhile comes to no half: who pushes looks again after its record (`push`), and a
+        record that came before files went is removed here.
+        """
+        for name in sorted(names, key=lambda name: name != RECORD):
+            self._remove(self._path(*place, name))
+        record = self._text_of(self._path(*place, RECORD))
+        if record is not None:
+            named = self._parsed(*place, record)
+            there = self._there(self._path(*place)).keys()
+            if isinstance(named, DamagedArtifact) or {f["sha256"] for f in named["files"].values()} - there:
+                self._remove(self._path(*place, RECORD))
+        if self.folder is not None:
+            with suppress(OSError):  # it is not empty
+                Path(self._path(*place)).rmdir()
+
+    @asking()
+    def lease(self, stage: str, fingerprint: str) -> leases.Lease | None:
         """The right to compute an artifact; None while another has it. Raises OSError."""
-        path = self._path(stage, fingerprint, LEASE)
+        path = self._path(stage, fingerprint, leases.LEASE)
         if (text := self._text_of(path)) is not None:
             if not self._expired(path, text):
                 return None
             if self._text_of(path) == text:
                 self._remove(path)  # its holder died
-        lease = Lease(self._fs, path)
+        lease = leases.Lease(self._fs, path)
         return lease if lease.taken else None
 
     def _expired(self, path: str, text: bytes) -> bool:
@@ -180,7 +206,14 @@ class RemoteStore:
         if seen != text:
             self._seen[path] = text, time.monotonic()
             return False
-        return time.monotonic() - since >= LEASE_SECONDS
+        return time.monotonic() - since >= leases.LEASE_SECONDS
+
+    def _there(self, place: str) -> dict[str, int]:
+        """The names of a folder's objects, and their bytes."""
+        try:
+            return {each["name"].rpartition("/")[2]: each["size"] for each in self._fs.ls(place, detail=True)}
+        except FileNotFoundError:  # a bucket has no empty folders
+            return {}
 
     def _text_of(self, path: str) -> bytes | None:
         try:
@@ -200,50 +233,6 @@ class RemoteStore:
     def _damaged(self, stage: str, fingerprint: str, name: str) -> DamagedArtifact:
         where = f"{self.url}/{stage}/{fingerprint}"
         return DamagedArtifact(f"{name} in {where} is not what was written; delete {where} and run again")
-
-
-class Lease:
-    """A lease object, renewed by a thread until it is released. Where the store cannot create an object only
-    if it is absent, two may have one: both then compute the same.
-    """
-
-    def __init__(self, fs: Any, path: str) -> None:
-        self._fs, self._path, self._holder = fs, path, uuid.uuid4().hex
-        self._renewed = 0
-        self._over = Event()
-        try:
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            fs.pipe_file(path, self._text(), mode="create")
-            self.taken = True
-        except OSError as error:  # S3 says in words of its own that it is there
-            if is_disk_full(error) or not (isinstance(error, FileExistsError) or fs.exists(path)):
-                raise
-            self.taken = False
-            return
-        Thread(target=self._renew, daemon=True).start()
-
-    @_asking()
-    def release(self) -> None:
-        """Give it back. Raises OSError."""
-        self._over.set()
-        try:
-            if parse_json(self._fs.cat_file(self._path))["holder"] == self._holder:
-                self._fs.rm_file(self._path)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return  # it was taken over
-
-    def _renew(self) -> None:
-        while not self._over.wait(LEASE_SECONDS / 3):
-            self._renewed += 1
-            try:
-                with _asking(), _placing(self._fs, self._path) as place:
-                    self._fs.pipe_file(place, self._text())
-            except OSError:
-                continue  # once more before it expires; at worst another computes the same
-
-    def _text(self) -> bytes:
-        known = {"holder": self._holder, "host": socket.gethostname(), "pid": os.getpid()}
-        return json.dumps(known | {"renewed": self._renewed}).encode()
 
 
 def _is(file: Path, sha256: str, size: int) -> bool:

@@ -15,8 +15,9 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
+from ds2.artifacts.leases import Lease
 from ds2.artifacts.record import Record
-from ds2.artifacts.remote import Lease, RemoteStore
+from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.step import StageResult, Status, Step
 from ds2.artifacts.store import ArtifactStore
 from ds2.base.drafts import is_disk_full, remove_drafts

@@ -10,23 +10,21 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from ds2.artifacts.lineage import all_artifacts
+from ds2.artifacts.lineage import all_artifacts, of_other_versions
 from ds2.artifacts.locks import held
 from ds2.artifacts.record import RECORD, Record, read_any_record
+from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.shared import FETCHING
 from ds2.artifacts.store import ArtifactStore
-from ds2.artifacts.versions import Age, age, newest
+from ds2.artifacts.versions import Age
 from ds2.base.drafts import DRAFTS
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.paths import shown
 from ds2.base.words import size
-from ds2.cli import console
+from ds2.cli import console, gc_shared
+from ds2.cli.gc_words import ASKED_FOR, DELETE, last_line
 from ds2.config.stages import STAGES
 from ds2.runs import job_files
-
-_DELETE = "delete"
-_ASKED_FOR = (Age.older.value, Age.newer.value)
-"""Finished artifacts, which cost somebody time and still open: removed where their age is named alone."""
 
 _DRAFT_SECONDS = 3600.0
 """A draft of the store's own memories is written in seconds: one that is so old has lost its writer."""
@@ -42,16 +40,24 @@ class _Aged:
     bytes: int
 
 
-def run(store: ArtifactStore, words: Sequence[str]) -> int:
-    """ds2 gc [older] [newer] [delete]: what crashed runs left behind (a folder whose lock is held is left
-    alone, and a draft of the last hour), and finished artifacts of other stage versions.
+def run(store: ArtifactStore, words: Sequence[str], shared: str | None = None) -> int:
+    """ds2 gc [older] [newer] [delete] [paths.store=URL]: what crashed runs left behind (a folder whose lock
+    is held is left alone, and a draft of the last hour), and finished artifacts of other stage versions; of
+    the store that machines share too, where it is named.
     """
-    if len(set(words)) != len(words) or not {*words} <= {*_ASKED_FOR, _DELETE}:
+    if len(set(words)) != len(words) or not {*words} <= {*ASKED_FOR, DELETE}:
         raise UserError(
             "ds2 gc lists what can go; ds2 gc delete removes what crashed runs left, ds2 gc older delete "
             "artifacts of older stage versions too, ds2 gc newer delete those of newer ones"
         )
-    delete = _DELETE in words
+    _run_here(store, words)
+    if shared is not None:
+        gc_shared.run(RemoteStore(shared), words)
+    return 0
+
+
+def _run_here(store: ArtifactStore, words: Sequence[str]) -> None:
+    delete = DELETE in words
     unfinished = 0
     for path in _unfinished(store.root, delete=delete):
         unfinished += 1
@@ -66,19 +72,7 @@ def run(store: ArtifactStore, words: Sequence[str]) -> int:
             f"{'deleted' if going else each.age.value} {shown(each.path)}: {each.why}, {size(each.bytes)}"
         )
     counts = [f"{unfinished} unfinished folders and drafts", f"{len(records)} records of dead jobs"]
-    for word in _ASKED_FOR:
-        counts.append(f"{sum(each.age.value == word for each in aged)} artifacts of {word} stage versions")
-    console.line(", ".join(counts) + _advice(bool(unfinished or records), aged, words))
-    return 0
-
-
-def _advice(crashed: bool, aged: Sequence[_Aged], words: Sequence[str]) -> str:
-    """What to type to have the rest removed."""
-    delete = _DELETE in words
-    left = [word for word in _ASKED_FOR if any(each.age.value == word for each in aged)]
-    commands = ["ds2 gc delete"] if crashed and not delete else []
-    commands += [f"ds2 gc {word} delete" for word in left if not (delete and word in words)]
-    return "" if not commands else f"; {', '.join(commands)} remove{'s' if len(commands) == 1 else ''} them"
+    console.line(last_line(counts, bool(unfinished or records), [each.age for each in aged], words))
 
 
 def _remove(root: Path, path: Path) -> bool:
@@ -133,8 +127,8 @@ def _is_old(draft: Path) -> bool:
 
 
 def _aged(store: ArtifactStore) -> Iterator[_Aged]:
-    """Artifacts of other stage versions, and all that was made from them: no run of this code asks for
-    either. A damaged record, which does not tell, is said.
+    """Finished artifacts of other stage versions, and of what was made from them. A damaged record, which
+    does not tell, is said.
     """
     records: dict[Path, Record] = {}
     for path in all_artifacts(store.root):
@@ -142,25 +136,7 @@ def _aged(store: ArtifactStore) -> Iterator[_Aged]:
             records[path] = read_any_record(path)
         except DamagedArtifact as error:
             console.error(str(error))
-    reasons: dict[str, tuple[Age, str]] = {}  # by fingerprint
-    for record in records.values():
-        stage, number = record["stage"], record["version"]
-        if age(stage, number) is not Age.current:
-            known = f"this ds2 makes {newest(stage)}" if newest(stage) else "this ds2 knows no such stage"
-            why = f"version {number} of stage {stage}, and {known}"
-            reasons[record["fingerprint"]] = age(stage, number), why
-    found = True
-    while found:  # as deep as the chain is
-        found = False
-        for record in records.values():
-            before = next((f for f in record["inputs"].values() if f in reasons), None)
-            if before is not None and record["fingerprint"] not in reasons:
-                how_old = reasons[before][0]
-                reasons[record["fingerprint"]] = (
-                    how_old,
-                    f"made from {before}, of {how_old.value} stage versions",
-                )
-                found = True
+    reasons = of_other_versions(records.values())
     for path, record in records.items():
         if record["fingerprint"] in reasons:
             how_old, why = reasons[record["fingerprint"]]

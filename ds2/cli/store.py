@@ -24,7 +24,7 @@ from ds2.cli import console, gc
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
 from ds2.config.command_line import JSON, CommandLine
-from ds2.config.compose import artifacts_root
+from ds2.config.compose import artifacts_root, paths_of
 from ds2.config.stages import STAGES
 
 _LISTED = ("stage", "slug", "fingerprint", "version", "finished", "wall_seconds")
@@ -45,6 +45,8 @@ def run(command: str, given: CommandLine) -> int:
         return examine_rater(given.overrides)
     choices = command == "list" and given.words[:1] == ["choices"]
     allowed = ("plugins=", "+plugins=") if choices else ("paths.artifacts=",)
+    if command == "gc":
+        allowed = (*allowed, "paths.store=")
     as_json = [JSON] if given.as_json and (command not in MACHINE_READABLE or choices) else []
     refused = [*(o for o in given.overrides if not o.startswith(allowed)), *given.options, *as_json]
     if refused:
@@ -54,6 +56,8 @@ def run(command: str, given: CommandLine) -> int:
     store = ArtifactStore(artifacts_root(given.overrides))
     if command in MACHINE_READABLE:
         return MACHINE_READABLE[command](store, given.words, as_json=given.as_json)
+    if command == "gc":
+        return gc.run(store, given.words, paths_of(given.overrides).store)
     return COMMANDS[command](store, given.words)
 
 
@@ -167,6 +171,5 @@ MACHINE_READABLE: dict[str, _SaysJson] = {"list": _list, "show": _show, "diff": 
 COMMANDS: dict[str, Callable[[ArtifactStore, Sequence[str]], int]] = {
     "verify": _verify,
     "doctor": _doctor,
-    "gc": gc.run,
 }
-NAMES = (*MACHINE_READABLE, *COMMANDS)
+NAMES = (*MACHINE_READABLE, *COMMANDS, "gc")

@@ -43,7 +43,7 @@ usage
   ds2 publish SUBSET --to DIR|hf://ORG/NAME --licence ID [--yes]   as a data set: card, Croissant, checksums
   ds2 list choices [GROUP]          what can be chosen, and the package that it comes with
   ds2 list [STAGE] | show FINGERPRINT [--json] | doctor | gc   look after the artifact store
-  ds2 gc [older] [newer] [delete]   what crashed runs left, and artifacts of other stage versions
+  ds2 gc [older] [newer] [delete] [paths.store=URL]   what crashed runs left, artifacts of other versions
   ds2 verify ARTIFACT [chain] | RUN compute it once more, and compare
   ds2 diff RUN RUN [--json]         choices, versions, inputs and results in which two runs differ
   ds2 doctor rater=NAME [key=value ...]   ask the rater's model twice: what it can do, and what it costs

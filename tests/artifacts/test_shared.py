@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ds2.artifacts import remote, shared
+from ds2.artifacts import leases, remote, shared
+from ds2.artifacts.leases import LEASE
 from ds2.artifacts.record import RECORD, checksum
-from ds2.artifacts.remote import LEASE, RemoteStore
+from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.shared import SharedStore
 from ds2.artifacts.step import Outcome, Status, Step
 from ds2.artifacts.store import ArtifactStore
@@ -231,7 +232,7 @@ def test_a_full_second_level_has_no_room_for_a_lease_and_the_run_goes_on(machine
 
 
 def test_a_lease_that_could_not_be_renewed_is_as_it_was(machine, monkeypatch, tmp_path, full):
-    monkeypatch.setattr(remote, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.3)
     held: list[object] = []
 
     def slowly(folder: Path) -> Outcome:
@@ -268,7 +269,7 @@ def test_of_two_machines_one_computes_and_the_other_waits(machine, monkeypatch):
 @pytest.mark.parametrize("left", [json.dumps({"holder": "x", "renewed": 3}), '{"holder": "x', ""])
 def test_a_lease_whose_holder_died_runs_out(left, machine, monkeypatch, tmp_path):
     monkeypatch.setattr(shared, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(remote, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.3)
     folder = tmp_path / "second" / "rate" / make_step().fingerprint
     folder.mkdir(parents=True)
     (folder / LEASE).write_text(left)
@@ -299,7 +300,7 @@ def test_machines_whose_clocks_differ_compute_once(ahead, machine, monkeypatch):
 
 
 def test_a_lease_is_renewed_while_its_holder_works(machine, monkeypatch, tmp_path):
-    monkeypatch.setattr(remote, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.3)
     seen = []
 
     def slowly(folder: Path) -> Outcome:

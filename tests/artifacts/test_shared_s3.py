@@ -7,15 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from ds2.artifacts.remote import LEASE, RemoteStore
+from ds2.artifacts.leases import LEASE
+from ds2.artifacts.record import RECORD
+from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.shared import SharedStore
 from ds2.artifacts.step import Outcome, Status, Step
 from ds2.base.errors import DamagedArtifact
 from ds2.base.paths import project_root
+from ds2.cli.main import run as command
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto.server")
@@ -112,6 +117,40 @@ def test_a_server_that_is_gone_costs_a_warning(s3, tmp_path, monkeypatch):
     lines = store.settle()
     assert any("rate was not pushed" in line for line in lines)
     monkeypatch.undo()
+
+
+def test_gc_frees_what_a_dead_machine_left(s3, tmp_path, monkeypatch, capsys):
+    """A half and a finished artifact of an older version; the half when it is two days old."""
+    monkeypatch.chdir(tmp_path)
+    store, remote = SharedStore(tmp_path / "a", RemoteStore(s3)), RemoteStore(s3)
+    kept, half = make_step(), Step("select", 4, "s", {"k": 4}, {}, make_step().compute)
+    old = Step("select", 1, "s", {"k": 4}, {}, make_step().compute)
+    for step in (kept, half, old):
+        store.obtain(step)
+    assert store.settle() == []
+    remote._fs.rm_file(remote._path("select", half.fingerprint, RECORD))
+
+    def gc(*words: str) -> str:
+        assert command(["gc", *words, f"paths.store={s3}"]) == 0
+        return capsys.readouterr().out
+
+    assert half.fingerprint not in gc("delete")
+    days = datetime.now(UTC) + timedelta(days=2)
+    monkeypatch.setattr("ds2.artifacts.remote.datetime", SimpleNamespace(now=lambda zone: days))
+    assert f"unfinished {s3}/select/{half.fingerprint}: 1 objects, 9 B" in gc()
+    assert f"older {s3}/select/{old.fingerprint}: version 1 of stage select" in gc()
+    gc("older", "delete")
+    monkeypatch.undo()
+    assert [*remote.listing()] == [("rate", kept.fingerprint)]
+    assert SharedStore(tmp_path / "b", RemoteStore(s3)).obtain(make_step(never)).status is Status.fetched
+
+
+def test_gc_of_a_bucket_that_is_not_there_is_one_line(s3, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command(["gc", "paths.store=s3://no-such-bucket/ds2"])
+    said = capsys.readouterr()
+    (line,) = (said.out + said.err).splitlines()[1:]
+    assert "s3://no-such-bucket/ds2" in line
 
 
 def test_a_run_of_two_machines_computes_each_stage_once(s3, tmp_path):
