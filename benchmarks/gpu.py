@@ -279,7 +279,7 @@ def why_not(part: str, *, toy: bool) -> str | None:
     cuda = device() == "cuda"
     if not cuda and not toy:
         return "no CUDA device (--toy works without)"
-    if part in ("cuvs", "liger", "four_bit") and not cuda:
+    if part in ("cuvs", "liger") and not cuda:
         return "no CUDA device"
     if part == "fsdp" and cuda and cards() < 2:
         return "one card: two processes share the weights out over two"

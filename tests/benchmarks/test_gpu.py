@@ -35,7 +35,8 @@ def test_without_a_card_nothing_is_measured_and_no_file_is_written(tmp_path: Pat
 
 @pytest.mark.slow
 def test_each_part_runs_at_toy_size(tmp_path: Path) -> None:
-    done = ran("--toy", "--only", "graph", "curation", "lengths", "lora", "four_bit", "--out", str(tmp_path))
+    done = ran("--toy", "--only", "graph", "curation", "lengths", "lora", "liger", "four_bit",
+               "--out", str(tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     (figures,) = tmp_path.glob("gpu-*.json")
     results = json.loads(figures.read_text())["results"]
@@ -46,7 +47,8 @@ def test_each_part_runs_at_toy_size(tmp_path: Path) -> None:
     assert refined > given
     assert 3000 < results["lora"]["tokens a row"] < 4100
     assert results["lora"]["MFU"] is None
-    assert results["four_bit"] == {"skipped": "no CUDA device"}
+    assert results["four_bit"]["tokens a row"] == results["lora"]["tokens a row"]
+    assert results["liger"] == {"skipped": "no CUDA device"}
     (page,) = tmp_path.glob("gpu-*.md")
     assert "says nothing about speed" in page.read_text()
 
