@@ -42,12 +42,14 @@ Effort = tuple[str, Callable[[], Found]]
 
 
 def clustered(rows: int, width: int) -> NDArray[np.float32]:
-    """Unit rows around the centres of rows / 50 clusters, whose own centres lie in a quarter of the width."""
+    """Unit rows around the centres of rows / 50 clusters, which lie in a quarter of the width; a row is as
+    far from its centre as a centre is from the middle, whatever the width.
+    """
     rng = np.random.default_rng(0)
     basis = rng.standard_normal((width // 4, width), dtype=np.float32)
     centres = rng.standard_normal((rows // 50, width // 4), dtype=np.float32) @ basis
     noise = rng.standard_normal((rows, width), dtype=np.float32)
-    return unit_rows(centres[rng.integers(0, len(centres), rows)] + 4 * noise)
+    return unit_rows(centres[rng.integers(0, len(centres), rows)] + np.float32(width // 4) ** 0.5 * noise)
 
 
 def ours(x: NDArray[np.float32], k: int) -> Iterator[Effort]:

@@ -37,6 +37,8 @@ NUMBERS = (
 RATED, UNRATED = (ACCENT, "#5aa9dd", "#6a51a3", "#3f9b4f"), (WARM, "#b23a48", "#8a6d1b", "#d16ba5")
 """Colours of methods with a rater, and of those without; each with a marker of its own too."""
 MARKERS = "os^DvPX"
+ALIKE = 0.05
+"""By which share FLOPs may differ and count as the same."""
 BY_THE_TRUTH = "oracle"
 """Goes by what no selection knows: drawn, and no rival for the least compute."""
 
@@ -167,6 +169,8 @@ class Point:
     whole_seconds: bool
     """Whether no part of them is missing."""
     recipe: str = ""
+    spread: float | None = None
+    """Standard deviation of the average over seeds."""
 
     @property
     def name(self) -> str:
@@ -179,7 +183,7 @@ def points_of(rows: Sequence[CostRow]) -> list[Point]:
     """The rows that trained and have an average, in their order."""
     points = []
     for row in rows:
-        value, _ = row.average
+        value, std = row.average
         seconds = sum(mean(row.costs, name) or 0.0 for name in ("selection_seconds", "training_seconds"))
         if value is None or any(cost.tokens is None for cost in row.costs):
             continue  # the base model costs nothing
@@ -187,21 +191,25 @@ def points_of(rows: Sequence[CostRow]) -> list[Point]:
         method = " ".join(str(labels[name]) for name in ("method", "rater") if labels[name])
         whole = not any(cost.unknown for cost in row.costs)
         flops = mean(row.costs, "all_flops")
-        points.append(Point(method, _budget(row.key), value, flops, seconds, whole, row.recipe_in_short))
+        points.append(Point(method, _budget(row.key), value, flops, seconds, whole, row.recipe_in_short, std))
     return points
 
 
 def frontier(points: Sequence[Point], *, less_is_better: bool) -> list[Point]:
-    """Those that no other reaches with as few FLOPs, cheapest first; the oracle and what is not counted are
-    no rivals.
+    """Those that no other betters with as few FLOPs, cheapest first: what a matched budget leaves is chance,
+    and costs within `ALIKE` are one. The oracle and what is not counted are no rivals.
     """
     sign = -1 if less_is_better else 1
-    rivals = [point for point in points if point.flops is not None and not _by_the_truth(point)]
-    best: list[Point] = []
-    for point in sorted(rivals, key=lambda point: (point.flops or 0.0, -sign * point.average)):
-        if not best or sign * point.average > sign * best[-1].average:
-            best.append(point)
-    return best
+    rivals = [(p.flops, sign * p.average, p) for p in points if p.flops is not None and not _by_the_truth(p)]
+
+    def bettered(flops: float, average: float) -> bool:
+        return any(
+            (other > average and cost <= (1 + ALIKE) * flops) or (other == average and cost < flops)
+            for cost, other, _ in rivals
+        )
+
+    best = [(flops, average, point) for flops, average, point in rivals if not bettered(flops, average)]
+    return [point for *_, point in sorted(best, key=lambda each: each[:2])]
 
 
 def _by_the_truth(point: Point) -> bool:
@@ -218,7 +226,8 @@ def verdict(points: Sequence[Point], *, less_is_better: bool) -> list[str]:
     never = [method for method in counted if all(point.method != method for point in best)]
     untold = dict.fromkeys(point.method for point in points if point.flops is None)
     return [
-        f"Compute-optimal, selecting counted in (no other row has as good a mean for as few FLOPs): {on}.",
+        "Compute-optimal, selecting counted in (no other row has a better mean for as few FLOPs, of which a "
+        f"difference of up to {100 * ALIKE:.0f} % is none): {on}.",
         *([f"Never so here: {', '.join(never)}."] if never else []),
         *([f"Not compared, for nobody told what they took: {', '.join(untold)}."] if untold else []),
         "These are means over seeds: whether two of them differ, the intervals of the sweep's own table say.",
@@ -231,6 +240,7 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
     point belongs further to the right.
     """
     what = "average, nats a token: less is better" if less_is_better else "average, points"
+    what += " (bars: standard deviation over seeds)"
     counted = [point for point in points if point.flops is not None]
     figure, panels = new_figure(6.4 * (1 + bool(counted)), 5.0, ncols=1 + bool(counted), squeeze=False)
     panels, styles = list(panels[0]), _styles(points)
@@ -246,7 +256,6 @@ def draw(points: Sequence[Point], *, less_is_better: bool) -> Figure:
         panel.set_xlabel("FLOPs of selecting and training (counted, docs/budgets.md)")
         panel.set_ylabel(what)
     _scatter(panels[0], points, [p.seconds for p in points], [p.whole_seconds for p in points], styles)
-    panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].set_xlabel("seconds of selecting and training (hollow: without what is not known)")
     panels[0].set_ylabel(what)
     keys = [
@@ -286,7 +295,24 @@ def _scatter(
             panel.plot(xs, ys, "-", color=colour, linewidth=0.8, alpha=0.6)
         for place in places:
             face = colour if whole[place] else "none"
-            panel.plot(x[place], points[place].average, marker, color=colour, markerfacecolor=face)
+            panel.errorbar(
+                x[place], points[place].average, points[place].spread, fmt=marker, color=colour,
+                markerfacecolor=face, elinewidth=0.8, capsize=2,
+            )  # fmt: skip
     panel.set_xscale("log")
+    _readable_ticks(panel, x)
     panel.tick_params(which="both", labelsize=8)
     panel.margins(x=0.08)
+
+
+def _readable_ticks(panel: Any, x: Sequence[float]) -> None:
+    """Numbers at 1, 2 and 5 of each decade; rows of nearly one cost stand together in a wider frame."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = min(x), max(x)
+    if 0 < high < 4 * low:
+        middle = (low * high) ** 0.5
+        panel.set_xlim(middle / 2, middle * 2)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.3g}".replace("e+", "e")))
+    panel.xaxis.set_minor_formatter(NullFormatter())

@@ -29,7 +29,7 @@ VIEW = "nw-ds2overview-v"
 """Internal name of the workspace: a fixed one, by which a second call finds it."""
 TITLE = "DS2: raters, budgets, curation"
 
-CHOICES = ("base_model", "selection", "rater", "budget", CELL)
+CHOICES = ("base_model", "selection", "rater", "budget_named", CELL)
 """Runs that share these differ in their seed only: the cell tells what the others leave open."""
 
 

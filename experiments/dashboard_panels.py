@@ -26,8 +26,16 @@ def comparison() -> list[Any]:
     """Cells, raters and budgets against the average."""
     return _placed(
         _bar("Average by cell", AVERAGE.name, CELL),
-        *(_bar(f"Average by {choice}", AVERAGE.name, choice) for choice in ("rater", "budget", "selection")),
-        wr.ScatterPlot(title="Average against budget", x=wr.Config("budget"), y=AVERAGE, log_x=True),
+        *(
+            _bar(f"Average by {name}", AVERAGE.name, key)
+            for name, key in (("rater", "rater"), ("budget", "budget_named"), ("selection", "selection"))
+        ),
+        wr.ScatterPlot(
+            title="Average against budget: filter by budget_unit",
+            x=wr.Config("budget"),
+            y=AVERAGE,
+            log_x=True,
+        ),
     )
 
 
@@ -63,7 +71,8 @@ def curation() -> list[Any]:
     """Hyper-parameters of curation against the average; matrices and distributions side by side."""
     columns = [
         *(wr.ParallelCoordinatesPlotColumn(wr.Config(name), display_name=name.replace("_", " "))
-          for name in ("rater", "curation", "curation_k", "curation_confidence", "selection", "budget")),
+          for name in ("rater", "curation", "curation_k", "curation_confidence", "selection",
+                       "budget_named")),
         wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric("curate/changed"), display_name="scores changed"),
         wr.ParallelCoordinatesPlotColumn(AVERAGE, display_name="average"),
     ]  # fmt: skip
@@ -93,7 +102,7 @@ def search() -> list[Any]:
     columns = [
         *(wr.ParallelCoordinatesPlotColumn(wr.Config(name), display_name=name.replace("_", " "))
           for name in ("trial", "method", "embedder", "curation_k", "finetune_learning_rate",
-                       "finetune_max_steps", "budget")),
+                       "finetune_max_steps", "budget_named")),
         wr.ParallelCoordinatesPlotColumn(AVERAGE, display_name="average"),
     ]  # fmt: skip
     return _placed(
@@ -122,7 +131,7 @@ def _curve(title: str, name: str, shown: str) -> Any:
 def selection() -> list[Any]:
     """Where the subsets come from, and whether they fill their budget."""
     return _placed(
-        _bars("Share of the budget that was used, where the samples ended before it", ["select/budget_used"]),
+        _bars("Share of the budget that was used, where a part was left", ["select/budget_used"]),
         wr.MediaBrowser(
             title="Sources of pool and subset",
             media_keys=["select/sources"],

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUDGET_USED = "budget_used"
-"""Among the counts of the record: the share of a budget of tokens or FLOPs that was used, where samples ended
-before it did.
+"""Among the counts of the record: the share of a budget of tokens or FLOPs that was used, where a part
+of it was left.
 """
 _TABLE = "subset.parquet"
 _REPORT, _REPORT_TEXT = "subset_report.json", "subset_report.md"

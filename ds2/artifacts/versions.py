@@ -31,7 +31,10 @@ VERSIONS: Mapping[str, Mapping[str, int]] = {
     },
     "curate": {_ONE: 4},
     "measure": {_ONE: 1},
-    "select": {_ONE: 4},
+    "select": {
+        _ONE: 4,
+        "flops": 5,  # of all numbers of samples that a budget of FLOPs pays for the largest
+    },
     "export": {_ONE: 1},
     "tokens": {_ONE: 1},
     "finetune": {_ONE: 1},

@@ -160,7 +160,7 @@ def diagnostics(run: RunResult) -> dict[str, Any]:
 
 def verdict(run: RunResult) -> str | None:
     """What people say of the selection, what was done with the scores, what that cannot tell and what would,
-    that the samples ended before the budget did, and that a fine-tuning saw a good part of its samples cut.
+    that a part of the budget was left, and that a fine-tuning saw a good part of its samples cut.
     None where nothing is to be said: nothing was curated (or before verdicts were given), the budget was
     filled and nothing much was cut.
     """

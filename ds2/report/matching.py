@@ -1,5 +1,5 @@
-"""Runs whose pool ended before their budget did: they stand beside runs that the budget stopped, and are not
-matched with them.
+"""Runs that left a part of their budget, because their pool ended or a whole step was too much: they stand
+beside runs that fill it, and are not matched with them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ds2.report.table_rows import Row
 
 
 def budget_used(run: RunResult) -> float | None:
-    """The share of its budget that a run used where its samples ended before it; None: the budget did."""
+    """The share of its budget that a run used where it left a part of it; None: it is filled."""
     stage = run.stages.get("select")
     return None if stage is None else stage.record["counts"].get(BUDGET_USED)
 
@@ -25,8 +25,8 @@ def not_matched(run: RunResult) -> str | None:
     if used is None:
         return None
     return (
-        f"The budget is more than this selection can choose ({used_text(used)} of it was used): the result "
-        "is not matched with those that fill it."
+        f"This selection leaves a part of its budget ({used_text(used)} of it was used): the result is not "
+        "matched with those that fill it."
     )
 
 
@@ -40,7 +40,7 @@ def rows_not_matched(rows: Mapping[Key, Row]) -> list[str]:
             named.append(f"{labels['method']} at {labels['budget']} ({used_text(min(used))} used)")
     if not named:
         return []
-    return [f"Not matched, for samples ended before the budget did: {', '.join(named)}."]
+    return [f"Not matched, for they leave a part of the budget: {', '.join(named)}."]
 
 
 def used_text(share: float) -> str:

@@ -1,10 +1,14 @@
 """A budget that is no number of samples: the most samples of a strategy's choice that it can pay for.
 
-The strategy is asked for n samples, n found by halving: whatever it ranks, covers or draws is what it would
-choose if it were asked for that many. About log2(N) choices are made.
+The strategy is asked for n samples: whatever it ranks, covers or draws is what it would choose if it were
+asked for that many.
 
     tokens    sum of the assistant tokens of the chosen
     FLOPs     what selecting took, and 6 N D for D tokens trained in all passes (`ds2.models.flops`)
+
+What n samples take at the least grows with n: the largest n that could fit is found by halving, with about
+log2(N) choices. What they take in whole optimiser steps does not: where one sample begins a step, the longest
+of all may fill it. Hence the largest n that does fit is looked for below, one by one.
 """
 
 from __future__ import annotations
@@ -45,6 +49,12 @@ class Limit:
     """Whether it is counted in whole numbers."""
     before: float = 0.0
     """What the budget paid for already: selecting."""
+    steps: int | None = None
+    """Samples of an optimiser step where whole steps are counted."""
+
+    def floor(self, rows: NDArray[np.int64]) -> float:
+        """What chosen rows take at the least."""
+        return float(self.least[rows].sum())
 
 
 def of_tokens(counts: NDArray[np.int64], most: int) -> Limit:
@@ -108,8 +118,13 @@ def of_flops(training: Training, most: float, *, selecting: float) -> Limit:
     per_token = flops.training(training.parameters, 1) * training.epochs
     least = (per_token * training.lengths).astype(np.float64)
     return Limit(
-        "flops", option, "FLOPs to train on", most - selecting, training.most, least, before=selecting
-    )
+        "flops", option, "FLOPs to train on", most - selecting, training.most, least,
+        before=selecting, steps=training.total_batch,
+    )  # fmt: skip
+
+
+_MATCHED = 0.95
+"""Of which share on a budget of FLOPs counts as filled."""
 
 
 @dataclass(frozen=True)
@@ -120,27 +135,43 @@ class Filled:
     taken: float
     """What it takes, at most the limit."""
     used: float | None = None
-    """Share of the budget that was used where samples ended before it did: the strategy has no more. None:
-    one sample more would take too much.
+    """Share of the budget that was used where that is not matched with others: the strategy has no more
+    samples, or whole steps leave more than a twentieth. None: it is filled.
     """
 
 
 def fill(request: Request[C], limit: Limit) -> Filled:
-    """The most that the strategy chooses within the limit; where its samples end first, a warning says so.
-    What fine-tuning would leave out of its choice takes nothing and is no part of the subset.
+    """The most that the strategy chooses within the limit; where a part of it stays, a warning says so. What
+    fine-tuning would leave out of its choice takes nothing and is no part of the subset.
 
     Raises:
         UserError: the first sample does not fit, or the strategy cannot choose even one.
     """
-    best = choose(replace(request, budget=1.0))
+    most, ended = _could_fit(request, limit)
+    best = _fits(request, limit, most)
+    ended = ended and best is most
     taken = limit.cost(best.positions)
-    if taken > limit.most:
-        raise UserError(
-            f"{limit.option}: the first sample that selection={request.config.name} chooses takes "
-            f"{taken:.6g} {limit.unit}, and {limit.most:.6g} are left; raise it"
-        )
+    best = _trained_alone(request, best, limit)
+    used = (limit.before + taken) / (limit.before + limit.most)
+    if ended and taken != limit.most:
+        line = _not_filled(request, limit, len(best.positions), used)
+    elif limit.steps is not None and used < _MATCHED:
+        line = _not_full(request, limit, used)
+    else:
+        return Filled(best, taken)
+    return Filled(replace(best, warnings=(*best.warnings, line)), taken, used)
+
+
+def _could_fit(request: Request[C], limit: Limit) -> tuple[Choice, bool]:
+    """The choice of the most samples that would fit by what they take at the least, and whether it is for
+    want of samples that no more do. Raises UserError where not even the first does.
+    """
+    most = limit.most * (1 + 1e-12)  # sums of shares of a pass
+    best = choose(replace(request, budget=1.0))
+    if limit.floor(best.positions) > most:
+        raise _too_small(request, limit, limit.floor(best.positions))
     low, high = 1, _bound(limit) + 1  # low fits, high does not
-    ended = high > request.pool_size  # whether it is for want of samples that high does not
+    ended = high > request.pool_size
     while high - low > 1:
         middle = (low + high) // 2
         try:
@@ -148,17 +179,33 @@ def fill(request: Request[C], limit: Limit) -> Filled:
         except UserError:  # more than it can choose from: one sample it could, so fewer it can
             high, ended = middle, True
             continue
-        cost = limit.cost(choice.positions)
-        if cost <= limit.most:
-            best, taken, low = choice, cost, middle
+        if limit.floor(choice.positions) <= most:
+            best, low = choice, middle
         else:
             high, ended = middle, False
-    best = _trained_alone(request, best, limit)
-    if not ended or taken == limit.most:
-        return Filled(best, taken)
-    used = (limit.before + taken) / (limit.before + limit.most)
-    line = _not_filled(request, limit, len(best.positions), used)
-    return Filled(replace(best, warnings=(*best.warnings, line)), taken, used)
+    return best, ended
+
+
+def _fits(request: Request[C], limit: Limit, most: Choice) -> Choice:
+    """The choice of the most samples that does fit, of no more than these. Raises UserError where none does.
+
+    The first n of a choice of more are mostly the choice of n: they tell which n is worth asking for.
+    """
+    choice = most
+    while (taken := limit.cost(choice.positions)) > limit.most:
+        rows = choice.positions
+        fewer = next((n for n in range(len(rows) - 1, 0, -1) if limit.cost(rows[:n]) <= limit.most), 0)
+        if not fewer:
+            raise _too_small(request, limit, min(taken, limit.cost(rows[:1])))
+        choice = choose(replace(request, budget=float(fewer)))
+    return choice
+
+
+def _too_small(request: Request[C], limit: Limit, takes: float) -> UserError:
+    return UserError(
+        f"{limit.option}: the first sample that selection={request.config.name} chooses takes {takes:.6g} "
+        f"{limit.unit}, and {limit.most:.6g} are left; raise it"
+    )
 
 
 def _trained_alone(request: Request[C], choice: Choice, limit: Limit) -> Choice:
@@ -194,6 +241,14 @@ def _not_filled(request: Request[C], limit: Limit, chosen: int, used: float) -> 
     return (
         f"{limit.option} is more than {of} take: selection={name} took all{as_full}, with "
         f"{100 * used:.3g} % of the budget, and is not matched with what fills it; lower it"
+    )
+
+
+def _not_full(request: Request[C], limit: Limit, used: float) -> str:
+    return (
+        f"{limit.option}: selection={request.config.name} uses {100 * used:.3g} % of it, for one sample more "
+        "would begin a step that takes too much, and is not matched with what fills it; a smaller "
+        f"finetune.total_batch than {limit.steps} or more finetune.epochs come nearer"
     )
 
 

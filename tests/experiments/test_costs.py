@@ -28,6 +28,11 @@ def test_where_less_is_better_the_frontier_goes_down() -> None:
     assert frontier(losses, less_is_better=True) == losses[:2]
 
 
+def test_what_a_matched_budget_leaves_decides_nothing() -> None:
+    matched = [point("random", 63.0, 9.9146e10), point("ds2", 81.0, 9.9204e10), point("ifd", 70.0, 9.4e10)]
+    assert frontier(matched, less_is_better=False) == [matched[2], matched[1]]  # 5.5 % less is less
+
+
 def test_the_verdict_names_the_optimal_the_never_optimal_and_the_unknown() -> None:
     optimal, never, untold, last = verdict(ALL, less_is_better=False)
     assert "random at 1e10 FLOPs (50 for 1e10), length (55 for 1.5e10)" in optimal

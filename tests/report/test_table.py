@@ -41,7 +41,7 @@ def test_a_row_whose_samples_ended_before_its_budget_is_named_and_no_other(tmp_p
     selected = replace(runs[0].stages["evaluate"], name="select", path=folder, record={"counts": counts})
     runs[0].stages["select"] = selected
     (line,) = (line for line in ResultTable(runs).notes() if "Not matched" in line)
-    assert line.endswith("samples ended before the budget did: random at 5M tokens (0.321 % used).")
+    assert line.endswith("they leave a part of the budget: random at 5M tokens (0.321 % used).")
     assert not any("Not matched" in line for line in ResultTable(runs[1:]).notes())
 
 

@@ -238,10 +238,12 @@ def test_a_choice_without_a_say_is_not_named(selection, silent):
 MINI = {
     "pool": "mini", "rater": "simulated_gpt_4o_mini", "embedder": "tfidf_svd", "curation": "rank",
     "selection": "ds2",
-    "budget": 0.1, "base_model": "mini", "finetune": "mini", "eval": "mini", "seed": 42, "curation_k": 10,
+    "budget": 0.1, "budget_unit": "samples", "budget_named": "10 %",
+    "base_model": "mini", "finetune": "mini", "eval": "mini", "seed": 42, "curation_k": 10,
     "curation_confidence": 0.5, "method": "ds2 (rank)", "finetune_learning_rate": 0.002,
     "finetune_max_steps": 120, "trial": "none",
 }  # fmt: skip
+UNBUDGETED = dict.fromkeys(("budget", "budget_unit", "budget_named"), "none")
 UNTRAINED = dict.fromkeys(("finetune", "finetune_learning_rate", "finetune_max_steps"), "none")
 UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curation_confidence"), "none")
 
@@ -251,14 +253,14 @@ UNRATED = dict.fromkeys(("rater", "embedder", "curation", "curation_k", "curatio
     [
         ("", {}),
         ("selection=random", {**UNRATED, "selection": "random", "method": "random"}),
-        ("selection=base", {**UNRATED, **UNTRAINED, "selection": "base", "method": "base", "budget": "none"}),
-        ("selection=full", {**UNRATED, "selection": "full", "method": "full", "budget": "none"}),
+        ("selection=base", {**UNRATED, **UNTRAINED, "selection": "base", "method": "base", **UNBUDGETED}),
+        ("selection=full", {**UNRATED, "selection": "full", "method": "full", **UNBUDGETED}),
         (
             "curation=posterior budget.samples=0.25",
-            {"curation": "posterior", "method": "ds2 (posterior)", "budget": 0.25},
+            {"curation": "posterior", "method": "ds2 (posterior)", "budget": 0.25, "budget_named": "25 %"},
         ),
         ("until=select", UNTRAINED),
-        ("until=curate", {**UNTRAINED, "budget": "none"}),
+        ("until=curate", {**UNTRAINED, **UNBUDGETED}),
         (
             "until=select finetune=none eval=none tracking.group=x",
             {**UNTRAINED, "eval": "off", "group": "x"},
@@ -281,6 +283,43 @@ def test_runs_of_one_cell_differ_in_their_seed_alone():
     assert len(seeds) == 45
     assert set(map(tuple, seeds.values())) == {(11, 12, 13)}
     assert all("finetune_learning_rate=" in cell and "finetune_max_steps=" in cell for cell in seeds)
+
+
+@pytest.mark.parametrize("budget", ["budget.samples=500", "budget.tokens=500", "budget.flops=500"])
+def test_a_budget_is_told_with_its_unit(budget):
+    settings = settings_of(compose(["experiment=mini", "selection=random", budget]))
+    unit = {"samples": "samples", "tokens": "tokens", "flops": "FLOPs"}[budget.split(".")[1].split("=")[0]]
+    assert (settings["budget"], settings["budget_unit"]) == (500, unit)
+    assert settings["budget_named"] == {"samples": "500", "tokens": "500 tokens", "FLOPs": "5e2 FLOPs"}[unit]
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("finetune.rank=4", False), ("eval.limit=3", False), ("curation.k=7", False),
+        ("seed=7", True), ("finetune.runtime.device_batch=1", True), ("paths.artifacts=/elsewhere", True),
+        ("engine.actors=3", True), ("on_warning=fail", True),
+    ],
+)  # fmt: skip
+def test_what_is_typed_beside_the_choices_is_another_cell(typed, same):
+    plain, other = (settings_of(compose(["experiment=mini", *more]))["cell"] for more in ([], [typed]))
+    assert (plain == other) is same
+
+
+def test_what_has_no_say_makes_no_other_cell():
+    cells = {
+        settings_of(compose(["experiment=mini", "selection=random", *more]))["cell"]
+        for more in ([], ["rater=simulated_llama_3_1_8b"], ["embedder.dimensions=7"], ["curation=posterior"])
+    }
+    assert len(cells) == 1
+
+
+def test_a_pool_drawn_anew_for_each_seed_is_one_cell():
+    cells = {
+        settings_of(compose(["experiment=mini", "pool=mini_by_seed", f"seed={seed}"]))["cell"]
+        for seed in (3, 4)
+    }
+    assert len(cells) == 1
 
 
 def test_what_a_search_tries_and_its_trial_are_settings_of_a_run():

@@ -168,3 +168,50 @@ def test_what_could_not_be_trained_on_is_no_part_of_the_subset() -> None:
 def test_a_choice_of_nothing_that_can_be_trained_on_is_one_clear_line() -> None:
     with pytest.raises(UserError, match=r"nothing is left to train on; raise finetune\.max_tokens"):
         fill(request(), of_tokens(0 * COUNTS, 500))
+
+
+LONG = np.random.default_rng(4).lognormal(5, 1, size=3_000).astype(np.int64) + 1
+
+
+def of_long() -> Request[RandomSelectionConfig]:
+    return Request(RandomSelectionConfig(name="random", strategy="random"), len(LONG), 1.0, 3)
+
+
+@pytest.mark.parametrize(("epochs", "batch"), [(1, 128), (5, 128), (2, 16), (0.5, 64)])
+def test_no_larger_number_of_samples_fits_whole_steps_either(epochs: float, batch: int) -> None:
+    training = Training(LONG, parameters=1_000, epochs=epochs, total_batch=batch)
+    order = choose(replace(of_long(), budget=float(len(LONG)))).positions
+    costs = np.array([training.most(order[:n]) for n in range(1, len(LONG) + 1)])
+    assert (np.diff(costs) < 0).any()  # a step is fuller than the one that it begins
+    sizes = []
+    for most in np.linspace(costs.min() * 1.01, costs.max() * 0.9, 12):
+        filled = fill(of_long(), of_flops(training, most, selecting=0))
+        fitting = 1 + np.flatnonzero(costs <= most)
+        assert (len(filled.choice.positions), filled.taken) == (fitting[-1], costs[fitting[-1] - 1])
+        left = filled.taken < 0.95 * most
+        assert (filled.used is not None, len(filled.choice.warnings)) == (left, left)
+        sizes.append(len(filled.choice.positions))
+    assert sizes == sorted(sizes)
+
+
+def test_a_part_of_a_budget_that_whole_steps_leave_is_told() -> None:
+    training = Training(LONG, parameters=1_000, epochs=1, total_batch=512)
+    order = choose(replace(of_long(), budget=float(len(LONG)))).positions
+    filled = fill(of_long(), of_flops(training, 1.4 * training.most(order[:512]), selecting=0))
+    assert filled.used == pytest.approx(1 / 1.4)
+    (line,) = filled.choice.warnings
+    assert "uses 71.4 % of it, for one sample more would begin a step" in line
+    assert "a smaller finetune.total_batch than 512" in line
+
+
+def test_a_budget_that_pays_for_a_full_step_is_not_refused_for_one_long_sample() -> None:
+    order = choose(replace(of_long(), budget=float(len(LONG)))).positions
+    lengths = LONG.copy()
+    lengths[order[0]] = LONG.max()  # alone, it fills the step
+    training = Training(lengths, parameters=1_000, epochs=1, total_batch=512)
+    costs = [training.most(order[:n]) for n in range(1, 513)]
+    least = min(costs)
+    assert costs[0] > least
+    assert len(fill(of_long(), of_flops(training, least, selecting=0)).choice.positions) > 1
+    with pytest.raises(UserError, match=r"the first sample that selection=random chooses takes"):
+        fill(of_long(), of_flops(training, least - 1, selecting=0))

@@ -71,7 +71,8 @@ def step(run: Context) -> Step:
     rater = run.config.rater.name if reads & {"rate", "curate"} else ""
     slug = "-".join(filter(None, [run.pool.name, rater, config.strategy]))
     inputs = run.inputs(*before, *(["model"] if counted else []), pool=True)
-    return Step("select", version("select"), slug, values, inputs, compute, package=config.package)
+    kind = ["flops"] if counted and run.config.budget.flops is not None else []
+    return Step("select", version("select", *kind), slug, values, inputs, compute, package=config.package)
 
 
 def _budget(run: Context) -> dict[str, Any]:
