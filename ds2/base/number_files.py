@@ -5,6 +5,8 @@ that is whole or an error.
 from __future__ import annotations
 
 import io
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 
 from ds2.base.errors import MissingInput, UserError, first_line
 
+MOST_NUMBERS = 200_000_000
+"""Of a file of scores at most: 1.6 GB where they are read. A packed one of kilobytes may promise any number."""
+
 
 def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:
     """Scores from `.pt` (a list or tensor, read without unpickling code), `.npz` or `.npy`.
@@ -25,7 +30,8 @@ def read_score_file(path: Path, key: str | None = None, *, option: str = "rater"
         (n,) values; NaN where the file says so.
 
     Raises:
-        UserError: no such file, another ending, cut off or damaged, no such array, or not one number a row.
+        UserError: no such file, another ending, cut off or damaged, no such array, not one number a row, or
+            more than `MOST_NUMBERS`.
     """
     if not path.is_file():
         raise MissingInput(f"{option}.path={path}: no such file")
@@ -47,9 +53,14 @@ def read_score_file(path: Path, key: str | None = None, *, option: str = "rater"
         raise UserError(f"{path} is not a whole {path.suffix} file of numbers: {said}") from error
     try:
         array = np.asarray(values)
+        if array.ndim == 1 and array.size > MOST_NUMBERS:
+            raise _too_many(path)
         if array.dtype.kind == "c":
             raise TypeError("the numbers are complex")
-        array = array.astype(np.float64)
+        if array.ndim == 1:
+            array = array.astype(np.float64)
+    except UserError:
+        raise
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} does not hold one number a row: {first_line(error)}") from error
     if array.ndim != 1:
@@ -98,7 +109,10 @@ def _bytes(array: NDArray[Any]) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
 
-DAMAGED = (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError)
+DAMAGED = (
+    ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error, SyntaxError,
+    tokenize.TokenError,
+)  # fmt: skip
 """What numpy and zipfile raise over the bytes of a damaged file."""
 
 
@@ -109,7 +123,17 @@ def _read_npz(path: Path, key: str | None, option: str) -> Any:
             raise UserError(f"{path} holds several arrays; choose one with {option}.key: {', '.join(names)}")
         if key is not None and key not in names:
             raise UserError(f"{path} has no array {key}; it has: {', '.join(names)}")
+        _refuse_large(path, arrays.zip.infolist())
         return arrays[key or names[0]]
+
+
+def _too_many(path: Path) -> UserError:
+    return UserError(f"{path} holds more than {MOST_NUMBERS:,} numbers, one a row of a pool")
+
+
+def _refuse_large(path: Path, parts: Iterable[zipfile.ZipInfo]) -> None:
+    if any(part.file_size > 8 * MOST_NUMBERS for part in parts):
+        raise _too_many(path)
 
 
 def _read_pt(path: Path) -> Any:
@@ -117,7 +141,16 @@ def _read_pt(path: Path) -> Any:
 
     try:
         source = _checked_parts(path) if zipfile.is_zipfile(path) else path
-        values = torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it asks to be told of files that it does not know
+            values = torch.load(source, map_location="cpu", weights_only=True)
+        if isinstance(values, torch.Tensor):
+            if values.numel() > MOST_NUMBERS:
+                raise _too_many(path)
+            return values.detach().to_dense().double().numpy()
+        return values
+    except UserError:
+        raise
     except Exception as error:
         # The unpickler raises whatever damaged bytes make it do; its words advise to load the code as well.
         said = str(error) if isinstance(error, zipfile.BadZipFile) else type(error).__name__
@@ -125,13 +158,13 @@ def _read_pt(path: Path) -> Any:
             f"{path} is not a plain list or tensor of scores ({said}): it is damaged, or holds code or other "
             "objects, which are not loaded"
         ) from error
-    return values.detach().to_dense().double().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _checked_parts(path: Path) -> io.BytesIO:
     """The parts of a zip file with their checksums verified, as a zip file: torch looks at none."""
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as parts, zipfile.ZipFile(copy, "w") as sound:
+        _refuse_large(path, parts.infolist())
         for part in parts.infolist():
             sound.writestr(part.filename, parts.read(part))
     copy.seek(0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ds2.base import number_files
 from ds2.base.errors import UserError
 from ds2.base.number_files import read_score_file, write_array, write_rows
 
@@ -83,6 +85,55 @@ def test_a_header_that_promises_more_than_there_is_asks_for_no_memory(tmp_path):
     path.write_bytes(npy_header("100_000_000_000".replace("_", "")))
     with pytest.raises(UserError, match=r"scores\.npy is not a whole"):
         read_score_file(path)
+
+
+COUNT = 30_000_000
+BOMBS = {
+    "npz": lambda path: np.savez_compressed(path, a=np.zeros(COUNT, np.int8)),
+    "npy": lambda path: np.save(path, np.zeros(COUNT, np.int8)),
+    "expanded.pt": lambda path: torch_save(path, lambda torch: torch.ones(1).expand(COUNT)),
+    "sparse.pt": lambda path: torch_save(
+        path, lambda torch: torch.sparse_coo_tensor([[COUNT]], [1.0], (COUNT + 1,))
+    ),
+    "meta.pt": lambda path: torch_save(path, lambda torch: torch.empty(COUNT, device="meta")),
+}
+
+
+def torch_save(path, make):
+    torch = pytest.importorskip("torch")
+    torch.save(make(torch), path)
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_of_very_many_numbers_is_refused_before_it_is_unpacked(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(number_files, "MOST_NUMBERS", 1_000_000)
+    path = tmp_path / f"scores.{kind.rpartition('.')[2]}"
+    BOMBS[kind](path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"scores\.\w+ holds more than 1,000,000 numbers"):
+            read_score_file(path)
+        assert tracemalloc.get_traced_memory()[1] < COUNT / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_of_brackets_and_a_tensor_without_numbers_are_one_line(tmp_path):
+    torch = pytest.importorskip("torch")
+    deep = tmp_path / "deep.npy"
+    deep.write_bytes(b"\x93NUMPY\x02\x00" + (9000).to_bytes(4, "little") + b"(" * 8999 + b"\n")
+    with pytest.raises(UserError, match=r"deep\.npy is not a whole \.npy file of numbers"):
+        read_score_file(deep)
+    torch.save(torch.empty(5, device="meta"), tmp_path / "meta.pt")
+    with pytest.raises(UserError, match=r"meta\.pt is not a plain list or tensor of scores"):
+        read_score_file(tmp_path / "meta.pt")
+
+
+def test_a_bare_pickle_is_refused_without_torch_s_advice(tmp_path, recwarn):
+    (tmp_path / "s.pt").write_bytes(pickle.dumps([1.0, 2.0]))
+    with pytest.raises(UserError):
+        read_score_file(tmp_path / "s.pt")
+    assert not recwarn.list
 
 
 def test_objects_text_and_complex_numbers_are_no_scores(tmp_path):
