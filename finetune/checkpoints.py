@@ -76,6 +76,19 @@ def latest(folder: Path) -> Path | None:
     return next((path for path in newest_first if is_sound(path)), None)
 
 
+def say_passed_over(folder: Path, resume: Path | None) -> None:
+    """Name newer checkpoints than the one to go on from, or than the beginning."""
+    since = 0 if resume is None else step_of(resume)
+    passed = sorted(step for path in folder.glob("checkpoint-*") if (step := step_of(path)) > since)
+    if passed:
+        steps = ", ".join(map(str, passed))
+        begins = "the beginning" if resume is None else f"step {since}"
+        tqdm.write(
+            f"finetune: the checkpoint of step {steps} was cut off or is damaged: going on from {begins}",
+            file=sys.stderr,
+        )
+
+
 def step_of(checkpoint: Path) -> int:
     """The optimiser step at which it was written."""
     return int(checkpoint.name.split("-")[1])

@@ -161,6 +161,8 @@ def _train(spec: FinetuneSpec) -> dict[str, Any]:
     if progress:
         trainer.add_callback(ProgressBar(config.total_batch))
     resume = checkpoints.latest(checkpoints.checkpoint_dir(spec))
+    if main_process:
+        checkpoints.say_passed_over(checkpoints.checkpoint_dir(spec), resume)
     logits_bytes = 4 * batch * longest * int(base.config.vocab_size)
     # Autocast narrows what PEFT widens. With dropout it stays so: a device draws other masks for other types.
     # DeepSpeed does without autocast.

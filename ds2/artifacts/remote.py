@@ -98,6 +98,8 @@ class RemoteStore:
             file.parent.mkdir(parents=True, exist_ok=True)
             source = self._path(record["stage"], record["fingerprint"], expected["sha256"])
             with replacing(file) as draft:
+                if self._is_odd(source):
+                    raise self._damaged(record["stage"], record["fingerprint"], name)
                 try:
                     self._fs.get_file(source, str(draft))
                 except FileNotFoundError as error:
@@ -138,7 +140,7 @@ class RemoteStore:
         root = self._root.rstrip("/")
         for path, about in self._fs.find(root, detail=True).items():
             named = _OBJECT.fullmatch(path.removeprefix(root))
-            if named is not None:
+            if named is not None and about["type"] == "file":
                 found.setdefault((named["stage"], named["fingerprint"]), {})[named["name"]] = about["size"]
         return found
 
@@ -215,7 +217,13 @@ class RemoteStore:
         except FileNotFoundError:  # a bucket has no empty folders
             return {}
 
+    def _is_odd(self, path: str) -> bool:
+        """Whether something else than a file is in its place: a named pipe would be waited for."""
+        return self.folder is not None and Path(path).exists() and not Path(path).is_file()
+
     def _text_of(self, path: str) -> bytes | None:
+        if self._is_odd(path):
+            return b""  # which is no record and no lease
         try:
             return bytes(self._fs.cat_file(path))
         except FileNotFoundError:

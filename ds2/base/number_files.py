@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ds2.base.errors import MissingInput, UserError, first_line
 
 MOST_NUMBERS = 200_000_000
-"""Of a file of scores at most: 1.6 GB where they are read. A packed one of kilobytes may promise any number."""
+"""Of a file of scores at most, 1.6 GB where they are read: a packed one of kilobytes may promise any."""
 
 
 def read_score_file(path: Path, key: str | None = None, *, option: str = "rater") -> NDArray[np.float64]:

@@ -63,7 +63,7 @@ def _run(remote: RemoteStore, words: Sequence[str]) -> None:
 
 
 def _records(remote: RemoteStore, places: Sequence[Place]) -> Iterator[tuple[Place, Record | None]]:
-    """Each with its record; None, and said, where that is damaged: it does not tell what belongs to it."""
+    """Each with its record; None, and said, where that is damaged."""
     with Bar(total=len(places), desc="records", unit="artifact", leave=False) as bar:
         for first in range(0, len(places), _AT_ONCE):
             some = places[first : first + _AT_ONCE]
@@ -76,14 +76,17 @@ def _records(remote: RemoteStore, places: Sequence[Place]) -> Iterator[tuple[Pla
 
 def _left(remote: RemoteStore, place: Place, objects: Collection[str], record: Record | None) -> list[str]:
     """Objects of an artifact that a machine left which died. Without a record it is all of them, if none is
-    young; beside one it is each old one that the record does not name.
+    young; beside one it is each old one that the record does not name; a damaged record goes itself, and what
+    it does not tell of can be pushed again.
     """
     if record is not None:
         named = {RECORD, *(file["sha256"] for file in record["files"].values())}
         others = [name for name in objects if name not in named]
         return [name for name in others if remote.seconds_since(place, name) > _YOUNG]
-    if RECORD in objects or place[0] not in STAGES:  # a damaged one; somebody else's
+    if place[0] not in STAGES:  # somebody else's
         return []
+    if RECORD in objects:
+        return [RECORD] if remote.seconds_since(place, RECORD) > _YOUNG else []
     return [*objects] if all(remote.seconds_since(place, name) > _YOUNG for name in objects) else []
 
 

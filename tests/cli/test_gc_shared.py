@@ -13,6 +13,7 @@ from ds2.artifacts.record import RECORD
 from ds2.artifacts.remote import RemoteStore
 from ds2.artifacts.shared import SharedStore
 from ds2.artifacts.step import Outcome, Status, Step
+from ds2.base.errors import DamagedArtifact
 from ds2.cli.main import run as command
 
 pytest.importorskip("fsspec")
@@ -139,13 +140,32 @@ def test_artifacts_of_other_versions_go_where_their_age_is_named(tmp_path, remot
     assert [folder.exists() for folder in folders] == [False, False, True]
 
 
-def test_a_damaged_record_is_said_and_left(tmp_path, remote, gc):
+def test_a_damaged_record_is_said_and_goes_so_that_it_can_be_pushed_again(tmp_path, remote, gc):
     folder = pushed(tmp_path, remote, make_step())
     (folder / RECORD).write_text("{")
     aged(*folder.iterdir())
-    code, lines = gc("delete")
+    code, lines = gc()
     assert any(f"{RECORD} in {remote.url}/select/{folder.name} is not what was written" in x for x in lines)
     assert (code, len(list(folder.iterdir()))) == (0, 3)
+    gc("delete")
+    assert not (folder / RECORD).exists()
+    store = SharedStore(tmp_path / "machine", remote)
+    assert store.obtain(make_step()).status is Status.reused
+    assert store.settle() == []
+    assert SharedStore(tmp_path / "other", remote).obtain(make_step()).status is Status.fetched
+
+
+@pytest.mark.timeout(60)
+def test_a_named_pipe_in_the_place_of_an_object_is_not_waited_for(tmp_path, remote, gc):
+    folder = pushed(tmp_path, remote, make_step())
+    (file,) = (file for file in folder.iterdir() if file.stat().st_size == 100)
+    for name in (file.name, RECORD):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        other = SharedStore(tmp_path / f"other-{name[:4]}", remote)
+        with pytest.raises(DamagedArtifact, match="is not what was written"):
+            other.obtain(make_step())
+    assert gc("delete")[0] == 0
 
 
 def test_a_push_that_goes_on_while_gc_removes_ends_whole_or_not_at_all(tmp_path, remote, gc, monkeypatch):

@@ -101,12 +101,17 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(interrupted: FinetuneSpec)
 
 
 @pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "rng_state.pth"])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(interrupted: FinetuneSpec, file: str) -> None:
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_named(
+    interrupted: FinetuneSpec, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     damaged = checkpoints.checkpoint_dir(interrupted) / "checkpoint-4" / file
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     assert train(interrupted)["resumed_from_step"] == 2
+    said = capsys.readouterr().err
+    assert "was cut off or is damaged: going on from step 2" in said
+    assert "4" in said.partition("the checkpoint of step ")[2].partition(" was")[0].split(", ")
 
 
 def test_a_run_that_is_asked_to_end_keeps_a_checkpoint_and_continues_to_the_same_weights(
