@@ -78,12 +78,13 @@ def as_markdown(
     lines = [f"# {setting['card']}", ""]
     if toy:
         lines += ["**Toy sizes: this shows that the parts run, and says nothing about speed.**", ""]
-    lines += [f"`python benchmarks/gpu.py{' --toy' if toy else ''}`. {_told(setting)}", ""]
+    lines += [f"`python benchmarks/gpu.py{' --toy' if toy else ''}`. Of the last call: {_told(setting)}", ""]
     for part, figures in results.items():
-        lines += [f"## {part}", "", "| | |", "|---|---:|"]
+        lines += [f"## {part}", ""]
+        lines += [f"Of an earlier call: {_told(machines[part])}.", ""] if machines[part] != setting else []
+        lines += ["| | |", "|---|---:|"]
         lines += [f"| {name} | {_cell(value)} |" for name, value in figures.items()]
         lines += ["", *([REFERENCES[part] + ".", ""] if part in REFERENCES else [])]
-        lines += [f"Of an earlier call: {_told(machines[part])}.", ""] if machines[part] != setting else []
     return "\n".join(lines)
 
 

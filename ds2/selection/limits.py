@@ -118,7 +118,7 @@ def of_flops(training: Training, most: float, *, selecting: float) -> Limit:
     per_token = flops.training(training.parameters, 1) * training.epochs
     least = (per_token * training.lengths).astype(np.float64)
     return Limit(
-        "flops", option, "FLOPs to train on", most - selecting, training.most, least,
+        "training_flops", option, "FLOPs to train on", most - selecting, training.most, least,
         before=selecting, steps=training.total_batch,
     )  # fmt: skip
 

@@ -144,9 +144,9 @@ def test_the_mini_table_compares_raters_and_methods_over_five_seeds():
     ("name", "count"),
     [
         ("ablations", 54),
-        ("curation_on_baselines", 36),
+        ("curation_on_baselines", 42),
         ("data_scaling", 227),
-        ("lima", 42),
+        ("lima", 66),
         ("main_table", 159),
     ],
 )

@@ -80,7 +80,7 @@ def test_limas_pool_has_its_own_rows_and_not_the_papers(store: Path) -> None:
     result = planned("lima", store)
     table = rows(result)
     assert table.loc[("llama_3_1_8b", "lima", ""), "GPU hours a run"] == pytest.approx(1.1)  # 1,030 rows
-    assert table["GPU hours"].sum() < 100
+    assert table["GPU hours"].sum() < 120
     mean = table.loc[("llama_3_1_8b", "ds2 (rank)", "gpt_4o_mini")]
     assert mean["runs"] == 6, "three of 1,000 samples, three of 10,000"
     assert mean["GPU hours a run"] == pytest.approx(mean["GPU hours"] / 6, abs=0.05)

@@ -40,7 +40,7 @@ def test_what_was_spent_stays_below_the_budget_and_comes_near_it(chain, selectio
     assert (paid.selection_flops > 0) == (selection != "random")
     assert paid.all_flops <= MOST
     assert paid.all_flops > 0.9 * MOST  # a step is four samples of 60
-    assert run.stages["finetune"].record["compute"]["flops"] == paid.flops <= counts["flops"]
+    assert run.stages["finetune"].record["compute"]["flops"] == paid.flops <= counts["training_flops"]
 
 
 def test_the_choice_follows_from_the_artifacts_alone(chain) -> None:
@@ -113,6 +113,6 @@ def test_a_budget_beyond_the_pool_says_how_much_of_it_was_used(chain) -> None:
     select = chain("selection=random", "budget.flops=1e13", "until=select").run().stages["select"].record
     counts, (line,) = select["counts"], select["warnings"]
     assert counts["selected"] == 60
-    assert counts["budget_used"] == pytest.approx(counts["flops"] / 1e13)
+    assert counts["budget_used"] == pytest.approx(counts["training_flops"] / 1e13)
     assert "budget.flops=1e13 is more than the pool's 60 samples take" in line
     assert "not matched" in line
