@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 CAPTION = (
     "Costs beside the average, means over seeds. FLOPs: 2 N a token that a model reads, 6 N a token that it "
     "trains on (docs/budgets.md). Selection is all stages before training; its seconds are the wall time on "
-    "the machines that computed them, also where a run reused them; 'and' names what is not known and not in "
-    "it."
+    "the machines that computed them, also where a run reused them; 'without' names what is not known "
+    "and not in it."
 )
 NUMBERS = (
     "samples", "tokens", "responses", "selection_flops", "flops", "all_flops", "selection_seconds",
@@ -152,7 +152,7 @@ def _selection(number: Mapping[str, float | None], unknown: str) -> str:
     if number["samples"] is None:
         return ""  # the base model: nothing is selected
     known = duration(number["selection_seconds"])
-    return f"{known} and {unknown}" if unknown else known
+    return f"{known} without {unknown}" if unknown else known
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,10 @@ def training() -> list[Any]:
         _curve("Learning rate", "learning_rate", "learning rate"),
         _bars("Tokens a second of fine-tuning", ["finetune/tokens_per_second"]),
         _bars("MFU of fine-tuning (listed GPUs)", ["finetune/mfu"]),
+        _bars(
+            "Loss of response tokens before they are cleaned: base, reference",
+            ["tokens/base_loss", "tokens/reference_loss"],
+        ),
     )
 
 

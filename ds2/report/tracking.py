@@ -7,8 +7,8 @@ filters read, with the same names at each service:
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...,
                what a sweep varies, and `cell`, all of these but the seed; `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; STAGE/compute_tokens,
-               STAGE/compute_flops, STAGE/compute_usd, what its models did; cost/seconds, all stages as if
-               none had been cached; cost/flops = cost/selection_flops + cost/training_flops, where they
+               STAGE/compute_flops, STAGE/compute_usd, what its models did; rate/answers_per_second; cost/seconds,
+               all stages as if none had been cached; cost/flops = cost/selection_flops + cost/training_flops, where they
                are known; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
                eval/average, tasks named as in the tables; finetune/loss and
                finetune/learning_rate by finetune/step
@@ -25,7 +25,7 @@ computed run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -108,6 +108,9 @@ class Tracker:
         values[f"{stage.name}/wall_seconds"] = record["wall_seconds"]
         if record["peak_memory_bytes"] is not None:
             values[f"{stage.name}/peak_memory_gib"] = record["peak_memory_bytes"] / 2**30
+        asked = _asked(record["counts"])
+        if asked is not None and record["wall_seconds"] > 0:
+            values[f"{stage.name}/answers_per_second"] = asked / record["wall_seconds"]
         window.metrics(values)
         if record["stage"] == "rate" and record["counts"].get("largest_share", 0) > COLLAPSED:
             window.alert("The rater has collapsed", "\n".join(record["warnings"]))
@@ -245,6 +248,12 @@ def _scores(evaluation: Evaluation) -> dict[str, float]:
         values[f"eval/{names[task]}"] = value
         values[f"eval/{names[task]}_stderr"] = evaluation.result(task).stderr
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _asked(counts: Mapping[str, Any]) -> int | None:
+    """Answers of a rating that were asked for and not found in the log; None of what asks nobody."""
+    answers, replayed = counts.get("answers"), counts.get("replayed")
+    return answers - replayed if isinstance(answers, int) and isinstance(replayed, int) else None
 
 
 def _is_number(value: Any) -> bool:

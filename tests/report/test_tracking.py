@@ -212,12 +212,14 @@ def test_the_outcomes_of_ratings_are_a_table_and_a_collapsed_rater_an_alert(tmp_
     rate = run.stages["rate"]
     outcomes = {"orchard": Counter(parsed=590, repaired=3, unreadable=7)}
     write_report(rate.path, RatingReport(outcomes, models=Counter(m=600), answers=607))
-    rate.record["counts"]["largest_share"] = 0.97
+    rate.record["counts"].update(largest_share=0.97, answers=607, replayed=100)
+    rate.record["wall_seconds"] = 13.0
     rate.record["warnings"].append("THE RATER HAS COLLAPSED")
     assert track(run) == []
     told = inspect(tmp_path / "wandb" / "wandb")
     assert "rate/outcomes._type" in told["logged"]
     assert told["alert"]["title"] == "The rater has collapsed"
+    assert told["summary"]["rate/answers_per_second"] == 39  # 507 were asked for
 
 
 @pytest.mark.parametrize(
