@@ -7,10 +7,10 @@ filters read, with the same names at each service:
     config     rater, selection, curation, curation_k, curation_confidence, budget, base_model, seed, ...,
                what a sweep varies, and `cell`, all of these but the seed; `run`: all of it
     metrics    STAGE/wall_seconds, STAGE/peak_memory_gib and each number counted; STAGE/compute_tokens,
-               STAGE/compute_flops, STAGE/compute_usd, what its models did; rate/answers_per_second; cost/seconds,
-               all stages as if none had been cached; cost/flops = cost/selection_flops + cost/training_flops, where they
-               are known; cost/usd, the raters' answers; eval/TASK, eval/TASK_stderr,
-               eval/average, tasks named as in the tables; finetune/loss and
+               STAGE/compute_flops, STAGE/compute_usd, what its models did; rate/answers_per_second;
+               cost/seconds, all stages as if none had been cached; cost/flops = cost/selection_flops +
+               cost/training_flops, where they are known; cost/usd, the raters' answers;
+               eval/TASK, eval/TASK_stderr, eval/average, tasks named as in the tables; finetune/loss and
                finetune/learning_rate by finetune/step
     summary    verdict, warnings, length/given_spearman, length/order_spearman, length/order_left, ...;
                people/accuracy, people/selected_mean, ... where people scored samples
