@@ -163,11 +163,11 @@ def lengths(size: Size, _: Path) -> Figures:
     first, count = 130, 2 * size.steps
     figures: Figures = {"rows": count, "heads": heads, "width": width}
     seconds(range(100, 104))  # the card's libraries are loaded
-    figures["with cuDNN, ms a row"] = round(1000 * seconds(range(first, first + count)), 2)
+    figures["as torch does it, ms a row"] = round(1000 * seconds(range(first, first + count)), 2)
     figures["the same lengths again"] = round(1000 * seconds(range(first, first + count)), 2)
     with attention_of_any_length():
         seconds(range(100, 104))
-        figures["without, ms a row"] = round(1000 * seconds(range(first, first + count)), 2)
+        figures["without cuDNN, ms a row"] = round(1000 * seconds(range(first, first + count)), 2)
     return figures
 
 
