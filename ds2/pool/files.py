@@ -70,6 +70,8 @@ def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Ite
     if path == STDIN:
         yield _standard_input()
         return
+    if not path.strip():  # which Path takes for the working folder
+        raise UserError("pool.path is empty: name a file, a folder or a pattern")
     root = Path(path).expanduser()
     if root.is_symlink() and not _leads_somewhere(root):
         raise MissingInput(f"pool.path={path} is a link to nothing")

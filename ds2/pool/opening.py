@@ -74,12 +74,10 @@ def open_unpacked(path: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]
                 yield content
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise UserError(f"{path} is not a whole {packed or 'gzip'} file: {error}") from error
-    except PermissionError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except OSError as error:
-        if packed:
+        if packed and error.errno is None:  # the unpacker's, not the system's
             raise UserError(f"{path} is not a whole {packed} file: {error}") from error
-        raise
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _unpacked(raw: IO[bytes], packed: str) -> IO[bytes]:

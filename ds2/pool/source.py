@@ -21,6 +21,7 @@ from ds2.config import FilesPoolConfig, HubPoolConfig, MiniPoolConfig, PoolConfi
 from ds2.pool import hub
 from ds2.pool.columns import Renaming
 from ds2.pool.files import Found, find_files
+from ds2.pool.hashed import HashedFiles
 from ds2.pool.ids import prefixes, short_names
 from ds2.pool.intake import read_pool
 from ds2.pool.opening import Meter
@@ -63,15 +64,18 @@ class PoolSource:
         offline: bool = False,
         progress: bool = False,
         hash_file: Callable[..., str] = file_sha256,
+        trust_times: bool = True,
         sieve: Sieve | None = None,
     ) -> None:
         """`progress` shows a bar while a large pool is hashed or read. `hash_file` gives a file's SHA-256 and
         takes what `file_sha256` takes; one that remembers spares a sweep from reading a large pool again.
+        Without `trust_times` a file is hashed once more when it has been read.
         """
         if isinstance(config, FilesPoolConfig) and str(config.path).startswith(hub.SCHEME):
             config = hub.from_path(config)
         self.config = config
-        self._hash_file = hash_file
+        self._hash_file, self._trust_times = hash_file, trust_times
+        self._hashed = HashedFiles(hash_file, trust_times=trust_times)
         self.num_scores = num_scores
         self.offline = offline
         self.progress = progress
@@ -86,7 +90,7 @@ class PoolSource:
         """The pool without what a sieve leaves out."""
         return PoolSource(
             self.config, num_scores=self.num_scores, offline=self.offline, progress=self.progress,
-            hash_file=self._hash_file, sieve=sieve,
+            hash_file=self._hash_file, trust_times=self._trust_times, sieve=sieve,
         )  # fmt: skip
 
     @property
@@ -105,7 +109,8 @@ class PoolSource:
         """The samples, validated. A process keeps the last pool, so a sweep reads it once.
 
         Raises:
-            UserError: no file, no row, or, under `on_bad_rows=fail`, a bad row (named with file and field).
+            UserError: no file, no row, or, under `on_bad_rows=fail`, a bad row (named with file and field);
+                a file that changed since its fingerprint was taken.
         """
         return _load(self) if self._sieve is None else self._sifted
 
@@ -129,7 +134,7 @@ class PoolSource:
             left_out = {"name", *config.files}
             fields = {key: value for key, value in to_plain(config).items() if key not in left_out}
             content = {
-                name: self._hash_file(Path(getattr(config, name)).expanduser()) for name in config.files
+                name: self._hashed.sha256(Path(getattr(config, name)).expanduser()) for name in config.files
             }
             return {"kind": type(config).__name__} | config.implementation_identity() | fields | content
         if isinstance(config, MiniPoolConfig):
@@ -154,7 +159,7 @@ class PoolSource:
     def _hashes(self) -> Mapping[Path, str]:
         """File -> its SHA-256."""
         with self._meter("hashing", delay=_SLOW) as meter:
-            return {path: self._hash_file(path, meter.add) for path in self.found.files}
+            return {path: self._hashed.sha256(path, meter.add) for path in self.found.files}
 
     @property
     def origins(self) -> Mapping[str, Origin]:
@@ -182,10 +187,14 @@ class PoolSource:
 
         return find_files(self.config.paths, known)
 
+    def refuse_changed(self) -> None:
+        """Raises UserError where a file is no longer what the fingerprint was taken of."""
+        self._hashed.refuse_changed()
+
     @contextmanager
     def _meter(self, doing: str, delay: float = 0.0) -> Iterator[Meter]:
         """A bar over the bytes of the files, where they are many."""
-        total = sum(path.stat().st_size for path in self.found.files)
+        total = sum(map(_size, self.found.files))
         hidden = not self.progress or total < _SHOWN
         name = f"{doing} {self.name}"
         with Bar(desc=name, total=total, unit="B", unit_scale=True, delay=delay, disable=hidden) as bar:
@@ -211,6 +220,13 @@ class PoolSource:
             raise TypeError(f"unknown kind of pool: {type(config).__name__}")
 
 
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # said when it is read
+        return 0
+
+
 def _mini_rows(samples: int, seed: int, num_scores: int, world: World) -> list[dict[str, Any]]:
     from ds2.mini import generate_pool
 
@@ -230,4 +246,5 @@ def _load(source: PoolSource) -> Pool:
     config = source.config if isinstance(source.config, RowsPoolConfig) else RowsPoolConfig(name=source.name)
     prefix = prefixes(map(str, source.found.files))
     pool = read_pool(source.raw_rows(), config, source.name, prefix, source.found.notes)
+    source.refuse_changed()
     return replace(pool, origins=source.origins)

@@ -24,5 +24,6 @@ def pool_of(config: RunConfig, store: ArtifactStore, hashes: ContentHashes | Non
         offline=config.runtime.offline,
         progress=config.runtime.progress,
         hash_file=(hashes or hashes_of(config, store.root)).file,
+        trust_times=config.runtime.trust_times,
     )
     return sifted_pool(config, whole, store)

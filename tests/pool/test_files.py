@@ -299,3 +299,53 @@ def test_a_pipe_that_nothing_writes_to_is_refused_once(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="is a pipe that nothing writes to"):
             piped.fingerprint  # noqa: B018
     assert time.perf_counter() - before < 1.2
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_file_that_changes_after_it_was_hashed_is_refused(tmp_path, trusted):
+    path = shard(tmp_path / "p.jsonl", 1, 2)
+    before = path.stat()
+    changing = PoolSource(FilesPoolConfig(name="", path=str(path)), num_scores=6, trust_times=trusted)
+    known = changing.fingerprint
+    shard(path, 1, 3)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(UserError, match=r"p\.jsonl was changed while it was read: run again"):
+        changing.load()
+    again = source(str(path))
+    assert again.fingerprint != known
+    assert again.load().ids == ["1", "3"]
+    gone = source(str(path))
+    assert gone.found.files == [path]
+    path.unlink()
+    with pytest.raises(UserError, match=r"p\.jsonl cannot be read: No such file"):
+        gone.load()
+
+
+def test_times_that_are_not_trusted_do_not_say_that_a_file_is_the_same(tmp_path, monkeypatch):
+    path = shard(tmp_path / "p.jsonl", 1)
+    monkeypatch.setattr("ds2.pool.hashed.stamp_of", lambda stat: [])
+    for trusted in (True, False):
+        changing = PoolSource(FilesPoolConfig(name="", path=str(path)), num_scores=6, trust_times=trusted)
+        assert changing.fingerprint
+        shard(path, f"other {trusted}")
+        if trusted:
+            assert changing.load().ids == ["other True"]
+        else:
+            with pytest.raises(UserError, match="was changed while it was read"):
+                changing.load()
+
+
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
+    shard(tmp_path / "p.jsonl", 1)
+    monkeypatch.chdir(tmp_path)
+    for path in ("", " ", ["p.jsonl", ""]):
+        with pytest.raises(UserError, match=r"pool\.path is empty"):
+            source(path).load()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="Linux has a file that fails when it is read")
+def test_a_file_that_fails_while_it_is_read_is_one_line(tmp_path):
+    (tmp_path / "p.jsonl").symlink_to("/proc/self/mem")
+    for path in ("/proc/self/mem", str(tmp_path)):
+        with pytest.raises(UserError, match=r"(mem|p\.jsonl) cannot be read: Input/output error"):
+            source(path).load()
