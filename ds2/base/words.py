@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
 NOTHING = "–"
@@ -24,6 +24,13 @@ def quoted(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     said = repr(text[:_SHOWN]) if isinstance(value, str) else text[:_SHOWN]
     return said if len(text) <= _SHOWN else f"{said}... ({len(text):,} characters)"
+
+
+def few(names: Iterable[str], most: int = 12) -> str:
+    """The first of names that may be many or long, as a line holds them: `a, b and 39,998 more`."""
+    listed = list(names)
+    said = (name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..." for name in listed[:most])
+    return ", ".join(said) + (f" and {len(listed) - most:,} more" if len(listed) > most else "")
 
 
 def did_you_mean(given: str, known: Collection[str]) -> str:

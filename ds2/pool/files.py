@@ -24,6 +24,7 @@ from threading import Thread
 from typing import IO, Any
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.words import few
 from ds2.pool.errors import NoRows
 from ds2.pool.reading import JSON, TABLES, endings, read_file
 
@@ -146,15 +147,10 @@ def _in_folder(root: Path, has_shape: Callable[[Any], bool], notes: list[str]) -
         raise UserError(f"pool.path={root}: no file in it holds rows that DS2 reads{why}")
     files, other = _training_split(files, root)
     if other:
-        notes.append(f"{root}: the training split is read, not {_listed(other)}; name a file for another")
+        notes.append(f"{root}: the training split is read, not {few(other, _NAMED)}; name a file for another")
     if passed_over:
-        notes.append(f"{root}: passed over, for they hold no conversations: {_listed(passed_over)}")
+        notes.append(f"{root}: passed over, for they hold no conversations: {few(passed_over, _NAMED)}")
     return files
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from ds2.base.errors import UserError
-from ds2.base.words import quoted
+from ds2.base.words import few, quoted
 from ds2.config import BadRows, DuplicateIds, PoolFormat, RowsPoolConfig, Turns
 from ds2.pool.columns import Renaming
 from ds2.pool.errors import BadRow, Unreadable
@@ -84,10 +84,10 @@ class Tally:
                 "no rater, not trained by finetune.template=tulu"
             )
         if self.turn_fields:
-            names = ", ".join(f"{name} ({count:,})" for name, count in self.turn_fields.items())
+            names = few(f"{name} ({count:,})" for name, count in self.turn_fields.items())
             lines.append(f"fields of turns that are left out: {names}")
         if self.dropped:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.most_common())
+            reasons = few(f"{count} {reason}" for reason, count in self.dropped.most_common())
             keeps = "; pool.on_duplicate_ids=prefix or number keeps those of one id"
             remedy = keeps if DUPLICATE in self.dropped else ""
             lines.append(f"{self.dropped.total()} {BAD_ROWS}: {reasons}{remedy}")
@@ -281,7 +281,7 @@ _REMEDY = "; mend the row, or leave such rows out with pool.on_bad_rows=drop (ds
 
 
 def _why_none(dropped: Mapping[str, int]) -> str:
-    return ": " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items()) if dropped else ""
+    return ": " + few(f"{count:,} {reason}" for reason, count in dropped.items()) if dropped else ""
 
 
 def _half_character(sample: Sample) -> str:
@@ -291,5 +291,5 @@ def _half_character(sample: Sample) -> str:
         try:
             json.dumps([name, value], ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
-            return name.encode("ascii", "backslashreplace").decode()
+            return few([name.encode("ascii", "backslashreplace").decode()])
     return "(row)"

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from ds2.base.errors import UserError
 from ds2.base.json_files import parse_json_line
+from ds2.pool.bounds import MOST_BLANK, MOST_VALUES, TOO_MANY, too_many_values
 from ds2.pool.errors import NoRows, Unreadable
 from ds2.pool.opening import Meter, encoding_of, open_unpacked, utf8_lines
 
@@ -21,8 +22,7 @@ HEAD = 1 << 16
 _HOLDER = re.compile(r"\s*\{\s*\"(?:%s)\"\s*:\s*\[\s*\{" % "|".join(HOLDERS))  # noqa: UP031
 _INDENTED = re.compile(r"\{\s*(\"[^\"]*\"\s*:\s*[\[{]?)?\s*|.*[,\[{]\s*")
 _BLOCK = 1 << 20
-_BLANK = 100_000
-"""More blank lines in a row are no pool: a few bytes, packed, unpack to any number of them."""
+_INK = re.compile(r"[^ \t\r\n\ufeff]")
 
 
 def is_lines(head: bytes) -> bool | None:
@@ -67,8 +67,10 @@ def read_lines(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, 
             while line := lines.readline(max_bytes + 1):
                 number += 1
                 blank = blank + 1 if line.isspace() else 0
-                if blank > _BLANK:
-                    raise UserError(f"{path}, row {number}: {_BLANK:,} blank lines; the file may be damaged")
+                if blank > MOST_BLANK:
+                    raise UserError(
+                        f"{path}, row {number}: {MOST_BLANK:,} blank lines; the file may be damaged"
+                    )
                 if len(line) > max_bytes and not line.endswith(b"\n"):
                     count = len(line) + _skip_line(lines)
                     yield number, Unreadable(f"too long ({count:,} bytes; pool.max_row_bytes={max_bytes})")
@@ -93,6 +95,8 @@ def _skip_line(lines: IO[bytes]) -> int:
 
 
 def _row(line: bytes) -> Any:
+    if too_many_values(line):
+        return Unreadable(TOO_MANY)
     try:
         return parse_json_line(line)
     except ValueError as error:
@@ -126,13 +130,16 @@ class _Stream:
 
     def peek(self) -> str:
         """The next character that is not white space; empty at the end."""
-        while True:
-            while self._at < len(self._text):
-                if self._text[self._at] not in " \t\r\n\ufeff":
-                    return self._text[self._at]
-                self._at += 1
+        blank = 0
+        while (ink := _INK.search(self._text, self._at)) is None:
+            blank += len(self._text) - self._at
+            self._at = len(self._text)
+            if blank > self._max:
+                raise self._fault(f"more blanks than a row may have bytes (pool.max_row_bytes={self._max})")
             if not self._fill():
                 return ""
+        self._at = ink.start()
+        return ink[0]
 
     def _fill(self) -> bool:
         if self._ended:
@@ -149,17 +156,23 @@ class _Stream:
 
     def _value(self) -> Any:
         self.peek()
+        grown = False
         while True:
+            if grown and too_many_values(self._text, self._at):
+                raise self._fault(TOO_MANY)
             try:
                 value, end = self._values.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if self._ended or len(self._text) - self._at > self._max or not self._fill():
                     cut = ": the file is cut" if self._ended and error.pos >= len(self._text.rstrip()) else ""
                     raise self._fault(f"not JSON ({error.msg}){cut}") from error
+                grown = True
                 continue
             except (ValueError, RecursionError) as error:
                 raise self._fault("not JSON (nested too deeply, or a number of too many digits)") from error
             if end < len(self._text) or not self._fill():
+                if end - self._at > MOST_VALUES and too_many_values(self._text, self._at):
+                    raise self._fault(TOO_MANY)
                 self._at = end
                 return value
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 from ds2.base.errors import UserError
+from ds2.base.words import few
 from ds2.pool.samples import PartOfSamples, Sample, StoredSamples
 
 
@@ -94,7 +95,7 @@ class Pool:
         if all(value is None for value in values):
             if any(path in sample.columns or has(sample.columns, parts) for sample in self.samples):
                 raise UserError(f"the column {path} is null in every row of the pool")
-            known = ", ".join(sorted(_paths(self.samples[0].columns))) or "none"
+            known = few(sorted(_paths(self.samples[0].columns))) or "none"
             raise UserError(f"no row of the pool has the column {path}; the first row has: {known}")
         return values
 
@@ -142,7 +143,7 @@ def _rendered(sample: Sample) -> str:
 
 
 def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return few(f"{count:,} {reason}" for reason, count in reasons.items())
 
 
 def walk(value: Any, parts: Sequence[str]) -> Any:

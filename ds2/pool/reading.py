@@ -39,9 +39,9 @@ def read_file(
     with open_unpacked(path) as content:
         head = content.read(HEAD)
     if head.startswith(b"PAR1"):
-        rows = read_parquet(path, meter)
+        rows = read_parquet(path, max_bytes, meter)
     elif head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        rows = read_arrow(path, meter)
+        rows = read_arrow(path, max_bytes, meter)
     elif endings(path.name) in (".csv", ".tsv"):
         rows = read_csv(path, max_bytes, meter)
     else:

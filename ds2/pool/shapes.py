@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ds2.base.words import few
 from ds2.config import PoolFormat
 from ds2.pool.errors import BadRow
 from ds2.pool.fields import Fields
@@ -67,7 +68,7 @@ def read_row(raw: Mapping[str, Any], format: PoolFormat, turns: TurnReader) -> R
             raise BadRow(fields.name(name), "holds media; DS2 reads text", f"{name} in the row")
     shape = _shape(fields) if format is PoolFormat.auto else format
     if shape is None:
-        names = ", ".join(sorted(map(str, raw))) or "none"
+        names = few(sorted(map(str, raw))) or "none"
         raise BadRow(
             "(row)",
             f"has none of the shapes that DS2 reads (docs/pools.md); its fields: {names}; pool.columns names "

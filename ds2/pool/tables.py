@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ds2.base.errors import UserError, first_line
+from ds2.base.words import quoted
+from ds2.pool.bounds import MOST_BLANK, MOST_VALUES, TOO_MANY
 from ds2.pool.errors import Unreadable
 from ds2.pool.opening import BLOCK, LineGuard, Meter, encoding_of, open_unpacked
 
-_ROWS = 1024
-"""Rows of a table made at a time."""
+_ROWS, _FEW = 8192, 16
+"""Rows of a Parquet file read at a time: at most, and at least."""
+_BYTES = 64 * 1024**2
+"""Bytes of a Parquet file's group of rows from which on fewer are read at a time: a few may be most of it."""
 _DELIMITERS = ",;\t|"
 
 
@@ -21,8 +26,8 @@ def read_csv(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, An
     """(line on which it begins, counted from 1; row) of a table with a header; empty cells are null.
 
     Raises:
-        UserError: no header, a name twice in it, a quote that never ends, or another encoding than UTF-8,
-            UTF-16 and UTF-32.
+        UserError: no header, a name twice in it, a quote that never ends, blank lines without end, or another
+            encoding than UTF-8, UTF-16 and UTF-32.
     """
     csv.field_size_limit(max_bytes)
     with open_unpacked(path, meter) as content:
@@ -36,36 +41,54 @@ def read_csv(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, An
 
 
 def _csv_rows(path: Path, text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
-    first = text.readline().rstrip("\r\n")
+    line = text.readline()
+    first = line.rstrip("\r\n")
+    if line and not first:
+        raise UserError(f"{path} begins with a blank line: the header belongs there")
     delimiter = max(_DELIMITERS, key=first.count)
+    if first.count(delimiter) >= MOST_VALUES:
+        raise UserError(f"{path}: its header {TOO_MANY}")
     names = next(csv.reader([first], delimiter=delimiter), [])
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise UserError(f"{path}: its header has the column {twice[0]!r} twice")
+        raise UserError(f"{path}: its header has the column {quoted(twice[0])} twice")
     rows = csv.reader(text, delimiter=delimiter)
-    start = 2
+    start, blank = 2, 0
     try:
         for cells in rows:
+            blank = 0 if any(cells) else blank + 1
+            if blank > MOST_BLANK:
+                raise UserError(f"{path}, row {start}: {MOST_BLANK:,} blank lines; the file may be damaged")
             if len(cells) == len(names):
                 yield start, {name: cell or None for name, cell in zip(names, cells, strict=True)}
-            elif any(cells):
+            elif not blank:
                 yield start, Unreadable(f"has {len(cells)} cells (the header {len(names)})")
             start = rows.line_num + 2
     except csv.Error as error:
         raise UserError(f"{path}, row {start}: not CSV ({error}); a quote may lack its end") from error
 
 
-def read_parquet(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
-    """(row, counted from 1; row) of a Parquet file. Raises UserError where it is none, or cut off."""
+def read_parquet(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, Any]]:
+    """(row, counted from 1; row) of a Parquet file; one that takes more than `max_bytes` is `Unreadable`.
+
+    Raises:
+        UserError: it is none, cut off, or has a column twice.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from ds2.pool.table_rows import refuse_twice, rows_of
+
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True)
+        schema = table.schema_arrow
+        refuse_twice(path, schema)
+        if names := _dictionaries(table.metadata):
+            table = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=names)
         count, size = max(table.metadata.num_rows, 1), path.stat().st_size
         number = 0
-        for batch in table.iter_batches(batch_size=_ROWS):
-            for row in batch.to_pylist():
+        for batch in table.iter_batches(batch_size=_rows_at_once(table.metadata)):
+            for row in rows_of(batch, schema, max_bytes):
                 number += 1
                 yield number, row
             meter.add(size * len(batch) // count)
@@ -73,18 +96,47 @@ def read_parquet(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
         raise UserError(f"{path} is not a Parquet file, or cut or damaged: {first_line(error)}") from error
 
 
-def read_arrow(path: Path, meter: Meter) -> Iterator[tuple[int, Any]]:
-    """(row, counted from 1; row) of an Arrow stream or file. Raises UserError where it is none, or cut."""
+def _dictionaries(metadata: Any) -> list[str]:
+    """The columns of texts that have dictionaries, to be read as such: written out, each row has its own copy
+    of a text that the file holds once.
+    """
+    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(metadata.num_columns))
+    names = (
+        column.path_in_schema
+        for column in columns
+        if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page
+    )
+    return list(dict.fromkeys(names))
+
+
+def _rows_at_once(metadata: Any) -> int:
+    """Fewer rows, the larger the file's groups of them are."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    largest = max((group.total_byte_size for group in groups), default=0)
+    return max(_FEW, min(_ROWS, _ROWS * _BYTES // max(largest, 1)))
+
+
+def read_arrow(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, Any]]:
+    """(row, counted from 1; row) of an Arrow stream or file; one that takes more than `max_bytes` is
+    `Unreadable`.
+
+    Raises:
+        UserError: it is none, cut off, or has a column twice.
+    """
     import pyarrow as pa
+
+    from ds2.pool.table_rows import refuse_twice, rows_of
 
     try:
         with pa.memory_map(str(path)) as source:
             number = 0
             for batch in _batches(source):
-                for at in range(0, len(batch), _ROWS):
-                    for row in batch.slice(at, _ROWS).to_pylist():
-                        number += 1
-                        yield number, row
+                refuse_twice(path, batch.schema)
+                batch.validate(full=True)
+                for row in rows_of(batch, batch.schema, max_bytes):
+                    number += 1
+                    yield number, row
                 meter.add(batch.nbytes)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not an Arrow file, or cut or damaged: {first_line(error)}") from error

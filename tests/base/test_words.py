@@ -64,3 +64,9 @@ def test_what_commands_a_terminal_is_spelt_out():
 def test_a_long_value_is_quoted_by_its_beginning():
     assert words.quoted("a\n") == "'a\\n'"
     assert words.quoted("x" * 1_000_000) == f"'{'x' * 80}'... (1,000,000 characters)"
+
+
+def test_of_many_names_the_first_are_said():
+    assert words.few(["a", "b"]) == "a, b"
+    assert words.few(map(str, range(40_000)), 3) == "0, 1, 2 and 39,997 more"
+    assert words.few(["x" * 1_000_000]) == f"{'x' * 80}..."

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from ds2.base.errors import UserError
 from ds2.config import BadRows
+from ds2.pool import bounds
+from ds2.pool.reading import read_file
 
 U, A = {"role": "user", "content": "why?"}, {"role": "assistant", "content": "because"}
 
@@ -93,6 +95,7 @@ LINES: dict[str, bytes] = {
     "an output of a list": b'{"instruction": "a", "output": [[]]}',
     "messages as broken JSON text": row(messages="[{'role':"),
     "a line of 2 MB": row(x="x" * (2 << 20)),
+    "40,000 fields of no shape": json.dumps(dict.fromkeys(map(str, range(40_000)))).encode(),
 }  # fmt: skip
 """A line that is no row, between two that are."""
 
@@ -113,6 +116,7 @@ KEPT: dict[str, bytes] = {
     "an id of 100,000 letters": row(id="x" * 100_000),
     "1,000 turns": turns(*[U, A] * 500),
     "line ends of Unicode": turns(U | {"content": "a\u2028b\u0085c\x0cd"}, A),
+    "100,000 values, and brackets in texts": row(x=[0] * 100_000, y='[{,\\"' * 50_000),
     "50 lists deep": row(x=json.loads("[" * 50 + "]" * 50)),
 }
 """A line that is odd and a row all the same."""
@@ -131,6 +135,13 @@ def table(write: Any) -> bytes:
 def arrow(rows: pa.Table, out: io.BytesIO) -> None:
     with pa.ipc.new_file(out, rows.schema) as writer:
         writer.write_table(rows)
+
+
+def twice(write: Any) -> bytes:
+    columns = [pa.array([text] * 3) for text in ("a", "b", "c")]
+    out = io.BytesIO()
+    write(pa.Table.from_arrays(columns, names=["question", "question", "answer"]), out)
+    return out.getvalue()
 
 
 def packed_in(kind: Any) -> bytes:
@@ -173,6 +184,8 @@ FILES: dict[str, tuple[str, bytes]] = {
     "Arrow cut": ("p.arrow", ARROW[:-40]),
     "Arrow's first bytes": ("p.arrow", b"ARROW1\x00\x00"),
     "Arrow of a schema longer than it": ("p.arrow", b"\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\x00" * 40),
+    "Parquet with a column twice": ("p.parquet", twice(pq.write_table)),
+    "Arrow with a column twice": ("p.arrow", twice(arrow)),
     "a text that is called Parquet": ("p.parquet", TEXT),
     "CSV without a row": ("p.csv", b"question,answer\n"),
     "CSV of no header that is known": ("p.csv", b"x,y\n1,2\n"),
@@ -180,12 +193,18 @@ FILES: dict[str, tuple[str, bytes]] = {
     "CSV with a quote that never ends": ("p.csv", b'question,answer\n"a,b\n' + b"c,d\n" * 600_000),
     "CSV of Latin-1": ("p.csv", "question,answer\nfür,ja\n".encode("latin-1")),
     "CSV of a line of 2 MB": ("p.csv", b"question,answer\n" + b"a" * (2 << 20)),
+    "CSV of 200,000 blank lines": ("p.csv", b"question,answer\n" + b"\n" * 200_000 + b"a,b\n"),
+    "CSV of 200,000 lines of commas": ("p.csv", b"question,answer\n" + b",,\n" * 200_000 + b"a,b\n"),
+    "CSV of a blank header": ("p.csv", b"\n" * 200_000),
+    "CSV of 2 million columns": ("p.csv", b",".join([b""] * 2_000_000)),
     "CSV of NUL": ("p.csv", b"\x00" * 100),
     "a list that is cut": ("p.json", b"[" + GOOD[0] + b"," + GOOD[1][:-4]),
     "a list of nothing": ("p.json", b"[]"),
     "a list of numbers": ("p.json", b"[1, 2, 3]"),
     "a list without commas": ("p.json", b"[" + GOOD[0] + b"\n" + GOOD[1] + b"]"),
     "100,000 lists": ("p.json", b"[" * 100_000),
+    "a list of 3 million values in a row": ("p.json", b"[{\"x\": [" + b"[]," * 3_000_000 + b"1]}]"),
+    "a list after 8 MB of blanks": ("p.json.gz", gzip.compress(b"[" + b" " * (8 << 20) + b"1]")),
     "an object that holds no list": ("p.json", b'{"data":\n {"rows": 1}\n}'),
     "an object cut before its list": ("p.json", b'{\n "version": 1,\n'),
     "a zip archive that climbs out": ("p.jsonl", packed_in(zipfile)),
@@ -202,6 +221,27 @@ FILES: dict[str, tuple[str, bytes]] = {
     "8 MB of blanks in 8 KB": ("p.jsonl.gz", gzip.compress(b" " * (8 << 20))),
 }  # fmt: skip
 """A file of which nothing is read."""
+
+
+DATES = pa.array([0, 2**31 - 1, 0], pa.date32())
+COLUMNS: dict[str, pa.Array] = {
+    "a date of the year 5,881,580": DATES,
+    "such a date in a list": pa.ListArray.from_arrays([0, 1, 2, 3], DATES),
+    "bytes that are no UTF-8": pa.array([b"a", b"\xff", b"b"]).view(pa.string()),
+    "a text of 2 MB": pa.array(["", "x" * (2 << 20), ""]),
+    "2 MB of texts": pa.array([[], [{"a": "x" * (1 << 19)}] * 4, []]),
+    "a dictionary's text of 2 MB": pa.array(["", "x" * (2 << 20), ""]).dictionary_encode(),
+    "a map to a text of 2 MB": pa.array(
+        [[], [("a", "x" * (2 << 20))], []], pa.map_(pa.string(), pa.string())
+    ),
+    "2 million numbers": pa.array([[], [0] * 2_000_000, []], pa.list_(pa.int8())),
+    "2 million nulls": pa.array([[], [None] * 2_000_000, []], pa.large_list(pa.null())),
+}
+"""A column of a table, of three rows of which the second is none."""
+OF_ARROW: dict[str, pa.Array] = {
+    "a text of 2 MB, viewed": pa.array(["", "x" * (2 << 20), ""], pa.string_view()),
+    "a list of 2 million, viewed": pa.array([[], [0] * 2_000_000, []], pa.list_view(pa.int8())),
+}
 
 
 def refusal(path: Path, bad_rows: BadRows) -> str:
@@ -237,6 +277,67 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, kind):
     for bad_rows in BadRows:
         assert name in refusal(path, bad_rows) or "the pool p has no usable row" in refusal(path, bad_rows)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def write_table(path: Path, column: pa.Array) -> Path:
+    rows = pa.Table.from_pydict({"question": ["a"] * 3, "answer": ["b"] * 3, "x": column})
+    if path.suffix == ".parquet":
+        pq.write_table(rows, path)
+    else:
+        with path.open("wb") as out:
+            arrow(rows, out)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        *((f"p.{kind}", column) for kind in ("parquet", "arrow") for column in COLUMNS),
+        *(("p.arrow", column) for column in OF_ARROW),
+    ],
+)
+def test_a_tables_damaged_row_is_left_out_or_named(tmp_path, name, column):
+    path = write_table(tmp_path / name, (COLUMNS | OF_ARROW)[column])
+    if column == "bytes that are no UTF-8" and name == "p.arrow":
+        assert name in refusal(path, BadRows.drop)  # what Arrow itself takes for damage
+        return
+    assert read_pool(path) == 2
+    assert f"{path}, row 2" in refusal(path, BadRows.fail)
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.arrow"])
+def test_an_unknown_time_zone_is_a_bad_row(tmp_path, name):
+    path = write_table(tmp_path / name, pa.array([5] * 3, pa.timestamp("s", tz="No/Where")))
+    assert "holds a value that cannot be read" in refusal(path, BadRows.drop)
+
+
+@pytest.mark.parametrize("name", ["p.parquet", "p.arrow"])
+def test_a_text_that_many_rows_name_is_held_once_at_a_time(tmp_path, name):
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["x" * (4 << 20)]))
+    columns = {"question": ["a"] * 1000, "answer": ["b"] * 1000, "x": column}
+    rows, path = pa.Table.from_pydict(columns), tmp_path / name
+    with path.open("wb") as out:
+        pq.write_table(rows, out, store_schema=False) if name == "p.parquet" else arrow(rows, out)
+    before = pa.default_memory_pool().max_memory()
+    assert "1,000 too long" in refusal(path, BadRows.drop)
+    assert sum(1 for _ in zip(read_file(path), range(20), strict=False)) == 20
+    assert pa.default_memory_pool().max_memory() < max(before, 256 << 20)
+
+
+def test_a_message_names_a_few_of_many_columns(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join([",".join(map(str, range(40_000))), ",".join("a" * 40_000)]))
+    assert "its fields: 0, 1, 10, 100" in refusal(path, BadRows.fail)
+
+
+def test_too_many_values_are_told_from_brackets_in_texts():
+    most = bounds.MOST_VALUES
+    for wrap in (str, str.encode):
+        assert bounds.too_many_values(wrap('{"x": [' + "0," * (most + 1) + "0]}"))
+        assert not bounds.too_many_values(wrap('{"x": "' + "0," * (most + 1) + '\\""}'))
+        assert not bounds.too_many_values(wrap('["x"] ' + "0," * (most + 1)))
+        assert not bounds.too_many_values(wrap('["' + r"\"" * (most + 1)))
+        assert not bounds.too_many_values(wrap('"' + "[" * (most + 1)))
 
 
 @settings(deadline=None, max_examples=150)

@@ -246,6 +246,28 @@ def test_a_bomb_of_one_line_is_one_bad_row(tmp_path):
     assert bad.message == "too long (20,971,520 bytes; pool.max_row_bytes=4194304)"
 
 
+LISTS = b'{"x": [' + b"[]," * 600_000 + b"1]}"
+
+
+def test_a_row_of_too_many_values_is_a_bad_row_and_not_made(tmp_path):
+    (tmp_path / "p.jsonl").write_bytes(b'{"a": 1}\n' + LISTS + b'\n{"a": 2}\n')
+    tracemalloc.start()
+    first, bad, last = rows(tmp_path / "p.jsonl")
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (first, last) == ({"a": 1}, {"a": 2})
+    assert bad.message == "holds too many values (more than 1,000,000)"
+    assert used < 30 << 20
+
+
+@pytest.mark.parametrize("before", [0, 400_000, 1_000_000])
+def test_a_list_with_a_row_of_too_many_values_is_refused_by_row(tmp_path, before):
+    first = json.dumps({"a": "x" * before}).encode()
+    (tmp_path / "p.json").write_bytes(b"[" + first + b"," + LISTS + b"]")
+    with pytest.raises(UserError, match=r"p\.json, row 2: holds too many values"):
+        rows(tmp_path / "p.json")
+
+
 def test_a_flipped_byte_of_a_parquet_file_is_a_refusal_by_name_or_a_row(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
