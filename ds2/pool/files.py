@@ -8,8 +8,6 @@ taken.
 from __future__ import annotations
 
 import atexit
-import glob
-import json
 import os
 import re
 import shutil
@@ -26,6 +24,7 @@ from typing import IO, Any
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.words import few
 from ds2.pool.errors import NoRows
+from ds2.pool.folders import files_below, matching
 from ds2.pool.reading import JSON, TABLES, endings, read_file
 
 STDIN = "-"
@@ -88,16 +87,15 @@ def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Ite
     elif root.exists():
         raise UserError(f"pool.path={path} is a device or a socket: no file, folder or pipe")
     else:
-        # Not Path.glob: the pattern may be absolute.
-        matching = sorted(glob.glob(str(root), recursive=True))  # noqa: PTH207
-        for match in map(Path, matching):
+        found = matching(root)
+        for match in found:
             if match.is_dir():
                 yield from () if "**" in path else _in_folder(match, has_shape, notes)
             elif reason := _no_file(match):
                 raise UserError(f"pool.path={path}: {match} is {reason}")
             else:
                 yield match
-        if not matching:
+        if not found:
             scheme = "://" in path and not path.startswith("file://")
             hint = "; DS2 reads files and hf://ORG/NAME" if scheme else ""
             raise MissingInput(f"pool.path={path}: no such file or folder, and no file matches it{hint}")
@@ -114,7 +112,7 @@ def _leads_somewhere(link: Path) -> bool:
 def _no_file(path: Path) -> str | None:
     """What stands where a file of rows is expected; None: a file."""
     if not _leads_somewhere(path):
-        return "a link to nothing"
+        return "a link to nothing" if path.is_symlink() else "not there"
     return None if path.is_file() else "a pipe, device or socket, not a file"
 
 
@@ -135,7 +133,7 @@ def _from_pipe(path: Path, _inode: int) -> Path | None:
 def _in_folder(root: Path, has_shape: Callable[[Any], bool], notes: list[str]) -> list[Path]:
     files, passed_over = [], []
     reasons: list[str] = []
-    for file in _walk(root, notes):
+    for file in files_below(root, notes):
         reason = _why_not(file, has_shape)
         if reason is None:
             files.append(file)
@@ -151,40 +149,6 @@ def _in_folder(root: Path, has_shape: Callable[[Any], bool], notes: list[str]) -
     if passed_over:
         notes.append(f"{root}: passed over, for they hold no conversations: {few(passed_over, _NAMED)}")
     return files
-
-
-def _walk(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """Every file below a folder that is not hidden, sorted; those of `datasets.save_to_disk` in its order."""
-    state, splits = folder / "state.json", folder / "dataset_dict.json"
-    if splits.is_file():
-        names = _saved(splits, "splits")
-        chosen = "train" if "train" in names else next(iter(names), "")
-        others = ", ".join(name for name in names if name != chosen)
-        if others:
-            notes.append(f"{folder}: the split {chosen} is read, not {others}; name its folder for another")
-        yield from _walk(folder / chosen, notes)
-        return
-    if state.is_file() and (folder / "dataset_info.json").is_file():
-        yield from (folder / file["filename"] for file in _saved(state, "_data_files"))
-        return
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
-            continue  # a link to a folder that it lies in
-        if path.is_dir():
-            yield from _walk(path, notes)
-        else:
-            yield path
-
-
-def _saved(file: Path, key: str) -> list[Any]:
-    """A list in one of the files that `datasets.save_to_disk` leaves."""
-    try:
-        listed: list[Any] = json.loads(file.read_text(encoding="utf-8"))[key]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is not as datasets.save_to_disk leaves it ({error})") from error
-    return listed
 
 
 def _why_not(file: Path, has_shape: Callable[[Any], bool]) -> str | None:

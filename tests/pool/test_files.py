@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from helpers.row_shapes import A, U
 from ds2.base.errors import MissingInput, UserError
 from ds2.config import DuplicateIds, FilesPoolConfig
 from ds2.pool import PoolSource, files
+from ds2.pool.folders import matching
 from ds2.pool.hub import from_path
 from ds2.pool.pool import Origin
 
@@ -92,6 +94,60 @@ def test_links_into_themselves_and_broken_notes_of_datasets_are_no_tracebacks(tm
     assert source(str(tmp_path)).load().ids == ["1"]
     (tmp_path / "dataset_dict.json").write_text("{oops")
     with pytest.raises(UserError, match="is not as datasets.save_to_disk leaves it"):
+        source(str(tmp_path)).load()
+
+
+def test_folders_that_link_to_each_other_are_read_once(tmp_path):
+    for one, other in (("d", "e"), ("e", "d")):
+        shard(tmp_path / one / "x.jsonl", one)
+        for i in range(6):
+            (tmp_path / one / f"l{i}").symlink_to(tmp_path / other)
+    assert source(str(tmp_path / "d")).load().ids == ["e", "d"]
+    for pattern in ("d/**/*.jsonl", "d/**", "d/**/x.jsonl"):
+        assert sorted(source(str(tmp_path / pattern)).load().ids) == ["d", "e"]
+
+
+def test_a_pattern_names_what_glob_finds(tmp_path, monkeypatch):
+    for name in ("a.jsonl", "b/a.jsonl", "b/[x]/c/a.jsonl", "b/c/d.txt", ".h/a.jsonl", "b/.a.jsonl"):
+        shard(tmp_path / name, name)
+    monkeypatch.chdir(tmp_path)
+    patterns = ("**/*.jsonl", "**", "b/**/a.jsonl", "**/c/**/*", "*/**", "?/*.jsonl", "**/**", "x/**", "[*")
+    for pattern in (*patterns, *(str(tmp_path / pattern) for pattern in patterns)):
+        found = {Path(name) for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+        assert [p for p in matching(Path(pattern)) if p.is_file()] == sorted(filter(Path.is_file, found))
+
+
+SPLITS = (
+    *("[]", '["."]', '[".."]', '[""]', "[5]", "null", "5", '"train"', '["a/b"]', '["/tmp"]', "[[1]]"),
+    *('["a\\u0000"]', '["\\ud83d"]'),
+)
+DATA_FILES = (
+    *('["x"]', "null", "[]", '[{"filename": 5}]', '[{"filename": null}]', "[{}]"),
+    *(f'[{{"filename": "{name}"}}]' for name in ("/etc/x.jsonl", "../x.jsonl", "a\\u0000b.arrow")),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("dataset_dict.json", f'{{"splits": {splits}}}') for splits in SPLITS),
+        *(("state.json", f'{{"_data_files": {files}}}') for files in DATA_FILES),
+        *((name, text) for name in ("dataset_dict.json", "state.json") for text in ("[" * 100_000, "[]", "")),
+    ],
+)
+def test_notes_of_datasets_of_another_shape_are_one_line(tmp_path, name, content):
+    shard(tmp_path / "a" / "x.jsonl", 1)
+    (tmp_path / "a" / "dataset_info.json").write_text("{}")
+    (tmp_path / "a" / name).write_text(content)
+    with pytest.raises(UserError, match=f"{name} is not as datasets.save_to_disk leaves it") as refused:
+        source(str(tmp_path)).load()
+    assert len(refused.value.lines) == 1
+
+
+def test_what_notes_of_datasets_name_and_is_not_there_is_named(tmp_path):
+    (tmp_path / "dataset_info.json").write_text("{}")
+    (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "nowhere.arrow"}]}')
+    with pytest.raises(UserError, match=r"nowhere\.arrow is not there"):
         source(str(tmp_path)).load()
 
 
