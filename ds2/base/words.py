@@ -19,6 +19,15 @@ def printable(text: str) -> str:
     return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written: names of files, and what is typed, may hold bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def quoted(value: object) -> str:
     """A value as a message quotes it: its beginning where it is long."""
     text = value if isinstance(value, str) else repr(value)

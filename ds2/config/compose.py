@@ -29,7 +29,7 @@ from ds2.config.hydra_errors import explain, yaml_faults
 from ds2.config.narrowing import launches
 from ds2.config.numbers import number_problems
 from ds2.config.panel import with_members
-from ds2.config.paths import resolve_paths
+from ds2.config.paths import refuse_not_utf8, resolve_paths
 from ds2.config.rating import PanelRaterConfig
 from ds2.config.run import PathsConfig, RunConfig
 from ds2.config.schemas import near_key
@@ -195,9 +195,12 @@ def _other_hydra_aside() -> Iterator[None]:
 
 def to_config(cfg: DictConfig) -> RunConfig:
     """Dataclasses of a composed configuration, those of a panel's raters among them, with paths resolved.
-    Raises UserError: a value is missing, is a secret, a number is none, or what is wrong with a panel.
+    Raises UserError: a value is missing, is a secret or no UTF-8, a number is none, or what is wrong with a
+    panel.
     """
-    return resolve_paths(as_written(cfg))
+    config = resolve_paths(as_written(cfg))
+    refuse_not_utf8(config)
+    return config
 
 
 def as_written(cfg: DictConfig) -> RunConfig:

@@ -11,7 +11,10 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from ds2.base.dataclass_json import to_plain
+from ds2.base.errors import UserError, refuse
 from ds2.base.paths import resolved, resolved_files, resolved_name
+from ds2.base.words import is_utf8, printable
 from ds2.config.base import FILES, NAME_OR_PATH, NAMES_OR_PATHS, PATH, SCHEMAS, Extensible
 from ds2.config.run import RunConfig
 
@@ -19,18 +22,21 @@ T = TypeVar("T")
 
 
 def resolve_all(configs: Sequence[RunConfig]) -> list[RunConfig]:
-    """`resolve_paths` of each; groups that several of them share are resolved once."""
+    """`resolve_paths` of each; groups that several of them share are resolved once. Raises UserError for what
+    is no UTF-8.
+    """
     known: dict[int, Any] = {}
 
-    def resolve(group: Any) -> Any:
+    def resolve(name: str, group: Any) -> Any:
         if id(group) not in known:
             known[id(group)] = resolve_paths(group)
+            refuse_not_utf8(known[id(group)], name)
         return known[id(group)]
 
     names = [field.name for field in fields(RunConfig)]
     groups = ({name: getattr(config, name) for name in names} for config in configs)
     return [
-        RunConfig(**{name: resolve(v) if is_dataclass(v) else v for name, v in each.items()})
+        RunConfig(**{name: resolve(name, v) if is_dataclass(v) else v for name, v in each.items()})
         for each in groups
     ]
 
@@ -53,6 +59,22 @@ def resolve_paths(config: T) -> T:
         elif isinstance(value, list) and value and all(map(is_dataclass, value)):  # a panel's raters
             changes[field.name] = [resolve_paths(each) for each in value]
     return replace(config, **changes)  # type: ignore[type-var]
+
+
+def refuse_not_utf8(config: Any, key: str = "") -> None:
+    """Raises UserError where a value, or the name of a file, is no UTF-8, which a record could not hold."""
+    refuse([UserError(line) for line in _not_utf8(to_plain(config), key)])
+
+
+def _not_utf8(value: Any, key: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _not_utf8(each, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _not_utf8(each, key)
+    elif isinstance(value, str) and not is_utf8(value):
+        yield f"{printable(key)}={printable(value)} is not UTF-8, in which records are written"
 
 
 def _resolved_names(value: Any) -> Any:

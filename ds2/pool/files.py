@@ -22,7 +22,7 @@ from threading import Thread
 from typing import IO, Any
 
 from ds2.base.errors import MissingInput, UserError
-from ds2.base.words import few
+from ds2.base.words import few, is_utf8, printable
 from ds2.pool.errors import NoRows
 from ds2.pool.folders import files_below, matching
 from ds2.pool.reading import JSON, TABLES, endings, read_file
@@ -63,7 +63,12 @@ def find_files(paths: Iterable[str], has_shape: Callable[[Any], bool]) -> Found:
             raise UserError(f"pool.path={path} cannot be read: {error.strerror or error}") from error
     if not files:
         raise UserError("pool.path names no file")
-    return Found(list(files), notes)
+    for name in map(str, files):
+        if not is_utf8(name):
+            raise UserError(
+                f"{printable(name)}: its name is not UTF-8, in which records are written; rename it"
+            )
+    return Found(list(files), list(map(printable, notes)))
 
 
 def _named(path: str, has_shape: Callable[[Any], bool], notes: list[str]) -> Iterator[Path]:

@@ -242,3 +242,10 @@ def test_what_only_looks_like_a_secret_passes(given):
 
 def test_a_known_key_may_be_added():
     assert compose(["++seed=7"]).seed == 7
+
+
+@pytest.mark.parametrize("key", ["pool.name", "pool.path", "paths.artifacts"])
+def test_what_is_no_utf8_is_one_line_with_its_key(key):
+    with pytest.raises(UserError, match=rf"{key}=\S*a\\udcff is not UTF-8, in which records") as refused:
+        compose(["pool=jsonl", "pool.path=p.jsonl", f"{key}='a\udcff'"])
+    assert str(refused.value).isprintable()

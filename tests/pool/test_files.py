@@ -405,3 +405,16 @@ def test_a_file_that_fails_while_it_is_read_is_one_line(tmp_path):
     for path in ("/proc/self/mem", str(tmp_path)):
         with pytest.raises(UserError, match=r"(mem|p\.jsonl) cannot be read: Input/output error"):
             source(path).load()
+
+
+def test_a_file_whose_name_is_no_utf8_is_refused_and_another_is_passed_over(tmp_path):
+    shard(tmp_path / "a.jsonl", 1)
+    (tmp_path / "b\udcff.txt").write_text("x")
+    pool = source(str(tmp_path)).load()
+    assert pool.ids == ["1"]
+    assert r"passed over, for they hold no conversations: b\udcff.txt" in pool.warnings[0]
+    bad = shard(tmp_path / "c\udcff.jsonl", 2)
+    for path in (tmp_path, bad, tmp_path / "c*"):
+        with pytest.raises(UserError, match=r"c\\udcff\.jsonl: its name is not UTF-8") as refused:
+            source(str(path)).load()
+        assert str(refused.value).isprintable()
