@@ -142,7 +142,7 @@ class FilesPoolConfig(RowsPoolConfig):
     `-`: standard input. JSON Lines, JSON, CSV, TSV, Parquet or Arrow, packed or not (gz, zst, xz, bz2).
     """
     max_row_bytes: int = 64 * 1024**2
-    """A longer line is a bad row; so no broken file fills the memory."""
+    """A longer line, or a row of a table that takes more, is bad; so no broken file fills the memory."""
 
     @property
     def paths(self) -> list[str]:

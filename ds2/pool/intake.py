@@ -3,6 +3,7 @@
 A row is bad, and refused or left out (`pool.on_bad_rows`), where it
 
     cannot be read: no JSON, no object, half a character (a lone surrogate), more than `pool.max_row_bytes`
+        or `MOST_VALUES`, a value that Python does not know
     has no known shape, an unknown role, a turn without text, or content that is no text
     has an empty user turn, no user turn (plain text aside), or no assistant turn after a user's
     has no answer that is to be trained (`weight: 0` throughout)
