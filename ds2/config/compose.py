@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from itertools import chain
@@ -14,7 +14,9 @@ import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
@@ -22,7 +24,15 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from ds2.base.dataclass_json import to_plain
 from ds2.base.errors import UserError, refuse
 from ds2.base.paths import project_root
-from ds2.base.secrets import holds_secret, secret_option, secrets_in
+from ds2.base.secrets import (
+    environment_secrets,
+    holds_secret,
+    masked,
+    secret_option,
+    secrets_in,
+    value_holds_secret,
+    variables_in,
+)
 from ds2.base.words import did_you_mean
 from ds2.config import plugins
 from ds2.config.hydra_errors import explain, yaml_faults
@@ -108,14 +118,51 @@ def _refuse_secrets(override: str) -> None:
     meant = None if option is None else near_key(option)
     if meant is not None:  # what it was given is not repeated: the slip may be in a secret's name
         raise UserError(f"{option}: no such key (did you mean {meant}?)")
-    key = override.partition("=")[0] if option is None and holds_secret(override) else option
-    if key is not None:
-        raise _holds_secret(key.lstrip("+~"))
+    key = override.partition("=")[0].lstrip("+~")
+    values = _values(override)
+    if (
+        option is not None
+        or holds_secret(override)
+        or any(value_holds_secret(key, value) for value in values)
+    ):
+        raise _holds_secret(option or key)
+    for value, variable in environment_secrets().items():
+        if any(value in text for text in (override, *values)):
+            raise _holds_secret(key, variable)
 
 
-def _holds_secret(key: str) -> UserError:
+def _values(override: str) -> list[str]:
+    """The texts that an override gives, without the quotes of Hydra's grammar."""
+    given = override.partition("=")[2]
+    if not any(sign in given for sign in "'\"[{(,"):
+        return [given]
+    try:
+        read = OverridesParser.create().parse_override(override)
+        value = list(read.sweep_iterator()) if read.is_choice_sweep() else read.value()
+    except HydraException:  # which is said where it is composed
+        return [given]
+    return list(_plain_texts(value))
+
+
+def _plain_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, QuotedString | str):
+        yield value if isinstance(value, str) else value.text
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _plain_texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _plain_texts(one)
+
+
+def _holds_secret(key: str, variable: str | None = None) -> UserError:
+    of = (
+        "a key, an address with a password or a query"
+        if variable is None
+        else f"here the value of {variable}"
+    )
     return UserError(
-        f"{key}: no option takes a secret (a key, an address with a password or a query), for options are "
+        f"{masked(key)}: no option takes a secret ({of}), for options are "
         "written into records; a key belongs into the environment (OPENAI_API_KEY, HF_TOKEN, WANDB_API_KEY)"
     )
 
@@ -131,8 +178,14 @@ def admit_launcher(overrides: Sequence[str]) -> None:
 
 def refuse_secrets(cfg: DictConfig) -> None:
     """Raise UserError where a composed configuration has a secret, of whatever YAML; Hydra's part too."""
-    for key in secrets_in(OmegaConf.to_container(cfg, resolve=False)):
-        raise _holds_secret(key)
+    refuse(_secrets(OmegaConf.to_container(cfg, resolve=False))[:1])
+
+
+def _secrets(values: Any) -> list[UserError]:
+    """One for each secret of nested values, of whatever shape, or known from the environment."""
+    shaped = dict.fromkeys(secrets_in(values))
+    known = {key: variable for key, variable in variables_in(values) if key not in shaped}
+    return [*map(_holds_secret, shaped), *(_holds_secret(key, variable) for key, variable in known.items())]
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
@@ -216,7 +269,7 @@ def as_written(cfg: DictConfig) -> RunConfig:
     if isinstance(config.rater, PanelRaterConfig):
         config = replace(config, rater=with_members(config.rater, cfg))
     refuse([UserError(line) for line in number_problems(config)])
-    refuse([_holds_secret(key) for key in secrets_in(to_plain(config))])  # also what the environment gave
+    refuse(_secrets(to_plain(config)))  # also what the environment gave
     return config
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ds2.base.secrets import holds_secret, masked, secret_option, secrets_in
+from ds2.base.secrets import holds_secret, masked, secret_option, secrets_in, variables_in
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,19 @@ def test_an_option_that_names_a_secret_is_told_and_masked(typed, written):
         ("+hydra.job.env_set={A: 1, HF_TOKEN: hf_1}", "+hydra.job.env_set={A: 1, HF_TOKEN: ***}"),
         ("+x={a: {'api_key':'a b'}}", "+x={a: {'api_key':***}}"),
         ("error: rater.api_key=sk-1 cannot be read", "error: rater.api_key=*** cannot be read"),
+        ("paths.store=//user:pa55@host:1/v1", "paths.store=//***@host:1/v1"),
+        ("paths.store=s3:\\\\user:pa55@host/v1", "paths.store=s3:\\\\***@host/v1"),
+        ('x="http://user:pa\'55@host/v1"', 'x="http://***@host/v1"'),
+        ("x='http://user:pa\\'55@host/v1'", "x='http://***@host/v1'"),
+        ("x=http://pa'55@host/v1", "x=http://***@host/v1"),
+        ("x=user:pa55@127.0.0.1:1/v1", "x=***@127.0.0.1:1/v1"),
+        ("pool.path=[a,'user:pa55@host.org/x.jsonl']", "pool.path=[a,'***@host.org/x.jsonl']"),
+        ("rater.base_url=user:pa55@gpu", "rater.base_url=***@gpu"),
+        ("rater.base_url=http:/user:pa55@gpu", "rater.base_url=***@gpu"),
+        ("x=http://user:99/pa55@host/v1", "x=http://***@host/v1"),
+        ("x=http://127.0.0.1:1/v1#key=pa55", "x=http://127.0.0.1:1/v1#***"),
+        ("x=127.0.0.1:1/v1?key=pa55", "x=127.0.0.1:1/v1?***"),
+        ("no server at user:pa55@host:1/v1", "no server at ***@host:1/v1"),
     ],
 )
 def test_a_secret_within_a_text_is_told_and_masked(typed, written):
@@ -69,6 +82,13 @@ def test_a_secret_within_a_text_is_told_and_masked(typed, written):
         "hydra.launcher.setup=['export OPENAI_API_KEY=$MINE','module load cuda']",
         "x=[HF_TOKEN]", "OPENAI_API_KEY: not set, or http://a:1 is down", "x={api_key: null}",
         "rater.api_key: no option takes a secret", "tracking.mode=${oc.env:WANDB_MODE,offline}",
+        "embedder.by=${oc.env:BY,token}", "rater.model=llama3:8b@sha256:abcdef", "rater.model=org/m:tag@v1.0",
+        "rater.base_url=http://gpu:8000/v1/llama@main", "rater.base_url=http://gpu.org:8000/v1/llama@main/2",
+        "pool.path=a:b@c.jsonl", "pool.path=C:/me@work/x.jsonl", "tracking.uri=/home/me@work/mlruns",
+        "rater.base_url=https://host/v1#part", "pool.path=data/year=2024/part-?.jsonl", "pool.path=a#b.jsonl",
+        "x=git@github.com:org/repo.git", "rater.name=deadbeefdeadbeef",
+        "paths.artifacts=/tmp/a:me@host.org/x",
+        "12:30:45 me@host.org said", "write to mailto:me@host.org", "engine.address=10.0.0.1:6379",
     ],
 )  # fmt: skip
 def test_what_holds_no_secret_stays_as_it_is(typed):
@@ -86,8 +106,39 @@ def test_secrets_of_nested_values_are_found_by_key_and_by_text():
     assert list(secrets_in(values)) == ["a.api_key", "b.c", "d"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["${oc.env:'HF_TOKEN'}", '${oc.env:"MY_SECRET_TOKEN"}', "x${oc.env: ${oc.decode:'OPENAI_API_KEY'}}"],
+)
+def test_a_secret_variable_that_is_looked_up_is_told_however_its_name_is_written(text):
+    assert holds_secret(text)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://me:my pa\"55, it's@host/v1", "https://my key@host", " s3://K:a b@x"]
+)
+def test_a_password_of_a_whole_value_may_hold_anything(value):
+    assert list(secrets_in({"a": {"b": value}})) == ["a.b"]
+
+
+def test_the_value_of_a_secret_variable_is_known_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "pa55-pa55\n")
+    monkeypatch.setenv("HF_TOKEN", "short")
+    monkeypatch.setenv("HOME_OF_ALL", "in-the-open")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
+    values = {"a": [{"b": "x pa55-pa55 y"}], "c": f"short, in-the-open, {tmp_path}", "d": {"pa55-pa55": 1}}
+    assert list(variables_in(values)) == [("a.b", "OPENAI_API_KEY"), ("d.pa55-pa55", "OPENAI_API_KEY")]
+    assert masked("+foo=pa55-pa55") == "+foo=***"
+    assert masked(f"x={tmp_path}") == f"x={tmp_path}"
+
+
 def test_long_texts_are_read_in_a_moment():
     began = time.monotonic()
-    for text in ("a" * 200_000, "a_" * 100_000, "://" * 50_000, "http://a:" * 5_000, "{token:" * 5_000):
+    texts = (
+        "a" * 200_000, "a_" * 100_000, "://" * 50_000, "http://a:" * 5_000, "{token:" * 5_000, "=a-" * 70_000,
+        "a:b@" * 50_000, "http://a:9/" * 5_000, "url=" * 50_000, "a.b" * 70_000, "'a'" * 70_000,
+        ",a:b" * 10_000,
+    )  # fmt: skip
+    for text in texts:
         masked(text)
     assert time.monotonic() - began < 5

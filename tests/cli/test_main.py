@@ -39,6 +39,32 @@ def test_a_run_prints_each_stage_with_its_state_and_exits_with_0(arguments, caps
     assert sorted(p.name for p in Path().iterdir()) == ["artifacts", "planted.jsonl"]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *(["rater=openai_compatible", "rater.model=m", f"rater.base_url={url}"] for url in (
+            "//user:planted-1@127.0.0.1:9/v1", "http://user:planted-1'x@127.0.0.1:9/v1",
+            "user:planted-1@127.0.0.1:9/v1", "http:\\\\user:planted-1@host/v1",
+            "http://user:99/planted-1@host/v1", "http://127.0.0.1:9/v1#key=planted-1",
+            "'http://user:planted-1'x@host/v1",
+        )),
+        ["+foo=planted-1"],
+        ["pool.name=planted-1"],
+        ["pool.name=${oc.env:'OPENAI_API_KEY'}"],
+        ["pool.name='${oc.env:${oc.env:ELSEWHERE}}'"],
+    ],
+)  # fmt: skip
+def test_a_secret_is_neither_kept_nor_said(arguments, typed, monkeypatch, capfd):
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-1")
+    monkeypatch.setenv("ELSEWHERE", "OPENAI_API_KEY")
+    assert cli.run([*arguments, *typed]) == 2
+    captured = capfd.readouterr()
+    assert "planted-1" not in captured.out + captured.err
+    assert len(captured.err.splitlines()) == 1
+    kept = [path for path in Path().rglob("*") if path.is_file() and path.name != "planted.jsonl"]
+    assert not [path for path in kept if "planted-1" in str(path) or b"planted-1" in path.read_bytes()]
+
+
 def test_a_part_of_the_chain_ends_with_what_it_left_and_what_to_do_next(arguments, capsys):
     assert cli.run([*arguments, "rater=truth"]) == 0
     said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)

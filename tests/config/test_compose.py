@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
 from ds2.config import CurationMethod, ModelConfig, RunConfig
-from ds2.config.compose import admit_launcher, compose
+from ds2.config.compose import admit, admit_launcher, compose
 from ds2.config.hydra_errors import explain
 from ds2.config.stages import check
 from ds2.config.sweep import load_sweep
@@ -164,6 +164,12 @@ def test_presets_set_the_curation_that_they_presume(selection):
         ("+hydra.job.env_set={HF_TOKEN: pw}", r"hydra\.job\.env_set: no option takes a secret"),
         ("hydra.launcher.setup=['export MY_KEY=pw']", r"hydra\.launcher\.setup: no option takes a secret"),
         ("rater.name=${oc.env:HF_TOKEN,pw}", r"rater\.name: no option takes a secret"),
+        ("rater.base_url=//user:pw@127.0.0.1:1/v1", r"rater\.base_url: no option takes a secret"),
+        ('rater.base_url="http://user:a\',pw b@host/v1"', r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url='user:pw@127.0.0.1:1/v1'", r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url='http:\\\\user:pw@host/v1'", r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url=http://user:99/pw@host/v1", r"rater\.base_url: no option takes a secret"),
+        ("rater.base_url='http://host/v1#key=pw'", r"rater\.base_url: no option takes a secret"),
     ],
 )
 def test_an_added_key_is_refused_like_a_typo_and_a_secret_is_not_repeated(given, message):
@@ -231,9 +237,36 @@ def test_a_secret_that_the_environment_would_put_into_an_option_is_refused(monke
 @pytest.mark.parametrize(
     "given",
     [
+        "rater.name=planted-key-1", "rater.name='a planted-key-1 b'", "+foo=planted-key-1",
+        "rater.name=choice(a,planted-key-1)", "+planted-key-1=1", "+foo={planted-key-1: 1}",
+    ],
+)  # fmt: skip
+def test_the_value_of_a_secret_variable_is_refused_where_it_is_typed(given, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "planted-key-1\n")
+    with pytest.raises(
+        UserError, match=r"no option takes a secret \(here the value of MY_API_KEY\)"
+    ) as refusal:
+        admit([given])
+    assert "planted" not in str(refusal.value)
+
+
+def test_the_value_of_a_secret_variable_is_refused_however_it_came_into_an_option(monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "planted-key-1")
+    monkeypatch.setenv("OTHER", "MY_API_KEY")
+    with pytest.raises(
+        UserError, match=r"^rater\.name: no option .*\(here the value of MY_API_KEY\)"
+    ) as refusal:
+        compose(["rater=truth", "rater.name='${oc.env:${oc.env:OTHER}}'"])
+    assert "planted" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
         "paths.store=s3://bucket/path", "paths.store=abfs://container@account.dfs.core.windows.net/x",
         "pool.path='C:\\me@work\\x.jsonl'", "rater.model=org/name@v1",
-        "rater.base_url='http://[::1]:8000/v1'", "rater.name='is it good? (see http://a.b)'",
+        "rater.base_url='http://[::1]:8000/v1'", "rater.model='llama3:8b@sha256:ab'",
+        "rater.name='is it good? (see http://a.b)'",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_secret_passes(given):

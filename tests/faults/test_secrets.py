@@ -87,6 +87,12 @@ TYPED = [
     "hydra.launcher.setup=['export OPENAI_API_KEY=planted-typed']",
     "+hydra.job.env_set={HF_TOKEN: planted-typed}",
     "rater.name={a: s3://AKIA:planted-typed@bucket/x",
+    "rater.base_url=//someone:planted-typed@127.0.0.1:9/v1",
+    "rater.base_url=http://someone:planted-typed'x@127.0.0.1:9/v1",
+    "rater.base_url=someone:planted-typed@127.0.0.1:9/v1",
+    "rater.base_url=http:\\\\someone:planted-typed@127.0.0.1:9/v1",
+    "rater.base_url=http://someone:99/planted-typed@host/v1",
+    "rater.base_url=http://127.0.0.1:9/v1#key=planted-typed",
 ]
 
 

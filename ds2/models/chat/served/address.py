@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 from ds2.base.errors import UserError
+from ds2.base.secrets import masked, value_holds_secret
 
 _VARIABLE = "OPENAI_BASE_URL"
 
@@ -39,10 +40,12 @@ def check_address(base_url: str | None, group: str) -> None:
             usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
         except ValueError:  # a bad port, or half an IPv6 address
             raise UserError(f"{option} is no address of a server: give http://host:port/v1") from None
-        if address.username or address.password or address.query:
+        if address.username or address.password or address.query or value_holds_secret(option, text):
             raise UserError(
                 f"{option} must hold no user name, password or query: it is written into records; a key "
                 "belongs into the environment"
             )
         if not usable:
-            raise UserError(f"{option}={text} is no address of a server: give http://host:port/v1")
+            raise UserError(
+                f"{masked(f'{option}={text}')} is no address of a server: give http://host:port/v1"
+            )
