@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -91,11 +92,17 @@ def find_subset(store: ArtifactStore, text: str) -> tuple[Path, Record]:
     return found[0], record
 
 
-def new_folder(text: str) -> Path:
-    """A folder to write to. Raises UserError where it holds something."""
+def new_folder(text: str, option: str = "--out") -> Path:
+    """A folder to write to. Raises UserError where it holds something, is a file, a pipe or a device, or
+    cannot be looked at.
+    """
     folder = Path(resolved(text))
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(f"--out {text} is there already: name a new folder, or empty it")
+    try:
+        free = not any(folder.iterdir()) if folder.is_dir() else not os.path.lexists(folder)
+    except OSError as error:
+        raise UserError(f"{option} {text}: {error.strerror or error}") from error
+    if not free:
+        raise UserError(f"{option} {text} is there already: name a new folder, or empty it")
     return folder
 
 

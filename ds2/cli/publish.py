@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     name = given.to.removeprefix(_HUB) if online else Path(resolved(given.to)).name
     if online and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise UserError(f"--to {given.to}: the hub's names are hf://ORG/NAME")
-    target = None if online else new_folder(given.to)
+    target = None if online else new_folder(given.to, "--to")
     subset, _ = find_subset(open_store(artifacts_root(as_they_stand(overrides))), given.subset)
     with tempfile.TemporaryDirectory() as temporary:
         folder = target if target is not None and given.yes else Path(temporary)

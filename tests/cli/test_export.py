@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from helpers.exported import KINDS, SKIPPED, finished_subset, rows
@@ -40,6 +42,34 @@ def test_an_export_goes_where_it_is_told_and_never_over_what_is_there(subset, tm
     assert (out / "trl" / "train.parquet").is_file()
     with pytest.raises(UserError, match="is there already"):
         run([str(subset), "--to", "trl", "--out", str(out)])
+
+
+@pytest.mark.parametrize("command", ["export", "publish"])
+@pytest.mark.parametrize(
+    "kind", ["a pipe", "a device", "a link to nothing", "a file", "below a file", "long"]
+)
+def test_where_no_folder_can_be_is_one_line_and_stays_as_it_is(subset, tmp_path, capsys, command, kind):
+    out = tmp_path / "out"
+    match kind:
+        case "a pipe":
+            os.mkfifo(out)
+        case "a device":
+            out = Path(os.devnull)
+        case "a link to nothing":
+            out.symlink_to(tmp_path / "nothing")
+        case "a file":
+            out.write_text("mine")
+        case "below a file":
+            out.write_text("mine")
+            out = out / "below"
+        case "long":
+            out = tmp_path / ("x" * 300)
+    before = sorted(tmp_path.iterdir())
+    where = ["--to", "openai", "--out"] if command == "export" else ["--licence", "mit", "--yes", "--to"]
+    assert ds2([command, str(subset), *where, str(out), f"paths.artifacts={tmp_path}/artifacts"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(out.parent) in line
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["new folder", "empty folder"])
