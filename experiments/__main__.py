@@ -202,6 +202,8 @@ def _parse(name: str, arguments: list[str]) -> argparse.Namespace:
     given, rest = parser.parse_known_args(arguments)
     if given.out is not None and "=" in given.out.name:
         raise UserError(f"--out takes a folder, not {given.out}")
+    if given.export is not None and "=" in Path(given.export[1]).name:
+        raise UserError(f"--export takes a queue and a folder, not {given.export[1]}")
     for argument in rest:
         if argument.startswith("-") or "=" not in argument:
             raise UserError(f"{argument} is neither an option of python -m experiments nor key=value")

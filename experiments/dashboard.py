@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -23,12 +24,16 @@ from ds2.base.errors import UserError
 from ds2.base.paths import writing
 from ds2.report.table_rows import task_names
 
+_OVERRIDE = re.compile(r"[+~]*[\w@.-]+=")
+"""How `key=value` begins, as the other commands take it."""
+
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
     """The `dashboard` subcommand.
 
     Raises:
-        UserError: the extra is not installed, the evaluation is unknown, or W&B refuses.
+        UserError: the extra is not installed, the evaluation is unknown, W&B refuses, or an override stands
+            where a folder or file belongs.
     """
     parser = argparse.ArgumentParser(
         prog="python -m experiments dashboard", description=__doc__,
@@ -50,6 +55,11 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> None:
         "--dry", nargs="?", const="artifacts/dashboard", metavar="FOLDER", help="write JSON, save nothing"
     )
     given = parser.parse_args(arguments)
+    override = next((text for text in (given.dry, *given.held_out) if text and _OVERRIDE.match(text)), None)
+    if override is not None:
+        raise UserError(
+            f"{override}: the dashboard command takes no key=value; for a folder of that name: ./{override}"
+        )
     if find_spec("wandb_workspaces") is None:
         raise UserError("dashboards need the package wandb_workspaces: pip install 'ds2[dashboards]'")
     from experiments import dashboard_pages

@@ -48,6 +48,14 @@ def spec(tmp_path_factory) -> dict[str, dict]:
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("workspace", "report")}
 
 
+@pytest.mark.parametrize("given", [["--dry"], ["--held-out"], ["--dry", "out", "--held-out", "a.jsonl"]])
+def test_an_override_is_not_taken_for_a_folder_or_a_file(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^paths\.artifacts=x: the dashboard command takes no key=value"):
+        dashboard.main(["--entity", "e", "--project", "p", *given, "paths.artifacts=x"])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict[str, Any]:
     """What two real offline runs of the tiny chain logged, read back by W&B's own tool: one has what a
