@@ -42,13 +42,23 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is no regular file, larger than `MOST_BYTES`, or what `parse_json` refuses.
     """
+    return parse_json(read_bytes(path, MOST_BYTES))
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A file's content, whoever wrote it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or larger than `most`.
+    """
     with open(path, "rb", opener=_at_once) as file:  # which Path.open does not take
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is no regular file")
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{path} is larger than {MOST_BYTES:,} bytes")
-    return parse_json(content)
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} is larger than {most:,} bytes")
+    return content
 
 
 def _at_once(path: str, flags: int) -> int:

@@ -34,7 +34,7 @@ from ds2.base.secrets import (
     variables_in,
 )
 from ds2.base.words import did_you_mean
-from ds2.config import plugins
+from ds2.config import outside, plugins
 from ds2.config.hydra_errors import explain, yaml_faults
 from ds2.config.narrowing import launches
 from ds2.config.numbers import number_problems
@@ -58,6 +58,7 @@ class PluginFolders(SearchPathPlugin):  # type: ignore[misc]
 
 
 Plugins.instance().register(PluginFolders)
+outside.look_first()
 
 
 def paths_of(overrides: Sequence[str]) -> PathsConfig:
@@ -222,9 +223,9 @@ def compose(overrides: Sequence[str]) -> RunConfig:
 def composed(overrides: Sequence[str]) -> DictConfig:
     """What Hydra makes of these overrides, interpolations unresolved."""
     admit(overrides)
-    outside = (Path(name.removeprefix("file://")) for name in plugins.search_folders(overrides))
+    named = (Path(name.removeprefix("file://")) for name in plugins.search_folders(overrides))
     with (
-        yaml_faults(chain(plugins.conf_folders().values(), outside)),
+        yaml_faults(chain(plugins.conf_folders().values(), named)),
         _other_hydra_aside(),
         hydra.initialize_config_dir(str(project_root() / "conf"), version_base="1.3"),
     ):

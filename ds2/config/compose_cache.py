@@ -208,7 +208,7 @@ def _content(used: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, tupl
     named = [(str(file.relative_to(root)), file) for root in roots for file in sorted(root.rglob("*.yaml"))]
     named += [(file.name, file) for file in sorted(Path(ds2.config.__file__).parent.glob("*.py"))]
     named += [("/".join(file.parts[-3:]), file) for file in sorted(plugins.sources(used))]
-    texts = [[name, file.read_text(encoding="utf-8")] for name, file in named]
+    texts = [[name, file.read_text("utf-8", "replace")] for name, file in named if file.is_file()]
     variables = sorted({name for *_, text in texts for name in _VARIABLE.findall(text)})
     hashed = fingerprint([texts, version("hydra-core"), version("omegaconf")])
     return hashed, tuple(variables)

@@ -17,9 +17,11 @@ from typing import Any, get_type_hints
 import yaml
 
 from ds2.base.errors import UserError
+from ds2.base.yaml_files import check_yaml
 from ds2.config import plugins
 from ds2.config.base import MISSING as MANDATORY
 from ds2.config.base import SCHEMAS
+from ds2.config.hydra_errors import yaml_faults
 from ds2.config.run import RunConfig
 
 
@@ -83,7 +85,9 @@ def describe_fields(schema: type[Any], prefix: str = "") -> Iterator[FieldDescri
 
 
 def _choice(conf: Path, group: str, name: str, package: str) -> ChoiceDescription:
-    text = (conf / group / f"{name}.yaml").read_text(encoding="utf-8")
+    file = conf / group / f"{name}.yaml"
+    check_yaml(file)
+    text = file.read_text(encoding="utf-8")
     head: list[str] = []
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -91,7 +95,8 @@ def _choice(conf: Path, group: str, name: str, package: str) -> ChoiceDescriptio
         if not line.startswith("# @package"):  # Hydra's
             head.append(line.removeprefix("#").strip())
     command = head.pop(0) if head and head[0].startswith(("ds2", "python")) else ""
-    values = yaml.safe_load(text) or {}
+    with yaml_faults(iter(())):
+        values = yaml.safe_load(text) or {}
     bases = [base for base in values.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
     return ChoiceDescription(
         name, package, command, " ".join(" ".join(head).split()), _schema(conf, group, bases), values

@@ -43,7 +43,7 @@ def yaml_faults(folders: Iterator[Path]) -> Iterator[None]:
     except yaml.reader.ReaderError as error:
         raise UserError(f"{error.name}: no YAML ({error.reason})") from error
     except UnicodeDecodeError as error:
-        files = (file for folder in folders for file in sorted(folder.rglob("*.yaml")))
+        files = (file for folder in folders for file in sorted(folder.rglob("*.yaml")) if file.is_file())
         name = next((str(file) for file in files if not _is_utf8(file)), "a choice's file")
         raise UserError(f"{name}: no YAML (not UTF-8)") from error
     except RecursionError as error:

@@ -15,6 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
+from ds2.base.yaml_files import check_yaml
+from ds2.config.hydra_errors import yaml_faults
 from ds2.config.narrowing import Extra, key_of_override, launches, read_extra
 from ds2.config.plugins import conf_folders, search_folders
 from ds2.config.search import PREFIX, Search
@@ -157,7 +159,9 @@ def load_sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
         raise UserError(f"sweep={name} is unknown; there are: {', '.join(sorted(files))}")
     path = files[name]
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
+        check_yaml(path)
+        with yaml_faults(iter(())):
+            merged = OmegaConf.merge(OmegaConf.structured(Sweep(name=name)), OmegaConf.load(path))
         sweep = cast(Sweep, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from error

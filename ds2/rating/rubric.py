@@ -25,6 +25,7 @@ import yaml
 
 from ds2.base.errors import UserError
 from ds2.base.hashes import canonical_json
+from ds2.base.yaml_files import check_yaml
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _TAKEN = frozenset({"id", "row", "source", "score", "rating", "outcome"})
@@ -92,6 +93,7 @@ def rubric_of(path: str | None) -> Rubric:
         return PAPER
     try:
         stamp = Path(path).stat().st_mtime_ns
+        check_yaml(Path(path), f"rater.prompt={path}")
     except OSError as error:
         raise UserError(f"rater.prompt={path} cannot be read: {error.strerror}") from error
     return _read(path, stamp)

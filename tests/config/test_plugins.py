@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ds2.base.errors import UserError
 from ds2.base.paths import project_root
+from ds2.cli import main as cli
 from ds2.config import plugins
 from ds2.config.base import SCHEMAS
 from ds2.config.compose import compose
@@ -341,7 +342,14 @@ ODD_YAML = {
     "a choice that is not there": (b"defaults: [nothing]", "nothing"),
     "a list": (b"- a\n- b", "."),
     "a number": (b"7", "."),
-    "an alias of itself": (b"a: &a [*a]", "."),
+    "an alias of itself": (b"a: &a [*a]", r"odd.yaml, line 1: \*a names nothing that stands before it"),
+    "an alias bomb": (
+        b"a: &a0 x\n"
+        + b"".join(b"b%d: &a%d [%s]\n" % (n, n + 1, b",".join([b"*a%d" % n] * 9)) for n in range(7)),
+        r"odd.yaml, line \d: more than 20,000 values",
+    ),
+    "a number of 5,000 digits": (b"name: odd\nk: " + b"9" * 5000, r"odd.yaml, line 2: a number of more than"),
+    "nested without end": (b"name: odd\nk: " + b"[" * 5000, r"odd.yaml, line 2: nested more than"),
     "a target": (b"defaults: [simulated_rater_schema, _self_]\nname: odd\n_target_: os.system\n", "_target_"),
 }
 
@@ -354,6 +362,40 @@ def test_a_choice_that_is_damaged_is_refused_in_a_line(in_process, kind):
         compose(["plugins=[my_pkg]", "rater=odd", "pool=jsonl", "pool.path=x", "until=select"])
     assert re.search(message, explain(refused.value)), explain(refused.value)
     assert not Path("evil").exists()
+
+
+@pytest.mark.parametrize(
+    "kind", ["an alias bomb", "a number of 5,000 digits", "nested without end", "no YAML"]
+)
+@pytest.mark.parametrize(
+    ("group", "asked"),
+    [
+        ("rater", ["rater=odd", "plan=true"]),
+        ("rater", ["rater=odd,truth", "plan=true", "-m"]),
+        ("sweep", ["sweep=odd"]),
+        ("rater", ["sweep=demo", "rater=odd", "plan=true"]),
+    ],
+)
+def test_a_hostile_choice_of_a_folder_is_one_line_of_every_command(
+    kind, group, asked, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    content, message = ODD_YAML[kind]
+    (tmp_path / "conf" / group).mkdir(parents=True)
+    (tmp_path / "conf" / group / "odd.yaml").write_bytes(content)
+    assert cli.run([*asked, "--config-dir=conf", "tracking=none"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(message, line), line
+
+
+def test_a_pipe_in_a_folder_of_choices_is_not_waited_for(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "sweep").mkdir(parents=True)
+    os.mkfifo(tmp_path / "conf" / "sweep" / "odd.yaml")
+    assert cli.run(["sweep=odd", "--config-dir=conf"]) == 2
+    assert cli.run(["pool=mini", "seed=1,2", "-m", "--config-dir=conf", "rater=odd"]) == 2
+    for line, message in zip(capfd.readouterr().err.splitlines(), ["odd.yaml", "rater=odd"], strict=True):
+        assert message in line
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -117,7 +117,8 @@ WRONG = {
     "criteria: {good: x}\nexamples: [{messages: [], ratings: {}}]": "example 1: messages are a list",
     "criteria: {good: x}\nexamples: [{messages: [{role: user, content: q}], ratings: {good: 11}}]": "within",
     "criteria: {good: x}\nexamples: [{messages: [{role: user, content: q}], ratings: {bad: 1}}]": "name good",
-    "criteria: [": "is no YAML",
+    "criteria: [": "line 1: no YAML",
+    "criteria: &a [*a]": "line 1: .*names nothing that stands before it",
 }
 
 
