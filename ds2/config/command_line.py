@@ -125,7 +125,7 @@ def as_they_stand(overrides: Sequence[str], *, many: bool = False) -> list[str]:
         many: `a,b` sweeps, as in a multirun.
 
     Raises:
-        UserError: no quotes make it readable.
+        UserError: no quotes make it readable, or it is beyond what Python reads.
     """
     keys = path_keys()
     overrides = modern(overrides)
@@ -193,8 +193,14 @@ def _quoted(text: str) -> str:
 
 
 def _read(override: str) -> Override | None:
-    """The override as Hydra's grammar reads it; None where it cannot."""
+    """The override as Hydra's grammar reads it; None where it cannot. Raises UserError for a value beyond
+    what Python reads.
+    """
     try:
         return OverridesParser.create().parse_override(override)
     except HydraException:
         return None
+    except (RecursionError, ValueError) as error:
+        deep = isinstance(error, RecursionError)
+        what = "nested too deeply" if deep else "a number of more than 4,300 digits"
+        raise UserError(f"{override.partition('=')[0]}: {what}") from error

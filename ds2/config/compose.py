@@ -140,7 +140,7 @@ def _values(override: str) -> list[str]:
     try:
         read = OverridesParser.create().parse_override(override)
         value = list(read.sweep_iterator()) if read.is_choice_sweep() else read.value()
-    except HydraException:  # which is said where it is composed
+    except (HydraException, ValueError, RecursionError):  # which is said where it is composed
         return [given]
     return list(_plain_texts(value))
 

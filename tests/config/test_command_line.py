@@ -86,3 +86,16 @@ def test_no_choice_of_a_group_is_refused_in_a_line_and_no_experiment_is_none():
     assert parse(["rater.name=null"]).overrides == ["rater.name=null"]
     with pytest.raises(UserError, match="rater=null: choose one; `ds2 list choices rater` names them"):
         parse(["rater=null"])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("9" * 5000, "a number of more than 4,300 digits"),
+        (f"[{'9' * 5000}]", "a number of more than 4,300 digits"),
+        ("[" * 2000 + "]" * 2000, "nested too deeply"),
+    ],
+)
+def test_a_value_beyond_what_python_reads_is_a_short_line(value, said):
+    with pytest.raises(UserError, match=f"^seed: {said}$"):
+        parse([f"seed={value}"])
