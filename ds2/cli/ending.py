@@ -18,13 +18,21 @@ from ds2.base.paths import shown
 from ds2.base.words import NOTHING, duration, size
 from ds2.cli import console
 from ds2.config.command_line import as_typed
+from ds2.config.compose import compose
+from ds2.config.pool import MiniPoolConfig
 from ds2.config.run import RunConfig
 from ds2.config.selection import ExportForm
+from ds2.config.stages import counts_tokens
+from ds2.config.training import MiniModelConfig
 from ds2.report import facts
 from ds2.report.people import people_say
 from ds2.runs.job_files import Job
 
 _SOURCES_SHOWN = 4
+_MINIATURE = "mini"
+"""The recipe and the evaluation that stand where none is chosen."""
+_UNTRAINED = ("finetune=none", "finetune.enabled=false")
+"""What kept a run from training."""
 _COLOURS = {"done": "green", "running": "yellow"}
 
 
@@ -75,19 +83,37 @@ def next_command(config: RunConfig, given: Sequence[str], run: RunResult) -> str
     """What goes on from here; None where the chain is whole."""
     if "finetune" in run.stages or config.selection.strategy == "base":
         return None
-    given = [as_typed(override) for override in given]
+    given = [o for o in given if not o.startswith("until=")]
     if "select" not in run.stages:
-        return shlex.join(["ds2", *(o for o in given if not o.startswith("until=")), "until=select"])
-    given = [o for o in given if not o.startswith("until=") and o != "finetune=none"]
-    if any(o.startswith(("model=", "model.")) for o in given):  # which the selection may have counted with
-        chosen = ("finetune=paper", "eval=none")
-        train = [o for o in chosen if not any(g.startswith(o[: o.index("=") + 1]) for g in given)]
-        return shlex.join(["ds2", *given, *train])
-    train = ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"]
-    left_out = ("finetune=", "finetune.", "eval=", "eval.")
-    read_for_the_pool = ("eval.data_",) if config.pool.sifts else ()  # where its evaluation questions are
-    kept = (o for o in given if not o.startswith(left_out) or o.startswith(read_for_the_pool))
-    return shlex.join(["ds2", *kept, *train])
+        return _command([*given, "until=select"])
+    given = [o for o in given if o not in _UNTRAINED]
+    return _command([*given, *_left_to_choose(compose(given), given)])
+
+
+def _command(overrides: Sequence[str]) -> str:
+    return shlex.join(["ds2", *map(as_typed, overrides)])
+
+
+def _left_to_choose(config: RunConfig, given: Sequence[str]) -> list[str]:
+    """Base model, recipe and evaluation, where nobody chose one and the miniature's would train on a pool
+    that they are not for. None where the selection counted with them: with others it would be another one.
+    """
+    if isinstance(config.pool, MiniPoolConfig) or counts_tokens(config):
+        return []
+    model, finetune, evaluation = config.model, config.finetune, config.eval
+    left = {
+        "model": (isinstance(model, MiniModelConfig), ["model=local", "model.path=FOLDER"]),
+        "finetune": (finetune.name == _MINIATURE or not finetune.enabled, ["finetune=paper"]),
+        "eval": (evaluation.name == _MINIATURE, ["eval=none"]),
+    }
+    # `eval.data_...` says where the questions are that the pool is compared with
+    typed = [o for o in given if not o.startswith("eval.data_")]
+    return [
+        each
+        for group, (default, advice) in left.items()
+        if default and not any(o.startswith((f"{group}=", f"{group}.")) for o in typed)
+        for each in advice
+    ]
 
 
 def evaluation_table(evaluation: StageResult) -> Table:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -17,6 +18,8 @@ from omegaconf import DictConfig
 from ds2.base.version import VERSION
 from ds2.cli import app, ending
 from ds2.cli import main as cli
+from ds2.config.command_line import as_typed
+from ds2.config.compose import compose
 
 
 @pytest.fixture
@@ -83,6 +86,37 @@ def test_a_part_of_the_chain_ends_with_what_it_left_and_what_to_do_next(argument
         "finetune=paper", "eval=none"]  # fmt: skip
     assert cli.run([*arguments, "until=rate"]) == 0
     assert "until=select" in capsys.readouterr().out
+    own = [*without, "rater=truth", "finetune.epochs=8", "finetune.max_steps=null", "finetune=small"]
+    assert cli.run([o for o in own if o != "finetune=none"]) == 0
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next: "))
+    assert shlex.split(said)[-6:] == ["finetune.epochs=8", "finetune.max_steps=null", "finetune=small",
+        "model=local", "model.path=FOLDER", "eval=none"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        (["experiment=mini"], []),
+        (["experiment=paper"], []),
+        (["experiment=small_real"], []),
+        (["finetune=none"], []),
+        (
+            ["pool=jsonl", "pool.path=p.jsonl"],
+            ["model=local", "model.path=FOLDER", "finetune=paper", "eval=none"],
+        ),
+        (["pool=jsonl", "pool.path=p.jsonl", "budget.flops=1e11", "finetune.epochs=8"], []),
+        (["pool=jsonl", "pool.path=p.jsonl", "model=tiny", "finetune=none"], ["finetune=paper", "eval=none"]),
+        (
+            ["pool=jsonl", "pool.path='a b.jsonl'", "finetune=small", "eval.data_seed=1"],
+            ["model=local", "model.path=FOLDER", "eval=none"],
+        ),
+    ],
+)
+def test_the_next_command_keeps_what_was_chosen_and_names_the_rest(given, chosen):
+    run = SimpleNamespace(stages={"select": None})
+    asked = [*given, "until=select"]
+    kept = [as_typed(o) for o in given if o != "finetune=none"]
+    assert shlex.split(ending.next_command(compose(asked), asked, run)) == ["ds2", *kept, *chosen]
 
 
 @pytest.mark.parametrize(
