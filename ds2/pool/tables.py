@@ -111,10 +111,15 @@ def _dictionaries(metadata: Any) -> list[str]:
 
 
 def _rows_at_once(metadata: Any) -> int:
-    """Fewer rows, the larger the file's groups of them are."""
+    """Fewer rows, the larger the file's groups of them are, or its bytes of a fixed length: a dictionary may
+    hold those once for all rows, and they cannot be read with it.
+    """
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     largest = max((group.total_byte_size for group in groups), default=0)
-    return max(_FEW, min(_ROWS, _ROWS * _BYTES // max(largest, 1)))
+    rows = max(_FEW, min(_ROWS, _ROWS * _BYTES // max(largest, 1)))
+    columns = (metadata.schema.column(i) for i in range(metadata.num_columns))
+    width: int = sum(column.length for column in columns if column.physical_type == "FIXED_LEN_BYTE_ARRAY")
+    return max(1, min(rows, _BYTES // max(width, 1)))
 
 
 def read_arrow(path: Path, max_bytes: int, meter: Meter) -> Iterator[tuple[int, Any]]:

@@ -324,6 +324,19 @@ def test_a_text_that_many_rows_name_is_held_once_at_a_time(tmp_path, name):
     assert pa.default_memory_pool().max_memory() < max(before, 256 << 20)
 
 
+def test_bytes_of_a_fixed_length_are_read_a_few_rows_at_a_time(tmp_path):
+    one = pa.array([b"x" * (4 << 20)], pa.binary(4 << 20))
+    column = pa.chunked_array([one] * 60)
+    rows = pa.Table.from_pydict({"question": ["a"] * 60, "answer": ["b"] * 60, "x": column})
+    pq.write_table(rows, tmp_path / "p.parquet", compression="zstd")
+    del rows, column
+    before, most = pa.total_allocated_bytes(), 0
+    for _, row in read_file(tmp_path / "p.parquet", 1 << 20):
+        assert "too long" in row.message
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 200 << 20
+
+
 def test_a_message_names_a_few_of_many_columns(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("\n".join([",".join(map(str, range(40_000))), ",".join("a" * 40_000)]))
