@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from ds2.base.errors import UserError
 from ds2.base.paths import shown
+from ds2.base.words import number_of
 
 if TYPE_CHECKING:
     from experiments.result import Options, Result
@@ -130,7 +131,7 @@ def _plan(name: str, given: argparse.Namespace) -> int:
     if given.export:
         system, folder = given.export
         written = job_scripts.export(swept, system, folder)
-        console.line(f"written: {len(written)} job scripts in {shown(Path(folder))}")
+        console.line(f"written: {number_of(len(written), 'job script')} in {shown(Path(folder))}")
     return 0
 
 

@@ -23,6 +23,7 @@ from ds2.artifacts import adapter, base_model
 from ds2.artifacts.run import RunResult
 from ds2.base.errors import UserError
 from ds2.base.json_files import read_json, write_json
+from ds2.base.words import number_of
 from ds2.report.figures.canvas import ACCENT, MUTED, WARM, new_figure, percent, set_caption, set_title
 from experiments import grid, published
 from experiments.published_cells import RATERS
@@ -67,10 +68,8 @@ def run(options: Options) -> Result:
     pairs = list(comparisons(swept))
     rates = judged(pairs)
     waiting = [pair for pair in pairs if pair.rates is None]
-    notes = [
-        *answer.notes,
-        f"judge: {len(pairs) - len(waiting)} of {len(pairs)} comparisons of finished runs are there",
-    ]
+    compared = number_of(len(pairs), "comparison")
+    notes = [*answer.notes, f"judge: {len(pairs) - len(waiting)} of {compared} of finished runs are there"]
     for pair in waiting:
         notes += requests(pair, Path(options.paths.data) / "judge")
     table = Table(

@@ -22,6 +22,7 @@ import numpy as np
 from ds2.base.errors import MissingInput, UserError
 from ds2.base.json_files import read_json_lines
 from ds2.base.paths import writing
+from ds2.base.words import number_of
 
 FOLDER = "small_real"
 """Below the store: where the sweep looks for them."""
@@ -57,7 +58,7 @@ def prepare(data: Path, folder: Path) -> list[str]:
         for name, chosen in files.items():
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in chosen)
             (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    return [f"{folder / name}.jsonl: {len(chosen):,} rows" for name, chosen in files.items()]
+    return [f"{folder / name}.jsonl: {number_of(len(chosen), 'row')}" for name, chosen in files.items()]
 
 
 def high_agreement(rows: Sequence[Row]) -> list[int]:

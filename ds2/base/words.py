@@ -84,6 +84,11 @@ def quantity(value: float) -> str:
     return f"{value / 1e6:,.1f} million" if value >= 1e6 else f"{value:,.0f}"
 
 
+def number_of(count: int, noun: str) -> str:
+    """A count with what it is of, a noun that takes an s: `1 run`, `1,200 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """A whole number with separators, another to four significant digits."""
     if isinstance(value, int) or (abs(value) >= 1000 and value.is_integer()):

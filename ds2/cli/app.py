@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ds2.base.errors import UserError, first_line
 from ds2.base.paths import project_root
 from ds2.base.processes import asked_first, ended_as_asked
+from ds2.base.words import number_of
 from ds2.cli import console, ending
 from ds2.config import compose
 from ds2.config.command_line import CommandLine
@@ -64,7 +65,10 @@ def plan(configs: Sequence[RunConfig]) -> int:
         console.warning(line)
     for line in _said_once(problems, len(configs)):
         console.error(line)
-    console.line(f"{len(configs)} runs planned" + (f", {refused} cannot run as they are" if refused else ""))
+    console.line(
+        f"{number_of(len(configs), 'run')} planned"
+        + (f", {refused} cannot run as they are" if refused else "")
+    )
     return 1 if refused else 0
 
 

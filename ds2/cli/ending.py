@@ -15,7 +15,7 @@ from ds2.artifacts.step import StageResult
 from ds2.artifacts.subset_text import length_in_words
 from ds2.base.errors import DamagedArtifact
 from ds2.base.paths import shown
-from ds2.base.words import NOTHING, duration, size
+from ds2.base.words import NOTHING, duration, number_of, size
 from ds2.cli import console
 from ds2.config.command_line import as_typed
 from ds2.config.compose import compose
@@ -178,7 +178,7 @@ def summary(jobs: Sequence[Job], *, expected: int, many: bool) -> int:
     if many:
         labels = _labels(jobs)
         console.show(_table(jobs, labels))
-        console.line(f"{len(jobs) - len(failed)} of {max(expected, len(jobs))} runs done")
+        console.line(f"{len(jobs) - len(failed)} of {number_of(max(expected, len(jobs)), 'run')} done")
         for job, label in zip(jobs, labels, strict=True):
             for line in (job.reason or "its process died").splitlines() if job in failed else ():
                 console.error(f"{label}: {line}")

@@ -14,6 +14,7 @@ from ds2.artifacts.record import RECORD, Record, find_artifacts
 from ds2.artifacts.store import ArtifactStore, open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import resolved, shown, writing
+from ds2.base.words import number_of
 from ds2.cli import console
 from ds2.config.command_line import as_they_stand
 from ds2.config.compose import artifacts_root
@@ -125,8 +126,9 @@ def filling(folder: Path) -> Iterator[None]:
 def _say(subset: Path, form: str, written: Path, counts: dict[str, Any], warnings: Sequence[str]) -> None:
     data = written / form_of(form).DATA
     missing = sum(counts["left_out"].values())
-    of = f" of {counts['rows'] + missing:,}" if missing else ""
-    console.line(f"{counts['rows']:,}{of} rows: {shown(data)}")
+    whole = number_of(counts["rows"] + missing, "row")
+    rows = f"{counts['rows']:,} of {whole}" if missing else whole
+    console.line(f"{rows}: {shown(data)}")
     for line in warnings:
         console.warning(line.removeprefix(f"{form}: "))
     if missing:

@@ -20,7 +20,7 @@ from ds2.artifacts.versions import Age
 from ds2.base.drafts import DRAFTS
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.paths import shown
-from ds2.base.words import size
+from ds2.base.words import number_of, size
 from ds2.cli import console, gc_shared
 from ds2.cli.gc_words import ASKED_FOR, DELETE, last_line
 from ds2.config.stages import STAGES
@@ -71,7 +71,10 @@ def _run_here(store: ArtifactStore, words: Sequence[str]) -> None:
         console.line(
             f"{'deleted' if going else each.age.value} {shown(each.path)}: {each.why}, {size(each.bytes)}"
         )
-    counts = [f"{unfinished} unfinished folders and drafts", f"{len(records)} records of dead jobs"]
+    counts = [
+        "1 unfinished folder or draft" if unfinished == 1 else f"{unfinished} unfinished folders and drafts",
+        f"{number_of(len(records), 'record')} of dead jobs",
+    ]
     console.line(last_line(counts, bool(unfinished or records), [each.age for each in aged], words))
 
 

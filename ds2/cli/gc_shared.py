@@ -9,7 +9,7 @@ from ds2.artifacts.record import RECORD, Record
 from ds2.artifacts.remote import Place, RemoteStore
 from ds2.base.errors import DamagedArtifact, UserError
 from ds2.base.progress import Bar
-from ds2.base.words import size
+from ds2.base.words import number_of, size
 from ds2.cli import console
 from ds2.cli.gc_words import DELETE, last_line
 from ds2.config.stages import STAGES
@@ -47,7 +47,7 @@ def _run(remote: RemoteStore, words: Sequence[str]) -> None:
             unfinished += 1
             if delete:
                 remote.remove(place, left)
-            _say("deleted" if delete else "unfinished", remote, place, f"{len(left)} objects",
+            _say("deleted" if delete else "unfinished", remote, place, number_of(len(left), "object"),
                  [listing[place][name] for name in left])  # fmt: skip
     reasons = of_other_versions(record for record in records.values() if record is not None)
     for place, record in records.items():
@@ -58,7 +58,7 @@ def _run(remote: RemoteStore, words: Sequence[str]) -> None:
             if going:
                 remote.remove(place, listing[place])
             _say("deleted" if going else how_old.value, remote, place, why, listing[place].values())
-    counts = [f"{remote.url}: {unfinished} places with objects that machines left"]
+    counts = [f"{remote.url}: {number_of(unfinished, 'place')} with objects that machines left"]
     console.line(last_line(counts, bool(unfinished), ages, words, f"paths.store={remote.url}"))
 
 

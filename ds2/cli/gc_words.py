@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ds2.artifacts.versions import Age
+from ds2.base.words import number_of
 
 DELETE = "delete"
 ASKED_FOR = (Age.older.value, Age.newer.value)
@@ -24,7 +25,9 @@ def last_line(
         where: the option that names the store; empty: the usual one.
     """
     of_age = {word: sum(each.value == word for each in ages) for word in ASKED_FOR}
-    found = ", ".join([*counts, *(f"{n} artifacts of {word} stage versions" for word, n in of_age.items())])
+    found = ", ".join(
+        [*counts, *(f"{number_of(n, 'artifact')} of {word} stage versions" for word, n in of_age.items())]
+    )
     delete = DELETE in words
     going = ["gc"] if crashed and not delete else []
     going += [f"gc {word}" for word, n in of_age.items() if n and not (delete and word in words)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ds2.base.errors import UserError
 from ds2.base.paths import resolved_files
-from ds2.base.words import number, percent, quantity, size
+from ds2.base.words import number, number_of, percent, quantity, size
 from ds2.cli import console
 from ds2.config import BadRows, FilesPoolConfig, RowsPoolConfig, RunConfig
 from ds2.config.command_line import parse
@@ -64,7 +64,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _lines(source: PoolSource, pool: Pool, config: RunConfig, questions: Questions) -> Iterator[str]:
     seen = look(pool)
-    yield f"{source.name}: {pool.rows_read:,} rows, {len(pool):,} samples" + _files(source)
+    yield f"{source.name}: {number_of(pool.rows_read, 'row')}, {number_of(len(pool), 'sample')}" + _files(
+        source
+    )
     yield _row("shapes", _counts(pool.shapes))
     yield _row("turns", _spread(seen.turns, "") + f"; {_counts(seen.roles)}")
     yield _row("questions", _spread(seen.questions, " characters"))

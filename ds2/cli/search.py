@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from ds2.base.errors import UserError
 from ds2.base.hashes import fingerprint
 from ds2.base.paths import shown, writing
-from ds2.base.words import duration
+from ds2.base.words import duration, number_of
 from ds2.cli import console
 from ds2.cli.app import launch, plan
 from ds2.config.command_line import CommandLine
@@ -90,7 +90,7 @@ class Searching:
         if self.file.exists():
             with opened(self.file, self.search) as trials:
                 done = len(trials.finished())
-        console.line(f"{done} of {self.search.trials} trials done; the default is planned here")
+        console.line(f"{done} of {number_of(self.search.trials, 'trial')} done; the default is planned here")
         return plan([self.default_config])
 
     def refuse_old(self, trials: Trials) -> None:
@@ -107,7 +107,9 @@ class Searching:
         """Make the trials that are left; the exit code."""
         done = trials.finished()
         if done:
-            console.line(f"{min(len(done), self.search.trials)} of {self.search.trials} trials are done")
+            console.line(
+                f"{min(len(done), self.search.trials)} of {number_of(self.search.trials, 'trial')} are done"
+            )
         repeats = 0
         while len(done) < self.search.trials and repeats < _REPEATS:
             trial = trials.next()
@@ -196,8 +198,12 @@ class Searching:
         again = shlex.join(["ds2", *(o for o in self.of(dict(best.chosen)) if not o.startswith("tracking."))])
         lines = [*([self.sweep.note] if self.sweep.note else [])]
         if best.number == finished[0].number:
-            return [*lines, f"The default is the best of {len(finished)} trials: nothing to change."]
-        lines.append(f"Best of {len(finished)} trials, which makes its value here an optimistic one: {again}")
+            return [
+                *lines,
+                f"The default is the best of {number_of(len(finished), 'trial')}: nothing to change.",
+            ]
+        trials = number_of(len(finished), "trial")
+        lines.append(f"Best of {trials}, which makes its value here an optimistic one: {again}")
         seeds = self.search.confirm.seeds
         if not seeds:
             return [

@@ -19,7 +19,7 @@ from ds2.artifacts.versions import Age, age
 from ds2.base.errors import DamagedArtifact, NewerArtifact, UserError
 from ds2.base.extras import absent, extras
 from ds2.base.paths import shown
-from ds2.base.words import duration, size
+from ds2.base.words import duration, number_of, size
 from ds2.cli import console, gc
 from ds2.cli.usage import GROUPS
 from ds2.config import plugins
@@ -103,7 +103,7 @@ def _list(store: ArtifactStore, words: Sequence[str], *, as_json: bool) -> int:
         rows.append((record["stage"] + of, path.name, record["finished"], took, size(count)))
     if not as_json:
         console.columns(header, rows, right=(3, 4))
-        console.line(f"{len(rows)} artifacts, {size(total)}, in {shown(store.root)}")
+        console.line(f"{number_of(len(rows), 'artifact')}, {size(total)}, in {shown(store.root)}")
     return 0
 
 

@@ -10,6 +10,7 @@ from ds2.artifacts import page as page_artifact
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import shown, writing
+from ds2.base.words import number_of
 from ds2.cli import console, ending
 from ds2.cli.app import launch as launch_by_hydra
 from ds2.cli.app import plan, preflight
@@ -49,7 +50,7 @@ def run_sweep(command: CommandLine) -> int:
     expected_runs.check_cells(sweep.recipes, expected)
     wanted = expected if _only_asks(expected) else [each for each in expected if each.to_launch]
     if len(wanted) < len(expected):
-        console.line(f"{len(expected) - len(wanted)} of {len(expected)} runs need nothing")
+        console.line(f"{len(expected) - len(wanted)} of {number_of(len(expected), 'run')} need nothing")
     code = _start(sweep, command, wanted, root, some_done=len(wanted) < len(expected))
     if _only_asks(expected):
         return code

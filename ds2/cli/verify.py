@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import UserError
 from ds2.base.paths import shown
-from ds2.base.words import duration
+from ds2.base.words import duration, number_of
 from ds2.cli import console
 from ds2.runs import verify as runs
 
@@ -32,7 +32,9 @@ def run(store: ArtifactStore, words: Sequence[str]) -> int:
         console.outcome(each.stage, each.state.value, _COLOURS[each.state], duration(each.seconds), each.text)
     differing = states.count(runs.State.differs)
     if differing:
-        console.error(f"{differing} of {len(states)} stages came out otherwise in {shown(store.root)}")
+        console.error(
+            f"{differing} of {number_of(len(states), 'stage')} came out otherwise in {shown(store.root)}"
+        )
         return 1
     said = [f"{states.count(s)} {s.value}" for s in runs.State if s in states]
     console.line(", ".join(said))

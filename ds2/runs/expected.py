@@ -20,6 +20,7 @@ from ds2.artifacts.store import ArtifactStore
 from ds2.base.errors import DamagedArtifact, NotKnownOffline, UserError
 from ds2.base.garbage import gc_paused
 from ds2.base.hashes import fingerprint
+from ds2.base.words import number_of
 from ds2.config import RunConfig
 from ds2.config.compose_cache import compose_all
 from ds2.config.stages import check, key_of, run_name, stages_of
@@ -193,7 +194,7 @@ def count(expected: Sequence[ExpectedRun]) -> str:
     """`12 runs: 10 done, 1 failed, 1 missing`."""
     states = Counter(each.state for each in expected)
     shown = [f"{states[state]} {state.value}" for state in State if states[state] or state is State.done]
-    return f"{len(expected)} runs: {', '.join(shown)}"
+    return f"{number_of(len(expected), 'run')}: {', '.join(shown)}"
 
 
 def explain(expected: Sequence[ExpectedRun]) -> list[str]:
@@ -207,8 +208,11 @@ def explain(expected: Sequence[ExpectedRun]) -> list[str]:
             words = " ".join(o for o in each.overrides if o not in common)
             lines.append(f"failed: {words}: {each.reason}")
     unknown = _by_reason(expected, State.unknown)
-    lines += [f"cannot be known here ({n} runs): {reason}" for reason, n in unknown]
-    return [*lines, *(f"missing ({n} runs): {reason}" for reason, n in _by_reason(expected, State.missing))]
+    lines += [f"cannot be known here ({number_of(n, 'run')}): {reason}" for reason, n in unknown]
+    return [
+        *lines,
+        *(f"missing ({number_of(n, 'run')}): {reason}" for reason, n in _by_reason(expected, State.missing)),
+    ]
 
 
 def _by_reason(expected: Sequence[ExpectedRun], state: State) -> list[tuple[str, int]]:

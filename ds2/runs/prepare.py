@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ds2.base.errors import MissingInput, UserError
+from ds2.base.words import number_of
 from ds2.config import (
     HubModelConfig,
     HubPoolConfig,
@@ -87,7 +88,7 @@ def _pool(config: RunConfig) -> str:
         from ds2.base.hub import fetch
 
         fetch(source.config.dataset, source.config.revision, kind="dataset")
-    return f"{len(source.load())} samples"
+    return number_of(len(source.load()), "sample")
 
 
 def _questions(config: RunConfig) -> str:

@@ -25,6 +25,7 @@ from ds2.artifacts.step import Step
 from ds2.artifacts.store import open_store
 from ds2.base.errors import UserError
 from ds2.base.paths import shown
+from ds2.base.words import number_of
 from ds2.config import RunConfig
 from ds2.config.kept import restore
 from ds2.runs.chain import Chain
@@ -145,10 +146,12 @@ def _verified(chain: Chain, step: Step, stored: Path) -> Verified:
         return ended(State.left_out, "the page is a view of the others, with their times and places")
     unasked = chain.unasked(step)
     if unasked:
-        return ended(State.left_out, f"{unasked:,} answers of the model are not kept, and asking is not free")
+        return ended(
+            State.left_out, f"{number_of(unasked, 'answer')} of the model not kept, and asking is not free"
+        )
     found = _differences(chain, step, stored, record)
     if not found:
-        return ended(State.equal, f"{len(record['files'])} files")
+        return ended(State.equal, number_of(len(record["files"]), "file"))
     return ended(*_judged(found, _reasons(record, step)))
 
 

@@ -137,7 +137,7 @@ def test_gc_frees_what_a_dead_machine_left(s3, tmp_path, monkeypatch, capsys):
     assert half.fingerprint not in gc("delete")
     days = datetime.now(UTC) + timedelta(days=2)
     monkeypatch.setattr("ds2.artifacts.remote.datetime", SimpleNamespace(now=lambda zone: days))
-    assert f"unfinished {s3}/select/{half.fingerprint}: 1 objects, 9 B" in gc()
+    assert f"unfinished {s3}/select/{half.fingerprint}: 1 object, 9 B" in gc()
     assert f"older {s3}/select/{old.fingerprint}: version 1 of stage select" in gc()
     gc("older", "delete")
     monkeypatch.undo()

@@ -70,3 +70,7 @@ def test_of_many_names_the_first_are_said():
     assert words.few(["a", "b"]) == "a, b"
     assert words.few(map(str, range(40_000)), 3) == "0, 1, 2 and 39,997 more"
     assert words.few(["x" * 1_000_000]) == f"{'x' * 80}..."
+
+
+def test_one_of_a_thing_has_no_s():
+    assert [words.number_of(n, "run") for n in (0, 1, 2, 1200)] == ["0 runs", "1 run", "2 runs", "1,200 runs"]

@@ -100,7 +100,7 @@ def test_an_artifact_that_comes_out_otherwise_is_1(planted_pool, monkeypatch, ca
     vectors = embed._vectors
     monkeypatch.setattr(embed, "_vectors", lambda *given: [block[::-1] for block in vectors(*given)])
     assert cli.run(["verify", str(artifact)]) == 1
-    assert "1 of 1 stages came out otherwise" in capsys.readouterr().err
+    assert "1 of 1 stage came out otherwise" in capsys.readouterr().err
 
 
 def test_an_interrupt_while_the_command_is_imported_is_a_word(monkeypatch, capsys):

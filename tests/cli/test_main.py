@@ -297,7 +297,7 @@ def test_the_store_can_be_listed_shown_and_checked(arguments, capsys):
     listed = capsys.readouterr().out
     assert "6 artifacts" in listed
     assert cli.run(["list", "knn"]) == 0
-    assert "1 artifacts" in capsys.readouterr().out
+    assert "1 artifact, " in capsys.readouterr().out
     embed = next(Path("artifacts/embed").iterdir())
     assert cli.run(["show", embed.name.rpartition("-")[2][:6]]) == 0
     assert '"stage": "embed"' in capsys.readouterr().out

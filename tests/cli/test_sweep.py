@@ -143,7 +143,7 @@ def test_a_sweep_of_a_folder_of_one_s_own_may_choose_the_pool_itself(arguments, 
     assert arguments[0] == "pool=jsonl"
     command = ["sweep=mine", *arguments[1:], "rater=truth", "--config-dir", "own", "plan=true"]
     assert cli.run(command) == 0
-    assert "1 runs planned" in capfd.readouterr().out
+    assert "1 run planned" in capfd.readouterr().out
     assert cli.run(["sweep=mine", *arguments[1:]]) == 2
     assert "sweep=mine is unknown" in capfd.readouterr().err
 
@@ -153,7 +153,7 @@ def test_cells_that_fall_together_are_one_run(arguments, sweep_folder, capfd):
     assert cli.run(["sweep=small", *arguments, "selection=random", "budget.samples=9"]) == 0
     out = capfd.readouterr().out
     assert computations(out) == {"select": 1, "report": 1}
-    assert "1 runs: 1 done" in out
+    assert "1 run: 1 done" in out
 
 
 def test_a_sweep_of_the_miniature_takes_a_pool_of_one_s_own(arguments, sweep_folder, capfd):

@@ -70,7 +70,7 @@ def test_an_older_stage_version_is_named_and_not_counted(runs, tmp_path):
     looked = expected.look(runs, tmp_path)
     assert [each.state for each in looked] == [State.missing] * 3
     (line,) = expected.explain(looked)
-    assert line.startswith("missing (1 runs): done with an older version of curate 1 (now ")
+    assert line.startswith("missing (1 run): done with an older version of curate 1 (now ")
     assert line.endswith("not counted")
 
 
