@@ -54,7 +54,8 @@ def test_loss_and_gradients_are_those_of_the_plain_loss(model: Any, parts: Calla
     assert value == pytest.approx(plain, rel=1e-5)
     assert len(found) == len(expected) > 0
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+        # Where terms cancel, what is left of a sum in another order depends on the processor.
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
     assert model(input_ids=PROBE).logits.shape[-1] == model.config.vocab_size  # as it was, afterwards
 
 

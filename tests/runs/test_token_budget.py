@@ -81,7 +81,7 @@ def test_a_budget_beyond_the_pool_is_a_warning_in_the_record_and_a_word_at_the_e
     assert cli.run([*chosen, "runtime.progress=false"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "warning select: budget.tokens=5000000 is more than the pool's 60 samples take" in said
-    assert "The budget is more than this selection can choose" in said
+    assert "This selection leaves a part of its budget" in said
     chain = Chain(compose(chosen))
     run = chain.run()
     counts = run.stages["select"].record["counts"]
