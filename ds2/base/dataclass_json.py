@@ -111,7 +111,7 @@ def _value(hint: Any, data: Any, where: str) -> Any:
         made = tuple if origin is tuple else list
         return made(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(data))
     if origin in (dict, Mapping) and isinstance(data, Mapping):
-        plain = arguments[1] is str and all(type(item) is str for item in data.values())
+        plain = arguments[1] is str and {*map(type, data.values())} <= {str}
         if plain or arguments[1] is Any:  # at once: thousands of records each say what is installed
             return dict(data)
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in data.items()}

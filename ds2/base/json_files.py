@@ -70,10 +70,13 @@ def parse_json(text: str | bytes) -> Any:
     """The value in a text. Raises ValueError where it is cut off, no JSON, no UTF-8, or nested deeper than
     `DEEPEST`: whoever walks it later needs no limit of their own.
     """
+    read = text if isinstance(text, str) else text.decode("utf-8")
     try:
-        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+        value = json.loads(read)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if read.count("{") + read.count("[") <= DEEPEST:
+        return value
     level = _nested([value])
     for _ in range(DEEPEST):
         if not level:
