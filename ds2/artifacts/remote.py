@@ -166,7 +166,7 @@ class RemoteStore:
         """
         try:
             written = self._fs.modified(self._path(*place, name))
-        except (FileNotFoundError, NotImplementedError):
+        except (FileNotFoundError, NotImplementedError):  # the second is fsspec's for a store without times
             return 0.0
         known = written if written.tzinfo else written.replace(tzinfo=UTC)
         return float((datetime.now(UTC) - known).total_seconds())

@@ -50,9 +50,10 @@ def run(store: ArtifactStore, words: Sequence[str], shared: str | None = None) -
             "ds2 gc lists what can go; ds2 gc delete removes what crashed runs left, ds2 gc older delete "
             "artifacts of older stage versions too, ds2 gc newer delete those of newer ones"
         )
+    remote = None if shared is None else RemoteStore(shared)  # before anything is removed here
     _run_here(store, words)
-    if shared is not None:
-        gc_shared.run(RemoteStore(shared), words)
+    if remote is not None:
+        gc_shared.run(remote, words)
     return 0
 
 

@@ -92,7 +92,7 @@ def _undone(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """A column without the dictionaries that it was read with: faster to make rows of."""
     try:
         return column if column.type == kind else column.cast(kind)
-    except pa.ArrowNotImplementedError:  # of a few kinds
+    except pa.ArrowNotImplementedError:  # pyarrow has no cast to views; the rows are the same, made slower
         return column
 
 
